@@ -1,0 +1,1 @@
+"""Kernels of uepgpu: arithmetic without I/O, argument checks or batching."""

@@ -1,0 +1,58 @@
+"""How the loop nests are compiled, and the on-disk cache of the result.
+
+Numba's own cache looks at the file of the entry point alone and would keep a stale kernel when a body changes. Here the
+cache key also holds a digest of every source file of this package.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from numba import config, njit
+from numba.core.caching import FunctionCache
+
+__all__ = ["entry", "stage"]
+
+stage = njit(nogil=True)
+"""A step that entries call; it is compiled into them."""
+
+
+@functools.cache
+def source_digest() -> str:
+    """Return the SHA-256 of every source file of the package."""
+    root = Path(__file__).parents[1]
+    digest = hashlib.sha256()
+    for file in sorted(root.rglob("*.py")):
+        digest.update(f"{file.relative_to(root)}\0".encode() + file.read_bytes())
+    return digest.hexdigest()
+
+
+class _SourceCache(FunctionCache):  # type: ignore[misc]  # numba is untyped
+    name = ""
+
+    def _index_key(self, sig: Any, codegen: Any) -> Any:
+        # Numba's key hashes the closure, where a compiled callee looks new in every process; the digest covers it instead.
+        return sig, codegen.magic_tuple(), self.name, source_digest()
+
+
+def entry(function: Callable[..., None], name: str = "") -> Any:
+    """Compile a function that Python calls: without the GIL, cached on disk where a folder for it can be written.
+
+    `name` tells apart entries that one factory makes.
+    """
+    dispatcher = njit(nogil=True)(function)
+    if config.DISABLE_JIT:
+        return dispatcher
+    try:
+        cache = _SourceCache(function)
+    except RuntimeError as error:  # numba: no folder to write to
+        warnings.warn(f"kernels are compiled anew in every process: {error}", RuntimeWarning, stacklevel=2)
+        return dispatcher
+    cache.name = name
+    dispatcher._cache = cache
+    return dispatcher

@@ -1,0 +1,84 @@
+"""Tallies of a tile: when classes, or sub-products, were decoded.
+
+A time index of n_times or more means never. Class patterns are tallied as transitions: class l decoded at time t when
+the set `before` was decoded already. So a realization costs L increments however many times there are; patterns follow
+from the transitions once, at the end (:func:`uepgpu_kernels.cpu.run.patterns_of`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from uepgpu_kernels.cpu.compile import stage
+
+__all__ = ["tally_classes", "tally_subproducts"]
+
+CLASS_BITS = np.uint32(3)
+CLASS_MASK = np.uint32(7)
+
+
+@stage
+def tally_classes(when: Any, lanes: Any, n_classes: Any, n_times: Any, keys: Any, transitions: Any) -> None:
+    """Count transitions of the first `lanes` columns of `when` (class, lane); `keys` is uint32 scratch of one row more."""
+    width = keys.shape[1]
+    never = np.uint32(n_times)
+    for c in range(n_classes):
+        label = np.uint32(c)
+        for lane in range(width):
+            keys[c, lane] = (min(np.uint32(when[c, lane]), never) << CLASS_BITS) | label
+    # Odd-even transposition sorts each column by time.
+    for i in range(n_classes):
+        for c in range(i & 1, n_classes - 1, 2):
+            for lane in range(width):
+                x = keys[c, lane]
+                y = keys[c + 1, lane]
+                keys[c, lane] = min(x, y)
+                keys[c + 1, lane] = max(x, y)
+    patterns = np.uint32(1 << n_classes)
+    before = keys[n_classes]
+    for lane in range(width):
+        before[lane] = 0
+    for c in range(n_classes):
+        for lane in range(width):
+            key = keys[c, lane]
+            label = key & CLASS_MASK
+            keys[c, lane] = ((key >> CLASS_BITS) * patterns + before[lane]) * np.uint32(n_classes) + label
+            before[lane] |= np.uint32(1) << label
+    for c in range(n_classes):
+        row = keys[c]
+        for lane in range(lanes):
+            transitions[np.intp(row[lane])] += 1
+
+
+@stage
+def tally_subproducts(
+    when: Any, class_of: Any, class_time: Any, n_classes: Any, n_times: Any, transitions: Any, pairs: Any, marginals: Any
+) -> None:
+    """Count one realization whose sub-products were decoded at `when`, shape (K,); `class_time` (L,) is scratch.
+
+    `pairs` (T + 1, K(K+1)/2) counts the earlier time of each pair, `marginals` (T + 1, K) each time; either may have no rows.
+    """
+    k = when.shape[0]
+    for c in range(n_classes):
+        class_time[c] = 0
+    for i in range(k):
+        class_time[class_of[i]] = max(class_time[class_of[i]], min(when[i], n_times))
+    before = 0
+    for _ in range(n_classes):
+        best = -1
+        for c in range(n_classes):
+            if (before >> c) & 1 == 0 and (best < 0 or class_time[c] < class_time[best]):
+                best = c
+        transitions[(class_time[best] * (1 << n_classes) + before) * n_classes + best] += 1
+        before |= 1 << best
+    if pairs.shape[0] > 0:
+        at = 0
+        for i in range(k):
+            for j in range(i + 1):
+                pairs[min(when[i], when[j], n_times), at] += 1
+                at += 1
+    if marginals.shape[0] > 0:
+        for i in range(k):
+            marginals[min(when[i], n_times), i] += 1

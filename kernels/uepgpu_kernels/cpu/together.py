@@ -1,0 +1,146 @@
+"""The loop nests in which all lanes of a tile advance together: counting along chains, and the matching automaton.
+
+Every entry takes the job, the first realization, their number and stride, and adds to `transitions` (and, where they
+have rows, `pairs` and `marginals`; `record` (n, K) takes the times themselves).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from uepgpu_kernels.bodies.bits import bit, lowest
+from uepgpu_kernels.cpu.compile import entry, stage
+from uepgpu_kernels.cpu.draw import draw_arrivals, draw_windows, permute, sort_columns, split_keys
+from uepgpu_kernels.cpu.tally import tally_classes, tally_subproducts
+from uepgpu_kernels.cpu.walk import times_of, walk_automaton, walk_chains
+from uepgpu_kernels.job import BY_INDEX, BY_TIME
+
+__all__ = ["WIDE_TILE", "run_automaton", "run_chains"]
+
+WIDE_TILE = 128
+"""Lanes of a tile where all lanes advance together: the windows of 30 packets of 8 bits stay in the first-level cache."""
+
+
+@stage
+def draw_by_window(job: Any, first: Any, stride: Any, words: Any, window: Any, keys: Any, time: Any) -> None:
+    """Fill `window` in order of arrival, and `time` where arrival times are drawn."""
+    if job.order == BY_TIME:
+        draw_arrivals(job, first, stride, words, window, keys, False)
+        sort_columns(keys, job.n_packets)
+        split_keys(keys, window, time, job.n_packets)
+    elif job.order == BY_INDEX:
+        draw_windows(job, first, stride, words, window)
+    else:
+        draw_windows(job, first, stride, words, time)
+        permute(job, first, stride, words, keys)
+        for w in range(job.n_packets):
+            for lane in range(keys.shape[1]):
+                window[w, lane] = time[np.intp(keys[w, lane]), lane]
+
+
+@entry
+def run_chains(
+    job: Any,
+    first: Any,
+    count: Any,
+    stride: Any,
+    room_full: Any,
+    transitions: Any,
+    pairs: Any,
+    marginals: Any,
+    record: Any,
+) -> None:
+    """Decode by counting. The integer type of `room_full`, the windows' sizes, is that of the walk: it holds n_packets + 1."""
+    n, n_windows, lanes = job.n_packets, room_full.shape[0], WIDE_TILE
+    by_time = job.order == BY_TIME
+    rows = max(n_windows, job.n_classes + 1)
+    words = np.empty((4, lanes), dtype=np.uint32)
+    keys = np.empty((max(n, rows), lanes), dtype=np.uint32)
+    time = np.empty((n, lanes), dtype=np.uint16)
+    window = np.empty((n, lanes), dtype=room_full.dtype)
+    rising = np.empty(lanes, dtype=np.bool_)
+    room = np.empty((n_windows, lanes), dtype=room_full.dtype)
+    taken = np.empty((n_windows, lanes), dtype=room_full.dtype)
+    when = np.empty((rows, lanes), dtype=np.uint16)
+    class_when = np.empty((job.n_classes, lanes), dtype=np.uint16)
+    label = np.arange(n_windows).astype(room_full.dtype)
+    each = np.empty(job.k, dtype=np.int64)
+    class_time = np.empty(job.n_classes, dtype=np.int64)
+    whole = pairs.shape[0] == 0 and marginals.shape[0] == 0 and record.shape[0] == 0 and job.class_unit.shape[0] > 0
+    for done in range(0, count, lanes):
+        draw_by_window(job, first + stride * np.uint64(done), stride, words, window, keys, time)
+        walk_chains(window, n, job.chain_start, room_full, label, rising, room, taken)
+        times_of(taken, n_windows, n, time, when, by_time, job.n_times)
+        used = min(lanes, count - done)
+        if whole:
+            for c in range(job.n_classes):
+                unit = job.class_unit[c]
+                for lane in range(lanes):
+                    class_when[c, lane] = when[unit, lane] if unit >= 0 else job.n_times
+            tally_classes(class_when, used, job.n_classes, job.n_times, keys, transitions)
+            continue
+        for lane in range(used):
+            for i in range(job.k):
+                unit = job.unit_of[i]
+                each[i] = np.int64(when[unit, lane]) if unit >= 0 else job.n_times
+            tally_subproducts(each, job.class_of, class_time, job.n_classes, job.n_times, transitions, pairs, marginals)
+            if record.shape[0] > 0:
+                record[done + lane] = each
+
+
+@entry
+def run_automaton(
+    job: Any,
+    first: Any,
+    count: Any,
+    stride: Any,
+    following: Any,
+    decoded: Any,
+    open_classes: Any,
+    narrow: Any,
+    transitions: Any,
+    pairs: Any,
+    marginals: Any,
+    record: Any,
+) -> None:
+    """Decode by the matching automaton. `narrow` (any array) gives the integer type of the walk: it holds n_packets + 1."""
+    n, lanes = job.n_packets, WIDE_TILE
+    by_time = job.order == BY_TIME
+    words = np.empty((4, lanes), dtype=np.uint32)
+    keys = np.empty((max(n, job.n_classes + 1), lanes), dtype=np.uint32)
+    time = np.empty((n, lanes), dtype=np.uint16)
+    window = np.empty((n, lanes), dtype=narrow.dtype)
+    state = np.empty(lanes, dtype=np.uint16)
+    taken = np.empty((job.n_classes + 1, lanes), dtype=narrow.dtype)
+    when = np.empty((job.n_classes, lanes), dtype=np.uint16)
+    each = np.empty(job.k, dtype=np.int64)
+    class_time = np.empty(job.n_classes, dtype=np.int64)
+    whole = pairs.shape[0] == 0 and marginals.shape[0] == 0 and record.shape[0] == 0
+    for done in range(0, count, lanes):
+        draw_by_window(job, first + stride * np.uint64(done), stride, words, window, keys, time)
+        used = min(lanes, count - done)
+        if whole:
+            walk_automaton(window, n, following, open_classes, job.n_classes, state, taken)
+            times_of(taken, job.n_classes, n, time, when, by_time, job.n_times)
+            tally_classes(when, used, job.n_classes, job.n_times, keys, transitions)
+            continue
+        for lane in range(used):
+            for i in range(job.k):
+                each[i] = job.n_times
+            at = np.intp(0)
+            for w in range(n):
+                then = np.intp(following[at + np.intp(window[w, lane])])
+                if then != at:
+                    fresh = decoded[then] & ~decoded[at]
+                    while fresh != np.uint64(0):
+                        i = lowest(fresh)
+                        fresh ^= bit(i)
+                        each[i] = np.int64(time[w, lane]) if by_time else w + 1
+                    at = then
+            tally_subproducts(each, job.class_of, class_time, job.n_classes, job.n_times, transitions, pairs, marginals)
+            if record.shape[0] > 0:
+                record[done + lane] = each
+
+

@@ -1,0 +1,66 @@
+"""The arrays of a plan as kernels take them, and what kernels give back."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["BY_INDEX", "BY_PERMUTATION", "BY_TIME", "SUB_BATCHES", "Job", "RawTally", "guide_tables"]
+
+BY_INDEX, BY_PERMUTATION, BY_TIME = 0, 1, 2
+"""Arrival orders: packet 0 first; a random permutation; by the drawn arrival time."""
+
+SUB_BATCHES = 32
+"""Tallies are kept apart by realization number mod 32, for standard errors by batch means."""
+
+
+class Job(NamedTuple):
+    """Everything that a kernel sees besides the range of realizations. G tables, C thresholds, S windows.
+
+    A packet w draws one 32-bit word and compares it with table ``group[w]``: its cell is the number of thresholds <= word,
+    and the cell says which window it has and at which time index it arrives (``n_times``: never). In the count domain the
+    time index is the number of packets received, so the cell gives the window alone.
+    """
+
+    seed: np.uint64
+    k: int
+    n_packets: int
+    n_times: int
+    n_classes: int
+    order: int
+    group: NDArray[np.int64]  # (W,)
+    threshold: NDArray[np.uint32]  # (G, C), ascending; only the first n_threshold count
+    n_threshold: NDArray[np.int64]  # (G,)
+    guide: NDArray[np.uint16]  # (G, 2^b): cell of the least word of each bucket
+    guide_shift: np.uint32
+    cell_window: NDArray[np.uint16]  # (G, C + 1)
+    cell_time: NDArray[np.uint16]  # (G, C + 1)
+    mask: NDArray[np.uint64]  # (S,) supports as bit masks where K <= 64, else (0,)
+    support: NDArray[np.uint8]  # (S, K) supports; (0, K) where they are drawn
+    degree: NDArray[np.int64]  # (S,) sizes of drawn supports, else (0,)
+    class_of: NDArray[np.int64]  # (K,) counted from 0
+    field: int
+    generator: NDArray[Any]  # (W, K) given coefficients: float64, or uint64 modulo the prime; else (0, K)
+    capacity: NDArray[np.int64]  # (S,) size of each window, in chain order; (0,) where windows are no chains
+    chain_start: NDArray[np.uint8]  # (S,) whether a window begins a chain
+    unit_of: NDArray[np.int64]  # (K,) the chain increment that holds X_k, or -1; (0,) where windows are no chains
+    class_unit: NDArray[np.int64]  # (L,) the increment that holds each class whole; (0,) where some class is split
+
+
+class RawTally(NamedTuple):
+    """Integer tallies of a range of realizations, by sub-batch and time index."""
+
+    patterns: NDArray[np.int64]  # (32, T, 2^L): bit l set where class l+1 is decoded
+    pairs: NDArray[np.int64] | None  # (32, T, K(K+1)/2): X_k and X_k' both undecoded, k' <= k, row by row
+    marginals: NDArray[np.int64] | None  # (32, T, K): X_k undecoded
+
+
+def guide_tables(threshold: NDArray[np.uint32], n_threshold: NDArray[np.int64]) -> tuple[NDArray[np.uint16], np.uint32]:
+    """Return the guide of every table, and by how much a word is shifted to index it."""
+    bits = int(np.clip(np.ceil(np.log2(4 * (threshold.shape[1] + 1))), 2, 12))
+    shift = 32 - bits
+    least = np.arange(1 << bits, dtype=np.uint64) << np.uint64(shift)
+    guide = np.stack([np.searchsorted(t[:n].astype(np.uint64), least, side="right") for t, n in zip(threshold, n_threshold, strict=True)])
+    return guide.astype(np.uint16), np.uint32(shift)

@@ -1,0 +1,63 @@
+"""Runs a range of realizations in NumPy, and tallies straight from the definition."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uepgpu_kernels.job import SUB_BATCHES, Job, RawTally
+from uepgpu_kernels.reference import decode
+from uepgpu_kernels.reference.sample import arrivals, coefficients, subsets
+
+__all__ = ["decode_times", "run"]
+
+Ints = NDArray[np.int64]
+SLICE_ELEMENTS = 1 << 21
+"""Realizations are taken in slices whose largest array has about so many elements."""
+
+
+def run(job: Job, decoder: str, kind: str, first: int, count: int) -> RawTally:
+    """Tally realizations first .. first + count - 1; parameters as for :func:`uepgpu_kernels.cpu.run`."""
+    t, k = job.n_times, job.k
+    patterns = np.zeros((SUB_BATCHES, t, 1 << job.n_classes), dtype=np.int64)
+    i, j = np.tril_indices(k)
+    pairs = np.zeros((SUB_BATCHES, t, i.size), dtype=np.int64) if kind == "pairs" else None
+    marginals = np.zeros((SUB_BATCHES, t, k), dtype=np.int64) if kind == "marginals" else None
+    for start in range(first, first + count, _slice(job)):
+        n = min(_slice(job), first + count - start)
+        when = decode_times(job, decoder, start, n)
+        batch = (np.arange(n) + start % SUB_BATCHES) % SUB_BATCHES
+        class_when = np.stack([when[:, job.class_of == c].max(axis=1) for c in range(job.n_classes)], axis=1)
+        for at in range(t):
+            pattern = ((class_when <= at) << np.arange(job.n_classes)).sum(axis=1)
+            np.add.at(patterns, (batch, at, pattern), 1)
+            if pairs is not None:
+                np.add.at(pairs, (batch, at), (when[:, i] > at) & (when[:, j] > at))
+            if marginals is not None:
+                np.add.at(marginals, (batch, at), when > at)
+    return RawTally(patterns, pairs, marginals)
+
+
+def _slice(job: Job) -> int:
+    return max(1, SLICE_ELEMENTS // (job.n_packets * max(job.k, 8)))
+
+
+def decode_times(job: Job, decoder: str, first: int, count: int) -> Ints:
+    """Return the time index at which each sub-product of each realization is decoded, shape (count, K); n_times means never."""
+    # Realization numbers beyond 2^63 do not fit numpy's integer arange.
+    realizations = np.uint64(first) + np.arange(count, dtype=np.uint64)
+    window, packet, time = arrivals(job, realizations)
+    if decoder == "count":
+        position = decode.count(job, np.take_along_axis(window, packet, axis=1))
+    elif decoder in ("match", "peel"):
+        supports = np.take_along_axis(subsets(job, realizations, window), packet[:, :, None], axis=1)
+        position = decode.DECODERS[decoder](supports)
+    else:
+        if job.generator.shape[0]:
+            received = job.generator[packet]
+        else:
+            received = np.take_along_axis(coefficients(job, realizations, window), packet[:, :, None], axis=1)
+        position = decode.eliminate_real(received) if decoder == "real" else decode.eliminate(received, job.field)
+    padded = np.append(time, np.full((count, 1), job.n_times), axis=1)
+    when: Ints = np.take_along_axis(padded, position, axis=1)
+    return np.minimum(when, job.n_times)

@@ -1,0 +1,99 @@
+"""Draws of many realizations at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uepgpu_kernels.job import BY_INDEX, BY_TIME, Job
+
+__all__ = ["arrivals", "coefficients", "philox", "subsets", "words"]
+
+U64 = NDArray[np.uint64]
+Ints = NDArray[np.int64]
+LOW = np.uint64(2**32 - 1)
+HALF = np.uint64(32)
+
+
+def philox(counter: tuple[Any, Any, Any, Any], key: tuple[int, int]) -> list[U64]:
+    """Return the four words of Philox4x32-10 for arrays of counter words (uint64 below 2^32, broadcast)."""
+    c = [np.asarray(x, dtype=np.uint64) for x in counter]
+    k0, k1 = key
+    for _ in range(10):
+        first = c[0] * np.uint64(0xD2511F53)
+        second = c[2] * np.uint64(0xCD9E8D57)
+        c = [(second >> HALF) ^ c[1] ^ np.uint64(k0), second & LOW, (first >> HALF) ^ c[3] ^ np.uint64(k1), first & LOW]
+        k0, k1 = (k0 + 0x9E3779B9) % 2**32, (k1 + 0xBB67AE85) % 2**32
+    return c
+
+
+def words(seed: int, realizations: U64, stream: int, start: int, count: int) -> U64:
+    """Return words start .. start + count - 1 of a stream, shape (realizations, count); start is a multiple of 4."""
+    blocks = np.arange(start // 4, (start + count + 3) // 4, dtype=np.uint64)
+    r = realizations[:, None]
+    block = philox((r & LOW, r >> HALF, blocks[None, :], np.uint64(stream)), (seed % 2**32, seed >> 32))
+    shape = (realizations.size, blocks.size)
+    return np.stack([np.broadcast_to(w, shape) for w in block], axis=2).reshape(realizations.size, -1)[:, :count]
+
+
+def arrivals(job: Job, realizations: U64) -> tuple[Ints, Ints, Ints]:
+    """Draw packets; all shapes (realizations, W).
+
+    Returns
+    -------
+    window : window of each packet, by packet number.
+    packet : packet numbers in order of arrival.
+    time : time index at which each of those has arrived; n_times or more means never.
+    """
+    n = job.n_packets
+    drawn = words(int(job.seed), realizations, 0, 0, n)
+    cell = np.empty(drawn.shape, dtype=np.int64)
+    for w, g in enumerate(job.group):
+        cell[:, w] = np.searchsorted(job.threshold[g, : job.n_threshold[g]].astype(np.uint64), drawn[:, w], side="right")
+    window = job.cell_window[job.group, cell].astype(np.int64)
+    number = np.broadcast_to(np.arange(n), drawn.shape)
+    if job.order == BY_TIME:
+        arrival = job.cell_time[job.group, cell].astype(np.int64)
+        packet = np.argsort(arrival, axis=1, kind="stable")
+        return window, packet, np.take_along_axis(arrival, packet, axis=1)
+    if job.order == BY_INDEX:
+        return window, number, number + 1
+    packet = number.copy()
+    shuffle = words(int(job.seed), realizations, 1, 0, n)
+    each = np.arange(realizations.size)
+    for i in range(n - 1, 0, -1):
+        j = ((shuffle[:, i] * np.uint64(i + 1)) >> HALF).astype(np.int64)
+        packet[each, i], packet[each, j] = packet[each, j], packet[each, i]
+    return window, packet, number + 1
+
+
+def _per_subproduct(job: Job, realizations: U64, stream: int) -> U64:
+    """Return the words that packets have for sub-products, shape (realizations, W, K)."""
+    padded = 4 * ((job.k + 3) // 4)
+    drawn = words(int(job.seed), realizations, stream, 0, job.n_packets * padded)
+    return drawn.reshape(realizations.size, job.n_packets, padded)[:, :, : job.k]
+
+
+def subsets(job: Job, realizations: U64, window: Ints) -> NDArray[np.bool_]:
+    """Return the support of each packet, shape (realizations, W, K): its window's, or a drawn one."""
+    if not job.degree.size:
+        return job.support[window].astype(np.bool_)
+    drawn = _per_subproduct(job, realizations, 3)
+    inside = np.zeros(drawn.shape, dtype=np.bool_)
+    need = job.degree[window].astype(np.uint64)
+    for i in range(job.k):
+        inside[:, :, i] = (drawn[:, :, i] * np.uint64(job.k - i)) >> HALF < need
+        need = need - inside[:, :, i]
+    return inside
+
+
+def coefficients(job: Job, realizations: U64, window: Ints) -> U64:
+    """Return the coefficients of each packet over the job's field, shape (realizations, W, K)."""
+    drawn = _per_subproduct(job, realizations, 2)
+    if job.field == 0:
+        value = np.uint64(1) + ((drawn * np.uint64(2**31 - 2)) >> HALF)
+    else:
+        value = drawn >> np.uint64(31 if job.field == 1 else 24)
+    return value * subsets(job, realizations, window)

@@ -1,0 +1,281 @@
+"""The partition of a product A·B into sub-products, their energies and their importance classes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from uepgpu.checks import choice, integer
+from uepgpu.importance import Classes, assign_classes, assign_levels
+from uepgpu.matrices import BlockMatrices, block_bounds, load_matrix, order_slices
+
+__all__ = ["Partition"]
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Paradigm = Literal["rxc", "cxr"]
+Order = Literal["norm", "mean_abs"] | None
+
+
+@dataclass(frozen=True, eq=False)
+class Partition:
+    """A product cut into K sub-products; made by :meth:`rxc`, :meth:`cxr` or :meth:`model`.
+
+    Sub-products are numbered in block order: rxc (row-times-column) k = n P + p for the tile A_n B_p, cxr
+    (column-times-row) k = m for the summand A_m B_m. Blocks are numbered after the ordering by importance, if any.
+
+    Attributes
+    ----------
+    paradigm : "rxc" or "cxr"
+    shape : tuple of int
+        Blocks (N, P) for rxc, (M,) for cxr; their product is K.
+    classes : (K,) int64
+        Importance class of every sub-product, counted from 1, 1 the most important.
+    gram : (K, K) float64
+        G[k, k'] = ⟨X_k, X_k'⟩, in expectation for a model. Diagonal for rxc, whose sub-products are different tiles.
+    row_level, col_level : int64 arrays, shapes (N,) and (P,), or None for cxr
+        Level of every block, counted from 1, that windows of factored codes are built from.
+    matrices : BlockMatrices or None
+        The ordered factors; None for a model.
+    """
+
+    paradigm: Paradigm
+    shape: tuple[int, ...]
+    classes: Ints
+    gram: Floats
+    row_level: Ints | None = None
+    col_level: Ints | None = None
+    matrices: BlockMatrices | None = None
+
+    def __post_init__(self) -> None:
+        for array in (self.classes, self.gram, self.row_level, self.col_level):
+            if array is not None:
+                array.setflags(write=False)
+
+    # --- what follows from it -------------------------------------------------------------------------------------
+
+    @property
+    def n_subproducts(self) -> int:
+        """Number of sub-products K."""
+        return int(self.classes.size)
+
+    @property
+    def n_classes(self) -> int:
+        """Number of importance classes L."""
+        return int(self.classes.max())
+
+    @property
+    def class_sizes(self) -> tuple[int, ...]:
+        """Sizes k_1..k_L of the classes."""
+        return tuple(np.bincount(self.classes, minlength=self.n_classes + 1)[1:].tolist())
+
+    @property
+    def energy(self) -> Floats:
+        """Energies ‖X_k‖², shape (K,); in expectation for a model."""
+        return np.diagonal(self.gram)
+
+    @property
+    def norm2(self) -> float:
+        """‖A·B‖², in expectation for a model."""
+        return max(float(self.gram.sum()), 0.0)
+
+    @property
+    def class_gram(self) -> Floats:
+        """Gram matrix summed over classes, shape (L, L): what codes that decode class by class need."""
+        member = self.classes[:, None] == np.arange(1, self.n_classes + 1)[None, :]
+        return member.T.astype(np.float64) @ self.gram @ member.astype(np.float64)
+
+    def __repr__(self) -> str:
+        kind = "model" if self.matrices is None else f"{self.matrices.left.shape}·{self.matrices.right.shape}"
+        blocks = "×".join(map(str, self.shape))
+        return f"Partition({self.paradigm}, {blocks} blocks, classes={self.class_sizes}, {kind})"
+
+    # --- how it is made -------------------------------------------------------------------------------------------
+
+    @classmethod
+    def rxc(
+        cls,
+        A: Any,
+        B: Any,
+        *,
+        rows: int = 3,
+        cols: int = 3,
+        classes: Classes = "auto",
+        order: Order = "norm",
+        row_levels: Sequence[int] | None = None,
+        col_levels: Sequence[int] | None = None,
+    ) -> Partition:
+        """Cut A into row blocks and B into column blocks: C consists of the tiles A_n B_p.
+
+        Parameters
+        ----------
+        A, B : array_like, cupy array, or path to .npy/.npz
+            Factors, shapes (U, H) and (H, Q), finite and real. ``file.npz:key`` names an array of several.
+        rows, cols : int
+            Number of row blocks N of A and column blocks P of B; they need not divide evenly.
+        classes : sequence of int, table of shape (N, P), or "auto"
+            Class sizes (the most important sub-products by ‖A_n‖·‖B_p‖ first, ties by index), class numbers from 1, or
+            ``"auto"``: at most three groups of least spread of log ‖A_n‖·‖B_p‖.
+        order : "norm", "mean_abs" or None
+            Order rows of A and columns of B by importance before cutting.
+        row_levels, col_levels : sequence of int, optional
+            Sizes of the block levels for factored windows. Default: one block each.
+
+        Examples
+        --------
+        >>> rng = np.random.default_rng(1)
+        >>> part = Partition.rxc(rng.normal(size=(7, 5)), rng.normal(size=(5, 8)), rows=3, cols=2, classes=(2, 4))
+        >>> part
+        Partition(rxc, 3×2 blocks, classes=(2, 4), (7, 5)·(5, 8))
+        """
+        left, right = _factors(A, B)
+        row_bounds = block_bounds("rows", left.shape[0], integer("rows", rows, 1))
+        col_bounds = block_bounds("cols", right.shape[1], integer("cols", cols, 1))
+        left_order, right_order = order_slices(order, left), order_slices(order, right.T)
+        left, right = left[left_order], right[:, right_order]
+        row_norm = np.sqrt(np.add.reduceat(np.einsum("ij,ij->i", left, left), row_bounds[:-1]))
+        col_norm = np.sqrt(np.add.reduceat(np.einsum("ij,ij->j", right, right), col_bounds[:-1]))
+        tiles = np.add.reduceat(np.add.reduceat((left @ right) ** 2, row_bounds[:-1], axis=0), col_bounds[:-1], axis=1)
+        return cls(
+            "rxc",
+            (rows, cols),
+            assign_classes(classes, np.outer(row_norm, col_norm).ravel(), (rows, cols)),
+            np.diag(tiles.ravel()),
+            assign_levels("row_levels", row_levels, row_norm),
+            assign_levels("col_levels", col_levels, col_norm),
+            BlockMatrices(left, right, left_order, right_order, row_bounds, col_bounds),
+        )
+
+    @classmethod
+    def cxr(cls, A: Any, B: Any, *, blocks: int = 9, classes: Classes = "auto", order: Order = "norm") -> Partition:
+        """Cut A into column blocks and B into row blocks: C is the sum of the A_m B_m.
+
+        Parameters
+        ----------
+        A, B : array_like, cupy array, or path to .npy/.npz
+            Factors, shapes (U, H) and (H, Q).
+        blocks : int
+            Number of blocks M = K along H.
+        classes, order
+            As for :meth:`rxc`; a table has shape (M, 1), and columns of A move together with rows of B.
+
+        Examples
+        --------
+        >>> A, B = np.diag([3.0, 2.0, 1.0]), np.eye(3)
+        >>> part = Partition.cxr(A, B, blocks=3, classes=(1, 2))
+        >>> part.classes.tolist(), part.energy.tolist()
+        ([1, 2, 2], [9.0, 4.0, 1.0])
+        """
+        left, right = _factors(A, B)
+        bounds = block_bounds("blocks", left.shape[1], integer("blocks", blocks, 1))
+        permutation = order_slices(order, left.T, right)
+        left, right = left[:, permutation], right[permutation]
+        left_norm = np.sqrt(np.add.reduceat(np.einsum("ij,ij->j", left, left), bounds[:-1]))
+        right_norm = np.sqrt(np.add.reduceat(np.einsum("ij,ij->i", right, right), bounds[:-1]))
+        return cls(
+            "cxr",
+            (blocks,),
+            assign_classes(classes, left_norm * right_norm, (blocks,)),
+            _summand_gram(left, right, bounds),
+            matrices=BlockMatrices(left, right, permutation, permutation, bounds, bounds),
+        )
+
+    @classmethod
+    def model(
+        cls,
+        paradigm: Paradigm,
+        *,
+        left_variances: ArrayLike,
+        right_variances: ArrayLike,
+        shape: tuple[int, int, int] = (1, 1, 1),
+        classes: Classes = "auto",
+        left_means: ArrayLike = 0.0,
+        right_means: ArrayLike = 0.0,
+        row_levels: Sequence[int] | None = None,
+        col_levels: Sequence[int] | None = None,
+    ) -> Partition:
+        """Describe independent random blocks by the variances and means of their entries; losses are expectations.
+
+        Parameters
+        ----------
+        paradigm : "rxc" or "cxr"
+        left_variances, right_variances : array_like of float
+            Entry variances of the blocks: N and P of them (rxc), or M and M (cxr). All >= 0.
+        shape : (U, H, Q)
+            Size of one block pair, U×H times H×Q.
+        classes : as for :meth:`rxc`
+        left_means, right_means : array_like of float
+            Entry means of the blocks, broadcast. Default: zero.
+        row_levels, col_levels : as for :meth:`rxc`
+
+        Notes
+        -----
+        E‖A_n B_p‖² = U Q [H (σ_A² + μ_A²)(σ_B² + μ_B²) + H (H−1) μ_A² μ_B²], and for cxr the cross terms
+        U Q H² μ_A μ_B μ_A' μ_B' (MATH.md §5).
+
+        Examples
+        --------
+        >>> v = (10, 1, 0.1)
+        >>> part = Partition.model("rxc", left_variances=v, right_variances=v, shape=(300, 900, 300), classes=(3, 3, 3))
+        >>> part.classes.reshape(3, 3).tolist()
+        [[1, 1, 2], [1, 2, 3], [2, 3, 3]]
+        """
+        choice("paradigm", paradigm, ("rxc", "cxr"))
+        u, h, q = (integer("shape", x, 1) for x in shape)
+        va, vb = _variances("left_variances", left_variances), _variances("right_variances", right_variances)
+        if paradigm == "cxr" and va.size != vb.size:
+            raise ValueError(f"left_variances and right_variances must be of one length for cxr, got {va.size} and {vb.size}")
+        ma, mb = _means("left_means", left_means, va.size), _means("right_means", right_means, vb.size)
+        second_a, second_b = va + ma**2, vb + mb**2
+        if paradigm == "rxc":
+            squares = h * np.outer(second_a, second_b) + h * (h - 1) * np.outer(ma**2, mb**2)
+            score = np.sqrt(np.outer(second_a, second_b)).ravel()
+            n_p = (va.size, vb.size)
+            return cls(
+                "rxc",
+                n_p,
+                assign_classes(classes, score, n_p),
+                np.diag(u * q * squares.ravel()),
+                assign_levels("row_levels", row_levels, np.sqrt(second_a)),
+                assign_levels("col_levels", col_levels, np.sqrt(second_b)),
+            )
+        mean = h * ma * mb
+        gram = np.outer(mean, mean)
+        np.fill_diagonal(gram, h * second_a * second_b + h * (h - 1) * (ma * mb) ** 2)
+        return cls("cxr", (va.size,), assign_classes(classes, np.sqrt(second_a * second_b), (va.size,)), u * q * gram)
+
+
+def _factors(A: Any, B: Any) -> tuple[Floats, Floats]:
+    left, right = load_matrix("A", A), load_matrix("B", B)
+    if left.shape[1] != right.shape[0]:
+        raise ValueError(f"A of shape {left.shape} and B of shape {right.shape} do not multiply: {left.shape[1]} != {right.shape[0]}")
+    return left, right
+
+
+def _summand_gram(left: Floats, right: Floats, bounds: Ints) -> Floats:
+    """⟨A_m B_m, A_m' B_m'⟩ as block sums of AᵀA ∘ BBᵀ, one block row at a time, so that no H×U×Q array is formed."""
+    blocks = bounds.size - 1
+    gram = np.empty((blocks, blocks))
+    for m in range(blocks):
+        cut = slice(bounds[m], bounds[m + 1])
+        products = (left[:, cut].T @ left) * (right[cut] @ right.T)
+        gram[m] = np.add.reduceat(products.sum(axis=0), bounds[:-1])
+    return (gram + gram.T) / 2
+
+
+def _variances(name: str, value: ArrayLike) -> Floats:
+    array = np.atleast_1d(np.asarray(value, dtype=np.float64))
+    if array.ndim != 1 or array.size == 0 or not np.all(np.isfinite(array)) or np.any(array < 0):
+        raise ValueError(f"{name} must be a non-empty sequence of finite variances >= 0, got {value!r}")
+    return array
+
+
+def _means(name: str, value: ArrayLike, n: int) -> Floats:
+    array = np.asarray(value, dtype=np.float64)
+    if array.ndim > 1 or (array.ndim == 1 and array.size != n) or not np.all(np.isfinite(array)):
+        raise ValueError(f"{name} must be one finite number or {n} of them, got {value!r}")
+    return np.broadcast_to(array, (n,)).copy()

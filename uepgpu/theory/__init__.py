@@ -1,0 +1,7 @@
+"""Exact theory: closed forms for losses and decoding probabilities (MATH.md §3 to §6)."""
+
+from __future__ import annotations
+
+from uepgpu.theory.closed_forms import decoding_probability, loss
+
+__all__ = ["decoding_probability", "loss"]

@@ -1,0 +1,261 @@
+"""Expected losses and decoding probabilities: arguments in, Datasets out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from uepgpu.checks import deadlines_array
+from uepgpu.codes import Code
+from uepgpu.partition import Partition
+from uepgpu.theory import chain, disjoint
+from uepgpu.theory.counts import Counts, ProductForm
+from uepgpu.theory.laws import deadline_counts, received_counts
+from uepgpu.theory.structure import Structure, code_name, no_closed_form, window_structure
+from uepgpu.workers import Workers
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from uepgpu.supports import SupportLaw
+
+__all__ = ["decoding_probability", "loss"]
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+def loss(
+    code: Code,
+    part: Partition,
+    workers: Workers | None = None,
+    *,
+    deadlines: ArrayLike | None = None,
+    received: ArrayLike | range | None = None,
+) -> xr.Dataset:
+    """Return the exact expected loss ‖C - Ĉ‖² of zero-filling.
+
+    Parameters
+    ----------
+    code : Code
+        What packets combine.
+    part : Partition
+        The product. Its Gram matrix is all that matters, so the loss is given the data for real matrices and an
+        expectation over them for a model.
+    workers : Workers, optional
+        Needed for `deadlines`. Without it W = max(received).
+    deadlines : array_like of float, shape (points,)
+        Times, >= 0 and non-decreasing. Give either this or `received`.
+    received : array_like of int, shape (points,)
+        Numbers N >= 0 of received packets: N packets drawn by the code, or those of N workers chosen uniformly if packets
+        are tied to workers (N <= W then). Latencies, work and speeds do not enter.
+
+    Returns
+    -------
+    Dataset
+        float64 variables over ``deadline`` or ``received``: ``loss``; ``normalized_loss``, divided by ``part.norm2`` (0 if
+        that is 0); ``loss_bound``, for cxr the published bound M Σ_k ‖X_k‖² Pr[X_k undecoded], for rxc the loss.
+
+    Raises
+    ------
+    ValueError
+        Bad deadlines or received counts, or a code that does not fit the partition or the number of workers.
+    NotImplementedError
+        No closed form is known; the message names what has none.
+
+    Examples
+    --------
+    >>> import uepgpu as uep
+    >>> v = (10, 1, 0.1)
+    >>> part = uep.Partition.model("rxc", left_variances=v, right_variances=v, shape=(300, 900, 300), classes=(3, 3, 3))
+    >>> code = uep.codes.ExpandingWindow((0.40, 0.35, 0.25))
+    >>> workers = uep.Workers(30, omega=1.0, work="unit")
+    >>> uep.theory.loss(code, part, workers, deadlines=[0.15, 0.6]).normalized_loss.values.round(4).tolist()
+    [0.7511, 0.0099]
+
+    References
+    ----------
+    MATH.md §3 to §6; Tegin et al., arXiv 2103.02928.
+    """
+    problem = _Problem.make(code, part, workers, deadlines, received)
+    if problem.law.field in disjoint.ORDER:
+        raise no_closed_form(code, f"the loss over the finite field {problem.law.field} (windows decode in part)")
+    q, value = _undecoded_and_loss(problem, part)
+    value = np.maximum(value, 0.0)  # a Gram matrix is positive semidefinite up to rounding only
+    bound = value
+    if part.paradigm == "cxr":
+        bound = part.n_subproducts * (q[:, problem.structure.unit_of] @ part.energy)
+    norm2 = part.norm2
+    return problem.dataset(
+        part,
+        {
+            "loss": ((problem.dim,), value),
+            "normalized_loss": ((problem.dim,), value / norm2 if norm2 > 0 else np.zeros_like(value)),
+            "loss_bound": ((problem.dim,), bound),
+        },
+    )
+
+
+def decoding_probability(
+    code: Code,
+    part: Partition,
+    workers: Workers | None = None,
+    *,
+    deadlines: ArrayLike | None = None,
+    received: ArrayLike | range | None = None,
+) -> xr.Dataset:
+    """Return Pr[all sub-products of a class are decoded], exactly.
+
+    Parameters
+    ----------
+    code, part, workers, deadlines, received
+        As for :func:`loss`.
+
+    Returns
+    -------
+    Dataset
+        float64 variable ``probability`` over (``deadline`` or ``received``, ``class``), classes counted from 1.
+
+    Raises
+    ------
+    ValueError, NotImplementedError
+        As for :func:`loss`. Disjoint windows over a finite field do have a closed form here.
+
+    Examples
+    --------
+    >>> import uepgpu as uep
+    >>> part = uep.Partition.model("cxr", left_variances=[10] * 9, right_variances=[1] * 9, classes=(3, 3, 3))
+    >>> code = uep.codes.NonOverlappingWindow((0.40, 0.35, 0.25))
+    >>> uep.theory.decoding_probability(code, part, received=[6, 9]).probability.values.round(4).tolist()
+    [[0.4557, 0.3529, 0.1694], [0.7682, 0.6627, 0.3993]]
+
+    References
+    ----------
+    MATH.md §3; Vukobratovic and Stankovic, IEEE Trans. Commun. 2012.
+    """
+    problem = _Problem.make(code, part, workers, deadlines, received)
+    structure, counts = problem.structure, problem.counts
+    units = [np.unique(structure.unit_of[part.classes == label]) for label in range(1, part.n_classes + 1)]
+    value = np.zeros((problem.points.size, part.n_classes))
+    if structure.kind == "chain":
+        prefix = chain.decoded_prefix(*chain.last_saturated(_product_form(counts), structure.sizes))[1]
+    for column, members in enumerate(units):
+        if members[-1] == structure.n_units:
+            continue  # a sub-product in no window
+        if structure.kind == "chain":
+            value[:, column] = prefix[:, members[-1]]
+        else:
+            value[:, column] = disjoint.all_decoded(counts, structure.sizes, members.tolist(), problem.law.field)
+    dataset = problem.dataset(part, {"probability": ((problem.dim, "class"), value)})
+    return dataset.assign_coords({"class": np.arange(1, part.n_classes + 1)})
+
+
+@dataclass(frozen=True, eq=False)
+class _Problem:
+    """What both functions start from."""
+
+    code: Code
+    law: SupportLaw
+    structure: Structure
+    counts: Counts
+    dim: str
+    points: Floats | Ints
+    n_workers: int
+
+    @classmethod
+    def make(cls, code: Code, part: Partition, workers: Workers | None, deadlines: Any, received: Any) -> _Problem:
+        """Check the arguments; find the structure of the code's law and the law of the counts."""
+        if not isinstance(code, Code):
+            raise ValueError(f"code must be one of uepgpu.codes or have a method law(partition, n_workers), got {code!r}")
+        if not isinstance(part, Partition):
+            raise ValueError(f"part must be a Partition, got {part!r}")
+        if workers is not None and not isinstance(workers, Workers):
+            raise ValueError(f"workers must be a Workers, got {workers!r}")
+        if (deadlines is None) == (received is None):
+            given = "neither" if deadlines is None else "both"
+            raise ValueError(f"exactly one of deadlines and received must be given, got {given}")
+        if deadlines is not None:
+            if workers is None:
+                raise ValueError("workers must be given for deadlines: their number and latency law decide what has arrived")
+            times = deadlines_array(deadlines)
+            law = code.law(part, workers.count)
+            structure = _structure(law, code)
+            counts = deadline_counts(law, structure, workers, times, code)
+            return cls(code, law, structure, counts, "deadline", times, workers.count)
+        numbers = _received_array(received)
+        law, n_workers = _received_law(code, part, workers, numbers)
+        structure = _structure(law, code)
+        return cls(code, law, structure, received_counts(law, structure, numbers), "received", numbers, n_workers)
+
+    def dataset(self, part: Partition, variables: dict[str, Any]) -> xr.Dataset:
+        """Return the variables with coordinate and attributes."""
+        import xarray as xr
+
+        attributes = {
+            "code": code_name(self.code),
+            "paradigm": part.paradigm,
+            "encoding": self.law.encoding,
+            "coefficients": self.law.field,
+            "classes": list(part.class_sizes),
+            "workers": self.n_workers,
+        }
+        return xr.Dataset(variables, coords={self.dim: self.points}, attrs=attributes)
+
+
+def _structure(law: SupportLaw, code: Code) -> Structure:
+    structure = window_structure(law, code)
+    if structure.kind == "chain" and law.field in disjoint.ORDER:
+        raise no_closed_form(code, f"a chain of nested windows (EW) over the finite field {law.field}")
+    return structure
+
+
+def _received_array(received: Any) -> Ints:
+    array = np.atleast_1d(np.asarray(received))
+    if array.ndim != 1 or array.size == 0 or array.dtype.kind not in "iu" or np.any(array < 0):
+        raise ValueError(f"received must be a non-empty one-dimensional sequence of integers >= 0, got {received!r}")
+    return array.astype(np.int64)
+
+
+def _received_law(code: Code, part: Partition, workers: Workers | None, received: Ints) -> tuple[SupportLaw, int]:
+    most = int(received.max())
+    if workers is None:
+        n_workers = max(most, 1)
+        try:
+            return code.law(part, n_workers), n_workers
+        except ValueError as error:
+            raise ValueError(f"{error}; W was taken from max(received) = {most}: give workers to say how many there are") from None
+    law = code.law(part, workers.count)
+    if law.tied and most > workers.count:
+        raise ValueError(f"received must be at most the number of workers W = {workers.count} that packets are tied to, got {most}")
+    return law, workers.count
+
+
+def _product_form(counts: Counts) -> ProductForm:
+    assert isinstance(counts, ProductForm)  # deadline_counts refuses the rest for chains
+    return counts
+
+
+def _undecoded_and_loss(problem: _Problem, part: Partition) -> tuple[Floats, Floats]:
+    """Pr[unit undecoded], the never decoded rest last, shape (points, units + 1), and the expected loss, shape (points,)."""
+    structure, counts = problem.structure, problem.counts
+    member = (structure.unit_of[:, None] == np.arange(structure.n_units + 1)).astype(np.float64)
+    gram = member.T @ part.gram @ member
+    if structure.kind == "chain":
+        last, decodable = chain.last_saturated(_product_form(counts), structure.sizes)
+        # With ℓ* = j all later units are missing together, so even negative cross terms leave a sum of positive terms.
+        missing = np.array([gram[j:, j:].sum() for j in range(structure.n_units + 1)])
+        return _with_rest(chain.decoded_prefix(last, decodable)[0]), last @ np.maximum(missing, 0.0)
+    q = _with_rest(disjoint.undecoded(counts, structure.sizes))
+    value = q @ np.diagonal(gram) + 2 * q[:, :-1] @ gram[:-1, -1]
+    rows, cols = np.nonzero(np.triu(gram[:-1, :-1], 1))
+    if rows.size:
+        pairs = list(zip(rows.tolist(), cols.tolist(), strict=True))
+        value = value + 2 * disjoint.both_undecoded(counts, structure.sizes, pairs) @ gram[rows, cols]
+    return q, value
+
+
+def _with_rest(q: Floats) -> Floats:
+    return np.concatenate([q, np.ones((q.shape[0], 1))], axis=1)

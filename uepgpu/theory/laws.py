@@ -1,0 +1,67 @@
+"""From a code's law of supports to the joint law of counts, by deadline or by received packets."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uepgpu.theory.counts import Counts, DrawnCounts, DrawnUnequalWorkers, ReceivedTiedCounts, TiedCounts
+from uepgpu.theory.structure import Structure, no_closed_form
+
+if TYPE_CHECKING:
+    from uepgpu.supports import SupportLaw
+    from uepgpu.workers import Workers
+
+__all__ = ["deadline_counts", "received_counts"]
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+def _membership(law: SupportLaw, structure: Structure) -> Floats:
+    """Pr[a drawn packet has window s], as a matrix (S, units) that sorts it into units."""
+    assert law.probabilities is not None
+    # Probabilities are accepted if they sum to 1 within 1e-9; what is left over belongs to no cell.
+    share = law.probabilities / law.probabilities.sum()
+    return np.where(structure.unit_of_window[:, None] == np.arange(structure.n_units), share[:, None], 0.0)
+
+
+def received_counts(law: SupportLaw, structure: Structure, received: Ints) -> Counts:
+    """Return the law of counts among N received packets: N drawn ones, or those of N workers chosen uniformly."""
+    if law.window is not None:
+        return ReceivedTiedCounts(np.bincount(structure.unit_of_window[law.window], minlength=structure.n_units), received)
+    cells = np.broadcast_to(_membership(law, structure).sum(axis=0), (received.size, structure.n_units))
+    return DrawnCounts(cells, np.zeros(received.size), received)
+
+
+def deadline_counts(law: SupportLaw, structure: Structure, workers: Workers, deadlines: Floats, code: Any) -> Counts:
+    """Return the law of counts by every deadline, packets of window s having arrived with probability F(Ω t speed / r_s)."""
+    k = law.n_subproducts
+    if law.window is not None:
+        return _tied_counts(law.window, law.work, structure, workers, deadlines, k)
+    share = _membership(law, structure)
+    if workers.identical:
+        speed = workers.speed()[0]
+        arrived = workers.arrival(deadlines[:, None], k, law.work, speed)
+        late = workers.absence(deadlines[:, None], k, law.work, speed)
+        total = np.full(deadlines.size, workers.count)
+        return DrawnCounts(arrived @ share, late @ share.sum(axis=1), total)
+    if structure.kind != "disjoint":
+        raise no_closed_form(code, "a chain of drawn windows at workers of different speeds")
+    speeds = workers.speed()[:, None]
+    arrived = workers.arrival(deadlines[:, None, None], k, law.work, speeds)
+    late = workers.absence(deadlines[:, None, None], k, law.work, speeds)
+    return DrawnUnequalWorkers(arrived @ share, late @ share.sum(axis=1))
+
+
+def _tied_counts(window: Ints, work: Ints, structure: Structure, workers: Workers, deadlines: Floats, k: int) -> Counts:
+    unit = structure.unit_of_window[window]
+    kinds, size = np.unique(np.stack([unit, work[window], workers.speed()], axis=1), axis=0, return_counts=True)
+    groups: list[list[tuple[int, Floats, Floats]]] = [[] for _ in range(structure.n_units)]
+    arrived = workers.arrival(deadlines[:, None], k, kinds[:, 1], kinds[:, 2])
+    late = workers.absence(deadlines[:, None], k, kinds[:, 1], kinds[:, 2])
+    for column, count in enumerate(size.tolist()):
+        groups[int(kinds[column, 0])].append((count, arrived[:, column], late[:, column]))
+    return TiedCounts(groups)
