@@ -2,66 +2,186 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import math
+from numbers import Real
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["choice", "deadlines_array", "integer", "positive", "probability", "probability_vector"]
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import ArrayLike, NDArray
+
+__all__ = [
+    "bool_array",
+    "choice",
+    "deadlines_array",
+    "finite",
+    "frozen",
+    "integer",
+    "integer_array",
+    "positive",
+    "probability",
+    "probability_vector",
+    "real_array",
+    "shown",
+    "sizes",
+]
+
+Scalar = TypeVar("Scalar", bound=np.generic)
+
+MOST_SHOWN = 200
+"""Characters of a value that a message repeats: it is to stay one line that can be read."""
 
 
-def positive(name: str, value: float, *, zero: bool = False) -> float:
+def shown(value: Any) -> str:
+    """Return `value` as a message shows it: on one line, cut if long, NumPy scalars like Python's numbers."""
+    # NumPy's old style writes 0.5 for np.float64(0.5), also within lists and tuples.
+    with np.printoptions(legacy="1.25", threshold=20, edgeitems=3, linewidth=MOST_SHOWN):
+        try:
+            text = " ".join(repr(value).split())
+        except ValueError:  # an int of more digits than Python converts
+            text = f"a value of type {type(value).__name__} that is too long to show"
+    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}..."
+
+
+# --- numbers and words ------------------------------------------------------------------------------------------------
+
+
+def _number(value: Any) -> float:
+    """Return a real number as a float and NaN for anything else, which every check of a range refuses."""
+    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
+        return math.nan
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
+
+
+def finite(name: str, value: Any) -> float:
+    """Return `value` if it is a finite number, else raise ``ValueError``."""
+    number = _number(value)
+    if not math.isfinite(number):
+        raise ValueError(f"{name} must be a finite number, got {shown(value)}")
+    return number
+
+
+def positive(name: str, value: Any, *, zero: bool = False) -> float:
     """Return `value` if it is a finite number > 0 (>= 0 with `zero`), else raise ``ValueError``."""
-    number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
-    if not number or not np.isfinite(value) or value < 0 or (value == 0 and not zero):
-        raise ValueError(f"{name} must be a finite number {'>= 0' if zero else '> 0'}, got {value!r}")
-    return float(value)
+    number = _number(value)
+    if not math.isfinite(number) or number < 0 or (number == 0 and not zero):
+        raise ValueError(f"{name} must be a finite number {'>= 0' if zero else '> 0'}, got {shown(value)}")
+    return number
 
 
-def probability(name: str, value: float, *, one: bool = True) -> float:
-    """Return `value` if it lies in [0, 1] ([0, 1) without `one`), else raise ``ValueError``."""
-    number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
-    if not number or not (0 <= value <= 1) or (value == 1 and not one):
-        raise ValueError(f"{name} must be a probability in [0, 1{']' if one else ')'}, got {value!r}")
-    return float(value)
+def probability(name: str, value: Any, *, zero: bool = True, one: bool = True) -> float:
+    """Return `value` if it lies in [0, 1], without the ends that are excluded, else raise ``ValueError``."""
+    number = _number(value)
+    if not 0 <= number <= 1 or (number == 0 and not zero) or (number == 1 and not one):
+        raise ValueError(f"{name} must be a probability in {'[' if zero else '('}0, 1{']' if one else ')'}, got {shown(value)}")
+    return number
 
 
 def integer(name: str, value: Any, least: int) -> int:
     """Return `value` as an int if it is an integer >= `least`, else raise ``ValueError``."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise ValueError(f"{name} must be an integer >= {least}, got {value!r}")
+        raise ValueError(f"{name} must be an integer >= {least}, got {shown(value)}")
     return int(value)
 
 
 def choice(name: str, value: Any, allowed: Sequence[str]) -> str:
     """Return `value` if it is one of `allowed`, else raise ``ValueError`` listing them."""
-    if value not in allowed:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}")
+    if not isinstance(value, str) or value not in allowed:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {shown(value)}")
     return str(value)
 
 
-def probability_vector(name: str, value: Sequence[float]) -> tuple[float, ...]:
-    """Return `value` as a tuple of probabilities that sum to 1 (within 1e-9), else raise ``ValueError``."""
+# --- arrays -----------------------------------------------------------------------------------------------------------
+
+
+def _array(name: str, value: Any, what: str) -> NDArray[Any]:
+    """Return `value` as an array of whatever dtype, else raise ``ValueError``; `what` says what it must hold."""
+    if np.ma.isMaskedArray(value) and np.ma.is_masked(value):
+        raise ValueError(f"{name} must not have masked entries, got {int(np.ma.count_masked(value))} of them: fill them first")
     try:
-        vector = tuple(float(x) for x in value)
-    except TypeError:
-        raise ValueError(f"{name} must be a sequence of probabilities, got {value!r}") from None
+        return np.asarray(value)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} must hold {what} in rows of one length, got {shown(value)}") from None
+
+
+def real_array(name: str, value: Any) -> NDArray[np.float64]:
+    """Return a new float64 array of `value`, NaN and infinities included.
+
+    Raises
+    ------
+    ValueError
+        If it is ragged, masked, complex, or holds anything but real numbers.
+    """
+    array = _array(name, value, "real numbers")
+    if array.dtype.kind == "c":
+        raise ValueError(f"{name} must be real, got dtype {array.dtype}: {shown(value)}")
+    objects = array.dtype.kind == "O" and array.size > 0 and all(isinstance(x, Real) for x in array.flat)  # Fraction, large int
+    if not objects and array.dtype.kind not in "fiub":
+        raise ValueError(f"{name} must hold real numbers, got dtype {array.dtype}: {shown(value)}")
+    try:
+        return np.array(array, dtype=np.float64)
+    except OverflowError:
+        raise ValueError(f"{name} must hold numbers within the range of float64, got {shown(value)}") from None
+
+
+def integer_array(name: str, value: Any) -> NDArray[np.int64]:
+    """Return a new int64 array of `value`, else raise ``ValueError``: no rounding, no wrapping, no bools, never empty."""
+    array = _array(name, value, "integers")
+    if array.dtype.kind not in "iu" or array.size == 0:
+        raise ValueError(f"{name} must hold integers, got {shown(value)}")
+    if array.dtype.kind == "u" and int(array.max()) > np.iinfo(np.int64).max:
+        raise ValueError(f"{name} must hold integers below 2^63, got {shown(value)}")
+    return array.astype(np.int64)
+
+
+def bool_array(name: str, value: Any) -> NDArray[np.bool_]:
+    """Return a new read-only bool array of a bool array, else raise ``ValueError``."""
+    return frozen(_array(name, value, "bools").astype(np.bool_))
+
+
+def sizes(name: str, value: Any, total: int, what: str) -> NDArray[np.int64]:
+    """Return sizes >= 1 that sum to `total` as int64, shape (n,), else raise ``ValueError``."""
+    array = integer_array(name, value)
+    # Each size is bounded before they are added up: a sum of int64 wraps.
+    if array.ndim != 1 or np.any(array < 1) or np.any(array > total) or array.sum() != total:
+        raise ValueError(f"{name} must be sizes >= 1 that sum to {what}, got {shown(value)}")
+    return array
+
+
+def frozen(array: NDArray[Scalar]) -> NDArray[Scalar]:
+    """Return a read-only copy."""
+    copy = array.copy()
+    copy.setflags(write=False)
+    return copy
+
+
+def probability_vector(name: str, value: Iterable[Any]) -> tuple[float, ...]:
+    """Return `value` as a tuple of probabilities that sum to 1 (within 1e-9), else raise ``ValueError``."""
+    array = real_array(name, value if isinstance(value, np.ndarray | str) or not np.iterable(value) else list(value))
+    if array.ndim != 1:
+        raise ValueError(f"{name} must be a sequence of probabilities, got {shown(value)}")
+    vector = tuple(array.tolist())
     if not vector or not all(0 <= x <= 1 for x in vector):
-        raise ValueError(f"{name} must be a non-empty sequence of probabilities in [0, 1], got {vector}")
+        raise ValueError(f"{name} must be a non-empty sequence of probabilities in [0, 1], got {shown(vector)}")
     if abs(sum(vector) - 1) > 1e-9:
-        raise ValueError(f"{name} sums to {sum(vector):.12g}, it must sum to 1 (got {vector})")
+        raise ValueError(f"{name} sums to {sum(vector):.12g}, it must sum to 1 (got {shown(vector)})")
     return vector
 
 
 def deadlines_array(deadlines: ArrayLike) -> NDArray[np.float64]:
     """Return deadlines as a 1-D float64 array: non-empty, finite, >= 0 and non-decreasing, else raise ``ValueError``."""
-    array = np.atleast_1d(np.asarray(deadlines, dtype=np.float64))
+    array = np.atleast_1d(real_array("deadlines", deadlines))
     if array.ndim != 1 or array.size == 0:
         raise ValueError(f"deadlines must be a non-empty one-dimensional sequence of times, got shape {array.shape}")
     if not np.all(np.isfinite(array)) or np.any(array < 0):
         bad = array[~(np.isfinite(array) & (array >= 0))][0]
-        raise ValueError(f"deadlines must be finite and >= 0, got {bad!r}")
+        raise ValueError(f"deadlines must be finite and >= 0, got {shown(bad)}")
     if np.any(np.diff(array) < 0):
         raise ValueError("deadlines must not decrease: sort them first")
     return array

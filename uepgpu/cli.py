@@ -56,7 +56,10 @@ def _reader(least: int, most: int | None, allowed: str) -> Any:
 
 
 Realizations = Annotated[
-    int, Parameter(converter=_reader(1, None, "an integer >= 1 such as 100000, 1e5 or 1_000_000"), allow_leading_hyphen=True)
+    int,
+    Parameter(
+        converter=_reader(1, 2**64, "an integer from 1 to 2**64 such as 100000, 1e5 or 1_000_000"), allow_leading_hyphen=True
+    ),
 ]
 Seed = Annotated[int, Parameter(converter=_reader(0, 2**64 - 1, "an integer from 0 to 2**64 - 1"), allow_leading_hyphen=True)]
 Threads = Annotated[int, Parameter(converter=_reader(1, None, "an integer >= 1"), allow_leading_hyphen=True)]
@@ -146,4 +149,8 @@ def main() -> None:
     except KeyboardInterrupt:
         print("uepgpu: interrupted, nothing more is written", file=sys.stderr)
         code = 130
+    if code == 130:
+        # CPython remembers an interruption that passed through exec, as dataclasses have at import, and under `python -m`
+        # would end with SIGINT instead of our code. A finished exec makes it forget.
+        exec("")
     sys.exit(code)

@@ -8,6 +8,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from uepgpu.checks import integer_array, shown, sizes
+
 __all__ = ["MAX_CLASSES", "Classes", "assign_classes", "assign_levels", "rank_by_score"]
 
 MAX_CLASSES = 8
@@ -43,23 +45,18 @@ def assign_classes(classes: Classes, score: Floats, shape: tuple[int, ...]) -> I
         if classes != "auto":
             raise ValueError(f"classes must be sizes, a table of class numbers or 'auto', got {classes!r}")
         return _natural_breaks(score)
-    raw = np.asarray(classes)
-    if raw.dtype.kind not in "iu" or raw.size == 0:
-        raise ValueError(f"classes must hold integers, got {classes!r}")
-    array = raw.astype(np.int64)
+    array = integer_array("classes", classes)
     table_shape = shape if len(shape) == 2 else (*shape, 1)
     if array.ndim == 2:
         if array.shape != table_shape:
             raise ValueError(f"classes as a table must have shape {table_shape}, one class per sub-product, got {array.shape}")
         labels = array.ravel()
         highest = int(labels.max())
-        if sorted(set(labels.tolist())) != list(range(1, highest + 1)):
-            raise ValueError(f"classes as a table must number the classes 1..L without gaps, got {sorted(set(labels.tolist()))}")
+        found = sorted(set(labels.tolist()))
+        if found != list(range(1, len(found) + 1)):
+            raise ValueError(f"classes as a table must number the classes 1..L without gaps, got {shown(found)}")
     elif array.ndim == 1:
-        if np.any(array < 1) or array.sum() != n:
-            raise ValueError(f"classes must be sizes >= 1 that sum to K = {n} sub-products, got {tuple(array.tolist())}")
-        labels = np.empty(n, dtype=np.int64)
-        labels[rank_by_score(score)] = np.repeat(np.arange(1, array.size + 1), array)
+        labels = _by_score(sizes("classes", classes, n, f"K = {n} sub-products"), score)
         highest = array.size
     else:
         raise ValueError(f"classes must be sizes (one-dimensional) or a table of shape {table_shape}, got {array.ndim} dimensions")
@@ -71,35 +68,47 @@ def assign_classes(classes: Classes, score: Floats, shape: tuple[int, ...]) -> I
 def _natural_breaks(score: Floats, most: int = 3) -> Ints:
     """Cut the sorted log-scores into at most three groups of least within-group variance (Jenks), exactly."""
     order = rank_by_score(score)
-    positive = score[score > 0]
-    floor = positive.min() * 1e-3 if positive.size else 1.0
+    above_zero = score[score > 0]
+    # Blocks of no energy stand well below the least of the others; a logarithm needs them above zero.
+    floor = max(float(above_zero.min()) * 1e-3, float(np.finfo(np.float64).smallest_subnormal)) if above_zero.size else 1.0
     x = np.log(np.maximum(score[order], floor))
     n = x.size
     groups = min(most, len({round(v, 9) for v in x.tolist()}))
     s1, s2 = np.concatenate([[0.0], np.cumsum(x)]), np.concatenate([[0.0], np.cumsum(x * x)])
 
-    def spread(i: int, j: int) -> float:
-        return float(s2[j] - s2[i] - (s1[j] - s1[i]) ** 2 / (j - i))
+    def spread(i: Ints, j: int) -> Floats:
+        return s2[j] - s2[i] - (s1[j] - s1[i]) ** 2 / (j - i)
 
-    best = {(1, j): (spread(0, j), 0) for j in range(1, n + 1)}
+    # best[j]: least spread of the first j scores in g groups, the last of which begins at begin[g - 2][j].
+    zero = np.zeros(1, dtype=np.int64)
+    best = np.array([np.inf, *(spread(zero, j)[0] for j in range(1, n + 1))])
+    begin = []
     for g in range(2, groups + 1):
+        least, starts = np.full(n + 1, np.inf), np.zeros(n + 1, dtype=np.int64)
         for j in range(g, n + 1):
-            best[g, j] = min((best[g - 1, i][0] + spread(i, j), i) for i in range(g - 1, j))
+            i = np.arange(g - 1, j)
+            total = best[i] + spread(i, j)
+            at = int(np.argmin(total))
+            least[j], starts[j] = total[at], i[at]
+        best = least
+        begin.append(starts)
     labels = np.empty(n, dtype=np.int64)
     end = n
     for g in range(groups, 0, -1):
-        start = best[g, end][1]
+        start = int(begin[g - 2][end]) if g > 1 else 0
         labels[order[start:end]] = g
         end = start
     return labels
 
 
-def assign_levels(name: str, sizes: Sequence[int] | None, norm: Floats) -> Ints:
-    """Return the level of every block, counted from 1, most important first; `sizes` None gives one block per level."""
+def assign_levels(name: str, counts: Sequence[int] | None, norm: Floats) -> Ints:
+    """Return the level of every block, counted from 1, most important first; `counts` None gives one block per level."""
     n = norm.size
-    counts = np.ones(n, dtype=np.int64) if sizes is None else np.asarray(sizes)
-    if counts.dtype.kind not in "iu" or counts.ndim != 1 or np.any(counts < 1) or counts.sum() != n:
-        raise ValueError(f"{name} must be sizes >= 1 that sum to {n} blocks, got {sizes!r}")
-    levels = np.empty(n, dtype=np.int64)
-    levels[rank_by_score(norm)] = np.repeat(np.arange(1, counts.size + 1), counts)
-    return levels
+    return _by_score(np.ones(n, dtype=np.int64) if counts is None else sizes(name, counts, n, f"{n} blocks"), norm)
+
+
+def _by_score(counts: Ints, score: Floats) -> Ints:
+    """Number the first counts[0] of the ranking 1, the next counts[1] of it 2, and so on."""
+    labels = np.empty(score.size, dtype=np.int64)
+    labels[rank_by_score(score)] = np.repeat(np.arange(1, counts.size + 1), counts)
+    return labels

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from uepgpu.checks import choice
+from uepgpu.checks import choice, frozen, real_array, shown
 
 __all__ = ["BlockMatrices", "block_bounds", "load_matrix", "order_slices"]
 
@@ -31,27 +33,21 @@ def load_matrix(name: str, source: Any) -> Floats:
     Raises
     ------
     ValueError
-        Not a two-dimensional real matrix, empty, or with NaN or infinite entries.
+        Not a two-dimensional real matrix, empty, with masked, NaN or infinite entries, or a file that cannot be read.
     FileNotFoundError
         The file does not exist.
     """
     if isinstance(source, str | os.PathLike):
-        array = _read(name, str(source))
-    elif hasattr(source, "__cuda_array_interface__") and hasattr(source, "get"):
-        array = np.asarray(source.get())
+        array: Any = _read(name, str(source))
     else:
-        array = np.asarray(source)
-    if array.ndim != 2 or array.size == 0:
-        raise ValueError(f"{name} must be a non-empty two-dimensional matrix, got shape {array.shape}")
-    if array.dtype.kind == "c":
-        raise ValueError(f"{name} must be real, got {array.dtype}: multiply real and imaginary parts apart")
-    if array.dtype.kind not in "fiub":
-        raise ValueError(f"{name} must hold numbers, got dtype {array.dtype}")
-    matrix = np.array(array, dtype=np.float64)
+        array = source.get() if hasattr(source, "__cuda_array_interface__") and hasattr(source, "get") else source
+    matrix = real_array(name, array)
+    if matrix.ndim != 2 or matrix.size == 0:
+        raise ValueError(f"{name} must be a non-empty two-dimensional matrix, got shape {matrix.shape}")
     bad = ~np.isfinite(matrix)
     if bad.any():
         i, j = np.argwhere(bad)[0]
-        raise ValueError(f"{name} must be finite, got {matrix[i, j]} at [{i}, {j}] ({int(bad.sum())} such entries)")
+        raise ValueError(f"{name} must be finite, got {shown(matrix[i, j])} at [{i}, {j}] ({int(bad.sum())} such entries)")
     return matrix
 
 
@@ -62,16 +58,25 @@ def _read(name: str, source: str) -> NDArray[Any]:
         raise FileNotFoundError(f"{name}: no file {str(file)!r}")
     if file.suffix not in (".npy", ".npz"):
         raise ValueError(f"{name} must be an .npy or .npz file, got {str(file)!r}")
-    loaded = np.load(file, allow_pickle=False)
-    if file.suffix == ".npy":
-        return np.asarray(loaded)
-    with loaded:
-        keys = list(loaded.files)
-        if not key and len(keys) != 1:
-            raise ValueError(f"{name}: {str(file)!r} holds the arrays {keys}; name one as '{file}:{keys[0] if keys else 'name'}'")
-        if key and key not in keys:
-            raise ValueError(f"{name}: {str(file)!r} holds no array {key!r}, only {keys}")
-        return np.asarray(loaded[key or keys[0]])
+    try:
+        loaded = np.load(file, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            if key:
+                raise ValueError(f"it holds a single array, none called {key!r}")
+            return loaded
+        with loaded:
+            return _member(file, loaded, key)
+    except (ValueError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(f"{name}: cannot read {str(file)!r}: {' '.join(str(error).split())}") from None
+
+
+def _member(file: Path, archive: np.lib.npyio.NpzFile, key: str) -> NDArray[Any]:
+    keys = list(archive.files)
+    if not key and len(keys) != 1:
+        raise ValueError(f"it holds the arrays {keys}; name one as '{file}:{keys[0] if keys else 'name'}'")
+    if key and key not in keys:
+        raise ValueError(f"it holds no array {key!r}, only {keys}")
+    return np.asarray(archive[key or keys[0]])
 
 
 def block_bounds(name: str, length: int, blocks: int) -> Ints:
@@ -100,10 +105,11 @@ def order_slices(order: str | None, *weights: Floats) -> Ints:
 
 @dataclass(frozen=True, eq=False)
 class BlockMatrices:
-    """Two factors, ordered and cut.
+    """Two factors, ordered and cut; read-only copies of what it is made from.
 
     Attributes
     ----------
+    paradigm : "rxc" or "cxr"
     left, right : float64 arrays, shapes (U, H) and (H, Q)
         A and B with their slices in order of importance.
     left_order, right_order : int64 arrays
@@ -113,6 +119,7 @@ class BlockMatrices:
         Where the blocks begin and end along the cut axis.
     """
 
+    paradigm: Literal["rxc", "cxr"]
     left: Floats
     right: Floats
     left_order: Ints
@@ -120,8 +127,17 @@ class BlockMatrices:
     left_bounds: Ints
     right_bounds: Ints
 
+    def __post_init__(self) -> None:
+        for name in ("left", "right", "left_order", "right_order", "left_bounds", "right_bounds"):
+            object.__setattr__(self, name, frozen(getattr(self, name)))
+
     def restore(self, product: Floats) -> Floats:
-        """Undo the importance ordering of an rxc product of shape (..., U, Q)."""
+        """Return a product of shape (..., U, Q) in the order of A's rows and B's columns, as a new array.
+
+        Only rxc reorders them: for cxr the ordering runs along the axis that is summed over.
+        """
+        if self.paradigm == "cxr":
+            return product.copy()
         result = np.empty_like(product)
         result[..., self.left_order[:, None], self.right_order[None, :]] = product
         return result

@@ -122,7 +122,7 @@ def make_plan(
         windows, rank = windows[chains.order], np.argsort(chains.order)[of_window]
     cells = _count_cells(law, rank, n) if times is None else _deadline_cells(law, rank, workers, times)
     threshold, n_threshold, cell_window, cell_time, group = cells
-    guide, shift = guide_tables(threshold, n_threshold)
+    guide, shift, steps = guide_tables(threshold, n_threshold)
     k = part.n_subproducts
     support = np.zeros((0, k), dtype=np.uint8) if windows is None else windows.astype(np.uint8)
     bits = np.uint64(1) << np.arange(min(k, 64), dtype=np.uint64)
@@ -139,6 +139,7 @@ def make_plan(
         n_threshold=n_threshold,
         guide=guide,
         guide_shift=shift,
+        guide_steps=steps,
         cell_window=cell_window,
         cell_time=cell_time,
         mask=(support * bits).sum(axis=1, dtype=np.uint64) if k <= 64 else np.zeros(0, dtype=np.uint64),
@@ -173,7 +174,10 @@ def _count_cells(law: SupportLaw, rank: Ints, n: int) -> _Cells:
     """Cells are windows."""
     if law.window is None:
         assert law.probabilities is not None
-        cumulative = [np.cumsum(law.probabilities)]
+        total = np.cumsum(law.probabilities)
+        # The last window that can be drawn closes at 1, whatever rounding the sum has; those behind it have probability 0.
+        total[int(np.flatnonzero(law.probabilities)[-1]) :] = 1.0
+        cumulative = [total]
         return _pack(cumulative, [rank], [np.zeros(rank.size, dtype=np.int64)], np.zeros(n, dtype=np.int64))
     used, group = np.unique(law.window, return_inverse=True)
     one = np.ones(1)
@@ -190,10 +194,13 @@ def _deadline_cells(law: SupportLaw, rank: Ints, workers: Workers, times: Floats
         chosen = np.arange(rank.size) if s < 0 else np.array([s])
         assert s >= 0 or law.probabilities is not None
         weight = np.ones(1) if law.probabilities is None else law.probabilities
-        arrived = weight * workers.arrival(times[:, None], law.n_subproducts, law.work[chosen], speeds[v])  # (D, windows)
+        share = workers.arrival(times[:, None], law.n_subproducts, law.work[chosen], speeds[v])  # (D, windows)
+        arrived = weight * share
         before = np.vstack([np.zeros(chosen.size), arrived[:-1]])
         # Up to window s at time d: windows <= s have F(t_d), later ones F(t_(d-1)). No sum of differences, so no drift.
         total = np.cumsum(arrived, axis=1) + (before.sum(axis=1, keepdims=True) - np.cumsum(before, axis=1))
+        # Where everything has arrived, nothing is left for "never", whatever rounding the sum has.
+        total[np.all((share == 1) | (weight == 0), axis=1), int(np.flatnonzero(weight)[-1]) :] = 1.0
         cumulative.append(np.append(np.maximum.accumulate(total.ravel()), 1.0))
         windows.append(np.append(np.tile(rank[chosen], times.size), 0))
         arrivals.append(np.append(np.repeat(np.arange(times.size), chosen.size), times.size))
@@ -205,7 +212,7 @@ def _pack(cumulative: list[Floats], windows: list[Ints], arrivals: list[Ints], g
     edges = [np.floor(np.minimum(c[:-1], 1.0) * 2.0**32) for c in cumulative]
     n_threshold = np.array([int(np.count_nonzero(e < 2.0**32)) for e in edges], dtype=np.int64)
     width = int(n_threshold.max())
-    threshold = np.full((len(edges), width), 2**32 - 1, dtype=np.uint32)
+    threshold = np.full((len(edges), width + 1), 2**32 - 1, dtype=np.uint32)
     cell_window = np.zeros((len(edges), width + 1), dtype=np.uint16)
     cell_time = np.zeros((len(edges), width + 1), dtype=np.uint16)
     for g, (edge, count) in enumerate(zip(edges, n_threshold, strict=True)):

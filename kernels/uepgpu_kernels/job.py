@@ -31,10 +31,11 @@ class Job(NamedTuple):
     n_classes: int
     order: int
     group: NDArray[np.int64]  # (W,)
-    threshold: NDArray[np.uint32]  # (G, C), ascending; only the first n_threshold count
+    threshold: NDArray[np.uint32]  # (G, C + 1), ascending; only the first n_threshold count
     n_threshold: NDArray[np.int64]  # (G,)
     guide: NDArray[np.uint16]  # (G, 2^b): cell of the least word of each bucket
     guide_shift: np.uint32
+    guide_steps: int  # thresholds that one bucket may hold
     cell_window: NDArray[np.uint16]  # (G, C + 1)
     cell_time: NDArray[np.uint16]  # (G, C + 1)
     mask: NDArray[np.uint64]  # (S,) supports as bit masks where K <= 64, else (0,)
@@ -57,10 +58,13 @@ class RawTally(NamedTuple):
     marginals: NDArray[np.int64] | None  # (32, T, K): X_k undecoded
 
 
-def guide_tables(threshold: NDArray[np.uint32], n_threshold: NDArray[np.int64]) -> tuple[NDArray[np.uint16], np.uint32]:
-    """Return the guide of every table, and by how much a word is shifted to index it."""
-    bits = int(np.clip(np.ceil(np.log2(4 * (threshold.shape[1] + 1))), 2, 12))
+def guide_tables(threshold: NDArray[np.uint32], n_threshold: NDArray[np.int64]) -> tuple[NDArray[np.uint16], np.uint32, int]:
+    """Return the guide of every table, by how much a word is shifted to index it, and the steps a search from it takes."""
+    bits = int(np.clip(np.ceil(np.log2(16 * threshold.shape[1])), 4, 12))
     shift = 32 - bits
-    least = np.arange(1 << bits, dtype=np.uint64) << np.uint64(shift)
-    guide = np.stack([np.searchsorted(t[:n].astype(np.uint64), least, side="right") for t, n in zip(threshold, n_threshold, strict=True)])
-    return guide.astype(np.uint16), np.uint32(shift)
+    least = np.arange((1 << bits) + 1, dtype=np.uint64) << np.uint64(shift)
+    found = [np.searchsorted(t[:n].astype(np.uint64), least[:-1], side="right") for t, n in zip(threshold, n_threshold, strict=True)]
+    # Thresholds in (least of this bucket, last of this bucket] are still to be passed.
+    last = [np.searchsorted(t[:n].astype(np.uint64), least[1:] - np.uint64(1), side="right") for t, n in zip(threshold, n_threshold, strict=True)]
+    guide = np.stack(found)
+    return guide.astype(np.uint16), np.uint32(shift), int((np.stack(last) - guide).max())

@@ -110,7 +110,8 @@ def number(key: str, value: Any) -> float:
 
 def whole(key: str, value: Any) -> int:
     """Return an integer, which may be written as 1e5."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or value != value or value not in (int(min(value, 1e300)),):
+    exact = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+    if not exact or isinstance(value, bool):
         raise SpecError(f"{key} must be an integer, got {value!r}")
     return int(value)
 

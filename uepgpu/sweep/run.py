@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import uepgpu as uep
+from uepgpu.decoders import resolve_decoder, resolve_tally
 from uepgpu.plan import count_domain_refusal, make_plan
 from uepgpu.sweep.point import Point
 
@@ -54,7 +55,8 @@ def check_points(points: Sequence[Point]) -> None:
     """Raise ``ValueError`` if a point cannot be simulated, before any of them is."""
     for point in points:
         try:
-            make_plan(point.code, point.part, point.workers, seed=point.seed, deadlines=_deadlines(point))
+            plan = make_plan(point.code, point.part, point.workers, seed=point.seed, deadlines=_deadlines(point))
+            resolve_tally(plan, resolve_decoder(plan, "auto"), "auto")
         except ValueError as error:
             raise ValueError(f"{point.describe()}: {error}") from None
 

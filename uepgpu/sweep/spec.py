@@ -17,6 +17,7 @@ SPECS = Path(__file__).parent / "specs"
 TOP_KEYS = ("title", "realizations", "seed", "deadlines", "show", "gamma", "workers", "partitions", "series")
 SERIES_KEYS = ("label", "code", "partitions", "workers")
 MAX_SEED = 2**64 - 1
+MAX_REALIZATIONS = 2**64
 DEFAULT_REALIZATIONS = 100_000
 
 
@@ -119,8 +120,8 @@ def parse_spec(data: dict[str, Any], *, name: str, folder: Path, realizations: i
 
 def _realizations(key: str, value: Any) -> int:
     count = whole(key, value)
-    if count < 1:
-        raise SpecError(f"{key} must be an integer >= 1, got {value!r}")
+    if not 1 <= count <= MAX_REALIZATIONS:
+        raise SpecError(f"{key} must be an integer from 1 to 2**64, got {value!r}")
     return count
 
 

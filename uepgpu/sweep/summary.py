@@ -20,6 +20,7 @@ NOTE = (
     "Normalized loss at deadline t: simulated ± standard error, then exact. "
     "worst: greatest |simulated − exact| of all deadlines, in standard errors."
 )
+ROUNDING = 1e-12
 CELL = 26
 """Columns of text that one deadline takes: simulated, ±, exact and the gaps."""
 
@@ -58,12 +59,15 @@ def _value(x: float) -> str:
 
 def _simulated(curve: Curve, d: int) -> str:
     estimate, error = float(curve.normalized[d]), float(curve.normalized_stderr[d])
-    if error > 0:
+    if error > ROUNDING * estimate:
         shown = f"{error:.4f}" if estimate >= 0.01 and error >= 0.5e-4 else f"{error:.0e}"
         return f"{_value(estimate)} ± {shown}"
-    high = float(curve.normalized_high[d])
+    low, high = float(curve.normalized_low[d]), float(curve.normalized_high[d])
+    if high - low <= ROUNDING * high:
+        # Such a code decodes alike in every realization with as many packets.
+        return f"{_value(estimate)} ± 0"
     # Nothing observed is a bound, not a zero.
-    return f"< {_value(high)}" if estimate == 0 and high > 0 else _value(estimate)
+    return f"< {_value(high)}" if estimate == 0 else _value(estimate)
 
 
 def _deviation(curve: Curve) -> str:

@@ -68,10 +68,7 @@ def last_saturated(counts: ProductForm, sizes: Ints) -> tuple[Floats, Bools]:
         value = counts.others(range(i, n), depth - 1)
         for j in range(i):
             value = value - correlate(tails[j], saturated[j], depth)
-        can = np.broadcast_to(possible[:, i, None], value.shape)
-        if counts.total is not None:
-            can = can & (counts.total[:, None] - np.arange(depth) >= ends[i])
-        saturated.append(np.where(can, np.maximum(value, 0.0), 0.0))
+        saturated.append(np.where(possible[:, i, None], np.maximum(value, 0.0), 0.0))
         tails.append(np.ones((value.shape[0], 1)))
     last = np.stack([(tail * s[:, : tail.shape[1]]).sum(axis=1) for tail, s in zip(tails, saturated, strict=True)], axis=1)
     return last, np.logical_or.accumulate(possible[:, :0:-1], axis=1)[:, ::-1]

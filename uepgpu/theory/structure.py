@@ -68,17 +68,18 @@ def window_structure(law: SupportLaw, code: Any) -> Structure:
         raise no_closed_form(code, "a code with a given generator matrix")
     if law.supports is None:
         raise no_closed_form(code, "a code of drawn degrees (LT)")
+    table = law.supports
     if law.window is not None:
-        occurs = np.isin(np.arange(len(law.supports)), law.window)
+        occurs = np.isin(np.arange(len(table)), law.window)
     else:
         assert law.probabilities is not None
         occurs = law.probabilities > 0
     distinct: dict[bytes, list[int]] = {}
     for s in np.flatnonzero(occurs):
-        distinct.setdefault(law.supports[s].tobytes(), []).append(int(s))
-    members = sorted(distinct.values(), key=lambda found: int(law.supports[found[0]].sum()))  # type: ignore[index]
-    supports = law.supports[[found[0] for found in members]]
-    unit_of_window = np.full(len(law.supports), -1, dtype=np.int64)
+        distinct.setdefault(table[s].tobytes(), []).append(int(s))
+    members = sorted(distinct.values(), key=lambda found: int(table[found[0]].sum()))
+    supports = table[[found[0] for found in members]]
+    unit_of_window = np.full(len(table), -1, dtype=np.int64)
     for unit, found in enumerate(members):
         unit_of_window[found] = unit
     covered = supports.any(axis=0)

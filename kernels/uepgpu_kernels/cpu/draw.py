@@ -6,21 +6,27 @@ and LLVM vectorises it.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from uepgpu_kernels.bodies.philox import MASK, SHIFT, philox4x32
 from uepgpu_kernels.bodies.sample import ORDER_STREAM, below
 from uepgpu_kernels.cpu.compile import stage
 
-__all__ = ["draw_arrivals", "draw_windows", "permute", "sort_columns", "split_keys"]
+__all__ = ["Cells", "draw_cells", "merge_exchange", "permute", "sort_columns"]
+
+class Cells(NamedTuple):
+    """What drawn cells stand for in one loop nest, and how they are sorted."""
+
+    value: NDArray[Any]  # (G, C + 1) windows, or keys: the time index above `shift`, the window below; narrow integers
+    shift: int
+    network: NDArray[np.int64]  # (m, 2) comparators; (0, 2) where nothing is sorted
+
 
 FEW = 8
 """Up to so many thresholds, comparing with all of them beats a guide table."""
-
-KEY_SHIFT = np.uint32(16)
-LOW_HALF = np.uint32(0xFFFF)
 
 
 @stage
@@ -39,108 +45,99 @@ def draw_block(words: Any, seed: Any, first: Any, stride: Any, block: Any, strea
 
 
 @stage
-def draw_windows(job: Any, first: Any, stride: Any, words: Any, window: Any) -> None:
-    """Draw the windows of all packets; arrival times are not looked at."""
+def draw_cells(job: Any, first: Any, stride: Any, words: Any, value: Any, out: Any) -> None:
+    """Draw a cell for every packet and write what `value` (G, C + 1) has for it, shape (W, lanes)."""
     lanes = words.shape[1]
     for w in range(job.n_packets):
         g = job.group[w]
         n = job.n_threshold[g]
-        if w % 4 == 0:
+        if n == 0:  # nothing to draw: the packet is what its worker is
+            for lane in range(lanes):
+                out[w, lane] = value[g, 0]
+            continue
+        if w // 4 != (w - 1) // 4 or job.n_threshold[job.group[w - 1]] == 0:
             draw_block(words, job.seed, first, stride, w // 4, np.uint64(0))
-        row = words[w % 4]
-        out = window[w]
         if n <= FEW:
-            for lane in range(lanes):
-                out[lane] = 0
-            for c in range(n):
-                threshold = job.threshold[g, c]
-                for lane in range(lanes):
-                    out[lane] += row[lane] >= threshold
-            plain = True
-            for c in range(n + 1):
-                plain = plain and job.cell_window[g, c] == c
-            if not plain:
-                for lane in range(lanes):
-                    out[lane] = job.cell_window[g, out[lane]]
+            compare_all(words[w % 4], job.threshold[g], n, value[g], out[w])
         else:
-            for lane in range(lanes):
-                out[lane] = job.cell_window[g, find_cell(job, g, n, row[lane])]
+            look_up(words[w % 4], job.threshold[g], n, job.guide[g], job.guide_shift, job.guide_steps, value[g], out[w])
 
 
 @stage
-def find_cell(job: Any, g: Any, n: Any, word: Any) -> Any:
-    """Return the number of thresholds of table g that are <= word."""
-    c = np.intp(job.guide[g, np.intp(word >> job.guide_shift)])
-    while c < n and word >= job.threshold[g, c]:
-        c += 1
-    return c
-
-
-@stage
-def draw_arrivals(job: Any, first: Any, stride: Any, words: Any, window: Any, keys: Any, by_packet: Any) -> None:
-    """Draw windows and arrival times; a key is the time index in its upper half and in its lower the packet or the window."""
-    lanes = words.shape[1]
-    for w in range(job.n_packets):
-        g = job.group[w]
-        n = job.n_threshold[g]
-        if w % 4 == 0:
-            draw_block(words, job.seed, first, stride, w // 4, np.uint64(0))
+def compare_all(word: Any, threshold: Any, n: Any, value: Any, out: Any) -> None:
+    """Find the cells of one row of words by comparing with each threshold."""
+    lanes = word.shape[0]
+    for lane in range(lanes):
+        out[lane] = 0
+    for c in range(n):
+        least = threshold[c]
         for lane in range(lanes):
-            c = find_cell(job, g, n, words[w % 4, lane])
-            s = job.cell_window[g, c]
-            window[w, lane] = s
-            tag = np.uint32(w) if by_packet else np.uint32(s)
-            keys[w, lane] = (np.uint32(job.cell_time[g, c]) << KEY_SHIFT) | tag
+            out[lane] += word[lane] >= least
+    plain = True
+    for c in range(n + 1):
+        plain = plain and value[c] == c
+    if not plain:
+        for lane in range(lanes):
+            out[lane] = value[out[lane]]
 
 
 @stage
-def sort_columns(keys: Any, n: Any) -> None:
-    """Sort each column of the first n rows by Batcher's merge-exchange network (Knuth vol. 3, algorithm 5.2.2M)."""
-    lanes = keys.shape[1]
+def look_up(word: Any, threshold: Any, n: Any, guide: Any, shift: Any, steps: Any, value: Any, out: Any) -> None:
+    """Find the cells of one row of words by a guide table and a fixed number of steps: a search that ends early would mispredict."""
+    most = np.uint64(n)
+    for lane in range(word.shape[0]):
+        x = word[lane]
+        c = np.uint64(guide[x >> shift])
+        for _ in range(steps):
+            c += np.uint64((x >= threshold[c]) & (c < most))
+        out[lane] = value[c]
+
+
+def merge_exchange(n: int) -> NDArray[np.int64]:
+    """Return the comparators of Batcher's merge-exchange network for n keys (Knuth vol. 3, algorithm 5.2.2M), shape (m, 2)."""
+    pairs = [np.zeros((0, 2), dtype=np.int64)]
     top = 1
     while 2 * top < n:
         top *= 2
     p = top
     while p > 0:
-        q = top
-        r = 0
-        d = p
+        q, r, d = top, 0, p
         while True:
-            for i in range(n - d):
-                if (i & p) == r:
-                    a = keys[i]
-                    b = keys[i + d]
-                    for lane in range(lanes):
-                        x = a[lane]
-                        y = b[lane]
-                        a[lane] = min(x, y)
-                        b[lane] = max(x, y)
+            i = np.arange(max(n - d, 0))
+            i = i[(i & p) == r]
+            pairs.append(np.stack([i, i + d], axis=1))
             if q == p:
                 break
-            d = q - p
-            q //= 2
-            r = p
+            d, q, r = q - p, q // 2, p
         p //= 2
+    return np.concatenate(pairs)
 
 
 @stage
-def split_keys(keys: Any, tag: Any, time: Any, n: Any) -> None:
-    """Split sorted keys into tags (window or packet) and time indices."""
-    for w in range(n):
-        for lane in range(keys.shape[1]):
-            tag[w, lane] = keys[w, lane] & LOW_HALF
-        for lane in range(keys.shape[1]):
-            time[w, lane] = keys[w, lane] >> KEY_SHIFT
+def sort_columns(keys: Any, network: Any) -> None:
+    """Sort each column."""
+    for i in range(network.shape[0]):
+        exchange(keys[network[i, 0]], keys[network[i, 1]])
 
 
 @stage
-def permute(job: Any, first: Any, stride: Any, words: Any, order: Any) -> None:
-    """Write a random permutation of the packets into each column (Fisher-Yates from the last packet down)."""
+def exchange(a: Any, b: Any) -> None:
+    """Put the lesser of each pair into a."""
+    for lane in range(a.shape[0]):
+        x = a[lane]
+        y = b[lane]
+        a[lane] = min(x, y)
+        b[lane] = max(x, y)
+
+
+@stage
+def permute(job: Any, first: Any, stride: Any, words: Any, source: Any, out: Any) -> None:
+    """Write the rows of `source` into `out` in a random order, drawn for each column (Fisher-Yates from the last row down)."""
     lanes = words.shape[1]
     n = job.n_packets
     for w in range(n):
         for lane in range(lanes):
-            order[w, lane] = w
+            out[w, lane] = source[w, lane]
     held = -1
     for i in range(n - 1, 0, -1):
         if i // 4 != held:
@@ -148,6 +145,6 @@ def permute(job: Any, first: Any, stride: Any, words: Any, order: Any) -> None:
             draw_block(words, job.seed, first, stride, held, ORDER_STREAM)
         for lane in range(lanes):
             j = np.intp(below(np.uint64(words[i % 4, lane]), np.uint64(i + 1)))
-            x = order[i, lane]
-            order[i, lane] = order[j, lane]
-            order[j, lane] = x
+            x = out[i, lane]
+            out[i, lane] = out[j, lane]
+            out[j, lane] = x

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uepgpu_kernels.automaton import Automaton
+from uepgpu_kernels.cpu.draw import Cells, merge_exchange
 from uepgpu_kernels.cpu.singly import run_eliminate, run_match, run_peel, run_real
 from uepgpu_kernels.cpu.together import run_automaton, run_chains
-from uepgpu_kernels.job import SUB_BATCHES, Job, RawTally
+from uepgpu_kernels.job import BY_TIME, SUB_BATCHES, Job, RawTally
 
 __all__ = ["decode_times", "patterns_of", "run"]
 
@@ -35,30 +36,34 @@ def run(job: Job, decoder: str, kind: str, first: int, count: int, threads: int,
         Lets ``"match"`` walk a table.
     """
     t, k = job.n_times, job.k
-    pairs = np.zeros((SUB_BATCHES, t + 1 if kind == "pairs" else 0, k * (k + 1) // 2), dtype=np.int64)
-    marginals = np.zeros((SUB_BATCHES, t + 1 if kind == "marginals" else 0, k), dtype=np.int64)
-    transitions = np.zeros((SUB_BATCHES, (t + 1) * job.n_classes << job.n_classes), dtype=np.int64)
+    width = k * (k + 1) // 2
+    patterns = np.empty((SUB_BATCHES, t, 1 << job.n_classes), dtype=np.int64)
+    pairs = np.zeros((SUB_BATCHES, t, width), dtype=np.int64) if kind == "pairs" else None
+    marginals = np.zeros((SUB_BATCHES, t, k), dtype=np.int64) if kind == "marginals" else None
     nothing = np.empty((0, k), dtype=np.int64)
     nest = _nest(job, decoder, automaton)
 
-    def sub_batch(b: int) -> int:
+    def sub_batch(b: int) -> None:
         start = first + (b - first) % SUB_BATCHES
         n = max(0, -(-(first + count - start) // SUB_BATCHES))
+        transitions = np.zeros((t + 1) * job.n_classes << job.n_classes, dtype=np.int64)
+        pair_times = np.zeros((0 if pairs is None else t + 1, width), dtype=np.int64)
+        each_time = np.zeros((0 if marginals is None else t + 1, k), dtype=np.int64)
         if n:
-            nest(np.uint64(start), n, np.uint64(SUB_BATCHES), transitions[b], pairs[b], marginals[b], nothing)
-        return n
+            nest(np.uint64(start), n, np.uint64(SUB_BATCHES), transitions, pair_times, each_time, nothing)
+        patterns[b] = patterns_of(transitions, n, t, job.n_classes)
+        if pairs is not None:
+            pairs[b] = _undecoded(pair_times)
+        if marginals is not None:
+            marginals[b] = _undecoded(each_time)
 
     if threads == 1:
-        sizes = [sub_batch(b) for b in range(SUB_BATCHES)]
+        for b in range(SUB_BATCHES):
+            sub_batch(b)
     else:
         with ThreadPoolExecutor(threads) as pool:
-            sizes = list(pool.map(sub_batch, range(SUB_BATCHES)))
-    patterns = patterns_of(transitions, np.array(sizes, dtype=np.int64), t, job.n_classes)
-    return RawTally(
-        patterns,
-        _undecoded(pairs) if kind == "pairs" else None,
-        _undecoded(marginals) if kind == "marginals" else None,
-    )
+            list(pool.map(sub_batch, range(SUB_BATCHES)))
+    return RawTally(patterns, pairs, marginals)
 
 
 def decode_times(job: Job, decoder: str, first: int, count: int, automaton: Automaton | None = None) -> Ints:
@@ -72,15 +77,28 @@ def decode_times(job: Job, decoder: str, first: int, count: int, automaton: Auto
 
 def _nest(job: Job, decoder: str, automaton: Automaton | None) -> Nest:
     """Return the loop nest of a decoder with its own tables filled in: (first, count, stride, transitions, …, record)."""
-    narrow = np.dtype(np.uint8 if max(job.n_packets, job.k, job.cell_window.max(initial=0)) < 255 else np.uint16)
-    if decoder == "count":
-        room = job.capacity.astype(narrow)
-        return lambda first, count, stride, *out: run_chains(job, first, count, stride, room, *out)
-    if decoder == "match" and automaton is not None:
-        tables = _automaton_tables(job, automaton)
-        return lambda first, count, stride, *out: run_automaton(job, first, count, stride, *tables, np.empty(0, dtype=narrow), *out)
+    if decoder == "count" or (decoder == "match" and automaton is not None):
+        most = max(job.n_packets + 1, job.k, int(job.cell_window.max()))
+        narrow = np.dtype(np.uint8 if most <= 255 else np.uint16)
+        cells = _cells(job, narrow)
+        if automaton is None or decoder == "count":
+            room = job.capacity.astype(narrow)
+            return lambda first, count, stride, *out: run_chains(job, first, count, stride, cells, room, *out)
+        tables = (*_automaton_tables(job, automaton), np.empty(0, dtype=narrow))
+        return lambda first, count, stride, *out: run_automaton(job, first, count, stride, cells, *tables, *out)
+    cells = _cells(job, np.dtype(np.uint32))
     entry: Any = {"match": run_match, "peel": run_peel, "eliminate": run_eliminate, "real": run_real}[decoder]
-    return lambda first, count, stride, *out: entry(job, first, count, stride, *out)
+    return lambda first, count, stride, *out: entry(job, first, count, stride, cells, *out)
+
+
+def _cells(job: Job, least: np.dtype[Any]) -> Cells:
+    """Return what cells stand for, in the narrowest integers from `least` up."""
+    shift = int(job.cell_window.max()).bit_length()
+    if job.order != BY_TIME:
+        return Cells(job.cell_window.astype(least), shift, merge_exchange(0))
+    key = (job.cell_time.astype(np.uint32) << shift) | job.cell_window
+    narrow = np.promote_types(least, np.min_scalar_type(int(key.max())))
+    return Cells(key.astype(narrow), shift, merge_exchange(job.n_packets))
 
 
 def _automaton_tables(job: Job, automaton: Automaton) -> tuple[NDArray[np.uint16], NDArray[np.uint64], NDArray[np.uint8]]:
@@ -97,17 +115,17 @@ def _automaton_tables(job: Job, automaton: Automaton) -> tuple[NDArray[np.uint16
     )
 
 
-def patterns_of(transitions: Ints, sizes: Ints, n_times: int, n_classes: int) -> Ints:
-    """Return class patterns (B, T, 2^L) from transitions (B, (T + 1)·2^L·L) of `sizes` (B,) realizations."""
-    moves = transitions.reshape(len(sizes), n_times + 1, 1 << n_classes, n_classes)[:, :n_times]
-    change = -moves.sum(axis=3)
+def patterns_of(transitions: Ints, size: int, n_times: int, n_classes: int) -> Ints:
+    """Return class patterns (T, 2^L) from the transitions ((T + 1)·2^L·L,) of `size` realizations."""
+    moves = transitions.reshape(n_times + 1, 1 << n_classes, n_classes)[:n_times]
+    change = -moves.sum(axis=2)
     for c in range(n_classes):
         without = np.array([p for p in range(1 << n_classes) if not (p >> c) & 1])
-        change[:, :, without | (1 << c)] += moves[:, :, without, c]
-    change[:, 0, 0] += sizes
-    return np.cumsum(change, axis=1)
+        change[:, without | (1 << c)] += moves[:, without, c]
+    change[0, 0] += size
+    return np.cumsum(change, axis=0)
 
 
 def _undecoded(earliest: Ints) -> Ints:
-    """Return how many were still undecoded at each time (B, T, P), from counts of decoding times (B, T + 1, P)."""
-    return np.cumsum(earliest[:, ::-1], axis=1)[:, -2::-1]
+    """Return how many were still undecoded at each time (T, P), from counts of decoding times (T + 1, P)."""
+    return np.cumsum(earliest[::-1], axis=0)[-2::-1]

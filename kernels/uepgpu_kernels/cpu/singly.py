@@ -16,9 +16,9 @@ from uepgpu_kernels.bodies.match import match_decoded, match_take
 from uepgpu_kernels.bodies.peel import peel_take
 from uepgpu_kernels.bodies.sample import draw_coefficients, draw_subset
 from uepgpu_kernels.cpu.compile import entry, stage
-from uepgpu_kernels.cpu.draw import draw_arrivals, draw_windows, permute, sort_columns, split_keys
+from uepgpu_kernels.cpu.draw import draw_cells, permute, sort_columns
 from uepgpu_kernels.cpu.tally import tally_subproducts
-from uepgpu_kernels.job import BY_INDEX, BY_TIME
+from uepgpu_kernels.job import BY_PERMUTATION, BY_TIME
 
 __all__ = ["run_eliminate", "run_match", "run_peel", "run_real"]
 
@@ -26,26 +26,32 @@ TILE = 64
 """Realizations that are drawn together."""
 
 ZERO = np.uint64(0)
+PACKET_BITS = 16
 
 
 @stage
-def draw_by_packet(job: Any, first: Any, stride: Any, words: Any, window: Any, keys: Any, packet: Any, time: Any) -> None:
-    """Fill `packet` and `time` in order of arrival, and `window` by packet."""
-    if job.order == BY_TIME:
-        draw_arrivals(job, first, stride, words, window, keys, True)
-        sort_columns(keys, job.n_packets)
-        split_keys(keys, packet, time, job.n_packets)
-        return
-    draw_windows(job, first, stride, words, window)
-    if job.order == BY_INDEX:
-        for w in range(job.n_packets):
-            for lane in range(keys.shape[1]):
-                packet[w, lane] = w
+def draw_by_packet(job: Any, first: Any, stride: Any, cells: Any, words: Any, window: Any, keys: Any, packet: Any, time: Any) -> None:
+    """Fill `packet` and `time` in order of arrival, and `window` by packet. `keys` is uint32 scratch."""
+    n, lanes = job.n_packets, keys.shape[1]
+    draw_cells(job, first, stride, words, cells.value, keys)
+    low = np.uint32((1 << cells.shift) - 1)
+    by_time = job.order == BY_TIME
+    for w in range(n):
+        for lane in range(lanes):
+            window[w, lane] = keys[w, lane] & low if by_time else keys[w, lane]
+        for lane in range(lanes):
+            keys[w, lane] = ((keys[w, lane] >> cells.shift) << PACKET_BITS) | w if by_time else w
+    if by_time:
+        sort_columns(keys, cells.network)
+    if job.order == BY_PERMUTATION:
+        permute(job, first, stride, words, keys, packet)
     else:
-        permute(job, first, stride, words, packet)
-    for w in range(job.n_packets):
-        for lane in range(keys.shape[1]):
-            time[w, lane] = w + 1
+        for w in range(n):
+            for lane in range(lanes):
+                packet[w, lane] = keys[w, lane]
+    for w in range(n):
+        for lane in range(lanes):
+            time[w, lane] = keys[w, lane] >> PACKET_BITS if by_time else w + 1
 
 
 @stage
@@ -153,7 +159,7 @@ def real_one(job: Any, realization: Any, packet: Any, window: Any, time: Any, ma
 def single(name: str, decode_one: Callable[..., None]) -> Any:
     """Return the loop nest around a decoder of one realization."""
 
-    def nest(job: Any, first: Any, count: Any, stride: Any, transitions: Any, pairs: Any, marginals: Any, record: Any) -> None:
+    def nest(job: Any, first: Any, count: Any, stride: Any, cells: Any, transitions: Any, pairs: Any, marginals: Any, record: Any) -> None:
         n, k = job.n_packets, job.k
         words = np.empty((4, TILE), dtype=np.uint32)
         keys = np.empty((n, TILE), dtype=np.uint32)
@@ -167,7 +173,7 @@ def single(name: str, decode_one: Callable[..., None]) -> Any:
         when = np.empty(k, dtype=np.int64)
         class_time = np.empty(job.n_classes, dtype=np.int64)
         for done in range(0, count, TILE):
-            draw_by_packet(job, first + stride * np.uint64(done), stride, words, window, keys, packet, time)
+            draw_by_packet(job, first + stride * np.uint64(done), stride, cells, words, window, keys, packet, time)
             for lane in range(min(TILE, count - done)):
                 when[:] = job.n_times
                 arrived = n

@@ -1,6 +1,6 @@
 """The loop nests in which all lanes of a tile advance together: counting along chains, and the matching automaton.
 
-Every entry takes the job, the first realization, their number and stride, and adds to `transitions` (and, where they
+Every entry takes the job, the first realization, their number and stride, and its cells (:class:`Cells`), and adds to `transitions` (and, where they
 have rows, `pairs` and `marginals`; `record` (n, K) takes the times themselves).
 """
 
@@ -12,32 +12,32 @@ import numpy as np
 
 from uepgpu_kernels.bodies.bits import bit, lowest
 from uepgpu_kernels.cpu.compile import entry, stage
-from uepgpu_kernels.cpu.draw import draw_arrivals, draw_windows, permute, sort_columns, split_keys
+from uepgpu_kernels.cpu.draw import draw_cells, permute, sort_columns
 from uepgpu_kernels.cpu.tally import tally_classes, tally_subproducts
 from uepgpu_kernels.cpu.walk import times_of, walk_automaton, walk_chains
 from uepgpu_kernels.job import BY_INDEX, BY_TIME
 
 __all__ = ["WIDE_TILE", "run_automaton", "run_chains"]
 
-WIDE_TILE = 128
-"""Lanes of a tile where all lanes advance together: the windows of 30 packets of 8 bits stay in the first-level cache."""
+WIDE_TILE = 256
+"""Lanes of a tile: 30 packets of 8 bits stay in the first-level cache."""
 
 
 @stage
-def draw_by_window(job: Any, first: Any, stride: Any, words: Any, window: Any, keys: Any, time: Any) -> None:
-    """Fill `window` in order of arrival, and `time` where arrival times are drawn."""
+def draw_by_window(job: Any, first: Any, stride: Any, cells: Any, words: Any, keys: Any, window: Any) -> None:
+    """Fill `window` in order of arrival; by time, also `keys`: the arrival time above `cells.shift`, the window below."""
+    if job.order == BY_INDEX:
+        draw_cells(job, first, stride, words, cells.value, window)
+        return
+    draw_cells(job, first, stride, words, cells.value, keys)
     if job.order == BY_TIME:
-        draw_arrivals(job, first, stride, words, window, keys, False)
-        sort_columns(keys, job.n_packets)
-        split_keys(keys, window, time, job.n_packets)
-    elif job.order == BY_INDEX:
-        draw_windows(job, first, stride, words, window)
-    else:
-        draw_windows(job, first, stride, words, time)
-        permute(job, first, stride, words, keys)
+        sort_columns(keys, cells.network)
+        low = keys.dtype.type((1 << cells.shift) - 1)
         for w in range(job.n_packets):
             for lane in range(keys.shape[1]):
-                window[w, lane] = time[np.intp(keys[w, lane]), lane]
+                window[w, lane] = keys[w, lane] & low
+    else:
+        permute(job, first, stride, words, keys, window)
 
 
 @entry
@@ -46,6 +46,7 @@ def run_chains(
     first: Any,
     count: Any,
     stride: Any,
+    cells: Any,
     room_full: Any,
     transitions: Any,
     pairs: Any,
@@ -57,8 +58,8 @@ def run_chains(
     by_time = job.order == BY_TIME
     rows = max(n_windows, job.n_classes + 1)
     words = np.empty((4, lanes), dtype=np.uint32)
-    keys = np.empty((max(n, rows), lanes), dtype=np.uint32)
-    time = np.empty((n, lanes), dtype=np.uint16)
+    keys = np.empty((n, lanes), dtype=cells.value.dtype)
+    order = np.empty((rows, lanes), dtype=np.uint32)
     window = np.empty((n, lanes), dtype=room_full.dtype)
     rising = np.empty(lanes, dtype=np.bool_)
     room = np.empty((n_windows, lanes), dtype=room_full.dtype)
@@ -70,16 +71,16 @@ def run_chains(
     class_time = np.empty(job.n_classes, dtype=np.int64)
     whole = pairs.shape[0] == 0 and marginals.shape[0] == 0 and record.shape[0] == 0 and job.class_unit.shape[0] > 0
     for done in range(0, count, lanes):
-        draw_by_window(job, first + stride * np.uint64(done), stride, words, window, keys, time)
+        draw_by_window(job, first + stride * np.uint64(done), stride, cells, words, keys, window)
         walk_chains(window, n, job.chain_start, room_full, label, rising, room, taken)
-        times_of(taken, n_windows, n, time, when, by_time, job.n_times)
+        times_of(taken, n_windows, n, keys, cells.shift, when, by_time, job.n_times)
         used = min(lanes, count - done)
         if whole:
             for c in range(job.n_classes):
                 unit = job.class_unit[c]
                 for lane in range(lanes):
                     class_when[c, lane] = when[unit, lane] if unit >= 0 else job.n_times
-            tally_classes(class_when, used, job.n_classes, job.n_times, keys, transitions)
+            tally_classes(class_when, used, job.n_classes, job.n_times, order, transitions)
             continue
         for lane in range(used):
             for i in range(job.k):
@@ -96,6 +97,7 @@ def run_automaton(
     first: Any,
     count: Any,
     stride: Any,
+    cells: Any,
     following: Any,
     decoded: Any,
     open_classes: Any,
@@ -109,8 +111,8 @@ def run_automaton(
     n, lanes = job.n_packets, WIDE_TILE
     by_time = job.order == BY_TIME
     words = np.empty((4, lanes), dtype=np.uint32)
-    keys = np.empty((max(n, job.n_classes + 1), lanes), dtype=np.uint32)
-    time = np.empty((n, lanes), dtype=np.uint16)
+    keys = np.empty((n, lanes), dtype=cells.value.dtype)
+    order = np.empty((job.n_classes + 1, lanes), dtype=np.uint32)
     window = np.empty((n, lanes), dtype=narrow.dtype)
     state = np.empty(lanes, dtype=np.uint16)
     taken = np.empty((job.n_classes + 1, lanes), dtype=narrow.dtype)
@@ -119,12 +121,12 @@ def run_automaton(
     class_time = np.empty(job.n_classes, dtype=np.int64)
     whole = pairs.shape[0] == 0 and marginals.shape[0] == 0 and record.shape[0] == 0
     for done in range(0, count, lanes):
-        draw_by_window(job, first + stride * np.uint64(done), stride, words, window, keys, time)
+        draw_by_window(job, first + stride * np.uint64(done), stride, cells, words, keys, window)
         used = min(lanes, count - done)
         if whole:
             walk_automaton(window, n, following, open_classes, job.n_classes, state, taken)
-            times_of(taken, job.n_classes, n, time, when, by_time, job.n_times)
-            tally_classes(when, used, job.n_classes, job.n_times, keys, transitions)
+            times_of(taken, job.n_classes, n, keys, cells.shift, when, by_time, job.n_times)
+            tally_classes(when, used, job.n_classes, job.n_times, order, transitions)
             continue
         for lane in range(used):
             for i in range(job.k):
@@ -137,7 +139,7 @@ def run_automaton(
                     while fresh != np.uint64(0):
                         i = lowest(fresh)
                         fresh ^= bit(i)
-                        each[i] = np.int64(time[w, lane]) if by_time else w + 1
+                        each[i] = np.int64(keys[w, lane] >> cells.shift) if by_time else w + 1
                     at = then
             tally_subproducts(each, job.class_of, class_time, job.n_classes, job.n_times, transitions, pairs, marginals)
             if record.shape[0] > 0:

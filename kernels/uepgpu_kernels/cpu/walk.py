@@ -76,12 +76,12 @@ def walk_automaton(window: Any, n_packets: Any, following: Any, open_classes: An
 
 
 @stage
-def times_of(taken: Any, rows: Any, n_packets: Any, time: Any, when: Any, by_time: Any, n_times: Any) -> None:
-    """Turn numbers of packets into time indices: themselves, or the arrival time of the last one of them."""
+def times_of(taken: Any, rows: Any, n_packets: Any, keys: Any, shift: Any, when: Any, by_time: Any, n_times: Any) -> None:
+    """Turn numbers of packets into time indices: themselves, or the arrival time of the last one of them, from sorted keys."""
     for s in range(rows):
         for lane in range(taken.shape[1]):
             when[s, lane] = taken[s, lane]
         if by_time:
             for lane in range(taken.shape[1]):
                 n = np.intp(taken[s, lane])
-                when[s, lane] = time[n - 1, lane] if n <= n_packets else n_times
+                when[s, lane] = keys[n - 1, lane] >> shift if n <= n_packets else n_times

@@ -1,0 +1,155 @@
+"""Backends: one protocol, one registry, availability asked when called."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uepgpu.checks import choice
+
+if TYPE_CHECKING:
+    from uepgpu_kernels.job import RawTally
+
+    from uepgpu.plan import Plan
+
+__all__ = ["BACKENDS", "Backend", "BackendUnavailable", "Sampler", "available", "get_backend"]
+
+
+class BackendUnavailable(RuntimeError):
+    """A backend was asked for by name and cannot run; the message has the reason and the remedy."""
+
+
+class Sampler(Protocol):
+    """A plan made ready to run on one backend: call it as often as needed."""
+
+    def run(self, first: int, count: int) -> RawTally:
+        """Tally realizations first .. first + count - 1."""
+        ...
+
+    def decode_times(self, first: int, count: int) -> NDArray[np.int64]:
+        """Return when each sub-product of each realization is decoded, shape (count, K); n_times means never."""
+        ...
+
+
+class Backend(Protocol):
+    """Where realizations run."""
+
+    name: str
+
+    def unavailable(self) -> str | None:
+        """Return why this backend cannot run here, with the remedy, or None. Costs nothing that a user would notice."""
+        ...
+
+    def sampler(self, plan: Plan, decoder: str, kind: str, threads: int | None) -> Sampler:
+        """Make a plan ready; `kind` is what is tallied besides class patterns."""
+        ...
+
+
+@dataclass(frozen=True)
+class _Call:
+    """A sampler made of two functions."""
+
+    run_range: Callable[[int, int], Any]
+    times: Callable[[int, int], NDArray[np.int64]]
+
+    def run(self, first: int, count: int) -> RawTally:
+        return self.run_range(first, count)  # type: ignore[no-any-return]
+
+    def decode_times(self, first: int, count: int) -> NDArray[np.int64]:
+        return self.times(first, count)
+
+
+class NumpyBackend:
+    """NumPy, vectorised over realizations, on one core."""
+
+    name = "numpy"
+
+    def unavailable(self) -> str | None:
+        """Return None: NumPy is always there."""
+        return None
+
+    def sampler(self, plan: Plan, decoder: str, kind: str, threads: int | None) -> Sampler:
+        """Make a plan ready."""
+        from uepgpu_kernels import reference
+
+        job = plan.job
+        return _Call(
+            lambda first, count: reference.run(job, decoder, kind, first, count),
+            lambda first, count: reference.decode_times(job, decoder, first, count),
+        )
+
+
+class NumbaBackend:
+    """Numba on all cores."""
+
+    name = "numba"
+
+    def unavailable(self) -> str | None:
+        """Return why Numba cannot run."""
+        try:
+            importlib.import_module("numba")
+        except ImportError as error:
+            return f"numba cannot be imported ({error}): pip install numba"
+        return None
+
+    def sampler(self, plan: Plan, decoder: str, kind: str, threads: int | None) -> Sampler:
+        """Make a plan ready."""
+        from uepgpu_kernels import cpu
+        from uepgpu_kernels.automaton import build_automaton
+
+        job = plan.job
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+        n = cores if threads is None else threads
+        automaton = build_automaton(job.mask, job.k) if decoder == "match" and job.mask.size else None
+        return _Call(
+            lambda first, count: cpu.run(job, decoder, kind, first, count, n, automaton),
+            lambda first, count: cpu.decode_times(job, decoder, first, count, automaton),
+        )
+
+
+class CudaBackend:
+    """CUDA devices; a place kept for kernels that this version does not have."""
+
+    name = "cuda"
+
+    def unavailable(self) -> str | None:
+        """Return the reason."""
+        return "this version of uepgpu has no CUDA kernels; use backend='numba', which runs on all CPU cores (pip install numba)"
+
+    def sampler(self, plan: Plan, decoder: str, kind: str, threads: int | None) -> Sampler:
+        """Refuse."""
+        raise BackendUnavailable(f"backend 'cuda' cannot run: {self.unavailable()}")
+
+
+BACKENDS: dict[str, Backend] = {b.name: b for b in (CudaBackend(), NumbaBackend(), NumpyBackend())}
+"""All backends, in the order in which ``"auto"`` tries them."""
+
+
+def available() -> dict[str, str | None]:
+    """Return for each backend None if it can run here, else the reason with the remedy."""
+    return {name: backend.unavailable() for name, backend in BACKENDS.items()}
+
+
+def get_backend(name: str = "auto") -> Backend:
+    """Return a backend by name; ``"auto"`` is the first of CUDA, Numba and NumPy that can run.
+
+    Raises
+    ------
+    BackendUnavailable
+        If a named backend cannot run here.
+    ValueError
+        If there is none of that name.
+    """
+    choice("backend", name, ("auto", *BACKENDS))
+    if name == "auto":
+        return next(backend for backend in BACKENDS.values() if backend.unavailable() is None)
+    backend = BACKENDS[name]
+    if reason := backend.unavailable():
+        raise BackendUnavailable(f"backend {name!r} cannot run: {reason}")
+    return backend

@@ -1,0 +1,192 @@
+"""Monte Carlo: realizations in batches, tallied as integers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from uepgpu.backends import Backend, get_backend
+from uepgpu.checks import integer
+from uepgpu.codes import Code
+from uepgpu.decoders import decoding_rule, resolve_decoder, resolve_tally
+from uepgpu.partition import Partition
+from uepgpu.plan import Plan, make_plan
+from uepgpu.tally import Tally
+from uepgpu.workers import Workers
+
+__all__ = ["decode_times", "simulate"]
+
+FIRST_BATCH = 1 << 14
+TARGET_SECONDS = 0.2
+"""Batches are grown until they take about this long, so that progress and Ctrl-C stay alive."""
+
+
+def simulate(
+    code: Code,
+    part: Partition,
+    workers: Workers,
+    *,
+    deadlines: ArrayLike | None = None,
+    realizations: int,
+    seed: int,
+    backend: str = "auto",
+    decoder: str = "auto",
+    tally: str = "auto",
+    first_realization: int = 0,
+    batch: int | None = None,
+    threads: int | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Tally:
+    """Simulate stragglers and tally what is undecoded.
+
+    Realization i is a pure function of (seed, i): the tally depends neither on the batch, the threads and the backend nor
+    on how ranges of realizations are split and merged.
+
+    Parameters
+    ----------
+    code : Code
+        From :mod:`uepgpu.codes`, or one's own.
+    part : Partition
+        Its classes and K matter here; its matrices only in :meth:`Tally.loss`.
+    workers : Workers
+    deadlines : array_like of float, optional
+        Non-decreasing times >= 0: the deadline domain. Without them the count domain: decoding is recorded against
+        the number of packets received, and any latency law and deadlines may be asked for afterwards.
+    realizations : int
+        How many, >= 1.
+    seed : int
+        0..2^64-1. Equal seeds share random numbers, whatever else differs.
+    backend : "auto", "numba", "numpy" or "cuda"
+    decoder : "auto", "count", "match", "eliminate" or "peel"
+        ``"auto"`` is the cheapest exact one.
+    tally : "auto", "pairs" or "marginals"
+        For codes that do not decode class by class: pairs of undecoded sub-products (any loss), or single ones
+        (rxc losses only; less memory).
+    first_realization : int
+        Number of the first realization; the range must stay below 2^64.
+    batch : int, optional
+        Realizations per call of the kernel. Default: grown to about 0.2 s.
+    threads : int, optional
+        Default: all cores.
+    progress : callable, optional
+        Called with the number of realizations finished since the last call.
+
+    Returns
+    -------
+    Tally
+
+    Raises
+    ------
+    ValueError
+        Bad arguments, named; or packets that are not exchangeable and no deadlines.
+    BackendUnavailable
+        A named backend cannot run.
+
+    Examples
+    --------
+    >>> import uepgpu as uep
+    >>> v = (10, 1, 0.1)
+    >>> part = uep.Partition.model("rxc", left_variances=v, right_variances=v, classes=(3, 3, 3))
+    >>> code = uep.codes.ExpandingWindow(gamma=(0.40, 0.35, 0.25))
+    >>> tally = uep.simulate(code, part, uep.Workers(30, omega=1.0, work="unit"), realizations=1000, seed=7)
+    >>> tally.realizations, tally.counts.shape
+    (1000, (32, 31, 8))
+    """
+    n = integer("realizations", realizations, 1)
+    first = integer("first_realization", first_realization, 0)
+    if first + n > 2**64:
+        raise ValueError(f"first_realization + realizations must be at most 2^64, got {first} + {n}")
+    size = None if batch is None else integer("batch", batch, 1)
+    if threads is not None:
+        integer("threads", threads, 1)
+    chosen: Backend = get_backend(backend)
+    plan = make_plan(code, part, workers, seed=seed, deadlines=deadlines)
+    rule = resolve_decoder(plan, decoder)
+    kind = resolve_tally(plan, rule, tally)
+    sampler = chosen.sampler(plan, rule, kind, threads)
+    began = time.perf_counter()
+    total: Tally | None = None
+    done = 0
+    step = size or FIRST_BATCH
+    while done < n:
+        count = min(step, n - done)
+        started = time.perf_counter()
+        raw = sampler.run(first + done, count)
+        took = time.perf_counter() - started
+        if total is None:
+            total = _tally(plan, rule, decoding_rule(rule), kind, chosen.name, code, raw.patterns, raw.pairs, raw.marginals)
+        else:
+            held_patterns = total.patterns
+            held_patterns += raw.patterns
+            for held, new in ((total.pairs, raw.pairs), (total.marginals, raw.marginals)):
+                if held is not None:
+                    held += new
+        done += count
+        if progress is not None:
+            progress(count)
+        if size is None:
+            step = int(np.clip(step * TARGET_SECONDS / max(took, 1e-9), step // 4 + 1, step * 4))
+    assert total is not None
+    return total.finished(((first, first + n),), time.perf_counter() - began)
+
+
+def decode_times(
+    code: Code,
+    part: Partition,
+    workers: Workers,
+    *,
+    deadlines: ArrayLike | None = None,
+    realizations: int,
+    seed: int,
+    backend: str = "auto",
+    decoder: str = "auto",
+    first_realization: int = 0,
+) -> NDArray[np.int64]:
+    """Return when each sub-product of each realization is decoded: the realizations that :func:`simulate` tallies.
+
+    Returns
+    -------
+    (realizations, K) int64
+        Deadline domain: index of the first deadline by which X_k is decoded, D if none. Count domain: number of packets
+        received by then, W + 1 if it never is.
+    """
+    plan = make_plan(code, part, workers, seed=seed, deadlines=deadlines)
+    sampler = get_backend(backend).sampler(plan, resolve_decoder(plan, decoder), "patterns", 1)
+    return sampler.decode_times(integer("first_realization", first_realization, 0), integer("realizations", realizations, 1))
+
+
+def _tally(
+    plan: Plan,
+    decoder: str,
+    rule: str,
+    kind: str,
+    backend: str,
+    code: Code,
+    patterns: NDArray[np.int64],
+    pairs: NDArray[np.int64] | None,
+    marginals: NDArray[np.int64] | None,
+) -> Tally:
+    law = plan.law
+    work = law.work if law.window is None else law.work[law.window]
+    return Tally(
+        problem=plan.digest(rule),
+        code=repr(code),
+        decoder=decoder,
+        backend=backend,
+        domain=plan.domain,
+        seed=int(plan.job.seed),
+        deadlines=plan.deadlines,
+        n_packets=plan.job.n_packets,
+        tied=law.tied,
+        packet_work=int(work[0]) if law.equal_work else None,
+        classes=plan.job.class_of + 1,
+        class_wise=kind == "patterns",
+        patterns=patterns,
+        pairs=pairs,
+        marginals=marginals,
+        ranges=(),
+        seconds=0.0,
+    )
