@@ -38,8 +38,8 @@ def _argsort(values, order):
 def numba_elimination(realizations, seed, n_workers, sizes, gamma, energy, deadlines):
     """Simulate EW-UEP by real elimination in arrival order; return the sums of loss and loss² at all deadlines.
 
-    Draws by splitmix64, arrival order by an insertion argsort, triangular elimination that stops at full rank. Columns are eliminated from
-    the last class to the first, so that classes 1..l are decoded iff the first K_l columns all have a pivot.
+    Draws by splitmix64, arrival order by an insertion argsort, triangular elimination that stops at full rank. Columns are
+    eliminated from the last class to the first, so that classes 1..l are decoded iff the first K_l columns all have a pivot.
     """
     n_classes = sizes.size
     ends = np.cumsum(sizes)
@@ -58,11 +58,11 @@ def numba_elimination(realizations, seed, n_workers, sizes, gamma, energy, deadl
             state, u = _uniform(state)
             latency[w] = -np.log(1.0 - u)
             state, u = _uniform(state)
-            l = 0
-            while l < n_classes - 1 and u >= gamma[l]:
-                u -= gamma[l]
-                l += 1
-            window[w] = l
+            label = 0
+            while label < n_classes - 1 and u >= gamma[label]:
+                u -= gamma[label]
+                label += 1
+            window[w] = label
         _argsort(latency, order)
         has[:] = False
         rank = 0
@@ -93,11 +93,11 @@ def numba_elimination(realizations, seed, n_workers, sizes, gamma, energy, deadl
                     rank += 1
                     below = 0
                     full = 0
-                    for l in range(n_classes):
-                        while below < ends[l] and has[below]:
+                    for label in range(n_classes):
+                        while below < ends[label] and has[below]:
                             below += 1
-                        if below == ends[l]:
-                            full = l + 1
+                        if below == ends[label]:
+                            full = label + 1
                     while decoded < full:
                         loss -= energy[decoded]
                         decoded += 1

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from uepgpu import codes, latency, theory
     from uepgpu.backends import BackendUnavailable
-    from uepgpu.partition import Partition
     from uepgpu.monte_carlo import simulate
+    from uepgpu.partition import Partition
     from uepgpu.tally import Tally
     from uepgpu.workers import Workers
 

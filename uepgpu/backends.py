@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 from uepgpu.checks import choice
 
 if TYPE_CHECKING:
-    from uepgpu_kernels.job import RawTally
-
     from uepgpu.plan import Plan
+    from uepgpu_kernels.job import RawTally
 
 __all__ = ["BACKENDS", "Backend", "BackendUnavailable", "Sampler", "available", "get_backend"]
 

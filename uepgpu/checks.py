@@ -103,7 +103,9 @@ def choice(name: str, value: Any, allowed: Sequence[str]) -> str:
 def _array(name: str, value: Any, what: str) -> NDArray[Any]:
     """Return `value` as an array of whatever dtype, else raise ``ValueError``; `what` says what it must hold."""
     if np.ma.isMaskedArray(value) and np.ma.is_masked(value):
-        raise ValueError(f"{name} must not have masked entries, got {int(np.ma.count_masked(value))} of them: fill them first")
+        raise ValueError(
+            f"{name} must not have masked entries, got {int(np.ma.getmaskarray(value).sum())} of them: fill them first"
+        )
     try:
         return np.asarray(value)
     except (TypeError, ValueError):
@@ -156,7 +158,7 @@ def sizes(name: str, value: Any, total: int, what: str) -> NDArray[np.int64]:
 
 def frozen(array: NDArray[Scalar]) -> NDArray[Scalar]:
     """Return a read-only copy."""
-    copy = array.copy()
+    copy = np.array(array)
     copy.setflags(write=False)
     return copy
 

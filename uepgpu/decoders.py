@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from uepgpu_kernels.job import SUB_BATCHES
-
 from uepgpu.checks import choice
 from uepgpu.plan import Plan
+from uepgpu_kernels.job import SUB_BATCHES
 
 __all__ = ["BITMASK_LIMIT", "DECODERS", "ELIMINATION_LIMIT", "TALLIES", "resolve_decoder", "resolve_tally"]
 
@@ -38,11 +37,13 @@ def resolve_decoder(plan: Plan, decoder: str) -> str:
             "repetition); use 'match', 'eliminate' or 'auto'"
         )
     if decoder == "match" and field != "generic":
-        raise ValueError(f"decoder='match' is exact for generic coefficients only, these are {field!r}; use 'eliminate' or 'auto'")
+        raise ValueError(f"decoder='match' is exact for generic coefficients only, not {field!r}; use 'eliminate' or 'auto'")
     if decoder == "peel" and field in ("gf2", "gf256"):
-        raise ValueError(f"decoder='peel' needs supports without random zero coefficients, these are {field!r}; use 'eliminate' or 'auto'")
+        raise ValueError(f"decoder='peel' needs coefficients that are never zero, not {field!r}; use 'eliminate' or 'auto'")
     if decoder in ("match", "peel") and k > BITMASK_LIMIT:
-        raise ValueError(f"decoder={decoder!r} holds sub-products in a 64-bit mask: K <= {BITMASK_LIMIT}, got K = {k}; use 'eliminate'")
+        raise ValueError(
+            f"decoder={decoder!r} holds sub-products in a 64-bit mask: K <= {BITMASK_LIMIT}, got K = {k}; use 'eliminate'"
+        )
     if decoder == "eliminate" and k > ELIMINATION_LIMIT:
         raise ValueError(f"decoder='eliminate' goes up to K = {ELIMINATION_LIMIT} sub-products, got K = {k}")
     return "real" if decoder == "eliminate" and plan.float_elimination else decoder
@@ -66,8 +67,9 @@ def resolve_tally(plan: Plan, decoder: str, tally: str) -> str:
     if size > MOST_TALLY_BYTES:
         remedy = " Pass tally='marginals', which is enough for rxc losses, or ask" if tally == "pairs" else " Ask"
         raise ValueError(
-            f"the tally would take {size / 2**20:,.0f} MiB ({tally} of K = {job.k} sub-products at {job.n_times} times in {SUB_BATCHES} "
-            f"sub-batches: {width:,} counters each), more than the limit of {MOST_TALLY_BYTES // 2**20} MiB.{remedy} for fewer times"
+            f"the tally would take {size / 2**20:,.0f} MiB ({tally} of K = {job.k} sub-products: {width:,} counters at each of "
+            f"{job.n_times} times in {SUB_BATCHES} sub-batches), more than the limit of {MOST_TALLY_BYTES // 2**20} MiB."
+            f"{remedy} for fewer times"
         )
     return tally
 

@@ -93,12 +93,14 @@ def binomial(n: int, p: Floats, q: Floats) -> Floats:
     i = np.arange(n + 1)
     log = gammaln(n + 1) - gammaln(i + 1) - gammaln(n - i + 1) + xlogy(i, p[..., None]) + xlogy(n - i, q[..., None])
     value: Floats = np.exp(log)
-    return value / value.sum(axis=-1, keepdims=True)
+    value /= value.sum(axis=-1, keepdims=True)
+    return value
 
 
 def sub_batch_sizes(tally: Tally) -> Floats:
     """Return how many realizations each sub-batch has, shape (32,)."""
-    return tally.patterns[:, 0].sum(axis=1).astype(np.float64)
+    sizes: Floats = tally.patterns[:, 0].sum(axis=1).astype(np.float64)
+    return sizes
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,7 +141,7 @@ def _events(tally: Tally, part: Partition) -> Events:
         return Events(left, right, weight, tally.pairs[:, :, keep])
     assert tally.marginals is not None
     if np.any(left != right):
-        raise ValueError("this tally holds marginals only, but the partition's Gram matrix has cross terms: simulate with tally='pairs'")
+        raise ValueError("this tally holds marginals, but the partition's Gram matrix has cross terms: simulate with tally='pairs'")
     return Events(left, right, weight, tally.marginals[:, :, left])
 
 
@@ -166,6 +168,8 @@ def loss(tally: Tally, part: Partition, workers: Workers | None, deadlines: Arra
     normal = enough.all(axis=1) & (freedom > 0)
     half = t_factor(max(freedom, 1)) * np.nan_to_num(stderr)
     low, high = _bounds_by_event(totals, events.weight, n)
+    # Where every realization gives the same, the half-width is 0; what is left is the rounding of the sums.
+    half = np.maximum(half, 1e-12 * np.abs(mean))
     low = np.where(normal, mean - half, low)
     high = np.where(normal, mean + half, high)
     return _dataset(tally, part, seen, mean, stderr, np.maximum(low, 0.0), high)
@@ -184,7 +188,8 @@ def _pattern_stderr(tally: Tally, part: Partition, mean: Floats, n: int) -> tupl
 def _pattern_loss(tally: Tally, part: Partition) -> Floats:
     """Return the loss of each class pattern, shape (2^L,)."""
     missing = 1.0 - ((np.arange(tally.patterns.shape[2])[:, None] >> np.arange(tally.n_classes)[None, :]) & 1)
-    return np.maximum(np.einsum("pi,ij,pj->p", missing, part.class_gram, missing), 0.0)
+    value: Floats = np.maximum(np.einsum("pi,ij,pj->p", missing, part.class_gram, missing), 0.0)
+    return value
 
 
 def _bounds_by_event(totals: Floats, weight: Floats, n: int) -> tuple[Floats, Floats]:
@@ -242,7 +247,8 @@ def _probability(tally: Tally, seen: View, undecoded: NDArray[np.int64], name: s
 
 def _undecoded_classes(tally: Tally) -> NDArray[np.int64]:
     bits = np.arange(tally.patterns.shape[2])[:, None] >> np.arange(tally.n_classes)[None, :]
-    return tally.patterns @ (1 - (bits & 1))
+    undecoded: NDArray[np.int64] = tally.patterns @ (1 - (bits & 1))
+    return undecoded
 
 
 def decoding_probability(tally: Tally, workers: Workers | None, deadlines: ArrayLike | None) -> xr.Dataset:

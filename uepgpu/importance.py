@@ -77,7 +77,7 @@ def _natural_breaks(score: Floats, most: int = 3) -> Ints:
     s1, s2 = np.concatenate([[0.0], np.cumsum(x)]), np.concatenate([[0.0], np.cumsum(x * x)])
 
     def spread(i: Ints, j: int) -> Floats:
-        return s2[j] - s2[i] - (s1[j] - s1[i]) ** 2 / (j - i)
+        return np.asarray(s2[j] - s2[i] - (s1[j] - s1[i]) ** 2 / (j - i))
 
     # best[j]: least spread of the first j scores in g groups, the last of which begins at begin[g - 2][j].
     zero = np.zeros(1, dtype=np.int64)
@@ -108,7 +108,7 @@ def assign_levels(name: str, counts: Sequence[int] | None, norm: Floats) -> Ints
 
 
 def _by_score(counts: Ints, score: Floats) -> Ints:
-    """Number the first counts[0] of the ranking 1, the next counts[1] of it 2, and so on."""
+    """Give label 1 to the counts[0] highest scores, 2 to the next counts[1], and so on."""
     labels = np.empty(score.size, dtype=np.int64)
     labels[rank_by_score(score)] = np.repeat(np.arange(1, counts.size + 1), counts)
     return labels

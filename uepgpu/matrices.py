@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from uepgpu.checks import choice, frozen, real_array, shown
 
-__all__ = ["BlockMatrices", "block_bounds", "load_matrix", "order_slices"]
+__all__ = ["BlockMatrices", "block_bounds", "block_norms", "load_factors", "load_matrix", "order_slices", "summand_gram"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -49,6 +49,16 @@ def load_matrix(name: str, source: Any) -> Floats:
         i, j = np.argwhere(bad)[0]
         raise ValueError(f"{name} must be finite, got {shown(matrix[i, j])} at [{i}, {j}] ({int(bad.sum())} such entries)")
     return matrix
+
+
+def load_factors(A: Any, B: Any) -> tuple[Floats, Floats]:
+    """Return A and B as :func:`load_matrix` does, if they multiply."""
+    left, right = load_matrix("A", A), load_matrix("B", B)
+    if left.shape[1] != right.shape[0]:
+        raise ValueError(
+            f"A of shape {left.shape} and B of shape {right.shape} do not multiply: {left.shape[1]} != {right.shape[0]}"
+        )
+    return left, right
 
 
 def _read(name: str, source: str) -> NDArray[Any]:
@@ -101,6 +111,23 @@ def order_slices(order: str | None, *weights: Floats) -> Ints:
     for w in weights:
         score = score * (np.sqrt(np.einsum("ij,ij->i", w, w)) if order == "norm" else np.mean(np.abs(w), axis=1))
     return np.argsort(-score, kind="stable")
+
+
+def block_norms(slices: Floats, bounds: Ints) -> Floats:
+    """Return the Frobenius norms of blocks of rows, shape (blocks,)."""
+    return np.asarray(np.sqrt(np.add.reduceat(np.einsum("ij,ij->i", slices, slices), bounds[:-1])))
+
+
+def summand_gram(left: Floats, right: Floats, bounds: Ints) -> Floats:
+    """Return ⟨A_m B_m, A_m' B_m'⟩, shape (M, M)."""
+    # Block sums of AᵀA ∘ BBᵀ, one block row at a time, so that no H×U×Q array is formed.
+    blocks = bounds.size - 1
+    gram = np.empty((blocks, blocks))
+    for m in range(blocks):
+        cut = slice(bounds[m], bounds[m + 1])
+        products = (left[:, cut].T @ left) * (right[cut] @ right.T)
+        gram[m] = np.add.reduceat(products.sum(axis=0), bounds[:-1])
+    return (gram + gram.T) / 2
 
 
 @dataclass(frozen=True, eq=False)

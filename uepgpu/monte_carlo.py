@@ -119,11 +119,9 @@ def simulate(
         if total is None:
             total = _tally(plan, rule, decoding_rule(rule), kind, chosen.name, code, raw.patterns, raw.pairs, raw.marginals)
         else:
-            held_patterns = total.patterns
-            held_patterns += raw.patterns
-            for held, new in ((total.pairs, raw.pairs), (total.marginals, raw.marginals)):
-                if held is not None:
-                    held += new
+            for held, new in zip((total.patterns, total.pairs, total.marginals), raw, strict=True):
+                if held is not None and new is not None:
+                    np.add(held, new, out=held)
         done += count
         if progress is not None:
             progress(count)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from uepgpu.checks import choice, integer
+from uepgpu.checks import choice, frozen, integer, real_array, shown
 from uepgpu.importance import Classes, assign_classes, assign_levels
-from uepgpu.matrices import BlockMatrices, block_bounds, load_matrix, order_slices
+from uepgpu.matrices import BlockMatrices, block_bounds, block_norms, load_factors, order_slices, summand_gram
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ["Partition"]
 
@@ -23,7 +25,7 @@ Order = Literal["norm", "mean_abs"] | None
 
 @dataclass(frozen=True, eq=False)
 class Partition:
-    """A product cut into K sub-products; made by :meth:`rxc`, :meth:`cxr` or :meth:`model`.
+    """A product cut into K sub-products; made by :meth:`rxc`, :meth:`cxr` or :meth:`model`. Its arrays are read-only copies.
 
     Sub-products are numbered in block order: rxc (row-times-column) k = n P + p for the tile A_n B_p, cxr
     (column-times-row) k = m for the summand A_m B_m. Blocks are numbered after the ordering by importance, if any.
@@ -52,9 +54,9 @@ class Partition:
     matrices: BlockMatrices | None = None
 
     def __post_init__(self) -> None:
-        for array in (self.classes, self.gram, self.row_level, self.col_level):
-            if array is not None:
-                array.setflags(write=False)
+        for name in ("classes", "gram", "row_level", "col_level"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, frozen(getattr(self, name)))
 
     # --- what follows from it -------------------------------------------------------------------------------------
 
@@ -87,7 +89,7 @@ class Partition:
     def class_gram(self) -> Floats:
         """Gram matrix summed over classes, shape (L, L): what codes that decode class by class need."""
         member = self.classes[:, None] == np.arange(1, self.n_classes + 1)[None, :]
-        return member.T.astype(np.float64) @ self.gram @ member.astype(np.float64)
+        return np.asarray(member.T.astype(np.float64) @ self.gram @ member.astype(np.float64))
 
     def __repr__(self) -> str:
         kind = "model" if self.matrices is None else f"{self.matrices.left.shape}·{self.matrices.right.shape}"
@@ -132,22 +134,25 @@ class Partition:
         >>> part
         Partition(rxc, 3×2 blocks, classes=(2, 4), (7, 5)·(5, 8))
         """
-        left, right = _factors(A, B)
-        row_bounds = block_bounds("rows", left.shape[0], integer("rows", rows, 1))
-        col_bounds = block_bounds("cols", right.shape[1], integer("cols", cols, 1))
-        left_order, right_order = order_slices(order, left), order_slices(order, right.T)
-        left, right = left[left_order], right[:, right_order]
-        row_norm = np.sqrt(np.add.reduceat(np.einsum("ij,ij->i", left, left), row_bounds[:-1]))
-        col_norm = np.sqrt(np.add.reduceat(np.einsum("ij,ij->j", right, right), col_bounds[:-1]))
-        tiles = np.add.reduceat(np.add.reduceat((left @ right) ** 2, row_bounds[:-1], axis=0), col_bounds[:-1], axis=1)
+        left, right = load_factors(A, B)
+        rows, cols = integer("rows", rows, 1), integer("cols", cols, 1)
+        row_bounds = block_bounds("rows", left.shape[0], rows)
+        col_bounds = block_bounds("cols", right.shape[1], cols)
+        with np.errstate(over="ignore", invalid="ignore"):
+            left_order, right_order = order_slices(order, left), order_slices(order, right.T)
+            left, right = left[left_order], right[:, right_order]
+            row_norm, col_norm = block_norms(left, row_bounds), block_norms(right.T, col_bounds)
+            tiles = np.add.reduceat(np.add.reduceat((left @ right) ** 2, row_bounds[:-1], axis=0), col_bounds[:-1], axis=1)
+            score = np.outer(row_norm, col_norm).ravel()
+        _require_finite("A and B", score, tiles)
         return cls(
             "rxc",
             (rows, cols),
-            assign_classes(classes, np.outer(row_norm, col_norm).ravel(), (rows, cols)),
+            assign_classes(classes, score, (rows, cols)),
             np.diag(tiles.ravel()),
             assign_levels("row_levels", row_levels, row_norm),
             assign_levels("col_levels", col_levels, col_norm),
-            BlockMatrices(left, right, left_order, right_order, row_bounds, col_bounds),
+            BlockMatrices("rxc", left, right, left_order, right_order, row_bounds, col_bounds),
         )
 
     @classmethod
@@ -170,18 +175,21 @@ class Partition:
         >>> part.classes.tolist(), part.energy.tolist()
         ([1, 2, 2], [9.0, 4.0, 1.0])
         """
-        left, right = _factors(A, B)
-        bounds = block_bounds("blocks", left.shape[1], integer("blocks", blocks, 1))
-        permutation = order_slices(order, left.T, right)
-        left, right = left[:, permutation], right[permutation]
-        left_norm = np.sqrt(np.add.reduceat(np.einsum("ij,ij->j", left, left), bounds[:-1]))
-        right_norm = np.sqrt(np.add.reduceat(np.einsum("ij,ij->i", right, right), bounds[:-1]))
+        left, right = load_factors(A, B)
+        blocks = integer("blocks", blocks, 1)
+        bounds = block_bounds("blocks", left.shape[1], blocks)
+        with np.errstate(over="ignore", invalid="ignore"):
+            permutation = order_slices(order, left.T, right)
+            left, right = left[:, permutation], right[permutation]
+            left_norm, right_norm = block_norms(left.T, bounds), block_norms(right, bounds)
+            gram, score = summand_gram(left, right, bounds), left_norm * right_norm
+        _require_finite("A and B", score, gram)
         return cls(
             "cxr",
             (blocks,),
-            assign_classes(classes, left_norm * right_norm, (blocks,)),
-            _summand_gram(left, right, bounds),
-            matrices=BlockMatrices(left, right, permutation, permutation, bounds, bounds),
+            assign_classes(classes, score, (blocks,)),
+            gram,
+            matrices=BlockMatrices("cxr", left, right, permutation, permutation, bounds, bounds),
         )
 
     @classmethod
@@ -225,57 +233,61 @@ class Partition:
         [[1, 1, 2], [1, 2, 3], [2, 3, 3]]
         """
         choice("paradigm", paradigm, ("rxc", "cxr"))
-        u, h, q = (integer("shape", x, 1) for x in shape)
+        u, h, q = _block_shape(shape)
         va, vb = _variances("left_variances", left_variances), _variances("right_variances", right_variances)
         if paradigm == "cxr" and va.size != vb.size:
             raise ValueError(f"left_variances and right_variances must be of one length for cxr, got {va.size} and {vb.size}")
+        for name, levels in (("row_levels", row_levels), ("col_levels", col_levels)):
+            if paradigm == "cxr" and levels is not None:
+                raise ValueError(f"{name} must be left out for cxr, whose codes have no factored windows, got {shown(levels)}")
         ma, mb = _means("left_means", left_means, va.size), _means("right_means", right_means, vb.size)
-        second_a, second_b = va + ma**2, vb + mb**2
-        if paradigm == "rxc":
-            squares = h * np.outer(second_a, second_b) + h * (h - 1) * np.outer(ma**2, mb**2)
-            score = np.sqrt(np.outer(second_a, second_b)).ravel()
-            n_p = (va.size, vb.size)
-            return cls(
-                "rxc",
-                n_p,
-                assign_classes(classes, score, n_p),
-                np.diag(u * q * squares.ravel()),
-                assign_levels("row_levels", row_levels, np.sqrt(second_a)),
-                assign_levels("col_levels", col_levels, np.sqrt(second_b)),
-            )
-        mean = h * ma * mb
-        gram = np.outer(mean, mean)
-        np.fill_diagonal(gram, h * second_a * second_b + h * (h - 1) * (ma * mb) ** 2)
-        return cls("cxr", (va.size,), assign_classes(classes, np.sqrt(second_a * second_b), (va.size,)), u * q * gram)
+        combine = np.outer if paradigm == "rxc" else np.multiply
+        with np.errstate(over="ignore", invalid="ignore"):
+            second_a, second_b = va + ma**2, vb + mb**2
+            squares = h * combine(second_a, second_b) + h * (h - 1) * combine(ma**2, mb**2)
+            score = np.sqrt(combine(second_a, second_b)).ravel()
+            gram = np.zeros((score.size, score.size)) if paradigm == "rxc" else np.outer(h * ma * mb, h * ma * mb)
+            np.fill_diagonal(gram, squares.ravel())
+            gram = u * q * gram
+        _require_finite("left_variances and right_variances, with means and shape,", score, gram)
+        if paradigm == "cxr":
+            return cls("cxr", (va.size,), assign_classes(classes, score, (va.size,)), gram)
+        return cls(
+            "rxc",
+            (va.size, vb.size),
+            assign_classes(classes, score, (va.size, vb.size)),
+            gram,
+            assign_levels("row_levels", row_levels, np.sqrt(second_a)),
+            assign_levels("col_levels", col_levels, np.sqrt(second_b)),
+        )
 
 
-def _factors(A: Any, B: Any) -> tuple[Floats, Floats]:
-    left, right = load_matrix("A", A), load_matrix("B", B)
-    if left.shape[1] != right.shape[0]:
-        raise ValueError(f"A of shape {left.shape} and B of shape {right.shape} do not multiply: {left.shape[1]} != {right.shape[0]}")
-    return left, right
+def _require_finite(names: str, score: Floats, energies: Floats) -> None:
+    """Refuse finite entries whose squares overflow, before they decide classes."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        finite = np.all(np.isfinite(score)) and np.isfinite(np.abs(energies).sum())
+    if not finite:
+        raise ValueError(f"{names} must give finite energies: sums of squared products exceed float64 (1.8e308); scale them down")
 
 
-def _summand_gram(left: Floats, right: Floats, bounds: Ints) -> Floats:
-    """⟨A_m B_m, A_m' B_m'⟩ as block sums of AᵀA ∘ BBᵀ, one block row at a time, so that no H×U×Q array is formed."""
-    blocks = bounds.size - 1
-    gram = np.empty((blocks, blocks))
-    for m in range(blocks):
-        cut = slice(bounds[m], bounds[m + 1])
-        products = (left[:, cut].T @ left) * (right[cut] @ right.T)
-        gram[m] = np.add.reduceat(products.sum(axis=0), bounds[:-1])
-    return (gram + gram.T) / 2
+def _block_shape(shape: Any) -> tuple[int, int, int]:
+    if not np.iterable(shape) or len(sizes := list(shape)) != 3:
+        raise ValueError(f"shape must be three integers (U, H, Q), got {shown(shape)}")
+    u, h, q = (integer("shape", x, 1) for x in sizes)
+    if max(u, h, q) >= 2**63:
+        raise ValueError(f"shape must be three integers below 2^63, got {shown(shape)}")
+    return u, h, q
 
 
 def _variances(name: str, value: ArrayLike) -> Floats:
-    array = np.atleast_1d(np.asarray(value, dtype=np.float64))
+    array = np.atleast_1d(real_array(name, value))
     if array.ndim != 1 or array.size == 0 or not np.all(np.isfinite(array)) or np.any(array < 0):
-        raise ValueError(f"{name} must be a non-empty sequence of finite variances >= 0, got {value!r}")
+        raise ValueError(f"{name} must be a non-empty sequence of finite variances >= 0, got {shown(value)}")
     return array
 
 
 def _means(name: str, value: ArrayLike, n: int) -> Floats:
-    array = np.asarray(value, dtype=np.float64)
+    array = real_array(name, value)
     if array.ndim > 1 or (array.ndim == 1 and array.size != n) or not np.all(np.isfinite(array)):
-        raise ValueError(f"{name} must be one finite number or {n} of them, got {value!r}")
+        raise ValueError(f"{name} must be one finite number or {n} of them, got {shown(value)}")
     return np.broadcast_to(array, (n,)).copy()

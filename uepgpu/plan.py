@@ -8,7 +8,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from uepgpu_kernels.job import BY_INDEX, BY_PERMUTATION, BY_TIME, Job, guide_tables
 
 from uepgpu.chains import Chains, find_chains
 from uepgpu.checks import deadlines_array, integer
@@ -16,6 +15,7 @@ from uepgpu.codes import Code
 from uepgpu.partition import Partition
 from uepgpu.supports import SupportLaw
 from uepgpu.workers import Workers
+from uepgpu_kernels.job import BY_INDEX, BY_PERMUTATION, BY_TIME, Job, guide_tables
 
 __all__ = ["MOST_PACKETS", "Domain", "Plan", "count_domain_refusal", "make_plan"]
 
@@ -91,9 +91,7 @@ def refusal(law: SupportLaw, workers: Workers) -> str | None:
     return None
 
 
-def make_plan(
-    code: Code, part: Partition, workers: Workers, *, seed: int, deadlines: ArrayLike | None = None
-) -> Plan:
+def make_plan(code: Code, part: Partition, workers: Workers, *, seed: int, deadlines: ArrayLike | None = None) -> Plan:
     """Resolve a description; with deadlines in the deadline domain, else in the count domain.
 
     Raises
@@ -101,7 +99,7 @@ def make_plan(
     ValueError
         If the description is inconsistent, or the count domain does not apply.
     """
-    if not isinstance(code, Code):
+    if isinstance(code, type) or not isinstance(code, Code):
         raise ValueError(f"code must be one from uepgpu.codes or have a method law, got {code!r}")
     if not 0 <= integer("seed", seed, 0) < 2**64:
         raise ValueError(f"seed must be an integer in 0..2^64-1, got {seed!r}")
@@ -181,7 +179,8 @@ def _count_cells(law: SupportLaw, rank: Ints, n: int) -> _Cells:
         return _pack(cumulative, [rank], [np.zeros(rank.size, dtype=np.int64)], np.zeros(n, dtype=np.int64))
     used, group = np.unique(law.window, return_inverse=True)
     one = np.ones(1)
-    return _pack([one] * used.size, [rank[s : s + 1] for s in used], [np.zeros(1, dtype=np.int64)] * used.size, group.astype(np.int64))
+    at_once = [np.zeros(1, dtype=np.int64)] * used.size
+    return _pack([one] * used.size, [rank[s : s + 1] for s in used], at_once, group.astype(np.int64))
 
 
 def _deadline_cells(law: SupportLaw, rank: Ints, workers: Workers, times: Floats) -> _Cells:

@@ -180,9 +180,7 @@ class Tally:
 
         return loss(self, part, workers, deadlines)
 
-    def decoding_probability(
-        self, *, workers: Workers | None = None, deadlines: ArrayLike | None = None
-    ) -> xr.Dataset:
+    def decoding_probability(self, *, workers: Workers | None = None, deadlines: ArrayLike | None = None) -> xr.Dataset:
         """Return Pr[all sub-products of a class are decoded].
 
         Returns
@@ -194,9 +192,7 @@ class Tally:
 
         return decoding_probability(self, workers, deadlines)
 
-    def subproduct_probability(
-        self, *, workers: Workers | None = None, deadlines: ArrayLike | None = None
-    ) -> xr.Dataset:
+    def subproduct_probability(self, *, workers: Workers | None = None, deadlines: ArrayLike | None = None) -> xr.Dataset:
         """Return Pr[X_k is decoded], as :meth:`decoding_probability` does, over ``subproduct`` (counted from 0)."""
         from uepgpu.estimates import subproduct_probability
 
@@ -250,13 +246,15 @@ class Tally:
         try:
             with np.load(path, allow_pickle=False) as file:
                 header: dict[str, Any] = json.loads(str(file["header"]))
-                arrays: dict[str, Any] = {name: file[name] if name in file else None for name in ARRAYS}
+                arrays: dict[str, Any] = {name: file.get(name) for name in ARRAYS}
         except FileNotFoundError:
             raise
         except Exception as error:  # whatever numpy, zipfile and json make of a foreign file
             raise ValueError(f"{os.fspath(path)!r} is no tally written by Tally.save: {error}") from error
         if header.pop("format", None) != FORMAT:
-            raise ValueError(f"{os.fspath(path)!r} is a tally of another format than {FORMAT}; read it with the version that wrote it")
+            raise ValueError(
+                f"{os.fspath(path)!r} is a tally of another format than {FORMAT}; read it with the version that wrote it"
+            )
         header["ranges"] = tuple((int(a), int(b)) for a, b in header["ranges"])
         return cls(**header, **arrays)
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
-from uepgpu.checks import choice, integer, positive, probability
+from uepgpu.checks import choice, integer, positive, probability, real_array, shown
 from uepgpu.latency import Exponential, Latency
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["Workers"]
 
@@ -41,6 +45,12 @@ class Workers:
     ------
     ValueError
         If an argument is out of its range; the message names it.
+
+    Examples
+    --------
+    >>> workers = Workers(30, latency=Exponential(1.0))
+    >>> round(float(workers.arrival(1.0, n_subproducts=9, work=3)), 4)  # Ω t / r = 0.3 · 1 / 3
+    0.0952
     """
 
     count: int
@@ -52,16 +62,20 @@ class Workers:
 
     def __post_init__(self) -> None:
         integer("count (number of workers W)", self.count, 1)
-        if not isinstance(self.latency, Latency):
-            raise ValueError(f"latency must be a law from uepgpu.latency or have methods cdf and sf, got {self.latency!r}")
-        if self.omega != "fair":
-            if isinstance(self.omega, str):
-                raise ValueError(f"omega must be a number > 0 or 'fair', got {self.omega!r}")
+        # A class has the methods too, but its cdf wants an instance first.
+        if isinstance(self.latency, type) or not isinstance(self.latency, Latency):
+            raise ValueError(f"latency must be a law from uepgpu.latency or have methods cdf and sf, got {shown(self.latency)}")
+        if isinstance(self.omega, str) and self.omega != "fair":
+            raise ValueError(f"omega must be a number > 0 or 'fair', got {self.omega!r}")
+        if not isinstance(self.omega, str):
             positive("omega", self.omega)
         choice("work", self.work, ("true", "unit"))
         probability("loss_probability", self.loss_probability, one=False)
         if self.speeds is not None:
-            speeds = tuple(positive("speeds", float(s)) for s in self.speeds)
+            array = real_array("speeds", self.speeds)
+            if array.ndim != 1:
+                raise ValueError(f"speeds must be a sequence of one speed per worker, got {shown(self.speeds)}")
+            speeds = tuple(positive("speeds", s) for s in array.tolist())
             if len(speeds) != self.count:
                 raise ValueError(f"speeds must give one speed per worker: {self.count} workers, got {len(speeds)} speeds")
             object.__setattr__(self, "speeds", speeds)
@@ -86,11 +100,18 @@ class Workers:
 
     def arrival(self, time: ArrayLike, n_subproducts: int, work: ArrayLike, speed: ArrayLike = 1.0) -> NDArray[np.float64]:
         """Return Pr[a packet has arrived by `time`]; the arguments broadcast, `work` is the true work r."""
-        scale = self.resolved_omega(n_subproducts) * np.asarray(speed, dtype=np.float64) / self.charge(work)
-        return (1.0 - self.loss_probability) * self.latency.cdf(np.asarray(time, dtype=np.float64) * scale)
+        return (1.0 - self.loss_probability) * self.latency.cdf(self._unit_time(time, n_subproducts, work, speed))
 
     def absence(self, time: ArrayLike, n_subproducts: int, work: ArrayLike, speed: ArrayLike = 1.0) -> NDArray[np.float64]:
         """Return Pr[a packet has not arrived by `time`], accurate in the tail."""
-        scale = self.resolved_omega(n_subproducts) * np.asarray(speed, dtype=np.float64) / self.charge(work)
-        late = self.latency.sf(np.asarray(time, dtype=np.float64) * scale)
+        late = self.latency.sf(self._unit_time(time, n_subproducts, work, speed))
         return self.loss_probability + (1.0 - self.loss_probability) * late
+
+    def _unit_time(self, time: ArrayLike, n_subproducts: int, work: ArrayLike, speed: ArrayLike) -> NDArray[np.float64]:
+        """Ω s t / r, the time that one unit of work may take."""
+        # Products of integers and then one division, and no common factors: a rounded K/W would put a packet that is due
+        # exactly at a deadline before the step of a law that has one.
+        common = math.gcd(n_subproducts, self.count)
+        omega, share = (n_subproducts // common, self.count // common) if self.omega == "fair" else (float(self.omega), 1)
+        times, speeds = np.asarray(time, dtype=np.float64), np.asarray(speed, dtype=np.float64)
+        return np.asarray(times * (omega * speeds) / (share * self.charge(work)))

@@ -63,8 +63,8 @@ def guide_tables(threshold: NDArray[np.uint32], n_threshold: NDArray[np.int64]) 
     bits = int(np.clip(np.ceil(np.log2(16 * threshold.shape[1])), 4, 12))
     shift = 32 - bits
     least = np.arange((1 << bits) + 1, dtype=np.uint64) << np.uint64(shift)
-    found = [np.searchsorted(t[:n].astype(np.uint64), least[:-1], side="right") for t, n in zip(threshold, n_threshold, strict=True)]
-    # Thresholds in (least of this bucket, last of this bucket] are still to be passed.
-    last = [np.searchsorted(t[:n].astype(np.uint64), least[1:] - np.uint64(1), side="right") for t, n in zip(threshold, n_threshold, strict=True)]
-    guide = np.stack(found)
-    return guide.astype(np.uint16), np.uint32(shift), int((np.stack(last) - guide).max())
+    used = [t[:n].astype(np.uint64) for t, n in zip(threshold, n_threshold, strict=True)]
+    guide = np.stack([np.searchsorted(t, least[:-1], side="right") for t in used])
+    # A bucket's thresholds above its least word are still to be passed.
+    last = np.stack([np.searchsorted(t, least[1:] - np.uint64(1), side="right") for t in used])
+    return guide.astype(np.uint16), np.uint32(shift), int((last - guide).max())

@@ -13,7 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from numba import config, njit
+import numba
+from numba import njit
 from numba.core.caching import FunctionCache
 
 __all__ = ["entry", "stage"]
@@ -32,7 +33,7 @@ def source_digest() -> str:
     return digest.hexdigest()
 
 
-class _SourceCache(FunctionCache):  # type: ignore[misc]  # numba is untyped
+class _SourceCache(FunctionCache):
     name = ""
 
     def _index_key(self, sig: Any, codegen: Any) -> Any:
@@ -45,11 +46,11 @@ def entry(function: Callable[..., None], name: str = "") -> Any:
 
     `name` tells apart entries that one factory makes.
     """
-    dispatcher = njit(nogil=True)(function)
-    if config.DISABLE_JIT:
+    dispatcher: Any = njit(nogil=True)(function)
+    if getattr(numba.config, "DISABLE_JIT", 0):
         return dispatcher
     try:
-        cache = _SourceCache(function)
+        cache = _SourceCache(function)  # type: ignore[no-untyped-call]
     except RuntimeError as error:  # numba: no folder to write to
         warnings.warn(f"kernels are compiled anew in every process: {error}", RuntimeWarning, stacklevel=2)
         return dispatcher

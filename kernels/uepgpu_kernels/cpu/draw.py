@@ -17,6 +17,7 @@ from uepgpu_kernels.cpu.compile import stage
 
 __all__ = ["Cells", "draw_cells", "merge_exchange", "permute", "sort_columns"]
 
+
 class Cells(NamedTuple):
     """What drawn cells stand for in one loop nest, and how they are sorted."""
 
@@ -31,7 +32,7 @@ FEW = 8
 
 @stage
 def draw_block(words: Any, seed: Any, first: Any, stride: Any, block: Any, stream: Any) -> None:
-    """Write block `block` of a stream into four rows, for realizations first, first + stride, …"""
+    """Write block `block` of a stream into four rows, for realizations first, first + stride and so on."""
     k0 = seed & MASK
     k1 = seed >> SHIFT
     number = np.uint64(block)
@@ -83,7 +84,10 @@ def compare_all(word: Any, threshold: Any, n: Any, value: Any, out: Any) -> None
 
 @stage
 def look_up(word: Any, threshold: Any, n: Any, guide: Any, shift: Any, steps: Any, value: Any, out: Any) -> None:
-    """Find the cells of one row of words by a guide table and a fixed number of steps: a search that ends early would mispredict."""
+    """Find the cells of one row of words by a guide table and a fixed number of steps.
+
+    A search that ends early would mispredict its end.
+    """
     most = np.uint64(n)
     for lane in range(word.shape[0]):
         x = word[lane]

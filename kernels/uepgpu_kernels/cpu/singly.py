@@ -30,7 +30,9 @@ PACKET_BITS = 16
 
 
 @stage
-def draw_by_packet(job: Any, first: Any, stride: Any, cells: Any, words: Any, window: Any, keys: Any, packet: Any, time: Any) -> None:
+def draw_by_packet(
+    job: Any, first: Any, stride: Any, cells: Any, words: Any, window: Any, keys: Any, packet: Any, time: Any
+) -> None:
     """Fill `packet` and `time` in order of arrival, and `window` by packet. `keys` is uint32 scratch."""
     n, lanes = job.n_packets, keys.shape[1]
     draw_cells(job, first, stride, words, cells.value, keys)
@@ -72,7 +74,9 @@ def note(fresh: Any, time: Any, when: Any) -> None:
 
 
 @stage
-def match_one(job: Any, realization: Any, packet: Any, window: Any, time: Any, masks: Any, ints: Any, rows: Any, words: Any, when: Any) -> None:
+def match_one(
+    job: Any, realization: Any, packet: Any, window: Any, time: Any, masks: Any, ints: Any, rows: Any, words: Any, when: Any
+) -> None:
     """Decode one realization by matching; K <= 64."""
     full = ~ZERO >> np.uint64(64 - job.k)
     matched = ZERO
@@ -90,7 +94,9 @@ def match_one(job: Any, realization: Any, packet: Any, window: Any, time: Any, m
 
 
 @stage
-def peel_one(job: Any, realization: Any, packet: Any, window: Any, time: Any, masks: Any, ints: Any, rows: Any, words: Any, when: Any) -> None:
+def peel_one(
+    job: Any, realization: Any, packet: Any, window: Any, time: Any, masks: Any, ints: Any, rows: Any, words: Any, when: Any
+) -> None:
     """Decode one realization by peeling; K <= 64."""
     full = ~ZERO >> np.uint64(64 - job.k)
     known = ZERO
@@ -114,7 +120,9 @@ def note_rows(rows: Any, pivot: Any, k: Any, never: Any, time: Any, when: Any) -
 
 
 @stage
-def eliminate_one(job: Any, realization: Any, packet: Any, window: Any, time: Any, masks: Any, ints: Any, rows: Any, words: Any, when: Any) -> None:
+def eliminate_one(
+    job: Any, realization: Any, packet: Any, window: Any, time: Any, masks: Any, ints: Any, rows: Any, words: Any, when: Any
+) -> None:
     """Decode one realization by elimination over a finite field."""
     k = job.k
     ints[:k] = 0
@@ -142,8 +150,10 @@ def eliminate_one(job: Any, realization: Any, packet: Any, window: Any, time: An
 
 
 @stage
-def real_one(job: Any, realization: Any, packet: Any, window: Any, time: Any, masks: Any, ints: Any, rows: Any, words: Any, when: Any) -> None:
-    """Decode one realization by elimination of given float64 coefficients; the row behind the k pivot rows takes the packet."""
+def real_one(
+    job: Any, realization: Any, packet: Any, window: Any, time: Any, masks: Any, ints: Any, rows: Any, words: Any, when: Any
+) -> None:
+    """Decode one realization by elimination of given float64 coefficients; the last row is scratch."""
     k = job.k
     ints[:k] = 0
     rank = 0
@@ -159,7 +169,9 @@ def real_one(job: Any, realization: Any, packet: Any, window: Any, time: Any, ma
 def single(name: str, decode_one: Callable[..., None]) -> Any:
     """Return the loop nest around a decoder of one realization."""
 
-    def nest(job: Any, first: Any, count: Any, stride: Any, cells: Any, transitions: Any, pairs: Any, marginals: Any, record: Any) -> None:
+    def nest(
+        job: Any, first: Any, count: Any, stride: Any, cells: Any, transitions: Any, pairs: Any, marginals: Any, record: Any
+    ) -> None:
         n, k = job.n_packets, job.k
         words = np.empty((4, TILE), dtype=np.uint32)
         keys = np.empty((n, TILE), dtype=np.uint32)

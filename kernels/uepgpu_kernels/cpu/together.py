@@ -1,7 +1,7 @@
 """The loop nests in which all lanes of a tile advance together: counting along chains, and the matching automaton.
 
-Every entry takes the job, the first realization, their number and stride, and its cells (:class:`Cells`), and adds to `transitions` (and, where they
-have rows, `pairs` and `marginals`; `record` (n, K) takes the times themselves).
+Every entry takes the job, the first realization, their number and stride, and its cells, and adds to `transitions` (and,
+where they have rows, `pairs` and `marginals`; `record` (n, K) takes the times themselves).
 """
 
 from __future__ import annotations
@@ -144,5 +144,3 @@ def run_automaton(
             tally_subproducts(each, job.class_of, class_time, job.n_classes, job.n_times, transitions, pairs, marginals)
             if record.shape[0] > 0:
                 record[done + lane] = each
-
-

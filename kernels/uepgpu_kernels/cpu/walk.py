@@ -16,7 +16,9 @@ __all__ = ["times_of", "walk_automaton", "walk_chains"]
 
 
 @stage
-def walk_chains(window: Any, n_packets: Any, chain_start: Any, room_full: Any, label: Any, rising: Any, room: Any, taken: Any) -> None:
+def walk_chains(
+    window: Any, n_packets: Any, chain_start: Any, room_full: Any, label: Any, rising: Any, room: Any, taken: Any
+) -> None:
     """Count packets along chains of windows; `taken[s]` becomes the number of packets until increment s is decoded.
 
     All arrays but `chain_start` have the integer type of `window`, which must hold n_packets + 1; a narrow type makes

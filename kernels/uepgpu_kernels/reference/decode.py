@@ -33,7 +33,8 @@ def count(job: Job, window: Ints) -> Ints:
         if not job.chain_start[s + 1]:
             decoded[s] |= decoded[s + 1]
     position = np.append(n - np.count_nonzero(decoded, axis=2), np.full((1, window.shape[0]), n), axis=0)
-    return position[job.unit_of].T  # unit -1 is the appended row: never
+    when: Ints = position[job.unit_of].T  # unit -1 is the appended row: never
+    return when
 
 
 def match(supports: Bools) -> Ints:

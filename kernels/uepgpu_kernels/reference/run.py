@@ -30,11 +30,15 @@ def run(job: Job, decoder: str, kind: str, first: int, count: int) -> RawTally:
         class_when = np.stack([when[:, job.class_of == c].max(axis=1) for c in range(job.n_classes)], axis=1)
         for at in range(t):
             pattern = ((class_when <= at) << np.arange(job.n_classes)).sum(axis=1)
-            np.add.at(patterns, (batch, at, pattern), 1)
-            if pairs is not None:
-                np.add.at(pairs, (batch, at), (when[:, i] > at) & (when[:, j] > at))
-            if marginals is not None:
-                np.add.at(marginals, (batch, at), when > at)
+            joint = batch * (1 << job.n_classes) + pattern
+            patterns[:, at] += np.bincount(joint, minlength=patterns[:, at].size).reshape(SUB_BATCHES, -1)
+            undecoded = (when > at).astype(np.int64)
+            for b in range(SUB_BATCHES):
+                mine = undecoded[batch == b]
+                if pairs is not None:
+                    pairs[b, at] += (mine.T @ mine)[i, j]
+                if marginals is not None:
+                    marginals[b, at] += mine.sum(axis=0)
     return RawTally(patterns, pairs, marginals)
 
 

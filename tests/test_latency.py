@@ -1,0 +1,75 @@
+"""Latency laws against scipy, and as distribution functions."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import scipy.stats
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import uepgpu as uep
+
+LAWS = [
+    (uep.latency.Exponential(2.5), scipy.stats.expon(scale=1 / 2.5)),
+    (uep.latency.ShiftedExponential(2.0, 0.3), scipy.stats.expon(loc=0.3, scale=0.5)),
+    (uep.latency.Weibull(0.7, 2.0), scipy.stats.weibull_min(0.7, scale=2.0)),
+    (uep.latency.Weibull(3.0), scipy.stats.weibull_min(3.0)),
+    (uep.latency.Pareto(1.5, 0.2), scipy.stats.pareto(1.5, scale=0.2)),
+    (uep.latency.LogNormal(0.3, 0.8), scipy.stats.lognorm(0.8, scale=math.exp(0.3))),
+]
+OTHERS = [
+    uep.latency.Deterministic(0.7),
+    uep.latency.Empirical([0.3, 2.0, 0.3, 1.0]),
+    uep.latency.FromCDF(lambda t: np.clip(t / 3, 0, 1)),
+]
+
+
+@pytest.mark.parametrize("law, reference", LAWS)
+def test_laws_agree_with_scipy(law, reference):
+    times = np.concatenate([[0.0], np.geomspace(1e-9, 200, 60)])
+    # 1e-11: an exponential of x loses a factor |x| <= 745 of the rounding of x; 1e-300 leaves out denormal numbers.
+    np.testing.assert_allclose(law.cdf(times), reference.cdf(times), rtol=1e-11, atol=1e-300)
+    np.testing.assert_allclose(law.sf(times), reference.sf(times), rtol=1e-11, atol=1e-300)
+
+
+times_strategy = st.lists(st.floats(0, 1e6), min_size=2, max_size=12).map(sorted)
+
+
+@pytest.mark.parametrize("law", [*(pair[0] for pair in LAWS), *OTHERS], ids=repr)
+@given(times=times_strategy)
+@settings(deadline=None, max_examples=30)
+def test_laws_are_distribution_functions(law, times):
+    below, above = law.cdf(times), law.sf(times)
+    assert below.shape == above.shape == (len(times),)
+    np.testing.assert_allclose(below + above, 1, rtol=0, atol=2e-16)
+    assert np.all((below >= 0) & (below <= 1))
+    assert np.all(np.diff(below) >= 0)
+    assert np.all(np.diff(above) <= 0)
+
+
+@pytest.mark.parametrize("law", [*(pair[0] for pair in LAWS), *OTHERS], ids=repr)
+def test_nothing_arrives_before_time_zero_and_everything_in_the_end(law):
+    assert law.cdf([-1.0, -1e-300]).tolist() == [0, 0]
+    assert law.sf(-3.0) == 1
+    assert law.cdf(math.inf) == 1
+    assert law.sf(math.inf) == 0
+
+
+@pytest.mark.parametrize("law", [*(pair[0] for pair in LAWS), *OTHERS], ids=repr)
+def test_laws_take_times_of_any_shape(law):
+    times = np.linspace(0, 4, 12)
+    assert np.array_equal(law.cdf(times.reshape(3, 4)), law.cdf(times).reshape(3, 4))
+    assert np.array_equal(law.sf(times.reshape(3, 4)), law.sf(times).reshape(3, 4))
+    assert float(law.cdf(times[5])) == law.cdf(times)[5]
+
+
+def test_instant_answers_do_not_come_before_the_question():
+    assert uep.latency.Deterministic(0.0).cdf([-1.0, 0.0]).tolist() == [0, 1]
+
+
+def test_steps_arrive_at_their_own_time():
+    assert uep.latency.Deterministic(0.7).cdf([0.7 - 1e-12, 0.7, 1.0]).tolist() == [0, 1, 1]
+    assert uep.latency.Empirical([0.3, 2.0, 0.3, 1.0]).cdf([0.2, 0.3, 1.0, 1.5, 2.0]).tolist() == [0, 0.5, 0.75, 0.75, 1]

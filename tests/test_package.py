@@ -1,0 +1,52 @@
+"""Promises of the package as a whole: what importing loads, how much memory a long run takes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+
+def run_python(code):
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_importing_loads_no_heavy_module():
+    loaded = run_python(
+        "import json, sys, uepgpu; uepgpu.Partition; uepgpu.Workers; uepgpu.codes; uepgpu.latency;"
+        "print(json.dumps([m for m in ('numba', 'cupy', 'xarray', 'matplotlib', 'scipy', 'pandas') if m in sys.modules]))"
+    )
+    assert loaded == []
+
+
+def test_every_public_name_is_there():
+    assert run_python("import json, uepgpu; print(json.dumps([n for n in uepgpu.__all__ if getattr(uepgpu, n, None) is None]))") == []
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    import uepgpu
+
+    with pytest.raises(AttributeError, match="no attribute 'simulat'"):
+        uepgpu.simulat  # noqa: B018
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("deadlines", ["None", "[0.05 * i for i in range(22)]"])
+def test_a_hundred_million_realizations_stay_under_500_megabytes(deadlines):
+    peak, realizations = run_python(
+        f"""
+import json, resource, uepgpu as uep
+v = (10, 1, 0.1)
+part = uep.Partition.model("rxc", left_variances=v, right_variances=v, classes=(3, 3, 3))
+code = uep.codes.ExpandingWindow(gamma=(0.40, 0.35, 0.25))
+workers = uep.Workers(30, omega=1.0, work="unit")
+tally = uep.simulate(code, part, workers, deadlines={deadlines}, realizations=100_000_000, seed=1)
+print(json.dumps([resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, tally.realizations]))
+"""
+    )
+    assert realizations == 100_000_000
+    assert peak < 500, f"{peak:.0f} MB"

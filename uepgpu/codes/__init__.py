@@ -1,0 +1,8 @@
+"""Codes: unequal error protection (NOW, EW), the baselines, and codes of one's own."""
+
+from uepgpu.codes.baselines import LT, MDS, Repetition, Uncoded
+from uepgpu.codes.law import Code
+from uepgpu.codes.own import Generator, Windows
+from uepgpu.codes.uep import ExpandingWindow, NonOverlappingWindow
+
+__all__ = ["LT", "MDS", "Code", "ExpandingWindow", "Generator", "NonOverlappingWindow", "Repetition", "Uncoded", "Windows"]

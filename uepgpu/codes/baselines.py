@@ -1,0 +1,126 @@
+"""The codes that unequal error protection is compared with: MDS, repetition, uncoded and LT."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from uepgpu.checks import integer, positive, probability
+from uepgpu.codes.law import Coefficients, Encoding, check_options, resolve_encoding, windows_law
+from uepgpu.supports import SupportLaw
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from uepgpu.partition import Partition
+
+__all__ = ["LT", "MDS", "Repetition", "Uncoded"]
+
+
+@dataclass(frozen=True)
+class MDS:
+    """Every packet combines everything: any K packets decode all, fewer decode nothing."""
+
+    encoding: Encoding = "auto"
+    coefficients: Coefficients = "generic"
+
+    def __post_init__(self) -> None:
+        check_options(self.encoding, "drawn", self.coefficients)
+
+    def law(self, partition: Partition, n_workers: int) -> SupportLaw:
+        """Return the law of supports."""
+        everything = [np.ones(partition.n_subproducts, dtype=np.bool_)]
+        encoding = resolve_encoding(self.encoding, partition)
+        return windows_law(
+            everything, [1.0], partition, n_workers, encoding=encoding, windows="drawn", coefficients=self.coefficients
+        )
+
+
+@dataclass(frozen=True)
+class Repetition:
+    """Every sub-product is computed by `copies` workers: worker w returns X_(w mod K). Needs W = copies·K."""
+
+    copies: int = 2
+
+    def __post_init__(self) -> None:
+        integer("copies", self.copies, 1)
+
+    def law(self, partition: Partition, n_workers: int) -> SupportLaw:
+        """Return the law of supports."""
+        k = partition.n_subproducts
+        if n_workers != self.copies * k:
+            raise ValueError(
+                f"repetition with copies={self.copies} needs W = copies·K = {self.copies * k} workers for K = {k}, "
+                f"got W = {n_workers}"
+            )
+        return SupportLaw(
+            k,
+            np.ones(k, dtype=np.int64),
+            "generic",
+            "copies",
+            supports=np.eye(k, dtype=np.bool_),
+            window=np.arange(n_workers) % k,
+        )
+
+
+@dataclass(frozen=True)
+class Uncoded:
+    """Worker w returns X_w. Needs W = K."""
+
+    def law(self, partition: Partition, n_workers: int) -> SupportLaw:
+        """Return the law of supports."""
+        k = partition.n_subproducts
+        if n_workers != k:
+            raise ValueError(f"the uncoded scheme needs W = K = {k} workers, got W = {n_workers}")
+        return SupportLaw(
+            k, np.ones(k, dtype=np.int64), "generic", "copies", supports=np.eye(k, dtype=np.bool_), window=np.arange(k)
+        )
+
+
+@dataclass(frozen=True)
+class LT:
+    """Luby transform code: a degree from the robust soliton law, then a uniform set of that many sub-products.
+
+    The true work of a packet is its degree.
+
+    Parameters
+    ----------
+    c : float
+        > 0; scales the expected ripple size R = c ln(K/delta) √K.
+    delta : float
+        In (0, 1): the failure probability that the soliton is designed for.
+
+    References
+    ----------
+    Luby, *LT codes*, FOCS 2002.
+    """
+
+    c: float = 0.1
+    delta: float = 0.5
+
+    def __post_init__(self) -> None:
+        positive("c", self.c)
+        probability("delta", self.delta, zero=False, one=False)
+
+    def degree_law(self, k: int) -> NDArray[np.float64]:
+        """Return the robust soliton probabilities of degrees 1..K, shape (K,)."""
+        degree = np.arange(1, k + 1, dtype=np.float64)
+        ideal = np.append(1.0 / k, 1.0 / (degree[1:] * (degree[1:] - 1)))
+        log_delta = math.log(self.delta)
+        # Beyond 1e300 every packet has degree 1; an infinite ripple would leave that to inf / inf.
+        ripple = min(self.c * (math.log(k) - log_delta) * math.sqrt(k), 1e300)
+        # Any ripple up to 1 has its spike at K; a tiny one would overflow the quotient.
+        spike = max(round(k / ripple), 1) if ripple > 1 else k
+        extra = np.zeros(k)
+        extra[: spike - 1] = ripple / (degree[: spike - 1] * k)
+        extra[spike - 1] = ripple * (math.log(ripple) - log_delta) / k if ripple > self.delta else 0.0
+        return np.asarray((ideal + extra) / (ideal + extra).sum())
+
+    def law(self, partition: Partition, n_workers: int) -> SupportLaw:
+        """Return the law of supports."""
+        k = partition.n_subproducts
+        degrees = np.arange(1, k + 1)
+        return SupportLaw(k, degrees, "generic", "stacked", degrees=degrees, probabilities=self.degree_law(k))

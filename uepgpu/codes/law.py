@@ -1,0 +1,91 @@
+"""What codes have in common: the protocol, encodings and their work, options, the law of a list of windows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uepgpu.checks import choice
+from uepgpu.supports import COEFFICIENTS, Field, SupportLaw, largest_remainders, term_rank
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from uepgpu.partition import Partition
+
+__all__ = [
+    "ENCODINGS",
+    "Bools",
+    "Code",
+    "Coefficients",
+    "Encoding",
+    "check_options",
+    "resolve_encoding",
+    "windows_law",
+]
+
+Bools = NDArray[np.bool_]
+Encoding = Literal["auto", "free", "factored", "stacked"]
+Coefficients = Literal["generic", "gf2", "gf256"]
+ENCODINGS = ("auto", "free", "factored", "stacked")
+
+
+@runtime_checkable
+class Code(Protocol):
+    """Whatever can say which supports its packets have."""
+
+    def law(self, partition: Partition, n_workers: int) -> SupportLaw:
+        """Return the law of supports for this partition and number of workers W."""
+        ...
+
+
+def resolve_encoding(encoding: str, partition: Partition) -> str:
+    """Return the encoding that ``"auto"`` stands for, or the given one if the paradigm allows it."""
+    if encoding == "auto":
+        return "free" if partition.paradigm == "rxc" else "stacked"
+    if partition.paradigm == "cxr" and encoding != "stacked":
+        raise ValueError(f"encoding must be 'stacked' or 'auto' for a cxr partition, got {encoding!r}")
+    return encoding
+
+
+def _window_work(support: Bools, encoding: str, partition: Partition) -> int:
+    """Return the true work r of a packet over `support`, shape (K,)."""
+    if encoding == "factored":
+        return 1
+    if encoding == "free":
+        return term_rank(support.reshape(partition.shape))
+    return int(np.count_nonzero(support))
+
+
+def windows_law(
+    supports: Sequence[Bools],
+    probabilities: Sequence[float],
+    partition: Partition,
+    n_workers: int,
+    *,
+    encoding: str,
+    windows: str,
+    coefficients: Field,
+) -> SupportLaw:
+    """Return the law of packets that draw a window, or of workers who have a fixed one."""
+    array = np.array(supports, dtype=np.bool_)
+    work = np.array([_window_work(s, encoding, partition) for s in array], dtype=np.int64)
+    law = np.array(probabilities, dtype=np.float64)
+    if windows == "drawn":
+        return SupportLaw(partition.n_subproducts, work, coefficients, encoding, supports=array, probabilities=law)
+    window = np.repeat(np.arange(law.size), largest_remainders(law, n_workers))
+    return SupportLaw(partition.n_subproducts, work, coefficients, encoding, supports=array, window=window)
+
+
+def check_options(encoding: str, windows: str, coefficients: str) -> None:
+    """Raise ``ValueError`` for an option that no code has, or options that do not go together."""
+    choice("encoding", encoding, ENCODINGS)
+    choice("windows", windows, ("drawn", "fixed"))
+    choice("coefficients", coefficients, COEFFICIENTS)
+    if encoding == "factored" and coefficients != "generic":
+        raise ValueError(
+            f"coefficients must be 'generic' for encoding='factored', got {coefficients!r}: products of finite-field factors "
+            "are not uniform coefficients"
+        )

@@ -1,0 +1,178 @@
+"""Codes of one's own: by their windows, or by a generator matrix."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from uepgpu.checks import bool_array, choice, frozen, integer, integer_array, probability_vector, real_array, shown
+from uepgpu.supports import COEFFICIENTS, SupportLaw
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike, NDArray
+
+    from uepgpu.codes.law import Bools, Coefficients
+    from uepgpu.partition import Partition
+
+__all__ = ["Generator", "Windows"]
+
+
+@dataclass(frozen=True, eq=False)
+class Windows:
+    """A code of one's own by its windows.
+
+    Parameters
+    ----------
+    supports : sequence of index sets, or (S, K) bool array
+        Sub-products (counted from 0, each named once) that each window combines; none may be empty.
+    probabilities : sequence of float
+        Window selection probabilities, summing to 1.
+    work : int or sequence of int, optional
+        True work of a packet of each window, >= 1. Default: the size of its support.
+    coefficients : "generic", "gf2" or "gf256"
+
+    Examples
+    --------
+    >>> from uepgpu import Partition
+    >>> part = Partition.model("cxr", left_variances=[4, 1, 1], right_variances=[1, 1, 1], classes=(1, 2))
+    >>> Windows([[0], [0, 1, 2]], [0.5, 0.5]).law(part, 10).work.tolist()
+    [1, 3]
+    """
+
+    supports: Any
+    probabilities: Sequence[float]
+    work: int | Sequence[int] | None = None
+    coefficients: Coefficients = "generic"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "probabilities", probability_vector("probabilities", self.probabilities))
+        choice("coefficients", self.coefficients, COEFFICIENTS)
+        supports = _own_supports(self.supports)
+        if len(supports) != len(self.probabilities):
+            raise ValueError(
+                f"probabilities must give one number per support: {len(supports)} supports, got {len(self.probabilities)}"
+            )
+        _given_work(self.work, len(supports))
+        object.__setattr__(self, "supports", supports)
+        object.__setattr__(self, "work", deepcopy(self.work))
+
+    def law(self, partition: Partition, n_workers: int) -> SupportLaw:
+        """Return the law of supports."""
+        k = partition.n_subproducts
+        supports = _support_matrix(self.supports, k)
+        work = supports.sum(axis=1) if self.work is None else _given_work(self.work, len(supports))
+        probabilities = np.array(self.probabilities)
+        return SupportLaw(k, work, self.coefficients, "windows", supports=supports, probabilities=probabilities)
+
+
+@dataclass(frozen=True, eq=False)
+class Generator:
+    """A code of one's own by its generator matrix: worker w returns Σ_k matrix[w, k] X_k.
+
+    Integer matrices are eliminated exactly, modulo the prime 2³¹−1; others in float64.
+
+    Parameters
+    ----------
+    matrix : array_like of float, shape (W, K)
+        Finite; no row may be zero.
+    work : int or sequence of int, optional
+        True work of every worker's packet. Default: the number of its nonzero coefficients.
+
+    Examples
+    --------
+    >>> from uepgpu import Partition
+    >>> part = Partition.model("cxr", left_variances=[4, 1], right_variances=[1, 1], classes=(1, 1))
+    >>> Generator([[1, 0], [1, 1], [1, -1]]).law(part, 3).work.tolist()
+    [1, 2, 2]
+    """
+
+    matrix: ArrayLike
+    work: int | Sequence[int] | None = None
+
+    def __post_init__(self) -> None:
+        matrix = real_array("matrix", self.matrix)
+        if matrix.ndim != 2 or not np.all(np.isfinite(matrix)):
+            raise ValueError(
+                f"matrix must be a finite two-dimensional array (W, K), got shape {matrix.shape}: {shown(self.matrix)}"
+            )
+        if not np.all((matrix != 0).any(axis=1)):
+            raise ValueError("matrix must have no zero row: every worker combines at least one sub-product")
+        _given_work(self.work, len(matrix))
+        object.__setattr__(self, "matrix", frozen(matrix))
+        object.__setattr__(self, "work", deepcopy(self.work))
+
+    def law(self, partition: Partition, n_workers: int) -> SupportLaw:
+        """Return the law of supports."""
+        matrix = np.asarray(self.matrix)
+        if matrix.shape != (n_workers, partition.n_subproducts):
+            raise ValueError(
+                f"matrix must have shape (W, K) = ({n_workers}, {partition.n_subproducts}) for these workers and this partition, "
+                f"got {matrix.shape}"
+            )
+        support = matrix != 0
+        return SupportLaw(
+            partition.n_subproducts,
+            support.sum(axis=1) if self.work is None else _given_work(self.work, n_workers),
+            "real",
+            "generator",
+            supports=support,
+            window=np.arange(n_workers),
+            generator=matrix,
+        )
+
+
+def _own_supports(supports: Any) -> Any:
+    """Return a copy of supports that are sound whatever K is; they keep the form in which they were given."""
+    if isinstance(supports, np.ndarray) and supports.dtype == np.bool_ and supports.ndim == 2:
+        table = bool_array("supports", supports)
+        sizes = table.sum(axis=1).tolist()
+        copy: Any = table
+    else:
+        copy = deepcopy(supports)
+        try:
+            windows = [list(members) for members in copy]
+        except TypeError:
+            raise ValueError(
+                f"supports must be sets of sub-products, one per window, or a bool array (windows, K), got {shown(supports)}"
+            ) from None
+        for members in windows:
+            if len({integer("supports", member, 0) for member in members}) < len(members):
+                raise ValueError(
+                    f"supports must name a sub-product once per window, got {shown(members)}: a 0/1 table must be a bool array"
+                )
+        sizes = [len(members) for members in windows]
+    if 0 in sizes:
+        raise ValueError(f"supports must not be empty: every window combines at least one sub-product, but number {sizes.index(0)}")
+    return copy
+
+
+def _support_matrix(supports: Any, k: int) -> Bools:
+    if isinstance(supports, np.ndarray) and supports.dtype == np.bool_:
+        if supports.shape[1] != k:
+            raise ValueError(f"supports as a bool array must have shape (windows, K = {k}), got {supports.shape}")
+        return supports.copy()
+    if isinstance(supports, np.ndarray) and supports.shape[1:] == (k,) and k > 1 and supports.max() <= 1:
+        raise ValueError(
+            f"supports must not be an integer array of width K = {k} that holds 0 and 1 only, which may mean indices or a table: "
+            "give lists of indices or a bool array"
+        )
+    matrix = np.zeros((len(supports), k), dtype=np.bool_)
+    for row, members in zip(matrix, supports, strict=True):
+        for member in members:
+            if member >= k:
+                raise ValueError(f"supports must name sub-products 0..{k - 1} (K = {k}), got {member}")
+            row[member] = True
+    return matrix
+
+
+def _given_work(work: Any, n: int) -> NDArray[np.int64]:
+    """Return the work of n packets, given once or for each of them, shape (n,); ones if it is not given."""
+    array = np.ones(n, dtype=np.int64) if work is None else integer_array("work", work)
+    if np.any(array < 1) or array.shape not in ((), (1,), (n,)):
+        raise ValueError(f"work must be one integer >= 1 or {n} of them, got {shown(work)}")
+    return np.broadcast_to(array, (n,)).copy()
