@@ -19,6 +19,8 @@ PRIME = 2**61 - 1
 ENUMERATION = {"rtol": 0, "atol": 1e-12}
 # A log-probability at W = 1,000 is a difference of log-factorials near 5,900, whose last place is 9e-13.
 TAIL = {"rtol": 1e-11, "atol": 0}
+RXC4 = {"rows": 2, "cols": 2, "classes": (1, 2, 1)}
+CXR4 = {"blocks": 4, "classes": (1, 2, 1)}
 
 
 def matrices_partition(paradigm, seed=3, **kwargs):

@@ -6,6 +6,7 @@ import itertools
 import math
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from paper import CXR, RXC, TABLE, VARIANCES, random_factors, relaxed
@@ -83,3 +84,23 @@ def test_auto_classes_have_the_least_spread_of_all_groupings(variances):
     assert spread(found) <= best + 1e-9
     for group, following in itertools.pairwise(found):
         assert min(group) > max(following)  # equal scores are never split between classes
+
+
+@pytest.mark.parametrize("groups", [1, 2, 3])
+def test_auto_classes_find_separate_groups_of_many_blocks(groups):
+    rng = np.random.default_rng(groups)
+    label = rng.integers(1, groups + 1, size=1024)
+    part = uep.Partition.model("cxr", left_variances=100.0**-label * rng.uniform(1, 1.1, 1024), right_variances=np.ones(1024))
+    if groups > 1:
+        # Three classes are always made; those of fewer groups are split, never mixed.
+        assert all(len(set(label[part.classes == c])) == 1 for c in range(1, 4))
+    if groups == 3:
+        assert np.array_equal(part.classes, label)
+    assert part.n_classes == 3
+
+
+def test_auto_classes_take_blocks_of_no_energy():
+    part = uep.Partition.model("cxr", left_variances=(1.0, 0.0, 5e-324, 0.0), right_variances=(1.0,) * 4)
+    assert part.classes.tolist() == [1, 3, 2, 3]
+    part = uep.Partition.model("cxr", left_variances=(0.0, 0.0), right_variances=(1.0, 1.0))
+    assert part.classes.tolist() == [1, 1]

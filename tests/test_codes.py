@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -89,3 +90,32 @@ def test_every_code_satisfies_the_protocol():
     own = uep.codes.Windows([[0]], [1.0])
     for code in (uep.codes.MDS(), uep.codes.Uncoded(), uep.codes.LT(), own, uep.codes.Generator(np.eye(2))):
         assert isinstance(code, uep.codes.Code)
+
+
+def test_own_codes_keep_copies_of_lists_too():
+    members, work = [0, 4], [2, 3]
+    supports = [members, [8]]
+    code = uep.codes.Windows(supports, (0.25, 0.75), work=work)
+    generator = uep.codes.Generator(np.eye(2), work=work)
+    members[0], work[0] = 7, 9
+    supports.pop()
+    assert np.flatnonzero(code.law(RXC, 3).supports[0]).tolist() == [0, 4]
+    assert code.law(RXC, 3).work.tolist() == [2, 3]
+    assert list(generator.work) == [2, 3]
+    assert repr(code).startswith("Windows(supports=[[0, 4], [8]], probabilities=(0.25, 0.75), work=[2, 3]")
+
+
+@pytest.mark.parametrize("c, delta", [(1e-320, 0.5), (5e-324, 0.999), (0.1, 1e-320), (1e308, 0.5)])
+@pytest.mark.parametrize("k", [1, 2, 9])
+def test_lt_degrees_are_a_law_at_the_ends_of_float64(c, delta, k):
+    law = uep.codes.LT(c, delta).degree_law(k)
+    assert np.all(law >= 0)
+    assert law.sum() == pytest.approx(1, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    "code", [uep.codes.ExpandingWindow(GAMMA), uep.codes.MDS(), uep.codes.LT(), uep.codes.Windows([[0]], [1.0])], ids=repr
+)
+def test_codes_are_pickled_and_named_by_their_class_alone(code):
+    assert repr(pickle.loads(pickle.dumps(code))) == repr(code)
+    assert repr(code).startswith(f"{type(code).__name__}(")

@@ -8,6 +8,8 @@ from refusals import CXR, GAMMA, RXC, VARIANCES, cases, refused
 
 import uepgpu as uep
 
+TWO = uep.Partition.model("cxr", left_variances=(2.0, 1.0), right_variances=(1.0, 1.0))
+
 
 def now(*args, **kwargs):
     return uep.codes.NonOverlappingWindow(*args, **kwargs)
@@ -73,6 +75,12 @@ CODES = {
     "no copies": (lambda: uep.codes.Repetition(0), "copies", ">= 1", "got 0"),
     "half a copy": (lambda: uep.codes.Repetition(1.5), "copies", "integer", "1.5"),
     "negative c": (lambda: uep.codes.LT(-1.0), "c must", "> 0", "-1.0"),
+    "array for an encoding": (lambda: now(GAMMA, encoding=np.array(["free", "free"])), "encoding", "'free'"),
+    "array for windows": (lambda: ew(GAMMA, windows=np.array([1, 2])), "windows", "'drawn'", "array([1, 2])"),
+    "complex gamma": (lambda: ew((0.5 + 0j, 0.5)), "gamma", "real"),
+    "ragged gamma": (lambda: ew(((0.5,), (0.25, 0.25))), "gamma", "(0.5,), (0.25, 0.25)"),
+    "number from an array in gamma": (lambda: ew(tuple(np.array([0.5, -0.5]))), "gamma", "(0.5, -0.5)"),
+    "c in words": (lambda: uep.codes.LT("small"), "c must", "> 0", "'small'"),
     "delta of 1": (lambda: uep.codes.LT(0.1, 1.0), "delta", "(0, 1)", "1.0"),
     "delta in words": (lambda: uep.codes.LT(0.1, "small"), "delta", "(0, 1)", "'small'"),
 }
@@ -93,6 +101,18 @@ OWN_CODES = {
     ),
     # A 0/1 table read as index sets would quietly mean the sub-products 0 and 1.
     "0/1 table of integers": (lambda: uep.codes.Windows(np.eye(9, dtype=int)[:1], [1.0]).law(RXC, 3), "supports"),
+    "0/1 table of integers for two sub-products": (
+        lambda: uep.codes.Windows(np.array([[0, 1], [1, 0]]), [0.5, 0.5]).law(TWO, 3),
+        "supports",
+        "K = 2",
+        "bool array",
+    ),
+    "repeated sub-product": (lambda: uep.codes.Windows([[0], [4, 2, 4]], [0.5, 0.5]), "supports", "once", "[4, 2, 4]"),
+    "empty row of a bool table": (lambda: uep.codes.Windows(np.zeros((1, 9), bool), [1.0]), "supports", "empty"),
+    "masked table": (lambda: uep.codes.Windows(np.ma.array(np.ones((1, 9), bool), mask=True), [1.0]), "supports", "masked"),
+    "fraction of a sub-product": (lambda: uep.codes.Windows([[0.5]], [1.0]), "supports", "integer", "0.5"),
+    "fraction of work": (lambda: uep.codes.Windows([[0]], [1.0], work=1.5), "work", "integers", "1.5"),
+    "ragged work": (lambda: uep.codes.Windows([[0], [1]], [0.5, 0.5], work=[[1], [1, 2]]), "work", "[[1], [1, 2]]"),
     "coefficients": (lambda: uep.codes.Windows([[0]], [1.0], coefficients="real"), "coefficients", "'generic'", "'real'"),
     "work of zero": (lambda: uep.codes.Windows([[0]], [1.0], work=0).law(RXC, 3), "work", ">= 1", "got 0"),
     "work of another length": (

@@ -41,6 +41,13 @@ MATRICES = {
     "nothing": (lambda: uep.Partition.rxc(None, B), "A must"),
     "shapes that do not multiply, rxc": (lambda: uep.Partition.rxc(B, A), "(3, 5)", "(4, 3)", "do not multiply", "5 != 4"),
     "shapes that do not multiply, cxr": (lambda: uep.Partition.cxr(A, A), "(4, 3)", "(4, 3)", "do not multiply", "3 != 4"),
+    "masked": (lambda: uep.Partition.rxc(np.ma.masked_equal(A, 3.0), B), "A must not have masked entries", "1"),
+    "values whose squares overflow, cxr": (lambda: uep.Partition.cxr(A, B * 1e160, blocks=2), "A and B", "finite energies"),
+    "norms that overflow beside a product that does not": (
+        lambda: uep.Partition.rxc(A * 1e200, B * 1e-200),
+        "A and B",
+        "finite energies",
+    ),
     "values whose squares overflow": (lambda: uep.Partition.rxc(A * 1e200, B), "A", "finite"),
 }
 
@@ -51,6 +58,9 @@ CUTS = {
     "no rows": (lambda: rxc(rows=0), "rows", ">= 1", "got 0"),
     "negative blocks": (lambda: uep.Partition.cxr(A, B, blocks=-1), "blocks", ">= 1", "got -1"),
     "half a row": (lambda: rxc(rows=1.5), "rows", "integer", "1.5"),
+    "array for an order": (lambda: rxc(order=np.array([1, 2])), "order", "'norm'", "array([1, 2])"),
+    "ragged row_levels": (lambda: rxc(row_levels=[[1], [1, 1]]), "row_levels", "[[1], [1, 1]]"),
+    "row_levels whose sum wraps": (lambda: rxc(row_levels=(2**62,) * 4 + (3,)), "row_levels", "sum to 3", str(2**62)),
     "order": (lambda: rxc(order="size"), "order", "'norm'", "'mean_abs'", "'size'"),
     "row_levels": (lambda: rxc(row_levels=(1, 1)), "row_levels", "sum to 3", "(1, 1)"),
     "col_levels": (lambda: rxc(col_levels=(0, 3)), "col_levels", ">= 1", "(0, 3)"),
@@ -70,6 +80,9 @@ CLASSES = {
     "table from zero": (lambda: rxc(classes=[[0, 1, 1]] * 3), "classes", "1..L", "[0, 1]"),
     "gap in the table": (lambda: rxc(classes=[[1, 3, 3]] * 3), "classes", "gaps", "[1, 3]"),
     "ragged table": (lambda: rxc(classes=[[1, 1, 1], [2]]), "classes"),
+    "sum that wraps": (lambda: rxc(classes=(2**62,) * 4 + (9,)), "classes", "sum to K = 9", str(2**62)),
+    "beyond int64": (lambda: rxc(classes=np.array([2**63 + 9], dtype=np.uint64)), "classes", "2^63"),
+    "masked": (lambda: rxc(classes=np.ma.masked_equal([4, 5], 4)), "classes", "masked"),
     "too many": (lambda: rxc(classes=(1,) * 9), "classes", "at most 8", "9"),
 }
 
@@ -86,6 +99,18 @@ MODELS = {
     "empty block": (lambda: model(shape=(1, 0, 1)), "shape", ">= 1", "0"),
     "two sizes": (lambda: model(shape=(2, 2)), "shape", "(2, 2)"),
     "one size": (lambda: model(shape=5), "shape", "5"),
+    "huge size": (lambda: model(shape=(10**400, 1, 1)), "shape", "below 2^63"),
+    "size in words": (lambda: model(shape="one"), "shape", "integer"),
+    "energies that overflow": (lambda: model(left_variances=(1e308, 1, 1)), "left_variances", "finite energies"),
+    "energies whose sum overflows": (
+        lambda: model(left_variances=(1e308, 1e308), right_variances=(1.0,)),
+        "left_variances",
+        "finite energies",
+    ),
+    "means that overflow": (lambda: model("cxr", left_means=1e200), "means", "finite energies"),
+    "complex mean": (lambda: model(left_means=1j), "left_means", "real"),
+    "means in words": (lambda: model(right_means="none"), "right_means", "'none'"),
+    "column levels of cxr": (lambda: model("cxr", col_levels=(3,)), "col_levels"),
     "levels of cxr": (lambda: model("cxr", row_levels=(1, 2)), "row_levels"),
 }
 
@@ -98,6 +123,10 @@ def test_a_bad_value_is_named_with_what_is_allowed(call, pieces):
 def test_a_matrix_file_that_cannot_be_read_is_named(tmp_path):
     np.savez(tmp_path / "two.npz", x=A, y=B)
     np.save(tmp_path / "objects.npy", np.array([[None]]), allow_pickle=True)
+    np.savez(tmp_path / "objects.npz", x=np.array([[None]]))
+    (tmp_path / "truncated.npz").write_bytes((tmp_path / "two.npz").read_bytes()[:-40])
+    np.save(tmp_path / "single.npy", A)
+    (tmp_path / "single.npy").rename(tmp_path / "single.npz")
     (tmp_path / "broken.npy").write_bytes(b"no matrix")
     (tmp_path / "broken.npz").write_bytes(b"no matrix")
     (tmp_path / "empty.npy").write_bytes(b"")
@@ -107,6 +136,9 @@ def test_a_matrix_file_that_cannot_be_read_is_named(tmp_path):
         ("two.npz:z", ("A", "two.npz", "'z'", "'x', 'y'")),
         ("a.csv", ("A must be an .npy or .npz file", "a.csv")),
         ("objects.npy", ("A", "objects.npy")),
+        ("objects.npz", ("A", "objects.npz")),
+        ("truncated.npz", ("A", "truncated.npz")),
+        ("single.npz:x", ("A", "single.npz", "'x'")),
         ("broken.npy", ("A", "broken.npy")),
         ("broken.npz", ("A", "broken.npz")),
         ("empty.npy", ("A", "empty.npy")),
@@ -118,6 +150,7 @@ def test_a_matrix_file_that_cannot_be_read_is_named(tmp_path):
 
 
 def test_nothing_read_only_can_be_changed_by_accident():
-    for array in (RXC.gram, RXC.energy, RXC.classes, RXC.row_level):
+    matrices = rxc().matrices
+    for array in (RXC.gram, RXC.energy, RXC.classes, RXC.row_level, matrices.left, matrices.right, matrices.left_order):
         with pytest.raises(ValueError, match="read-only"):
             array[0] = 5

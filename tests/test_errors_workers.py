@@ -27,6 +27,12 @@ LATENCIES = {
     "negative sample": (lambda: uep.latency.Empirical([1.0, -2.0]), "samples", ">= 0"),
     "infinite sample": (lambda: uep.latency.Empirical([np.inf]), "samples", "finite"),
     "complex samples": (lambda: uep.latency.Empirical(np.array([1j])), "samples"),
+    "ragged samples": (lambda: uep.latency.Empirical([[1.0], [2.0, 3.0]]), "samples", "[[1.0], [2.0, 3.0]]"),
+    "masked samples": (lambda: uep.latency.Empirical(np.ma.masked_equal([1.0, 2.0], 2.0)), "samples", "masked"),
+    "log-normal mu beyond float64": (lambda: uep.latency.LogNormal(10**400), "mu", "finite"),
+    "time in words": (lambda: uep.latency.Exponential().cdf("soon"), "time", "'soon'"),
+    "complex time": (lambda: uep.latency.Weibull(2.0).sf(np.array([1j])), "time", "real"),
+    "complex function": (lambda: uep.latency.FromCDF(lambda t: 0j * t).cdf([1.0]), "function", "real"),
     "function that is none": (lambda: uep.latency.FromCDF(0.5), "function", "callable", "0.5"),
     "function beyond 1": (lambda: uep.latency.FromCDF(lambda t: t).cdf([2.0]), "function", "[0, 1]", "2.0"),
     "function that falls": (lambda: uep.latency.FromCDF(lambda t: np.exp(-t)).cdf([0.0, 1.0]), "function", "non-decreasing"),
@@ -54,6 +60,9 @@ WORKERS = {
     "too few speeds": (lambda: uep.Workers(3, speeds=(1.0, 2.0)), "speeds", "3 workers", "2 speeds"),
     "speed of zero": (lambda: uep.Workers(2, speeds=(1.0, 0.0)), "speeds", "> 0", "0.0"),
     "one speed": (lambda: uep.Workers(2, speeds=2.0), "speeds", "2.0"),
+    "complex speeds": (lambda: uep.Workers(2, speeds=(1.0, 1j)), "speeds", "real"),
+    "table of speeds": (lambda: uep.Workers(2, speeds=[[1.0, 2.0]]), "speeds", "sequence", "[[1.0, 2.0]]"),
+    "no speeds at all": (lambda: uep.Workers(2, speeds=[]), "speeds", "2 workers", "0 speeds"),
     "speeds in words": (lambda: uep.Workers(2, speeds=("fast", "slow")), "speeds", "'fast'"),
 }
 
@@ -64,6 +73,8 @@ DEADLINES = {
     "none": (lambda: deadlines_array([]), "deadlines", "non-empty", "(0,)"),
     "table": (lambda: deadlines_array([[0.5, 1.0]]), "deadlines", "one-dimensional", "(1, 2)"),
     "falling": (lambda: deadlines_array([1.0, 0.5]), "deadlines", "not decrease"),
+    "ragged": (lambda: deadlines_array([[1.0], [1.0, 2.0]]), "deadlines", "[[1.0], [1.0, 2.0]]"),
+    "masked": (lambda: deadlines_array(np.ma.masked_equal([1.0, 2.0], 2.0)), "deadlines", "masked"),
     "words": (lambda: deadlines_array("soon"), "deadlines", "'soon'"),
     "complex": (lambda: deadlines_array(np.array([1j])), "deadlines"),
 }

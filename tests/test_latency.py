@@ -73,3 +73,31 @@ def test_instant_answers_do_not_come_before_the_question():
 def test_steps_arrive_at_their_own_time():
     assert uep.latency.Deterministic(0.7).cdf([0.7 - 1e-12, 0.7, 1.0]).tolist() == [0, 1, 1]
     assert uep.latency.Empirical([0.3, 2.0, 0.3, 1.0]).cdf([0.2, 0.3, 1.0, 1.5, 2.0]).tolist() == [0, 0.5, 0.75, 0.75, 1]
+
+
+@pytest.mark.parametrize(
+    "law",
+    [
+        uep.latency.Exponential(1e300),
+        uep.latency.ShiftedExponential(1e300, 1.0),
+        uep.latency.Weibull(5.0, 1e-100),
+        uep.latency.Weibull(0.5, 1e-320),
+        uep.latency.Pareto(1e300, 1e-300),
+        uep.latency.LogNormal(0.0, 1e-320),
+    ],
+    ids=repr,
+)
+def test_hazards_beyond_float64_mean_that_everything_has_arrived(law):
+    assert law.cdf([-1.0, 0.0, 1e100]).tolist() == [0, 0, 1]
+    assert law.sf([-1.0, 0.0, 1e100]).tolist() == [1, 1, 0]
+
+
+def test_a_function_is_not_asked_for_negative_times_and_cannot_change_the_callers():
+    def function(t):
+        t /= 4.0
+        return np.sqrt(t)
+
+    times = np.array([-1.0, 0.0, 1.0, 4.0])
+    assert uep.latency.FromCDF(function).cdf(times).tolist() == [0, 0, 0.5, 1]
+    assert times.tolist() == [-1, 0, 1, 4]
+    assert uep.latency.FromCDF(lambda t: scipy.stats.norm.cdf(t)).cdf([-1.0, 0.0]).tolist() == [0, 0.5]

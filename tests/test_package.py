@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 
@@ -10,7 +11,9 @@ import pytest
 
 
 def run_python(code):
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    """Run in a fresh interpreter that finds the package where this one does, and return what it prints as JSON."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -24,7 +27,8 @@ def test_importing_loads_no_heavy_module():
 
 
 def test_every_public_name_is_there():
-    assert run_python("import json, uepgpu; print(json.dumps([n for n in uepgpu.__all__ if getattr(uepgpu, n, None) is None]))") == []
+    missing = "[name for name in uepgpu.__all__ if getattr(uepgpu, name, None) is None]"
+    assert run_python(f"import json, uepgpu; print(json.dumps({missing}))") == []
 
 
 def test_an_unknown_name_is_an_attribute_error():

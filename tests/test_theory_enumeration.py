@@ -7,13 +7,11 @@ from fractions import Fraction
 import brute_force as brute
 import numpy as np
 import pytest
-from brute_force import ENUMERATION, matrices_partition
+from brute_force import CXR4, ENUMERATION, RXC4, matrices_partition
 from paper import CXR, EW, FIXED, GAMMA, LEVEL_PAIR, MDS, NOW, PAPER
 
 from uepgpu import Partition, Workers, codes, latency, theory
 
-RXC4 = {"rows": 2, "cols": 2, "classes": (1, 2, 1)}
-CXR4 = {"blocks": 4, "classes": (1, 2, 1)}
 SMALL = [("rxc", RXC4), ("cxr", CXR4)]
 DRAWN = [
     NOW,

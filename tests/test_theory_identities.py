@@ -7,7 +7,7 @@ from fractions import Fraction
 import brute_force as brute
 import numpy as np
 import pytest
-from brute_force import matrices_partition
+from brute_force import CXR4, matrices_partition
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from paper import CXR, EW, FIXED, MDS, NOW, PAPER, RXC

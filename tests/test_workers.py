@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -71,3 +73,13 @@ def test_a_law_of_ones_own_needs_just_two_methods():
 
     pool = uep.Workers(4, latency=Uniform(), omega=1.0)
     assert pool.arrival([0.25, 2.0], 4, 1).tolist() == [0.25, 1.0]
+
+
+@pytest.mark.parametrize("count, speed", [(30, 1.0), (18, 1.0), (15, 0.5), (7, 1.0), (30, 0.3)])
+def test_packets_due_at_decimal_deadlines_have_arrived_and_those_due_later_have_not(count, speed):
+    for cents, work in itertools.product(range(5, 500, 5), (1, 2, 3, 9)):
+        due = Fraction(cents, 100) * 9 * Fraction(str(speed)) / (count * work)
+        pool = uep.Workers(count, latency=uep.latency.Deterministic(float(due)))
+        late = uep.Workers(count, latency=uep.latency.Deterministic(float(due) * (1 + 1e-14)))
+        assert pool.arrival(cents / 100, 9, work, speed) == 1
+        assert late.arrival(cents / 100, 9, work, speed) == 0

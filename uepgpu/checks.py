@@ -152,7 +152,8 @@ def sizes(name: str, value: Any, total: int, what: str) -> NDArray[np.int64]:
     array = integer_array(name, value)
     # Each size is bounded before they are added up: a sum of int64 wraps.
     if array.ndim != 1 or np.any(array < 1) or np.any(array > total) or array.sum() != total:
-        raise ValueError(f"{name} must be sizes >= 1 that sum to {what}, got {shown(value)}")
+        given = tuple(array.tolist()) if array.ndim == 1 else value
+        raise ValueError(f"{name} must be sizes >= 1 that sum to {what}, got {shown(given)}")
     return array
 
 

@@ -69,13 +69,13 @@ def _read(name: str, source: str) -> NDArray[Any]:
     if file.suffix not in (".npy", ".npz"):
         raise ValueError(f"{name} must be an .npy or .npz file, got {str(file)!r}")
     try:
-        loaded = np.load(file, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
+        with file.open("rb") as stream:  # np.load leaves a file that it opened itself open when it cannot read it
+            loaded = np.load(stream, allow_pickle=False)
+            if not isinstance(loaded, np.ndarray):
+                return _member(file, loaded, key)
             if key:
                 raise ValueError(f"it holds a single array, none called {key!r}")
             return loaded
-        with loaded:
-            return _member(file, loaded, key)
     except (ValueError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f"{name}: cannot read {str(file)!r}: {' '.join(str(error).split())}") from None
 

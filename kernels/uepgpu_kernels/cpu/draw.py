@@ -23,6 +23,8 @@ class Cells(NamedTuple):
 
     value: NDArray[Any]  # (G, C + 1) windows, or keys: the time index above `shift`, the window below; narrow integers
     shift: int
+    low: np.unsignedinteger[Any]  # mask of what is below
+    label: NDArray[Any]  # (S,) the numbers of the windows, as integers of the walk
     network: NDArray[np.int64]  # (m, 2) comparators; (0, 2) where nothing is sorted
 
 

@@ -93,12 +93,14 @@ def _nest(job: Job, decoder: str, automaton: Automaton | None) -> Nest:
 
 def _cells(job: Job, least: np.dtype[Any]) -> Cells:
     """Return what cells stand for, in the narrowest integers from `least` up."""
-    shift = int(job.cell_window.max()).bit_length()
+    most = int(job.cell_window.max())
+    shift = most.bit_length()
+    label = np.arange(most + 1, dtype=least)
     if job.order != BY_TIME:
-        return Cells(job.cell_window.astype(least), shift, merge_exchange(0))
+        return Cells(job.cell_window.astype(least), shift, least.type(0), label, merge_exchange(0))
     key = (job.cell_time.astype(np.uint32) << shift) | job.cell_window
     narrow = np.promote_types(least, np.min_scalar_type(int(key.max())))
-    return Cells(key.astype(narrow), shift, merge_exchange(job.n_packets))
+    return Cells(key.astype(narrow), shift, narrow.type((1 << shift) - 1), label, merge_exchange(job.n_packets))
 
 
 def _automaton_tables(job: Job, automaton: Automaton) -> tuple[NDArray[np.uint16], NDArray[np.uint64], NDArray[np.uint8]]:

@@ -36,11 +36,10 @@ def draw_by_packet(
     """Fill `packet` and `time` in order of arrival, and `window` by packet. `keys` is uint32 scratch."""
     n, lanes = job.n_packets, keys.shape[1]
     draw_cells(job, first, stride, words, cells.value, keys)
-    low = np.uint32((1 << cells.shift) - 1)
     by_time = job.order == BY_TIME
     for w in range(n):
         for lane in range(lanes):
-            window[w, lane] = keys[w, lane] & low if by_time else keys[w, lane]
+            window[w, lane] = keys[w, lane] & cells.low if by_time else keys[w, lane]
         for lane in range(lanes):
             keys[w, lane] = ((keys[w, lane] >> cells.shift) << PACKET_BITS) | w if by_time else w
     if by_time:

@@ -32,10 +32,9 @@ def draw_by_window(job: Any, first: Any, stride: Any, cells: Any, words: Any, ke
     draw_cells(job, first, stride, words, cells.value, keys)
     if job.order == BY_TIME:
         sort_columns(keys, cells.network)
-        low = keys.dtype.type((1 << cells.shift) - 1)
         for w in range(job.n_packets):
             for lane in range(keys.shape[1]):
-                window[w, lane] = keys[w, lane] & low
+                window[w, lane] = keys[w, lane] & cells.low
     else:
         permute(job, first, stride, words, keys, window)
 
@@ -66,13 +65,12 @@ def run_chains(
     taken = np.empty((n_windows, lanes), dtype=room_full.dtype)
     when = np.empty((rows, lanes), dtype=np.uint16)
     class_when = np.empty((job.n_classes, lanes), dtype=np.uint16)
-    label = np.arange(n_windows).astype(room_full.dtype)
     each = np.empty(job.k, dtype=np.int64)
     class_time = np.empty(job.n_classes, dtype=np.int64)
     whole = pairs.shape[0] == 0 and marginals.shape[0] == 0 and record.shape[0] == 0 and job.class_unit.shape[0] > 0
     for done in range(0, count, lanes):
         draw_by_window(job, first + stride * np.uint64(done), stride, cells, words, keys, window)
-        walk_chains(window, n, job.chain_start, room_full, label, rising, room, taken)
+        walk_chains(window, n, job.chain_start, room_full, cells.label, rising, room, taken)
         times_of(taken, n_windows, n, keys, cells.shift, when, by_time, job.n_times)
         used = min(lanes, count - done)
         if whole:

@@ -1,0 +1,160 @@
+"""Descriptions that tests of the engine share: every kind of code, by name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from uepgpu.decoders import DECODERS, resolve_decoder
+from uepgpu.plan import make_plan
+
+from uepgpu import Partition, Workers, codes, latency
+
+GAMMA = (0.40, 0.35, 0.25)
+VARIANCES = (10, 1, 0.1)
+RXC = Partition.model("rxc", left_variances=VARIANCES, right_variances=VARIANCES, shape=(300, 900, 300), classes=(3, 3, 3))
+BLOCKS = np.repeat(VARIANCES, 3)
+CXR = Partition.model("cxr", left_variances=BLOCKS, right_variances=BLOCKS, shape=(900, 100, 900), classes=(3, 3, 3))
+PAPER = Workers(30, omega=1.0, work="unit")
+DEADLINES = np.arange(22) * 0.05
+NOW, EW, MDS = codes.NonOverlappingWindow(GAMMA), codes.ExpandingWindow(GAMMA), codes.MDS()
+EXACT = ("count", "match", "eliminate")
+
+
+def line(*class_sizes: int) -> Partition:
+    """Return a model of sum(class_sizes) summands of falling energy."""
+    k = sum(class_sizes)
+    return Partition.model("cxr", left_variances=np.linspace(10, 1, k), right_variances=np.ones(k), classes=class_sizes)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What `simulate` takes, and how many realizations a slow backend can afford."""
+
+    code: Any
+    part: Partition
+    workers: Workers
+    deadlines: tuple[float, ...] = (0.0, 0.3, 0.3, 0.8, 2.0)
+    realizations: int = 700
+
+    def plan(self, domain: str) -> Any:
+        """Return the plan, or None where the count domain does not apply."""
+        try:
+            return make_plan(self.code, self.part, self.workers, seed=3, deadlines=self.times(domain))
+        except ValueError as error:
+            assert "the count domain does not apply" in str(error)
+            return None
+
+    def times(self, domain: str) -> tuple[float, ...] | None:
+        """Return the argument `deadlines`."""
+        return self.deadlines if domain == "deadline" else None
+
+    def decoders(self, domain: str) -> list[str]:
+        """Return the decoders that accept it."""
+        plan, accepted = self.plan(domain), []
+        for decoder in DECODERS[1:] if plan is not None else ():
+            try:
+                resolve_decoder(plan, decoder)
+            except ValueError:
+                continue
+            accepted.append(decoder)
+        return accepted
+
+
+def unit(count: int, **options: Any) -> Workers:
+    """Return workers that are charged one unit a packet."""
+    return Workers(count, work="unit", **options)
+
+
+def random_windows(k: int, n: int, seed: int, **options: Any) -> codes.Windows:
+    """Return a code of n overlapping windows on k sub-products, one of which never occurs."""
+    rng = np.random.default_rng(seed)
+    table = rng.random((n, k)) < min(0.5, 4 / k)
+    table[np.arange(n), rng.integers(k, size=n)] = True
+    share = rng.random(n)
+    share[n // 2] = 0
+    return codes.Windows(table, (share / share.sum()).tolist(), **options)
+
+
+def generator(rows: int, k: int) -> np.ndarray:
+    """Return sparse integer coefficients, some of them negative, without a zero row."""
+    rng = np.random.default_rng(8)
+    matrix = rng.integers(-3, 4, size=(rows, k)) * (rng.random((rows, k)) < 0.5)
+    matrix[np.arange(rows), rng.integers(k, size=rows)] = -2
+    return matrix
+
+
+def factored(**options: Any) -> codes.ExpandingWindow:
+    """Return an expanding-window code of rectangles."""
+    return codes.ExpandingWindow(GAMMA, encoding="factored", **options)
+
+
+LEVEL_PAIR = codes.NonOverlappingWindow(GAMMA, encoding="factored")
+SLOW_HALF = tuple([1.0] * 15 + [0.5] * 15)
+EIGHT = (0.2, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.2)
+
+PROBLEMS = {
+    "now": Problem(NOW, RXC, PAPER),
+    "ew": Problem(EW, RXC, PAPER),
+    "mds": Problem(MDS, RXC, PAPER),
+    "now cxr true work": Problem(NOW, CXR, Workers(30)),
+    "ew true work": Problem(EW, RXC, Workers(30)),
+    "ew true work unequal": Problem(EW, CXR, Workers(30, omega=1.0)),
+    "now fixed": Problem(codes.NonOverlappingWindow(GAMMA, windows="fixed"), RXC, PAPER),
+    "ew fixed": Problem(codes.ExpandingWindow(GAMMA, windows="fixed"), CXR, PAPER),
+    "ew class 1 never": Problem(codes.ExpandingWindow((0.0, 0.6, 0.4)), RXC, PAPER),
+    "ew class 3 never": Problem(codes.ExpandingWindow((0.5, 0.5, 0.0)), RXC, PAPER),
+    "now class 2 never": Problem(codes.NonOverlappingWindow((0.5, 0.0, 0.5)), RXC, PAPER),
+    "level-pair": Problem(LEVEL_PAIR, RXC, PAPER),
+    "nested": Problem(factored(window="nested"), RXC, PAPER),
+    "max-rectangle": Problem(factored(window="max-rectangle"), RXC, PAPER),
+    "bounding-box": Problem(factored(window="bounding-box"), RXC, PAPER),
+    "mds factored": Problem(codes.MDS(encoding="factored"), RXC, PAPER),
+    "uncoded": Problem(codes.Uncoded(), RXC, Workers(9)),
+    "repetition": Problem(codes.Repetition(2), RXC, Workers(18)),
+    "lt": Problem(codes.LT(), CXR, unit(14)),
+    "lt true work": Problem(codes.LT(), CXR, Workers(14, omega=2.0)),
+    "windows": Problem(random_windows(9, 7, 1), CXR, unit(16, omega=1.0)),
+    "windows gf2": Problem(random_windows(9, 7, 1, coefficients="gf2"), CXR, unit(16, omega=1.0)),
+    "windows gf256": Problem(random_windows(9, 7, 1, coefficients="gf256"), CXR, unit(16, omega=1.0)),
+    "now gf2": Problem(codes.NonOverlappingWindow(GAMMA, coefficients="gf2"), RXC, PAPER, realizations=300),
+    "ew gf256": Problem(codes.ExpandingWindow(GAMMA, coefficients="gf256"), RXC, PAPER, realizations=300),
+    "generator": Problem(codes.Generator(generator(14, 9)), CXR, unit(14, omega=1.0)),
+    "speeds": Problem(EW, RXC, unit(30, omega=1.0, speeds=SLOW_HALF)),
+    "speeds fixed": Problem(codes.ExpandingWindow(GAMMA, windows="fixed"), RXC, Workers(30, speeds=SLOW_HALF)),
+    "speeds uncoded": Problem(codes.Uncoded(), CXR, Workers(9, speeds=tuple(range(1, 10)))),
+    "lossy": Problem(NOW, CXR, unit(30, omega=1.0, loss_probability=0.3, latency=latency.Weibull(0.7))),
+    "lossy uncoded": Problem(codes.Uncoded(), CXR, Workers(9, loss_probability=0.2)),
+    "one sub-product": Problem(codes.ExpandingWindow((1.0,)), line(1), unit(3)),
+    "one packet": Problem(codes.ExpandingWindow((0.5, 0.5)), line(1, 1), unit(1)),
+    "two sub-products": Problem(codes.NonOverlappingWindow((0.5, 0.5)), line(1, 1), unit(5)),
+    "one class": Problem(codes.ExpandingWindow((1.0,)), line(9), unit(12)),
+    "one class lt": Problem(codes.LT(), line(9), unit(12)),
+    "eight classes": Problem(codes.ExpandingWindow(EIGHT), line(*[1, 2] * 4), unit(20)),
+    "eight classes now": Problem(codes.NonOverlappingWindow(EIGHT), line(*[1] * 8), unit(20)),
+    "eight classes windows": Problem(random_windows(16, 5, 2), line(*[2] * 8), unit(25)),
+    "K = 33": Problem(codes.NonOverlappingWindow(GAMMA), line(11, 11, 11), unit(60), realizations=60),
+    "K = 33 windows": Problem(random_windows(33, 20, 3), line(3, 10, 20), unit(50), realizations=60),
+    "K = 64": Problem(EW, line(4, 20, 40), unit(80), realizations=40),
+    "K = 64 lt": Problem(codes.LT(), line(4, 20, 40), unit(90), realizations=40),
+    "K = 64 windows": Problem(random_windows(64, 200, 4), line(4, 20, 40), unit(80), realizations=40),
+    "K = 100": Problem(EW, line(10, 30, 60), unit(120), realizations=10),
+    "K = 100 gf256": Problem(codes.MDS(coefficients="gf256"), line(10, 30, 60), unit(104), realizations=8),
+    "K = 100 lt": Problem(codes.LT(), line(10, 30, 60), unit(130), realizations=10),
+    "W = 253": Problem(EW, RXC, unit(253), realizations=100),
+    "W = 254": Problem(EW, RXC, unit(254), realizations=100),
+    "W = 255": Problem(NOW, RXC, unit(255), realizations=100),
+    "W = 256": Problem(codes.MDS(), RXC, unit(256), realizations=100),
+    "W = 300": Problem(EW, RXC, unit(300), realizations=100),
+    "W = 300 nested": Problem(factored(window="nested"), RXC, unit(300), realizations=100),
+    "W = 300 fixed": Problem(codes.NonOverlappingWindow(GAMMA, windows="fixed"), RXC, unit(300), realizations=100),
+    "W = 297 repetition": Problem(codes.Repetition(33), RXC, Workers(297), realizations=100),
+}
+"""Every code, encoding, work model and kind of worker; K from 1 to 100, W from 1 to 300, 1 to 8 classes."""
+
+
+def cases(*domains: str) -> list[tuple[str, str, str]]:
+    """Return (problem, domain, decoder) for all that are accepted."""
+    chosen = domains or ("count", "deadline")
+    return [(name, domain, decoder) for name, p in PROBLEMS.items() for domain in chosen for decoder in p.decoders(domain)]

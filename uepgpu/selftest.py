@@ -1,0 +1,115 @@
+"""A self-test of a backend: known answers, and tallies equal to NumPy's on every decoder and domain."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from uepgpu import codes
+from uepgpu.backends import get_backend
+from uepgpu.codes import Code
+from uepgpu.decoders import resolve_decoder, resolve_tally
+from uepgpu.latency import Exponential
+from uepgpu.partition import Partition
+from uepgpu.plan import make_plan
+from uepgpu.workers import Workers
+
+__all__ = ["Check", "cases", "run_selftest"]
+
+GAMMA = (0.40, 0.35, 0.25)
+DEADLINES = tuple(0.05 * i for i in range(22))
+REALIZATIONS = 3001
+"""No multiple of a tile, a warp or a block."""
+
+BEYOND_32_BITS = 2**32 - 1500
+"""Realization numbers from here on cross 2^32."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One comparison.
+
+    Attributes
+    ----------
+    name : str
+    passed : bool
+    seconds : float
+        Of the tested backend, compilation included.
+    """
+
+    name: str
+    passed: bool
+    seconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A problem to run on both backends."""
+
+    name: str
+    code: Code
+    part: Partition
+    workers: Workers
+    deadlines: tuple[float, ...] | None
+    decoder: str
+    tally: str = "auto"
+
+
+def cases() -> Iterator[Case]:
+    """Give problems that together reach every decoder, both domains, all arrival orders and all kinds of tally."""
+    v = (10, 1, 0.1)
+    nine = Partition.model("rxc", left_variances=v, right_variances=v, classes=(3, 3, 3))
+    many = Partition.model("cxr", left_variances=np.arange(40, 0, -1), right_variances=np.ones(40), classes=(10, 10, 20))
+    thirty = Workers(30, Exponential(1.0), omega=1.0, work="unit")
+    ew, now = codes.ExpandingWindow(GAMMA), codes.NonOverlappingWindow(GAMMA)
+    nested = codes.ExpandingWindow(GAMMA, encoding="factored", window="nested")
+    for deadlines, domain in ((None, "count domain"), (DEADLINES, "22 deadlines")):
+        for decoder in ("count", "match", "peel", "eliminate"):
+            yield Case(f"EW-30, {decoder}, {domain}", ew, nine, thirty, deadlines, decoder)
+        yield Case(f"NOW-30 marginals, match, {domain}", now, nine, thirty, deadlines, "match", "marginals")
+        yield Case(f"factored EW, match, {domain}", nested, nine, thirty, deadlines, "match")
+        yield Case(f"LT, peel, {domain}", codes.LT(), nine, thirty, deadlines, "peel")
+        yield Case(f"LT, match, K = 40, {domain}", codes.LT(), many, Workers(60, omega=1.0, work="unit"), deadlines, "match")
+        yield Case(f"EW, count, K = 40, {domain}", ew, many, Workers(80, omega=1.0, work="unit"), deadlines, "count")
+        yield Case(
+            f"GF(2) NOW, eliminate, {domain}",
+            codes.NonOverlappingWindow(GAMMA, coefficients="gf2"),
+            nine,
+            thirty,
+            deadlines,
+            "auto",
+        )
+        yield Case(
+            f"GF(256) EW, eliminate, {domain}", codes.ExpandingWindow(GAMMA, coefficients="gf256"), nine, thirty, deadlines, "auto"
+        )
+        yield Case(f"2-fold repetition, {domain}", codes.Repetition(2), nine, Workers(18), deadlines, "auto")
+    speeds = Workers(30, omega=1.0, speeds=[1.0 + w % 3 for w in range(30)], loss_probability=0.1)
+    yield Case("EW-30 at three speeds, true work, lossy", ew, nine, speeds, DEADLINES, "count")
+
+
+def run_selftest(backend: str) -> Iterator[Check]:
+    """Compare a backend with NumPy, case by case; a check passes iff every integer is equal.
+
+    Raises
+    ------
+    BackendUnavailable
+        If it cannot run here.
+    """
+    tested, reference = get_backend(backend), get_backend("numpy")
+    for case in cases():
+        for first in (0, BEYOND_32_BITS):
+            plan = make_plan(case.code, case.part, case.workers, seed=7, deadlines=case.deadlines)
+            decoder = resolve_decoder(plan, case.decoder)
+            kind = resolve_tally(plan, decoder, case.tally)
+            began = time.perf_counter()
+            ours = tested.sampler(plan, decoder, kind, None).run(first, REALIZATIONS)
+            seconds = time.perf_counter() - began
+            theirs = reference.sampler(plan, decoder, kind, None).run(first, REALIZATIONS)
+            equal = all(
+                (a is None and b is None) or (a is not None and b is not None and np.array_equal(a, b))
+                for a, b in zip(ours, theirs, strict=True)
+            )
+            yield Check(case.name + (", realizations beyond 2^32" if first else ""), equal, seconds)
