@@ -13,17 +13,19 @@ if TYPE_CHECKING:
     from uepgpu import codes, latency, theory
     from uepgpu.backends import BackendUnavailable
     from uepgpu.monte_carlo import simulate
+    from uepgpu.multiplication import multiply
     from uepgpu.partition import Partition
     from uepgpu.tally import Tally
     from uepgpu.workers import Workers
 
 __version__ = "0.1.0"
-__all__ = ["BackendUnavailable", "Partition", "Tally", "Workers", "codes", "latency", "simulate", "theory"]
+__all__ = ["BackendUnavailable", "Partition", "Tally", "Workers", "codes", "latency", "multiply", "simulate", "theory"]
 
 _HOME = {
     "BackendUnavailable": "uepgpu.backends",
     "Partition": "uepgpu.partition",
     "Tally": "uepgpu.tally",
+    "multiply": "uepgpu.multiplication",
     "simulate": "uepgpu.monte_carlo",
     "Workers": "uepgpu.workers",
 }

@@ -1,0 +1,123 @@
+"""What a coded multiplication gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uepgpu.partition import Partition
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["ProductResult"]
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class ProductResult:
+    """Realizations of a coded product; made by :func:`uepgpu.multiply`.
+
+    Attributes
+    ----------
+    loss : (R,) float64
+        ‖C - Ĉ‖².
+    decoded : (R, K) bool
+        Sub-products that are decodable, as the tally of :func:`uepgpu.simulate` decides.
+    arrived : (R, W) bool
+    condition : (R,) float64
+        Frobenius norm of the coefficients used times that of the decoding weights.
+    residual : (R,) float64
+        How far weights times coefficients are from the unit rows that decoding needs.
+    flagged : (R,) bool
+        Realizations whose decode is numerically hopeless: condition times rounding above 1 %, a residual above 1e-6, an
+        overflow, or floating point that finds another decodable set.
+    disagreements : int
+        Realizations of the last kind.
+    product : (R, U, Q) float64 or None
+        Ĉ, in the user's order of rows and columns.
+    norm2 : float
+        ‖C‖².
+    classes : (K,) int64
+    backend : str
+    seconds : dict
+        Time spent by stage: encode, multiply, decode.
+    """
+
+    loss: Floats
+    decoded: Bools
+    arrived: Bools
+    condition: Floats
+    residual: Floats
+    flagged: Bools
+    disagreements: int
+    product: Floats | None
+    norm2: float
+    classes: NDArray[np.int64]
+    backend: str
+    seconds: dict[str, float]
+
+    @property
+    def normalized_loss(self) -> Floats:
+        """``loss`` / ‖C‖², 0 where C is zero."""
+        return self.loss / self.norm2 if self.norm2 > 0 else np.zeros_like(self.loss)
+
+    @property
+    def decoded_classes(self) -> Bools:
+        """Whether each class is decoded whole, shape (R, L)."""
+        return np.stack([self.decoded[:, self.classes == c].all(axis=1) for c in range(1, int(self.classes.max()) + 1)], axis=1)
+
+    def summary(self) -> xr.Dataset:
+        """Return means over realizations with standard errors.
+
+        Returns
+        -------
+        xarray.Dataset
+            ``loss``, ``normalized_loss`` and their ``_stderr`` (nan for one realization), the median ``condition``, ``flagged``
+            and ``arrived`` per realization; ``decoding_probability`` over ``class``.
+        """
+        import xarray as xr
+
+        n = self.loss.size
+        error = float(self.loss.std(ddof=1) / np.sqrt(n)) if n > 1 else float("nan")
+        scale = 1.0 / self.norm2 if self.norm2 > 0 else 0.0
+        values = {
+            "loss": float(self.loss.mean()),
+            "loss_stderr": error,
+            "normalized_loss": float(self.loss.mean()) * scale,
+            "normalized_loss_stderr": error * scale,
+            "condition": float(np.median(self.condition)),
+            "flagged": float(self.flagged.mean()),
+            "arrived": float(self.arrived.sum(axis=1).mean()),
+        }
+        classes = np.arange(1, int(self.classes.max()) + 1)
+        return xr.Dataset(
+            {**values, "decoding_probability": ("class", self.decoded_classes.mean(axis=0))},
+            coords={"class": classes},
+            attrs={"realizations": n, "backend": self.backend},
+        )
+
+    @staticmethod
+    def joined(parts: Sequence[ProductResult], part: Partition, backend: str, seconds: dict[str, float]) -> ProductResult:
+        """Put consecutive realizations together."""
+        products = [p.product for p in parts if p.product is not None]
+        return ProductResult(
+            np.concatenate([p.loss for p in parts]),
+            np.concatenate([p.decoded for p in parts]),
+            np.concatenate([p.arrived for p in parts]),
+            np.concatenate([p.condition for p in parts]),
+            np.concatenate([p.residual for p in parts]),
+            np.concatenate([p.flagged for p in parts]),
+            sum(p.disagreements for p in parts),
+            np.concatenate(products) if products else None,
+            part.norm2,
+            part.classes,
+            backend,
+            seconds,
+        )
