@@ -6,11 +6,11 @@ import naive
 import numpy as np
 import problems
 import pytest
+
+from uepgpu import codes, simulate
 from uepgpu.monte_carlo import decode_times
 from uepgpu_kernels.bodies.philox import philox4x32
 from uepgpu_kernels.reference.sample import philox, words
-
-from uepgpu import codes, simulate
 
 MASK = 2**32 - 1
 VECTORS = [

@@ -7,9 +7,9 @@ import problems
 import pytest
 from problems import CXR, EW, GAMMA, LEVEL_PAIR, MDS, NOW, PAPER, RXC
 from scipy.stats import binom
-from uepgpu.sweep.spec import read_spec
 
 from uepgpu import Workers, codes, latency, simulate, theory
+from uepgpu.sweep.spec import read_spec
 
 LAWS = [
     latency.Exponential(2.0),

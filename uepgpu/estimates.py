@@ -9,92 +9,18 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from uepgpu.checks import deadlines_array
 from uepgpu.intervals import ENOUGH, batch_stderr, clopper_pearson, t_factor
 from uepgpu.partition import Partition
 from uepgpu.tally import Tally
+from uepgpu.time_view import View, view
 from uepgpu.workers import Workers
 
 __all__ = ["decoding_probability", "loss", "loss_quantile", "subproduct_probability"]
 
 Floats = NDArray[np.float64]
 
-
-@dataclass(frozen=True, eq=False)
-class View:
-    """How the time axis of a tally is looked at: as it is, or mixed by the law of the number of packets received.
-
-    Attributes
-    ----------
-    dimension, coordinate
-        Name and values of the resulting axis, D of them.
-    weight : (D, T) float64 or None
-        Pr[N(t) = N]; None where the axis is taken as it is.
-    """
-
-    dimension: str
-    coordinate: Floats | NDArray[np.int64]
-    weight: Floats | None
-
-    def __call__(self, counts: NDArray[np.int64]) -> Floats:
-        """Return counts (B, T, ...) on the resulting axis, (B, D, ...)."""
-        values = counts.astype(np.float64)
-        return values if self.weight is None else np.einsum("dt,bt...->bd...", self.weight, values)
-
-    def second_moment(self, undecoded: Floats, n: int) -> tuple[Floats, Floats]:
-        """Return the sums of v² and (1-v)² over realizations, v the weight with which each is undecoded.
-
-        `undecoded` (T, U) counts realizations by time; both results (D, U).
-        """
-        if self.weight is None:
-            return undecoded, n - undecoded
-        decoded_at = np.diff(np.vstack([np.full((1, undecoded.shape[1]), float(n)), undecoded]), axis=0, append=0.0) * -1.0
-        decoded_at[-1] = undecoded[-1]  # never decoded
-        late = np.hstack([np.zeros((len(self.weight), 1)), np.cumsum(self.weight, axis=1)])
-        return late**2 @ decoded_at, (1 - late) ** 2 @ decoded_at
-
-
-def view(tally: Tally, workers: Workers | None, deadlines: ArrayLike | None) -> View:
-    """Return how `tally` is to be looked at for these arguments, checked."""
-    if tally.domain == "deadline":
-        if workers is not None or deadlines is not None:
-            raise ValueError("workers and deadlines are for count-domain tallies: this one was simulated at fixed deadlines")
-        assert tally.deadlines is not None
-        return View("deadline", tally.deadlines, None)
-    if workers is None and deadlines is None:
-        return View("received", np.arange(tally.n_packets + 1), None)
-    if workers is None or deadlines is None:
-        raise ValueError("workers and deadlines belong together: give both, or neither for losses by received packets")
-    times = deadlines_array(deadlines)
-    n = workers.count
-    if n > tally.n_packets or (n < tally.n_packets and tally.tied):
-        why = (
-            f"packets are tied to workers, so only W = {tally.n_packets} is served"
-            if tally.tied
-            else f"at most the W = {tally.n_packets} that were simulated are served"
-        )
-        raise ValueError(f"workers: W = {n} does not fit this tally: {why}")
-    if not workers.identical:
-        raise ValueError("workers differ in speed: arrival order depends on the worker then; simulate with deadlines")
-    if workers.work == "true" and tally.packet_work is None:
-        raise ValueError("workers.work='true', but packets differ in true work: simulate with deadlines")
-    work = 1 if tally.packet_work is None else tally.packet_work
-    speed = float(workers.speed()[0])
-    k = tally.classes.size
-    weight = np.zeros((times.size, tally.n_packets + 1))
-    weight[:, : n + 1] = binomial(n, workers.arrival(times, k, work, speed), workers.absence(times, k, work, speed))
-    return View("deadline", times, weight)
-
-
-def binomial(n: int, p: Floats, q: Floats) -> Floats:
-    """Return Pr[Bin(n, p) = 0..n], shape (..., n + 1); q = 1 - p is given apart for accuracy."""
-    from scipy.special import gammaln, xlogy
-
-    i = np.arange(n + 1)
-    log = gammaln(n + 1) - gammaln(i + 1) - gammaln(n - i + 1) + xlogy(i, p[..., None]) + xlogy(n - i, q[..., None])
-    value: Floats = np.exp(log)
-    value /= value.sum(axis=-1, keepdims=True)
-    return value
+ROUNDING = 1e-12
+"""Relative rounding of the sums behind an estimate."""
 
 
 def sub_batch_sizes(tally: Tally) -> Floats:
@@ -158,18 +84,17 @@ def loss(tally: Tally, part: Partition, workers: Workers | None, deadlines: Arra
         stderr, freedom = _pattern_stderr(tally, part, mean, n)
     else:
         stderr, freedom = batch_stderr(sums @ events.weight, sizes)
+    if tally.class_wise and np.any(events.left != events.right):
+        low, high = _bounds_by_pattern(tally, part, seen, sizes)
+        return _dataset(tally, part, seen, mean, stderr, np.maximum(low, 0.0), high)
     diagonal = events.left == events.right
     undecoded = events.counts.sum(axis=0)[:, diagonal].astype(np.float64)
-    failing, succeeding = seen.second_moment(undecoded, n)
-    # (Σv)²/Σv² is the number of failures that would tell as much; for counts it is their number.
-    missed = totals[:, diagonal]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        enough = (np.nan_to_num(missed**2 / failing) >= ENOUGH) & (np.nan_to_num((n - missed) ** 2 / succeeding) >= ENOUGH)
-    normal = enough.all(axis=1) & (freedom > 0)
+    enough = _enough(seen, undecoded, totals[:, diagonal], n)
     half = t_factor(max(freedom, 1)) * np.nan_to_num(stderr)
+    normal = enough.all(axis=1) & (freedom > 0) & (_unseen(events, totals, n) <= half / 4)
     low, high = _bounds_by_event(totals, events.weight, n)
     # Where every realization gives the same, the half-width is 0; what is left is the rounding of the sums.
-    half = np.maximum(half, 1e-12 * np.abs(mean))
+    half = np.maximum(half, ROUNDING * np.abs(mean))
     low = np.where(normal, mean - half, low)
     high = np.where(normal, mean + half, high)
     return _dataset(tally, part, seen, mean, stderr, np.maximum(low, 0.0), high)
@@ -190,6 +115,61 @@ def _pattern_loss(tally: Tally, part: Partition) -> Floats:
     missing = 1.0 - ((np.arange(tally.patterns.shape[2])[:, None] >> np.arange(tally.n_classes)[None, :]) & 1)
     value: Floats = np.maximum(np.einsum("pi,ij,pj->p", missing, part.class_gram, missing), 0.0)
     return value
+
+
+def _enough(seen: View, undecoded: Floats, missed: Floats, n: int) -> NDArray[np.bool_]:
+    """Return where there are as good as 30 failures and 30 successes, shape (D, U).
+
+    (Σv)²/Σv² is the number of failures that would tell as much as weights v do; for counts it is their number.
+    """
+    failing, succeeding = seen.second_moment(undecoded, n)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        failures, successes = np.nan_to_num(missed**2 / failing), np.nan_to_num((n - missed) ** 2 / succeeding)
+    return (failures >= ENOUGH) & (successes >= ENOUGH)
+
+
+def _unseen(events: Events, totals: Floats, n: int) -> Floats:
+    """Return what the loss may owe to losing just one of two correlated units, where that was hardly seen, shape (D,)."""
+    alone = np.zeros(totals.shape[0])
+    place = {int(u): e for e, u in enumerate(events.left) if events.left[e] == events.right[e]}
+    for e in np.flatnonzero(events.left != events.right):
+        for unit in (int(events.left[e]), int(events.right[e])):
+            if unit in place:
+                single = totals[:, place[unit]] - totals[:, e]
+                _, high = clopper_pearson(single, n, 0.05)
+                alone += np.where(single < ENOUGH, np.abs(events.weight[e]) * (high - single / n), 0.0)
+    return alone
+
+
+def _bounds_by_pattern(tally: Tally, part: Partition, seen: View, sizes: Floats) -> tuple[Floats, Floats]:
+    """Return bounds of the loss where terms of different classes can cancel, so that a rare class pattern may decide.
+
+    Patterns seen at least 30 times give a Student interval; each rarer one has its own exact bounds (Bonferroni). Losses are
+    taken relative to the commonest pattern's, so that a pattern that nearly always occurs does no harm.
+    """
+    n = tally.realizations
+    sums = seen(tally.patterns)  # (32, D, 2^L)
+    totals = sums.sum(axis=0)
+    value = _pattern_loss(tally, part)
+    usual = value[totals.argmax(axis=1)]
+    excess = value[None, :] - usual[:, None]
+    rare = (totals < ENOUGH) & (excess != 0)
+    alpha = 0.05 / (1 + rare.sum(axis=1))
+    common = np.where(rare, 0.0, excess)
+    mean = np.einsum("dp,dp->d", totals, common) / n
+    if seen.weight is None and n > 1:
+        stderr = np.sqrt(np.einsum("dp,dp->d", totals, (common - mean[:, None]) ** 2) / (n - 1) / n)
+        freedom = n - 1
+    else:
+        stderr, freedom = batch_stderr(np.einsum("bdp,dp->bd", sums, common), sizes)
+    half = t_factor(max(freedom, 1), 1 - alpha) * np.nan_to_num(stderr)
+    low, high = clopper_pearson(totals, n, alpha[:, None])
+    towards_low = np.where(rare, np.where(excess > 0, low, high) * excess, 0.0).sum(axis=1)
+    towards_high = np.where(rare, np.where(excess > 0, high, low) * excess, 0.0).sum(axis=1)
+    slack = ROUNDING * np.abs(usual + mean)
+    if freedom == 0:
+        return np.zeros_like(usual), np.full_like(usual, value.max())
+    return usual + mean - half + towards_low - slack, usual + mean + half + towards_high + slack
 
 
 def _bounds_by_event(totals: Floats, weight: Floats, n: int) -> tuple[Floats, Floats]:
@@ -233,9 +213,7 @@ def _probability(tally: Tally, seen: View, undecoded: NDArray[np.int64], name: s
         stderr = np.sqrt(probability * (1 - probability) / n)
     else:
         stderr, freedom = batch_stderr(sums, sub_batch_sizes(tally))
-        failing, succeeding = seen.second_moment(undecoded.sum(axis=0).astype(np.float64), n)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            enough = (np.nan_to_num(missed**2 / failing) >= ENOUGH) & (np.nan_to_num((n - missed) ** 2 / succeeding) >= ENOUGH)
+        enough = _enough(seen, undecoded.sum(axis=0).astype(np.float64), missed, n)
         half = t_factor(max(freedom, 1)) * np.nan_to_num(stderr)
         normal = enough & (freedom > 0)
         low = np.where(normal, np.maximum(probability - half, 0.0), low)
@@ -288,6 +266,8 @@ def loss_quantile(
     share = np.cumsum(seen(tally.patterns).sum(axis=0)[:, order], axis=1) / tally.realizations
     # The least loss whose distribution function reaches q; the slack absorbs rounding of the sum.
     at = (share[:, None, :] < levels[None, :, None] - 1e-12).sum(axis=2)
+    # Not below the least loss that occurred at all, for q = 0.
+    at = np.maximum(at, (share > 0).argmax(axis=1)[:, None])
     quantile = value[order][np.minimum(at, value.size - 1)]
     dims = (seen.dimension, "quantile")
     scale = 1.0 / part.norm2 if part.norm2 > 0 else 0.0

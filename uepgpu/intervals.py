@@ -14,7 +14,7 @@ ENOUGH = 30
 """So many failures and successes, and Student's t is good; with fewer, exact binomial bounds are used."""
 
 
-def t_factor(degrees: Floats | float, level: float = LEVEL) -> Floats:
+def t_factor(degrees: Floats | float, level: Floats | float = LEVEL) -> Floats:
     """Return the two-sided quantile of Student's t."""
     from scipy.special import stdtrit
 

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from uepgpu.backends import Backend, get_backend
 from uepgpu.checks import integer
 from uepgpu.codes import Code
+from uepgpu.cuda_backend import Devices
 from uepgpu.decoders import decoding_rule, resolve_decoder, resolve_tally
 from uepgpu.partition import Partition
 from uepgpu.plan import Plan, make_plan
@@ -38,6 +39,7 @@ def simulate(
     first_realization: int = 0,
     batch: int | None = None,
     threads: int | None = None,
+    devices: Devices = None,
     progress: Callable[[int], None] | None = None,
 ) -> Tally:
     """Simulate stragglers and tally what is undecoded.
@@ -71,6 +73,8 @@ def simulate(
         Realizations per call of the kernel. Default: grown to about 0.2 s.
     threads : int, optional
         Default: all cores.
+    devices : "all", int or sequence of int, optional
+        Which CUDA devices share the range. Default: the first. Other backends have none; ``tally.backend`` says which ran.
     progress : callable, optional
         Called with the number of realizations finished since the last call.
 
@@ -95,18 +99,17 @@ def simulate(
     >>> tally.realizations, tally.counts.shape
     (1000, (32, 31, 8))
     """
-    n = integer("realizations", realizations, 1)
-    first = integer("first_realization", first_realization, 0)
-    if first + n > 2**64:
-        raise ValueError(f"first_realization + realizations must be at most 2^64, got {first} + {n}")
+    first, n = _range(first_realization, realizations)
     size = None if batch is None else integer("batch", batch, 1)
     if threads is not None:
         integer("threads", threads, 1)
-    chosen: Backend = get_backend(backend)
+    chosen: Backend = get_backend(backend, part.n_subproducts)
+    if devices is not None and backend not in ("auto", "cuda"):
+        raise ValueError(f"devices={devices!r} needs backend='cuda' or 'auto', got backend={backend!r}")
     plan = make_plan(code, part, workers, seed=seed, deadlines=deadlines)
     rule = resolve_decoder(plan, decoder)
     kind = resolve_tally(plan, rule, tally)
-    sampler = chosen.sampler(plan, rule, kind, threads)
+    sampler = chosen.sampler(plan, rule, kind, threads, devices)
     began = time.perf_counter()
     total: Tally | None = None
     done = 0
@@ -152,8 +155,17 @@ def decode_times(
         received by then, W + 1 if it never is.
     """
     plan = make_plan(code, part, workers, seed=seed, deadlines=deadlines)
-    sampler = get_backend(backend).sampler(plan, resolve_decoder(plan, decoder), "patterns", 1)
-    return sampler.decode_times(integer("first_realization", first_realization, 0), integer("realizations", realizations, 1))
+    sampler = get_backend(backend, part.n_subproducts).sampler(plan, resolve_decoder(plan, decoder), "patterns", 1)
+    return sampler.decode_times(*_range(first_realization, realizations))
+
+
+def _range(first_realization: int, realizations: int) -> tuple[int, int]:
+    """Return a checked range of realizations: its first number and its length."""
+    n = integer("realizations", realizations, 1)
+    first = integer("first_realization", first_realization, 0)
+    if first + n > 2**64:
+        raise ValueError(f"first_realization + realizations must be at most 2^64, got {first} + {n}")
+    return first, n
 
 
 def _tally(

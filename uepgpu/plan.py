@@ -24,7 +24,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 MOST_PACKETS = 65_000
-"""Packets and times are 16-bit numbers in kernels."""
+"""Packets, times and windows are 16-bit numbers in kernels."""
 
 FIELDS = {"generic": 0, "real": 0, "gf2": 1, "gf256": 2}
 PRIME = 2**31 - 1
@@ -113,6 +113,9 @@ def make_plan(code: Code, part: Partition, workers: Workers, *, seed: int, deadl
     if times is not None and times.size > MOST_PACKETS:
         raise ValueError(f"deadlines: at most {MOST_PACKETS} are simulated, got {times.size}")
     windows, of_window = _distinct_windows(law)
+    n_windows = of_window.size if windows is None else len(windows)
+    if n_windows > MOST_PACKETS:
+        raise ValueError(f"supports: at most {MOST_PACKETS} distinct windows are simulated, got {n_windows}")
     chains = None if law.field != "generic" or windows is None else find_chains(windows, part.classes)
     rank = np.arange(of_window.size) if windows is None else of_window
     if chains is not None:

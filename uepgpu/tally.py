@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
-import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,13 +16,13 @@ if TYPE_CHECKING:
     from uepgpu.partition import Partition
     from uepgpu.workers import Workers
 
-__all__ = ["Tally"]
+__all__ = ["ARRAYS", "Tally"]
 
 Ints = NDArray[np.int64]
 Ranges = tuple[tuple[int, int], ...]
 
-FORMAT = 1
 ARRAYS = ("patterns", "pairs", "marginals", "deadlines", "classes")
+"""Names of the fields that are arrays, or None."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,6 +97,11 @@ class Tally:
         """Number of classes L."""
         return int(self.classes.max())
 
+    @property
+    def _holds(self) -> str:
+        """What is tallied besides class patterns."""
+        return "class patterns alone" if self.class_wise else "marginals" if self.pairs is None else "pairs"
+
     def finished(self, ranges: Ranges, seconds: float) -> Tally:
         """Return this tally with its ranges and time filled in."""
         return replace(self, ranges=ranges, seconds=seconds)
@@ -128,7 +130,7 @@ class Tally:
         """
         if not isinstance(other, Tally):
             return NotImplemented
-        if self.problem != other.problem or (self.pairs is None) != (other.pairs is None) or self.class_wise != other.class_wise:
+        if self.problem != other.problem or self._holds != other._holds:
             raise ValueError(f"tallies of different problems do not add: {self._difference(other)}")
         return replace(
             self,
@@ -148,8 +150,8 @@ class Tally:
         for name in ("classes", "deadlines"):
             if not _equal(getattr(self, name), getattr(other, name)):
                 return f"their {name} differ"
-        if (self.pairs is None) != (other.pairs is None):
-            return "one holds pairs of sub-products and the other does not"
+        if self._holds != other._holds:
+            return f"one holds {self._holds} and the other {other._holds}"
         return "their windows, thresholds, latencies or coefficients differ"
 
     # --- what follows from it -------------------------------------------------------------------------------------
@@ -221,18 +223,9 @@ class Tally:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write to a file (NumPy's .npz), whole or not at all."""
-        target = Path(path)
-        fields_ = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ARRAYS}
-        arrays = {name: a for name in ARRAYS if (a := getattr(self, name)) is not None}
-        header = json.dumps({"format": FORMAT, **fields_})
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=target.name, suffix=".part")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                np.savez_compressed(file, header=np.array(header), **arrays)
-            os.replace(temporary, target)
-        except BaseException:
-            os.unlink(temporary)
-            raise
+        from uepgpu.tally_file import write_tally
+
+        write_tally(self, path)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Tally:
@@ -243,20 +236,9 @@ class Tally:
         ValueError
             If the file is no tally, or of another format.
         """
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                header: dict[str, Any] = json.loads(str(file["header"]))
-                arrays: dict[str, Any] = {name: file.get(name) for name in ARRAYS}
-        except FileNotFoundError:
-            raise
-        except Exception as error:  # whatever numpy, zipfile and json make of a foreign file
-            raise ValueError(f"{os.fspath(path)!r} is no tally written by Tally.save: {error}") from error
-        if header.pop("format", None) != FORMAT:
-            raise ValueError(
-                f"{os.fspath(path)!r} is a tally of another format than {FORMAT}; read it with the version that wrote it"
-            )
-        header["ranges"] = tuple((int(a), int(b)) for a, b in header["ranges"])
-        return cls(**header, **arrays)
+        from uepgpu.tally_file import read_tally
+
+        return read_tally(path)
 
 
 def _equal(a: Any, b: Any) -> bool:

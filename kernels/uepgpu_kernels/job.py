@@ -33,7 +33,7 @@ class Job(NamedTuple):
     group: NDArray[np.int64]  # (W,)
     threshold: NDArray[np.uint32]  # (G, C + 1), ascending; only the first n_threshold count
     n_threshold: NDArray[np.int64]  # (G,)
-    guide: NDArray[np.uint16]  # (G, 2^b): cell of the least word of each bucket
+    guide: NDArray[np.uint16] | NDArray[np.uint32]  # (G, 2^b): cell of the least word of each bucket
     guide_shift: np.uint32
     guide_steps: int  # thresholds that one bucket may hold
     cell_window: NDArray[np.uint16]  # (G, C + 1)
@@ -58,7 +58,9 @@ class RawTally(NamedTuple):
     marginals: NDArray[np.int64] | None  # (32, T, K): X_k undecoded
 
 
-def guide_tables(threshold: NDArray[np.uint32], n_threshold: NDArray[np.int64]) -> tuple[NDArray[np.uint16], np.uint32, int]:
+def guide_tables(
+    threshold: NDArray[np.uint32], n_threshold: NDArray[np.int64]
+) -> tuple[NDArray[np.uint16] | NDArray[np.uint32], np.uint32, int]:
     """Return the guide of every table, by how much a word is shifted to index it, and the steps a search from it takes."""
     bits = int(np.clip(np.ceil(np.log2(16 * threshold.shape[1])), 4, 12))
     shift = 32 - bits
@@ -67,4 +69,5 @@ def guide_tables(threshold: NDArray[np.uint32], n_threshold: NDArray[np.int64]) 
     guide = np.stack([np.searchsorted(t, least[:-1], side="right") for t in used])
     # A bucket's thresholds above its least word are still to be passed.
     last = np.stack([np.searchsorted(t, least[1:] - np.uint64(1), side="right") for t in used])
-    return guide.astype(np.uint16), np.uint32(shift), int((last - guide).max())
+    narrow = guide.astype(np.uint16) if threshold.shape[1] <= 2**16 else guide.astype(np.uint32)
+    return narrow, np.uint32(shift), int((last - guide).max())

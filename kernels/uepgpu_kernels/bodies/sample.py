@@ -49,15 +49,21 @@ def fill_words(out: Any, seed: Any, realization: Any, stream: Any, first_block: 
 
 @body
 def draw_subset(words: Any, seed: Any, realization: Any, packet: Any, degree: Any, k: Any) -> Any:
-    """Return a uniformly drawn mask of `degree` of k sub-products (selection sampling, Knuth vol. 2, algorithm S)."""
+    """Draw `degree` of k sub-products uniformly (selection sampling, Knuth vol. 2, algorithm S).
+
+    Each of the first k `words` becomes 1 where X_i is in, else 0; the mask of the first 64 is returned.
+    """
     blocks = (k + 3) // 4
     fill_words(words, seed, realization, SUPPORT_STREAM, packet * blocks, blocks)
     mask = np.uint64(0)
     need = np.uint64(degree)
     for i in range(k):
-        if below(words[i], np.uint64(k - i)) < need:
-            mask |= bit(i)
+        inside = below(words[i], np.uint64(k - i)) < need
+        words[i] = np.uint64(inside)
+        if inside:
             need -= ONE
+            if i < 64:
+                mask |= bit(i)
     return mask
 
 

@@ -135,12 +135,12 @@ def eliminate_one(
                 words[i] = np.uint64(job.generator[number, i])
         else:
             s = np.intp(window[number])
-            support = ZERO
-            if job.degree.shape[0] > 0:
-                support = draw_subset(words, job.seed, realization, number, job.degree[s], k)
+            drawn = job.degree.shape[0] > 0
+            if drawn:
+                draw_subset(masks, job.seed, realization, number, job.degree[s], k)
             draw_coefficients(words, job.seed, realization, number, k, job.field)
             for i in range(k):
-                inside = (support & bit(i)) != ZERO if job.degree.shape[0] > 0 else job.support[s, i] != 0
+                inside = masks[i] != ZERO if drawn else job.support[s, i] != 0
                 if not inside:
                     words[i] = ZERO
         if eliminate_take(words, rows, ints, k, job.field):
@@ -177,7 +177,7 @@ def single(name: str, decode_one: Callable[..., None]) -> Any:
         time = np.empty((n, TILE), dtype=np.uint16)
         packet = np.empty((n, TILE), dtype=np.uint16)
         window = np.empty((n, TILE), dtype=np.uint16)
-        masks = np.empty(max(n, k), dtype=np.uint64)
+        masks = np.empty(max(n, k + 3), dtype=np.uint64)
         ints = np.empty(k, dtype=np.int64)
         rows = np.empty((k + 1, k), dtype=job.generator.dtype)
         stream = np.empty(k + 3, dtype=np.uint64)

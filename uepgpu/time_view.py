@@ -1,0 +1,93 @@
+"""How the time axis of a tally is looked at: as it is, or mixed by the law of the number of packets received."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from uepgpu.checks import deadlines_array
+from uepgpu.tally import Tally
+from uepgpu.workers import Workers
+
+__all__ = ["View", "binomial", "view"]
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """How the time axis of a tally is looked at: as it is, or mixed by the law of the number of packets received.
+
+    Attributes
+    ----------
+    dimension, coordinate
+        Name and values of the resulting axis, D of them.
+    weight : (D, T) float64 or None
+        Pr[N(t) = N]; None where the axis is taken as it is.
+    """
+
+    dimension: str
+    coordinate: Floats | NDArray[np.int64]
+    weight: Floats | None
+
+    def __call__(self, counts: NDArray[np.int64]) -> Floats:
+        """Return counts (B, T, ...) on the resulting axis, (B, D, ...)."""
+        values = counts.astype(np.float64)
+        return values if self.weight is None else np.einsum("dt,bt...->bd...", self.weight, values)
+
+    def second_moment(self, undecoded: Floats, n: int) -> tuple[Floats, Floats]:
+        """Return the sums of v² and (1-v)² over realizations, v the weight with which each is undecoded.
+
+        `undecoded` (T, U) counts realizations by time; both results (D, U).
+        """
+        if self.weight is None:
+            return undecoded, n - undecoded
+        decoded_at = np.diff(np.vstack([np.full((1, undecoded.shape[1]), float(n)), undecoded]), axis=0, append=0.0) * -1.0
+        decoded_at[-1] = undecoded[-1]  # never decoded
+        late = np.hstack([np.zeros((len(self.weight), 1)), np.cumsum(self.weight, axis=1)])
+        return late**2 @ decoded_at, (1 - late) ** 2 @ decoded_at
+
+
+def view(tally: Tally, workers: Workers | None, deadlines: ArrayLike | None) -> View:
+    """Return how `tally` is to be looked at for these arguments, checked."""
+    if tally.domain == "deadline":
+        if workers is not None or deadlines is not None:
+            raise ValueError("workers and deadlines are for count-domain tallies: this one was simulated at fixed deadlines")
+        assert tally.deadlines is not None
+        return View("deadline", tally.deadlines, None)
+    if workers is None and deadlines is None:
+        return View("received", np.arange(tally.n_packets + 1), None)
+    if workers is None or deadlines is None:
+        raise ValueError("workers and deadlines belong together: give both, or neither for losses by received packets")
+    times = deadlines_array(deadlines)
+    n = workers.count
+    if n > tally.n_packets or (n < tally.n_packets and tally.tied):
+        why = (
+            f"packets are tied to workers, so only W = {tally.n_packets} is served"
+            if tally.tied
+            else f"at most the W = {tally.n_packets} that were simulated are served"
+        )
+        raise ValueError(f"workers: W = {n} does not fit this tally: {why}")
+    if not workers.identical:
+        raise ValueError("workers differ in speed: arrival order depends on the worker then; simulate with deadlines")
+    if workers.work == "true" and tally.packet_work is None:
+        raise ValueError("workers.work='true', but packets differ in true work: simulate with deadlines")
+    work = 1 if tally.packet_work is None else tally.packet_work
+    speed = float(workers.speed()[0])
+    k = tally.classes.size
+    weight = np.zeros((times.size, tally.n_packets + 1))
+    weight[:, : n + 1] = binomial(n, workers.arrival(times, k, work, speed), workers.absence(times, k, work, speed))
+    return View("deadline", times, weight)
+
+
+def binomial(n: int, p: Floats, q: Floats) -> Floats:
+    """Return Pr[Bin(n, p) = 0..n], shape (..., n + 1); q = 1 - p is given apart for accuracy."""
+    from scipy.special import gammaln, xlogy
+
+    i = np.arange(n + 1)
+    log = gammaln(n + 1) - gammaln(i + 1) - gammaln(n - i + 1) + xlogy(i, p[..., None]) + xlogy(n - i, q[..., None])
+    value: Floats = np.exp(log)
+    value /= value.sum(axis=-1, keepdims=True)
+    return value
