@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uepgpu.checks import choice
+from uepgpu.cuda_backend import CudaBackend, Devices
 
 if TYPE_CHECKING:
     from uepgpu.plan import Plan
@@ -40,13 +41,14 @@ class Backend(Protocol):
     """Where realizations run."""
 
     name: str
+    most_subproducts: int | None
 
     def unavailable(self) -> str | None:
         """Return why this backend cannot run here, with the remedy, or None. Costs nothing that a user would notice."""
         ...
 
-    def sampler(self, plan: Plan, decoder: str, kind: str, threads: int | None) -> Sampler:
-        """Make a plan ready; `kind` is what is tallied besides class patterns."""
+    def sampler(self, plan: Plan, decoder: str, kind: str, threads: int | None, devices: Devices = None) -> Sampler:
+        """Make a plan ready; `kind` is what is tallied besides class patterns, `devices` which CUDA devices run."""
         ...
 
 
@@ -68,12 +70,13 @@ class NumpyBackend:
     """NumPy, vectorised over realizations, on one core."""
 
     name = "numpy"
+    most_subproducts: int | None = None
 
     def unavailable(self) -> str | None:
         """Return None: NumPy is always there."""
         return None
 
-    def sampler(self, plan: Plan, decoder: str, kind: str, threads: int | None) -> Sampler:
+    def sampler(self, plan: Plan, decoder: str, kind: str, threads: int | None, devices: Devices = None) -> Sampler:
         """Make a plan ready."""
         from uepgpu_kernels import reference
 
@@ -88,6 +91,7 @@ class NumbaBackend:
     """Numba on all cores."""
 
     name = "numba"
+    most_subproducts: int | None = None
 
     def unavailable(self) -> str | None:
         """Return why Numba cannot run."""
@@ -97,7 +101,7 @@ class NumbaBackend:
             return f"numba cannot be imported ({error}): pip install numba"
         return None
 
-    def sampler(self, plan: Plan, decoder: str, kind: str, threads: int | None) -> Sampler:
+    def sampler(self, plan: Plan, decoder: str, kind: str, threads: int | None, devices: Devices = None) -> Sampler:
         """Make a plan ready."""
         from uepgpu_kernels import cpu
         from uepgpu_kernels.automaton import build_automaton
@@ -112,20 +116,6 @@ class NumbaBackend:
         )
 
 
-class CudaBackend:
-    """CUDA devices; a place kept for kernels that this version does not have."""
-
-    name = "cuda"
-
-    def unavailable(self) -> str | None:
-        """Return the reason."""
-        return "this version of uepgpu has no CUDA kernels; use backend='numba', which runs on all CPU cores (pip install numba)"
-
-    def sampler(self, plan: Plan, decoder: str, kind: str, threads: int | None) -> Sampler:
-        """Refuse."""
-        raise BackendUnavailable(f"backend 'cuda' cannot run: {self.unavailable()}")
-
-
 BACKENDS: dict[str, Backend] = {b.name: b for b in (CudaBackend(), NumbaBackend(), NumpyBackend())}
 """All backends, in the order in which ``"auto"`` tries them."""
 
@@ -135,8 +125,8 @@ def available() -> dict[str, str | None]:
     return {name: backend.unavailable() for name, backend in BACKENDS.items()}
 
 
-def get_backend(name: str = "auto") -> Backend:
-    """Return a backend by name; ``"auto"`` is the first of CUDA, Numba and NumPy that can run.
+def get_backend(name: str = "auto", k: int = 1) -> Backend:
+    """Return a backend by name; ``"auto"`` is the first of CUDA, Numba and NumPy that can run and takes K = `k` sub-products.
 
     Raises
     ------
@@ -147,7 +137,8 @@ def get_backend(name: str = "auto") -> Backend:
     """
     choice("backend", name, ("auto", *BACKENDS))
     if name == "auto":
-        return next(backend for backend in BACKENDS.values() if backend.unavailable() is None)
+        able = (backend for backend in BACKENDS.values() if backend.most_subproducts is None or k <= backend.most_subproducts)
+        return next(backend for backend in able if backend.unavailable() is None)
     backend = BACKENDS[name]
     if reason := backend.unavailable():
         raise BackendUnavailable(f"backend {name!r} cannot run: {reason}")

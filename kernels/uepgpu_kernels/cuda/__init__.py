@@ -1,0 +1,28 @@
+"""The CUDA target: kernels of the same bodies, launched through numba.cuda, with CuPy for memory and streams.
+
+Nothing here is imported before a device is asked for. Only this package may import numba.cuda and cupy.
+"""
+
+from __future__ import annotations
+
+from uepgpu_kernels.cuda.memory import device_count
+from uepgpu_kernels.cuda.ptx import VARIANTS, compile_ptx, compile_shape
+from uepgpu_kernels.cuda.run import MOST_AT_ONCE, Prepared, decode_times, run
+from uepgpu_kernels.cuda.shape import MOST_SUBPRODUCTS, Shape, shape_of
+from uepgpu_kernels.cuda.tables import Tables, make_tables
+
+__all__ = [
+    "MOST_AT_ONCE",
+    "MOST_SUBPRODUCTS",
+    "VARIANTS",
+    "Prepared",
+    "Shape",
+    "Tables",
+    "compile_ptx",
+    "compile_shape",
+    "decode_times",
+    "device_count",
+    "make_tables",
+    "run",
+    "shape_of",
+]

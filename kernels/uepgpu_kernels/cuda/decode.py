@@ -1,0 +1,225 @@
+"""Decoders of one realization from a list of its packets, one thread each: when each sub-product is decoded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from uepgpu_kernels.bodies.bits import bit, lowest
+from uepgpu_kernels.bodies.count import rises
+from uepgpu_kernels.bodies.eliminate import eliminate_decoded, eliminate_take, eliminate_take_real
+from uepgpu_kernels.bodies.match import match_decoded, match_take
+from uepgpu_kernels.bodies.peel import peel_take
+from uepgpu_kernels.bodies.sample import draw_coefficients, draw_subset
+from uepgpu_kernels.cuda.shape import Shape
+from uepgpu_kernels.cuda.stage import cuda, stage
+
+__all__ = ["list_decoder"]
+
+ZERO = np.uint64(0)
+ZERO32 = np.uint32(0)
+ONE32 = np.uint32(1)
+HALF = np.uint32(16)
+LOW16 = np.uint32(0xFFFF)
+LOW32 = np.uint64(0xFFFFFFFF)
+ELEMENT = (np.uint32, np.uint8, np.uint8)
+"""What holds an element of each field: rows stay as narrow as they can."""
+
+
+@stage
+def note(fresh: Any, time: Any, when: Any) -> None:
+    """Write the time of newly decoded sub-products."""
+    while fresh != ZERO:
+        i = lowest(fresh)
+        fresh ^= bit(i)
+        when[i] = time
+
+
+def list_decoder(shape: Shape) -> Any:
+    """Return the step ``(t, seed, realization, window, keys, arrived, when)``; `when` (K,) uint32 holds n_times before."""
+    return {
+        "count": _counter,
+        "automaton": _walker,
+        "match": _matcher,
+        "peel": _peeler,
+        "eliminate": _eliminator,
+        "real": _real_eliminator,
+    }[shape.decoder](shape)
+
+
+def _counter(shape: Shape) -> Any:
+    k, n_windows = shape.k, max(shape.n_windows, 1)
+
+    @stage
+    def count(t: Any, seed: Any, realization: Any, window: Any, keys: Any, arrived: Any, when: Any) -> None:
+        room = cuda.local.array(n_windows, np.uint8)
+        time = cuda.local.array(n_windows, np.uint32)
+        never = when[0]
+        for s in range(n_windows):
+            room[s] = np.uint8(t.capacity[s])
+            time[s] = never
+        for w in range(arrived):
+            key = keys[w]
+            s = int(window[key & LOW16])
+            rising = True
+            while rising:
+                left = room[s]
+                rising = rises(False, True, left)
+                if rising:
+                    room[s] = np.uint8(left - 1)
+                    if left == 1:
+                        time[s] = np.uint32(key >> HALF)
+                    s += 1
+                    rising = s < n_windows and t.chain_start[s] == ZERO32
+        # An increment is decoded as soon as its own window or a later one of its chain is full.
+        for back in range(n_windows - 1):
+            s = n_windows - 2 - back
+            if t.chain_start[s + 1] == ZERO32:
+                time[s] = min(time[s], time[s + 1])
+        for i in range(k):
+            unit = t.unit_of[i]
+            when[i] = time[unit] if unit >= 0 else never
+
+    return count
+
+
+def _walker(shape: Shape) -> Any:
+    @stage
+    def walk(t: Any, seed: Any, realization: Any, window: Any, keys: Any, arrived: Any, when: Any) -> None:
+        at = ZERO
+        decoded = ZERO
+        for w in range(arrived):
+            key = keys[w]
+            at = t.walk[at + np.uint64(window[key & LOW16])] & LOW32
+            after = t.decoded[at]
+            note(after & ~decoded, np.uint32(key >> HALF), when)
+            decoded = after
+
+    return walk
+
+
+def _support_of(shape: Shape) -> Any:
+    k, drawn, size = shape.k, shape.drawn, shape.k + 3
+
+    @stage
+    def support_of(t: Any, seed: Any, realization: Any, packet: Any, window: Any) -> Any:
+        if drawn:
+            words = cuda.local.array(size, np.uint64)
+            return draw_subset(words, seed, realization, packet, t.degree[window], k)
+        return t.mask[window]
+
+    return support_of
+
+
+def _matcher(shape: Shape) -> Any:
+    k, support_of = shape.k, _support_of(shape)
+    full = ~ZERO >> np.uint64(64 - shape.k)
+
+    @stage
+    def match(t: Any, seed: Any, realization: Any, window: Any, keys: Any, arrived: Any, when: Any) -> None:
+        owner = cuda.local.array(k, np.uint64)
+        parent = cuda.local.array(k, np.int8)
+        matched = ZERO
+        decoded = ZERO
+        w = 0
+        while w < arrived and decoded != full:
+            number = int(keys[w] & LOW16)
+            support = support_of(t, seed, realization, number, window[number])
+            if support & ~decoded != ZERO:
+                matched = match_take(support, owner, parent, matched)
+                after = match_decoded(owner, matched, decoded, full)
+                note(after & ~decoded, np.uint32(keys[w] >> HALF), when)
+                decoded = after
+            w += 1
+
+    return match
+
+
+def _peeler(shape: Shape) -> Any:
+    support_of = _support_of(shape)
+    n = shape.n_packets
+    full = ~ZERO >> np.uint64(64 - shape.k)
+
+    @stage
+    def peel(t: Any, seed: Any, realization: Any, window: Any, keys: Any, arrived: Any, when: Any) -> None:
+        waiting = cuda.local.array(n, np.uint64)
+        n_waiting = 0
+        known = ZERO
+        w = 0
+        while w < arrived and known != full:
+            number = int(keys[w] & LOW16)
+            support = support_of(t, seed, realization, number, window[number])
+            after, n_waiting = peel_take(support, waiting, n_waiting, known)
+            note(after & ~known, np.uint32(keys[w] >> HALF), when)
+            known = after
+            w += 1
+
+    return peel
+
+
+@stage
+def note_rows(rows: Any, pivot: Any, k: Any, never: Any, time: Any, when: Any) -> None:
+    """Write the time of sub-products whose row has just become a unit row."""
+    for i in range(k):
+        if when[i] >= never and eliminate_decoded(rows, pivot, i, k):
+            when[i] = time
+
+
+def _eliminator(shape: Shape) -> Any:
+    k, field, drawn, given = shape.k, shape.field, shape.drawn, shape.given
+    size, element = shape.k + 3, ELEMENT[shape.field]
+    one = np.uint64(1)
+
+    @stage
+    def eliminate(t: Any, seed: Any, realization: Any, window: Any, keys: Any, arrived: Any, when: Any) -> None:
+        rows = cuda.local.array((k, k), element)
+        pivot = cuda.local.array(k, np.int8)
+        words = cuda.local.array(size, np.uint64)
+        for i in range(k):
+            pivot[i] = 0
+        rank = 0
+        w = 0
+        never = when[0]
+        while w < arrived and rank < k:
+            number = int(keys[w] & LOW16)
+            if given:
+                for i in range(k):
+                    words[i] = np.uint64(t.generator[number * k + i])
+            else:
+                s = window[number]
+                support = draw_subset(words, seed, realization, number, t.degree[s], k) if drawn else t.mask[s]
+                draw_coefficients(words, seed, realization, number, k, field)
+                for i in range(k):
+                    words[i] = words[i] * ((support >> np.uint64(i)) & one)
+            if eliminate_take(words, rows, pivot, k, field):
+                rank += 1
+                note_rows(rows, pivot, k, never, np.uint32(keys[w] >> HALF), when)
+            w += 1
+
+    return eliminate
+
+
+def _real_eliminator(shape: Shape) -> Any:
+    k = shape.k
+
+    @stage
+    def eliminate_real(t: Any, seed: Any, realization: Any, window: Any, keys: Any, arrived: Any, when: Any) -> None:
+        rows = cuda.local.array((k, k), np.float64)
+        pivot = cuda.local.array(k, np.int8)
+        packet = cuda.local.array(k, np.float64)
+        for i in range(k):
+            pivot[i] = 0
+        rank = 0
+        w = 0
+        never = when[0]
+        while w < arrived and rank < k:
+            number = int(keys[w] & LOW16)
+            for i in range(k):
+                packet[i] = t.generator[number * k + i]
+            if eliminate_take_real(packet, rows, pivot, k):
+                rank += 1
+                note_rows(rows, pivot, k, never, np.uint32(keys[w] >> HALF), when)
+            w += 1
+
+    return eliminate_real

@@ -1,0 +1,115 @@
+"""Draws of one thread: values of packets, and their order of arrival in a list."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from uepgpu_kernels.bodies.philox import MASK, SHIFT, philox4x32
+from uepgpu_kernels.bodies.sample import ORDER_STREAM, below
+from uepgpu_kernels.cpu.draw import merge_exchange
+from uepgpu_kernels.cuda.shape import BUCKET_BITS, Shape
+from uepgpu_kernels.cuda.stage import cuda, stage
+from uepgpu_kernels.cuda.tables import CROWDED
+from uepgpu_kernels.job import BY_PERMUTATION, BY_TIME
+
+__all__ = ["block_of", "list_maker", "look_up", "search"]
+
+ZERO32 = np.uint32(0)
+ONE32 = np.uint32(1)
+BUCKET_SHIFT = np.uint32(32 - BUCKET_BITS)
+HALF = np.uint32(16)
+LOW16 = np.uint32(0xFFFF)
+SEVERAL = np.uint32(CROWDED)
+
+
+@stage
+def block_of(seed: Any, realization: Any, number: Any, stream: Any) -> Any:
+    """Return the four words of block `number` of a stream."""
+    return philox4x32(realization & MASK, realization >> SHIFT, np.uint64(number), stream, seed & MASK, seed >> SHIFT)
+
+
+@stage
+def search(t: Any, g: Any, word: Any) -> Any:
+    """Return the value of a word in table g, by binary search."""
+    first = np.uint32(g * t.width)
+    low = ZERO32
+    rest = t.n_threshold[g]
+    for _ in range(t.halvings):
+        half = np.uint32(rest >> ONE32)
+        passed = rest > ZERO32 and word >= t.threshold[np.uint32(first + np.uint32(low + half))]
+        low = np.uint32(np.uint32(low + half) + ONE32) if passed else low
+        rest = np.uint32(np.uint32(rest - half) - ONE32) if passed else half
+    return t.value[np.uint32(first + low)]
+
+
+@stage
+def look_up(t: Any, bucket: Any, g: Any, word: Any) -> Any:
+    """Return the value of a word in table g, whose buckets lie in `bucket`."""
+    entry = bucket[np.uint32(np.uint32(g << np.uint32(BUCKET_BITS)) + np.uint32(word >> BUCKET_SHIFT))]
+    values = np.uint32(entry)
+    found = np.uint32(values >> HALF) if word >= np.uint32(entry >> SHIFT) else np.uint32(values & LOW16)
+    if np.uint32(values >> HALF) == SEVERAL:
+        found = search(t, g, word)
+    return found
+
+
+def list_maker(shape: Shape) -> Any:
+    """Return the step that lists packets in order of arrival.
+
+    ``(t, seed, realization, window, keys) -> arrived``: `window` (W,) by packet; `keys` (W,) in order of arrival, the time
+    above 16 bits and the packet below; `arrived` packets arrive in time.
+    """
+    n = shape.n_packets
+    by_time = shape.order == BY_TIME
+    permuted = shape.order == BY_PERMUTATION
+    last_row = n - 1
+    n_exchanges = len(merge_exchange(n)) if by_time else 0
+
+    @stage
+    def draw_four(t: Any, words: Any, seed: Any, realization: Any, number: Any, stream: Any) -> None:
+        w0, w1, w2, w3 = block_of(seed, realization, number, stream)
+        words[0] = np.uint32(w0)
+        words[1] = np.uint32(w1)
+        words[2] = np.uint32(w2)
+        words[3] = np.uint32(w3)
+
+    @stage
+    def make_list(t: Any, seed: Any, realization: Any, n_times: Any, window: Any, keys: Any) -> Any:
+        words = cuda.local.array(4, np.uint32)
+        for w in range(n):
+            if w & 3 == 0:
+                draw_four(t, words, seed, realization, w >> 2, np.uint64(0))
+            value = search(t, t.group[w], words[w & 3])
+            window[w] = np.uint16(value & LOW16)
+            keys[w] = np.uint32(((value >> HALF) << HALF) | np.uint32(w)) if by_time else np.uint32(w)
+        if by_time:
+            for i in range(n_exchanges):
+                a = t.network[2 * i]
+                b = t.network[2 * i + 1]
+                x = keys[a]
+                y = keys[b]
+                keys[a] = min(x, y)
+                keys[b] = max(x, y)
+        if permuted:
+            draw_four(t, words, seed, realization, last_row >> 2, ORDER_STREAM)
+            for back in range(n - 1):
+                i = last_row - back
+                j = np.uint32(below(np.uint64(words[i & 3]), np.uint64(i + 1)))
+                x = keys[i]
+                keys[i] = keys[j]
+                keys[j] = x
+                if i & 3 == 0:
+                    draw_four(t, words, seed, realization, (i >> 2) - 1, ORDER_STREAM)
+        arrived = n
+        if by_time:
+            arrived = 0
+            for w in range(n):
+                arrived += 1 if (keys[w] >> HALF) < n_times else 0
+        else:
+            for w in range(n):
+                keys[w] = np.uint32(keys[w] | np.uint32((w + 1) << 16))
+        return arrived
+
+    return make_list

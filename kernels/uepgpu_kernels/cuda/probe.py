@@ -1,0 +1,30 @@
+"""Whether a device answers: the driver, then one tiny kernel there and back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from uepgpu_kernels.cuda.stage import cuda, kernel
+
+__all__ = ["silence"]
+
+
+@kernel
+def _count(x: Any) -> None:
+    i = cuda.grid(1)
+    if i < x.size:
+        x[i] += i
+
+
+def silence() -> str | None:
+    """Return why no device answers, or None if one does."""
+    import cupy
+
+    # Everything else raises where there is no driver.
+    if not cupy.cuda.is_available():
+        return "no CUDA device answers (no NVIDIA driver, or no device that this process may use): install the driver"
+    sent = cupy.ones(33, dtype=cupy.int64)
+    _count[2, 32](sent)
+    if cupy.asnumpy(sent).tolist() != list(range(1, 34)):
+        return "a CUDA device is there, but a test kernel returned wrong numbers"
+    return None

@@ -1,0 +1,165 @@
+"""The compiled text of kernels, without a device: to inspect, to check, to emulate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numba
+import numpy as np
+
+from uepgpu_kernels.cuda.kernel import kernel_of
+from uepgpu_kernels.cuda.shape import Shape
+from uepgpu_kernels.cuda.stage import cuda, simulated
+from uepgpu_kernels.cuda.tables import Tables
+from uepgpu_kernels.job import BY_INDEX, BY_PERMUTATION, BY_TIME
+
+__all__ = ["VARIANTS", "Signature", "compile_for", "compile_ptx", "compile_shape", "signature_of"]
+
+Signature = tuple[tuple[str, str], ...]
+
+_UEP30 = Shape(
+    nest="streamed",
+    decoder="count",
+    kind="patterns",
+    order=BY_INDEX,
+    k=9,
+    n_packets=30,
+    n_windows=3,
+    n_classes=3,
+    field=0,
+    drawn=False,
+    given=False,
+    grouped=False,
+    cells=3,
+    bins=1024,
+    states=0,
+)
+_WALK30 = _UEP30._replace(decoder="automaton", states=512)
+_LISTED = _UEP30._replace(nest="listed", cells=0, n_windows=0)
+_LARGE = _LISTED._replace(k=64, n_packets=80, kind="pairs", bins=0)
+_MIDDLE = _LARGE._replace(k=32, n_packets=64)
+
+
+def _of(base: Shape, decoder: str, order: int = BY_INDEX, **changes: Any) -> Shape:
+    return base._replace(decoder=decoder, order=order, **changes)
+
+
+VARIANTS: dict[str, Shape] = {
+    "uep30-count": _UEP30,
+    "uep30-match": _WALK30,
+    "uep30-count-deadlines": _UEP30._replace(nest="sorted", order=BY_TIME, cells=0),
+    "uep30-match-deadlines": _WALK30._replace(nest="sorted", order=BY_TIME, cells=0),
+    "streamed-count-8-windows": _UEP30._replace(n_windows=8, n_classes=4, cells=8, bins=2048),
+    "streamed-match-9-windows": _WALK30._replace(n_windows=9, cells=0, states=0),
+    "sorted-count-speeds": _UEP30._replace(nest="sorted", order=BY_TIME, cells=0, grouped=True),
+    "count-fixed": _of(_LISTED, "count", BY_PERMUTATION, n_windows=3, grouped=True),
+    "count-times": _of(_LISTED, "count", kind="times", n_windows=3, bins=0),
+    "count-pairs": _of(_LISTED, "count", BY_TIME, kind="pairs", n_windows=3, bins=2048),
+    "automaton-fixed": _of(_LISTED, "automaton", BY_PERMUTATION, n_windows=3, grouped=True, states=512),
+    "match": _of(_LISTED, "match"),
+    "match-drawn-pairs": _of(_LISTED, "match", BY_TIME, kind="pairs", drawn=True, bins=2048),
+    "peel-drawn-pairs": _of(_LISTED, "peel", kind="pairs", drawn=True, bins=2048),
+    "peel-marginals": _of(_LISTED, "peel", BY_PERMUTATION, kind="marginals"),
+    "eliminate-prime": _of(_LISTED, "eliminate"),
+    "eliminate-gf2": _of(_LISTED, "eliminate", BY_TIME, field=1),
+    "eliminate-gf256": _of(_LISTED, "eliminate", field=2),
+    "eliminate-given": _of(_LISTED, "eliminate", BY_PERMUTATION, given=True, grouped=True),
+    "real": _of(_LISTED, "real", BY_PERMUTATION, given=True, grouped=True),
+    "count-k32": _of(_MIDDLE, "count", BY_TIME, n_windows=3),
+    "match-k32": _of(_MIDDLE, "match"),
+    "eliminate-prime-k32": _of(_MIDDLE, "eliminate"),
+    "count-k64": _of(_LARGE, "count", n_windows=64),
+    "match-k64": _of(_LARGE, "match", BY_TIME),
+    "match-drawn-k64": _of(_LARGE, "match", drawn=True),
+    "peel-drawn-k64": _of(_LARGE, "peel", drawn=True),
+    "eliminate-prime-k64": _of(_LARGE, "eliminate"),
+    "eliminate-gf256-k64": _of(_LARGE, "eliminate", field=2),
+    "real-k64": _of(_LARGE, "real", BY_PERMUTATION, given=True, grouped=True),
+}
+"""The documented set: the UEP-30 job in both domains, then every nest, decoder, field, order and kind of tally, K up to 64."""
+
+_NAMES = ("seed", "first", "count", "n_times", "n_bins", "t", "out", "record")
+
+
+def _types(shape: Shape) -> tuple[Any, ...]:
+    """Return the Numba types of a kernel's arguments."""
+    generator = np.float64 if shape.decoder == "real" else np.uint64
+    scalars: dict[str, Any] = {"width": np.int64, "first_state": np.uint64, "inner": np.uint64, "halvings": np.int64}
+    arrays: dict[str, Any] = {
+        "bucket": np.uint64,
+        "mask": np.uint64,
+        "generator": generator,
+        "walk": np.uint64,
+        "decoded": np.uint64,
+    }
+    arrays |= {"unit_of": np.int32, "class_unit": np.int32}
+    tables = Tables._make(
+        scalars[name](0) if name in scalars else np.zeros(1, dtype=arrays.get(name, np.uint32)) for name in Tables._fields
+    )
+    example = (
+        *(np.uint64(0), np.uint64(0), np.uint64(0), np.uint32(0), np.uint32(0)),
+        *(tables, np.zeros(1, dtype=np.uint64), np.zeros(1, dtype=np.uint32)),
+    )
+    typeof: Any = numba.typeof
+    return tuple(typeof(x) for x in example)
+
+
+def signature_of(shape: Shape) -> Signature:
+    """Return (name, Numba type) of each argument of a kernel."""
+    signature: list[tuple[str, str]] = []
+    for name, kind in zip(_NAMES, _types(shape), strict=True):
+        if name == "t":
+            signature += [(f"t.{field}", str(x)) for field, x in zip(Tables._fields, kind.types, strict=True)]
+        else:
+            signature.append((name, str(kind)))
+    return tuple(signature)
+
+
+def compile_shape(shape: Shape, cc: tuple[int, int] = (9, 0)) -> tuple[str, Signature]:
+    """Return the PTX of the kernel of one shape, and its arguments as for :func:`compile_ptx`."""
+    ptx, _ = cuda.compile(kernel_of(shape).py_func, _types(shape), device=False, abi="numba", cc=cc, output="ptx")
+    return str(ptx), signature_of(shape)
+
+
+def compile_for(shape: Shape, capabilities: Sequence[tuple[int, int]]) -> dict[tuple[int, int], str]:
+    """Return the PTX of one shape for several compute capabilities.
+
+    Numba's part of the work, nearly all of it, is done once: its output does not depend on the capability.
+    """
+    function = kernel_of(shape).py_func
+    library, _ = cuda.compiler._compile_pyfunc_with_fixup(function, _types(shape), device=False, abi="numba", cc=capabilities[0])
+    return {cc: str("".join(library.get_asm_strs(cc=cc))) for cc in capabilities}
+
+
+def compile_ptx(cc: tuple[int, int] = (9, 0)) -> dict[str, tuple[str, Signature]]:
+    """Compile the documented set of kernels to PTX; no device is needed.
+
+    Parameters
+    ----------
+    cc : (int, int)
+        Compute capability, (7, 5) to (12, 0).
+
+    Returns
+    -------
+    dict of name to (ptx, signature)
+        `ptx` holds one ``.entry``. `signature` has (name, Numba type) of each argument in order; those called ``t.…`` are the
+        fields of :class:`uepgpu_kernels.cuda.Tables`. A scalar is one PTX parameter. An array is seven: 0, 0, number of
+        entries, bytes of an entry, address, shape, stride in bytes. The grid is a multiple of 32 blocks, any number of
+        threads each.
+
+    Raises
+    ------
+    RuntimeError
+        Under the simulator, which compiles nothing.
+
+    Examples
+    --------
+    >>> compiled = compile_ptx((9, 0))                      # doctest: +SKIP
+    >>> text, signature = compiled["uep30-count"]           # doctest: +SKIP
+    >>> signature[:2]                                       # doctest: +SKIP
+    (('seed', 'uint64'), ('first', 'uint64'))
+    """
+    if simulated:
+        raise RuntimeError("the simulator (NUMBA_ENABLE_CUDASIM=1) compiles nothing; unset it")
+    return {name: compile_shape(shape, cc) for name, shape in VARIANTS.items()}

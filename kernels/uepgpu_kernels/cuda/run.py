@@ -1,0 +1,132 @@
+"""Runs a range of realizations on one device: tables and counters through CuPy, one launch, tallies from the counters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uepgpu_kernels.automaton import Automaton
+from uepgpu_kernels.cpu.run import patterns_of
+from uepgpu_kernels.cuda.kernel import kernel_of
+from uepgpu_kernels.cuda.memory import memory_of
+from uepgpu_kernels.cuda.shape import Shape, n_bins, shape_of
+from uepgpu_kernels.cuda.tables import Tables, make_tables
+from uepgpu_kernels.job import SUB_BATCHES, Job, RawTally
+
+__all__ = ["MOST_AT_ONCE", "Prepared", "decode_times", "run"]
+
+Ints = NDArray[np.int64]
+
+MOST_AT_ONCE = 1 << 36
+"""Realizations of one launch: no 32-bit counter of a block can overflow."""
+
+THREADS = {"streamed": 256, "sorted": 128, "listed": 128}
+THREADS_PER_PROCESSOR = 2048
+"""Threads that the grid has for each multiprocessor; they stride over the realizations."""
+
+
+class Prepared:
+    """A job made ready on one device: its kernel, and its tables in device memory.
+
+    Parameters
+    ----------
+    job, decoder, kind, automaton
+        As for :func:`uepgpu_kernels.cpu.run`; `kind` may also be "times".
+    device : int
+    blocks, threads : int, optional
+        Launch geometry; `blocks` is a multiple of 32. The tally does not depend on it.
+    packed : bool
+        Whether the fast kernels may serve; the tally does not depend on it.
+
+    Raises
+    ------
+    ValueError
+        If K > 64.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        decoder: str,
+        kind: str,
+        automaton: Automaton | None = None,
+        *,
+        device: int = 0,
+        blocks: int | None = None,
+        threads: int | None = None,
+        packed: bool = True,
+    ) -> None:
+        self.job, self.device = job, device
+        self.shape: Shape = shape_of(job, decoder, kind, automaton, packed=packed)
+        self.kernel = kernel_of(self.shape)
+        self.memory = memory_of(device)
+        self.threads = threads or min(THREADS[self.shape.nest], self.memory.most_threads)
+        self.blocks = blocks or self.memory.processors * (THREADS_PER_PROCESSOR // THREADS[self.shape.nest])
+        with self.memory.chosen():
+            tables = make_tables(job, self.shape, automaton)
+            self.tables = Tables._make(self.memory.put(x) if isinstance(x, np.ndarray) else x for x in tables)
+
+    def launch(self, first: int, count: int) -> tuple[Any, Any]:
+        """Queue realizations first .. first + count - 1; return device arrays of counters and of times, not waited for."""
+        job, kind = self.job, self.shape.kind
+        bins = 0 if kind == "times" else n_bins(job, kind)
+        with self.memory.chosen():
+            out = self.memory.zeros(max(1, SUB_BATCHES * bins), np.uint64)
+            record = self.memory.zeros(count * job.k if kind == "times" else 1, np.uint32)
+            rows = max(1, min(self.blocks, -(-count // self.threads)) // SUB_BATCHES)
+            self.kernel[rows * SUB_BATCHES, self.threads, self.memory.stream](
+                job.seed, np.uint64(first), np.uint64(count), np.uint32(job.n_times), np.uint32(bins), self.tables, out, record
+            )
+        return out, record
+
+    def queue(self, first: int, count: int) -> list[Any]:
+        """Queue a range of any length; return the device arrays of counters of its launches."""
+        starts = range(first, first + count, MOST_AT_ONCE)
+        return [self.launch(start, min(MOST_AT_ONCE, first + count - start))[0] for start in starts]
+
+    def run(self, first: int, count: int) -> RawTally:
+        """Tally realizations first .. first + count - 1."""
+        return self.finished(self.queue(first, count), first, count)
+
+    def finished(self, queued: list[Any], first: int, count: int) -> RawTally:
+        """Wait for a queued range and return its tally."""
+        job, kind = self.job, self.shape.kind
+        with self.memory.chosen():
+            each = [self.memory.get(out).astype(np.int64) for out in queued]
+        counters = np.sum(each, axis=0).reshape(SUB_BATCHES, -1)
+        t, transitions = job.n_times, (job.n_times + 1) * job.n_classes << job.n_classes
+        sizes = [max(0, -(-(count - (b - first) % SUB_BATCHES) // SUB_BATCHES)) for b in range(SUB_BATCHES)]
+        patterns = np.stack([patterns_of(row[:transitions], n, t, job.n_classes) for row, n in zip(counters, sizes, strict=True)])
+        when = counters[:, transitions:].reshape(SUB_BATCHES, t + 1, -1)
+        undecoded = np.cumsum(when[:, ::-1], axis=1)[:, -2::-1]
+        return RawTally(patterns, undecoded if kind == "pairs" else None, undecoded if kind == "marginals" else None)
+
+    def most_times(self) -> int:
+        """Return how many realizations' times fit in half of the free memory."""
+        with self.memory.chosen():
+            return max(1, self.memory.free() // (8 * self.job.k))
+
+    def release(self) -> None:
+        """Give unused device memory back."""
+        with self.memory.chosen():
+            self.memory.release()
+
+    def decode_times(self, first: int, count: int) -> Ints:
+        """Return the time index at which each sub-product is decoded, shape (count, K); `kind` must be "times"."""
+        _, record = self.launch(first, count)
+        with self.memory.chosen():
+            return self.memory.get(record).astype(np.int64).reshape(count, self.job.k)
+
+
+def run(
+    job: Job, decoder: str, kind: str, first: int, count: int, *, automaton: Automaton | None = None, device: int = 0
+) -> RawTally:
+    """Tally realizations first .. first + count - 1 on one device; parameters as for :func:`uepgpu_kernels.cpu.run`."""
+    return Prepared(job, decoder, kind, automaton, device=device).run(first, count)
+
+
+def decode_times(job: Job, decoder: str, first: int, count: int, automaton: Automaton | None = None, *, device: int = 0) -> Ints:
+    """Return the time index at which each sub-product of each realization is decoded, shape (count, K); n_times means never."""
+    return Prepared(job, decoder, "times", automaton, device=device).decode_times(first, count)

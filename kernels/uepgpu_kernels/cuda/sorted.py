@@ -1,0 +1,129 @@
+"""The kernel of the deadline domain for few packets: values are drawn, sorted in registers, and walked.
+
+NVVM does not unroll a sorting network, and an array that is indexed by a variable cannot lie in registers. So the network is
+written out as straight-line source, in which every key is a variable of its own, and compiled. Draws and the walk are loops:
+written out too, they would take minutes to compile.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from uepgpu_kernels.cpu.draw import merge_exchange
+from uepgpu_kernels.cuda.draw import block_of, look_up
+from uepgpu_kernels.cuda.packed import ONES, packed_class_times, packed_move, packed_step, word_type
+from uepgpu_kernels.cuda.shape import BUCKET_BITS, Shape
+from uepgpu_kernels.cuda.span import clear, fill, flush, sub_batch_start, thread_start, thread_step
+from uepgpu_kernels.cuda.stage import cuda, kernel, stage
+from uepgpu_kernels.cuda.tables import code_bits
+from uepgpu_kernels.cuda.tally import packed_tally
+
+__all__ = ["network_source", "sorted_kernel"]
+
+ZERO = np.uint64(0)
+ZERO32 = np.uint32(0)
+ONE32 = np.uint32(1)
+TWO32 = np.uint32(2)
+THREE32 = np.uint32(3)
+
+
+def network_source(n: int) -> str:
+    """Return the source of the step ``sort(keys)`` for n keys.
+
+    Examples
+    --------
+    >>> print(network_source(3))
+    def sort(keys):
+        k0 = keys[0]
+        k1 = keys[1]
+        k2 = keys[2]
+        k0, k2 = min(k0, k2), max(k0, k2)
+        k0, k1 = min(k0, k1), max(k0, k1)
+        k1, k2 = min(k1, k2), max(k1, k2)
+        keys[0] = k0
+        keys[1] = k1
+        keys[2] = k2
+    <BLANKLINE>
+    """
+    lines = [f"k{i} = keys[{i}]" for i in range(n)]
+    lines += [f"k{a}, k{b} = min(k{a}, k{b}), max(k{a}, k{b})" for a, b in merge_exchange(n).tolist()]
+    lines += [f"keys[{i}] = k{i}" for i in range(n)]
+    return "def sort(keys):\n" + "".join(f"    {line}\n" for line in lines)
+
+
+def _realizer(shape: Shape) -> Any:
+    """Return the step ``(t, walk, inner, bucket, seed, realization, state, n_times) -> when`` of one realization."""
+    n, grouped, word, move, step = shape.n_packets, shape.grouped, word_type(shape), packed_move(shape), packed_step(shape)
+    blocks = (n + 3) // 4
+    padded = 4 * blocks
+    bits = np.uint32(code_bits(shape))
+    low = np.uint32((1 << code_bits(shape)) - 1)
+    ones = word(ONES & (2**32 - 1 if word is np.uint32 else 2**64 - 1))
+    names: dict[str, Any] = {}
+    exec(compile(network_source(n), "<uepgpu_kernels.cuda.sorted>", "exec"), names)
+    sort = stage(names["sort"])
+
+    @stage
+    def value_of(t: Any, bucket: Any, w: Any, drawn: Any) -> Any:
+        return look_up(t, bucket, t.group[w] if grouped else ZERO32, np.uint32(drawn))
+
+    @stage
+    def realize(t: Any, walk: Any, inner: Any, bucket: Any, seed: Any, realization: Any, state: Any, n_times: Any) -> Any:
+        keys = cuda.local.array(padded, np.uint32)
+        for b in range(blocks):
+            head = np.uint32(4 * b)
+            w0, w1, w2, w3 = block_of(seed, realization, b, ZERO)
+            keys[head] = value_of(t, bucket, head, w0)
+            keys[head + ONE32] = value_of(t, bucket, head + ONE32, w1)
+            keys[head + TWO32] = value_of(t, bucket, head + TWO32, w2)
+            keys[head + THREE32] = value_of(t, bucket, head + THREE32, w3)
+        sort(keys)
+        key = keys[0]
+        time = np.uint32(key >> bits)
+        when = word(ones * word(time))
+        for w in range(1, n):
+            after = keys[np.uint32(w)]
+            later = np.uint32(after >> bits)
+            state, when = step(walk, inner, state, when, move(np.uint32(key & low)), np.uint32(later - time))
+            key = after
+            time = later
+        state, when = step(walk, inner, state, when, move(np.uint32(key & low)), np.uint32(n_times - time))
+        return when
+
+    return realize
+
+
+def sorted_kernel(shape: Shape) -> Any:
+    """Return the kernel ``(seed, first, count, n_times, n_bins, t, out, record)``."""
+    bins, states, grouped = max(shape.bins, 1), shape.states, shape.grouped
+    bucket_size = 1 if grouped else 1 << BUCKET_BITS
+    table_size = max(states, 1)
+    word = word_type(shape)
+    state_type = np.uint32 if shape.decoder == "automaton" else word
+    realize, class_times, tally = _realizer(shape), packed_class_times(shape), packed_tally(shape)
+
+    @kernel
+    def sorted_(seed: Any, first: Any, count: Any, n_times: Any, n_bins: Any, t: Any, out: Any, record: Any) -> None:
+        hist = cuda.shared.array(bins, np.uint32)
+        table = cuda.shared.array(table_size, np.uint64)
+        bucket = cuda.shared.array(bucket_size, np.uint64)
+        if states > 0:
+            fill(table, t.walk)
+        if not grouped:
+            fill(bucket, t.bucket)
+        clear(hist, n_bins)
+        walk = table if states > 0 else t.walk
+        buckets = t.bucket if grouped else bucket
+        inner = word(t.inner)
+        offset = sub_batch_start(first)
+        i = thread_start(offset)
+        stride = thread_step()
+        while i < count:
+            when = realize(t, walk, inner, buckets, seed, first + i, state_type(t.first_state), n_times)
+            tally(hist, ZERO32, ONE32, class_times(t, when, n_times))
+            i += stride
+        flush(hist, n_bins, out)
+
+    return sorted_

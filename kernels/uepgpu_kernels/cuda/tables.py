@@ -1,0 +1,118 @@
+"""The arrays of a job as device code reads them."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uepgpu_kernels.automaton import Automaton
+from uepgpu_kernels.cpu.draw import merge_exchange
+from uepgpu_kernels.cuda.shape import BUCKET_BITS, Shape
+from uepgpu_kernels.job import BY_TIME, Job
+
+__all__ = ["CROWDED", "Tables", "make_tables"]
+
+CROWDED = 0xFFFF
+"""Value above the threshold of a bucket that holds several: search the thresholds themselves."""
+
+
+class Tables(NamedTuple):
+    """One-dimensional arrays and scalars; G tables of `width` cells, S windows."""
+
+    width: np.int64
+    first_state: np.uint64  # of a packed walk
+    inner: np.uint64  # packed chains: the flag of each window that is not the last of its chain
+    halvings: np.int64  # steps of a binary search that a bucket may need
+    group: NDArray[np.uint32]  # (W,), padded to whole blocks of words
+    n_threshold: NDArray[np.uint32]  # (G,)
+    threshold: NDArray[np.uint32]  # (G·width,)
+    value: NDArray[np.uint32]  # (G·width,): time above, window below; see `code_bits`
+    bucket: NDArray[np.uint64]  # (G·2^10,): threshold, value from it on, value below it
+    network: NDArray[np.uint32]  # (2 m,) comparators
+    mask: NDArray[np.uint64]  # (S,)
+    degree: NDArray[np.uint32]  # (S,)
+    class_of: NDArray[np.uint32]  # (K,)
+    generator: NDArray[Any]  # (W·K,) float64 or uint64
+    capacity: NDArray[np.uint32]  # (S,)
+    chain_start: NDArray[np.uint32]  # (S,)
+    unit_of: NDArray[np.int32]  # (K,) or (0,)
+    class_unit: NDArray[np.int32]  # (L,) or (0,)
+    walk: NDArray[np.uint64]  # (states·S,): bits of undecoded classes, 8 apart, above; next state times S below
+    decoded: NDArray[np.uint64]  # (states·S,)
+
+
+def code_bits(shape: Shape) -> int:
+    """Return how many bits of a value are the window's code."""
+    if shape.nest == "listed":
+        return 16
+    return 6 if shape.decoder == "count" else 8
+
+
+def make_tables(job: Job, shape: Shape, automaton: Automaton | None) -> Tables:
+    """Return the tables of a job, as NumPy arrays."""
+    bits = code_bits(shape)
+    # A packed walk along chains adds 1 << code.
+    scale = 8 if shape.decoder == "count" and shape.nest != "listed" else 1
+    time = job.cell_time.astype(np.uint32) if job.order == BY_TIME else np.uint32(0)
+    value = ((time << np.uint32(bits)) | (job.cell_window * np.uint32(scale))).astype(np.uint32)
+    walk, decoded = _automaton_tables(job, automaton) if automaton is not None else (_none(np.uint64), _none(np.uint64))
+    windows = range(shape.n_windows if shape.decoder == "count" and shape.nest != "listed" else 0)
+    last = [s + 1 == job.capacity.size or bool(job.chain_start[s + 1]) for s in windows]
+    bucket = np.zeros(0, dtype=np.uint64)
+    if shape.nest != "listed" and not shape.cells:
+        bucket = np.concatenate([_buckets(t[:n], v) for t, n, v in zip(job.threshold, job.n_threshold, value, strict=True)])
+    network = merge_exchange(job.n_packets) if shape.nest == "listed" and job.order == BY_TIME else np.zeros((0, 2))
+    return Tables(
+        width=np.int64(job.threshold.shape[1]),
+        first_state=np.uint64(sum((0x7F + int(job.capacity[s])) << (8 * s) for s in windows)),
+        inner=np.uint64(sum(0x80 << (8 * s) for s in windows if not last[s])),
+        halvings=np.int64(int(job.n_threshold.max()).bit_length()),
+        group=np.append(job.group, np.zeros(-job.n_packets % 4)).astype(np.uint32),
+        n_threshold=job.n_threshold.astype(np.uint32),
+        threshold=job.threshold.ravel(),
+        value=value.ravel(),
+        bucket=bucket,
+        network=network.astype(np.uint32).ravel(),
+        mask=job.mask,
+        degree=job.degree.astype(np.uint32),
+        class_of=job.class_of.astype(np.uint32),
+        generator=np.ascontiguousarray(job.generator).ravel(),
+        capacity=job.capacity.astype(np.uint32),
+        chain_start=job.chain_start.astype(np.uint32),
+        unit_of=job.unit_of.astype(np.int32),
+        class_unit=job.class_unit.astype(np.int32),
+        walk=walk,
+        decoded=decoded,
+    )
+
+
+def _none(dtype: Any) -> NDArray[Any]:
+    return np.zeros(0, dtype=dtype)
+
+
+def _buckets(threshold: NDArray[np.uint32], value: NDArray[np.uint32]) -> NDArray[np.uint64]:
+    """Return what each bucket of words holds: its threshold, and the values from there on and below."""
+    edges = np.arange((1 << BUCKET_BITS) + 1, dtype=np.uint64) << np.uint64(32 - BUCKET_BITS)
+    ends = threshold.astype(np.uint64)
+    low = np.searchsorted(ends, edges[:-1], side="right")  # cell of the least word
+    high = np.searchsorted(ends, edges[1:] - np.uint64(1), side="right")  # cell of the greatest word
+    inside = [np.unique(ends[a:b]) for a, b in zip(low, high, strict=True)]
+    at = np.array([int(x[0]) if x.size else 0 for x in inside], dtype=np.uint64)
+    above = np.where([x.size > 1 for x in inside], CROWDED, value[high]).astype(np.uint64)
+    below = value[low].astype(np.uint64)
+    entry: NDArray[np.uint64] = np.bitwise_or(at << np.uint64(32), np.bitwise_or(above << np.uint64(16), below), dtype=np.uint64)
+    return entry
+
+
+def _automaton_tables(job: Job, automaton: Automaton) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+    n_windows = automaton.following.shape[1]
+    members = np.zeros(job.n_classes, dtype=np.uint64)
+    for i, c in enumerate(job.class_of):
+        members[c] |= np.uint64(1) << np.uint64(i)
+    open_ = (automaton.decoded[automaton.following][:, :, None] & members) != members
+    walk = (automaton.following * n_windows).astype(np.uint64)
+    for c in range(min(job.n_classes, 4)):  # more classes are read off `decoded`
+        walk |= open_[:, :, c].astype(np.uint64) << np.uint64(32 + 8 * c)
+    return walk.ravel(), np.repeat(automaton.decoded, n_windows)

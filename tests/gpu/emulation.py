@@ -1,0 +1,62 @@
+"""Executes compiled PTX on the CPU with the interpreter, on the tables that a launch would take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from uepgpu.decoders import resolve_decoder
+from uepgpu.plan import make_plan
+from uepgpu_kernels import cpu
+from uepgpu_kernels.automaton import build_automaton
+from uepgpu_kernels.cpu.run import patterns_of
+from uepgpu_kernels.job import SUB_BATCHES
+
+
+@dataclass
+class Emulated:
+    """A job, and its kernel's PTX for sm_90."""
+
+    interpreter: Any
+    job: Any
+    decoder: str
+    automaton: Any
+    kind: str = "patterns"
+    packed: bool = True
+
+    def __post_init__(self):
+        from uepgpu_kernels.cuda import compile_shape, make_tables, shape_of
+
+        self.shape = shape_of(self.job, self.decoder, self.kind, self.automaton, packed=self.packed)
+        self.tables = make_tables(self.job, self.shape, self.automaton)
+        self.ptx, self.signature = compile_shape(self.shape, (9, 0))
+
+    def launch(self, first, count, *, blocks=32, threads=32, sched=None, ptx=None):
+        """Return (patterns (32, T, 2^L), warp instructions)."""
+        job = self.job
+        transitions = (job.n_times + 1) * job.n_classes << job.n_classes
+        out = np.zeros((SUB_BATCHES, transitions), dtype=np.uint64)
+        sim = self.interpreter.Sim(self.interpreter.Module(ptx or self.ptx), sched=sched)
+        tables = [np.zeros(1, x.dtype) if isinstance(x, np.ndarray) and x.size == 0 else x for x in self.tables]
+        scalars = [job.seed, np.uint64(first), np.uint64(count), np.uint32(job.n_times), np.uint32(transitions)]
+        arguments = [*scalars, *tables, out.reshape(-1), np.zeros(1, dtype=np.uint32)]
+        params = [p for a in arguments for p in self.interpreter.flat_numba(sim, a)]
+        sim.launch(None, (blocks,), (threads,), params)
+        sizes = [max(0, -(-(count - (b - first) % SUB_BATCHES) // SUB_BATCHES)) for b in range(SUB_BATCHES)]
+        rows = out.astype(np.int64)
+        found = [patterns_of(row, size, job.n_times, job.n_classes) for row, size in zip(rows, sizes, strict=True)]
+        return np.stack(found), sim.nsteps
+
+    def expected(self, first, count):
+        """Return the CPU's patterns."""
+        return cpu.run(self.job, self.decoder, self.kind, first, count, 1, self.automaton).patterns
+
+
+def emulated(interpreter, problem, domain, decoder, *, deadlines=None, seed=7, packed=True, automaton=True):
+    times = deadlines if domain == "deadline" else None
+    plan = make_plan(problem.code, problem.part, problem.workers, seed=seed, deadlines=times)
+    resolved = resolve_decoder(plan, decoder)
+    walk = build_automaton(plan.job.mask, plan.job.k) if automaton and decoder == "match" and plan.job.mask.size else None
+    return Emulated(interpreter, plan.job, resolved, walk, packed=packed)

@@ -1,0 +1,126 @@
+"""Without a device: `auto` falls to Numba and says so, `cuda` refuses with reason and remedy, importing loads nothing."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import numpy as np
+import problems
+import pytest
+from conftest import ROOT, missing
+
+from uepgpu import simulate
+from uepgpu.cuda_backend import CudaBackend, CudaSampler, parse_devices
+from uepgpu_kernels import reference
+
+HIDDEN = """
+import importlib.abc, sys
+class Hide(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("cupy", "numba_cuda"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+import importlib.util
+found = importlib.util.find_spec
+importlib.util.find_spec = lambda name, *rest: None if name in ("cupy", "numba_cuda") else found(name, *rest)
+sys.meta_path.insert(0, Hide())
+"""
+RUN = """
+import json, sys, uepgpu as uep
+loaded = [m for m in ("numba", "cupy", "numba_cuda") if m in sys.modules]
+part = uep.Partition.model("rxc", left_variances=(10, 1, .1), right_variances=(10, 1, .1), classes=(3, 3, 3))
+code, workers = uep.codes.ExpandingWindow((.40, .35, .25)), uep.Workers(30, omega=1.0, work="unit")
+from uepgpu.backends import BackendUnavailable
+said = None
+try:
+    uep.simulate(code, part, workers, realizations=10, seed=1, backend="cuda")
+except BackendUnavailable as error:
+    said = str(error)
+tally = uep.simulate(code, part, workers, realizations=10, seed=1, devices="all")
+print(json.dumps([loaded, said, tally.backend]))
+"""
+
+
+def fresh(code):
+    paths = [str(ROOT), str(ROOT / "kernels")]
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("NUMBA_")} | {"PYTHONPATH": os.pathsep.join(paths)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_with_the_packages_and_no_driver(numba_cuda):
+    if importlib.util.find_spec("cupy") is None:
+        missing("CuPy is not installed (pip install cupy-cuda13x)")
+    if any(Path("/dev").glob("nvidia[0-9]*")):
+        pytest.skip("there is a device here")
+    loaded, said, ran = fresh(RUN)
+    assert loaded == []
+    assert "no CUDA device answers" in said
+    assert "backend='numba'" in said
+    assert ran == "numba"
+
+
+def test_with_neither_package():
+    loaded, said, ran = fresh(HIDDEN + RUN)
+    assert loaded == []
+    assert "CuPy and numba-cuda not installed" in said
+    assert 'pip install "uepgpu[cuda13]"' in said
+    assert ran == "numba"
+
+
+def test_devices_are_checked():
+    assert parse_devices(None, 3) == [0]
+    assert parse_devices("all", 3) == [0, 1, 2]
+    assert parse_devices([2, 0], 3) == [2, 0]
+    assert parse_devices(1, 3) == [1]
+    for bad in ("both", [], [0, 0], 3, [1, 3]):
+        with pytest.raises(ValueError, match="devices must be"):
+            parse_devices(bad, 3)
+    problem = problems.PROBLEMS["ew"]
+    with pytest.raises(ValueError, match="devices='all' needs backend='cuda'"):
+        simulate(problem.code, problem.part, problem.workers, realizations=1, seed=1, backend="numba", devices="all")
+
+
+class Short:
+    """A device that has memory for so many realizations, and NumPy's answers."""
+
+    def __init__(self, job, room):
+        self.job, self.room = job, room
+
+    def queue(self, first, count):
+        if count > self.room:
+            raise MemoryError("out of memory")
+        return [(first, count)]
+
+    def release(self):
+        self.room += 1
+
+    def finished(self, queued, first, count):
+        assert queued == [(first, count)]
+        return reference.run(self.job, "count", "patterns", first, count)
+
+
+def test_short_memory_halves_the_batch_and_says_so(numba_cuda):
+    job = problems.PROBLEMS["ew"].plan("count").job
+    sampler = CudaSampler(lambda kind, device: Short(job, 40), "patterns", [0, 1])
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        tally = sampler.run(7, 300)
+    assert [str(w.message).split(":")[1] for w in said] == [" continuing with 150", " continuing with 75"]
+    assert np.array_equal(tally.patterns, reference.run(job, "count", "patterns", 7, 300).patterns)
+    with pytest.raises(MemoryError):
+        CudaSampler(lambda kind, device: Short(job, -9), "patterns", [0]).run(0, 1)
+
+
+def test_more_sub_products_than_a_mask_holds_are_refused_by_name():
+    plan = problems.PROBLEMS["K = 100"].plan("count")
+    if importlib.util.find_spec("numba_cuda") is None:
+        missing("numba-cuda is not installed")
+    with pytest.raises(ValueError, match="K <= 64 sub-products, got K = 100; use backend='numba'"):
+        CudaBackend().sampler(plan, "count", "patterns", None)

@@ -1,0 +1,77 @@
+"""Under the simulator every kernel tallies the integers of the NumPy backend."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).with_name("simulated.py")
+
+NINE = [
+    ("ew", "now cxr true work"),
+    ("mds", "ew fixed"),
+    ("level-pair", "max-rectangle"),
+    ("uncoded", "speeds fixed", "lossy uncoded"),
+    ("lt", "windows gf2"),
+    ("windows", "windows gf256"),
+    ("generator", "speeds"),
+]
+OTHERS = [
+    ("one sub-product", "one packet", "two sub-products"),
+    ("eight classes", "eight classes now"),
+    ("K = 33", "K = 33 windows"),
+    ("K = 64",),
+    ("K = 64 lt", "K = 64 windows"),
+    ("W = 254", "W = 256"),
+]
+LAUNCHED = [("ew",), ("ew fixed", "lt"), ("one sub-product", "generator")]
+
+
+def simulated(todo, count, names):
+    arguments = [sys.executable, str(SCRIPT), todo, str(count), *names]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-4000:]
+    return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def found(request, numba_cuda):
+    """Run what the selected tests ask for, as many at once as there are cores; the simulator uses one."""
+    asked = [item.callspec.params for item in request.session.items if item.path == Path(__file__)]
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        futures = {p["names"]: pool.submit(simulated, p["todo"], p["count"], p["names"]) for p in asked}
+        yield lambda names: futures[names].result()
+        pool.shutdown(cancel_futures=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("todo, count", [("tallies", 67)])
+@pytest.mark.parametrize("names", NINE, ids=lambda names: names[0])
+def test_simulated_tallies_are_those_of_numpy(found, todo, count, names):
+    result = found(names)
+    assert result["differ"] == []
+    assert result["ran"] >= 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("todo, count", [("tallies", 33)])
+@pytest.mark.parametrize("names", OTHERS, ids=lambda names: names[0])
+def test_simulated_tallies_of_any_size_are_those_of_numpy(found, todo, count, names):
+    result = found(names)
+    assert result["differ"] == []
+    assert result["ran"] >= 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("todo, count", [("launches", 67)])
+@pytest.mark.parametrize("names", LAUNCHED, ids=lambda names: names[0])
+def test_tallies_do_not_depend_on_launch_geometry_splits_or_devices(found, todo, count, names):
+    result = found(names)
+    assert result["differ"] == []
+    assert result["ran"] >= 24
