@@ -4,36 +4,25 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
-from uepgpu.backends import Sampler, get_backend
-from uepgpu.checks import choice, integer, positive
+from uepgpu.array_namespace import find_place
+from uepgpu.checks import choice, finite, integer, positive, shown
 from uepgpu.codes import Code
-from uepgpu.coefficients import Packets, draw_packets
 from uepgpu.decoders import resolve_decoder
 from uepgpu.partition import Partition
-from uepgpu.payloads import Blocks, faithful_payloads
-from uepgpu.plan import Plan, make_plan
+from uepgpu.payloads import Blocks
+from uepgpu.plan import make_plan
 from uepgpu.product_result import ProductResult
+from uepgpu.product_run import ProductRun
 from uepgpu.stage_clock import Clock
-from uepgpu.weights import Weights, lmmse_weights, selected_weights
 from uepgpu.workers import Workers
 from uepgpu_kernels import dense
 
-__all__ = ["multiply"]
+__all__ = ["DECODERS", "DTYPES", "multiply"]
 
-Floats = NDArray[np.float64]
 DECODERS = ("linear", "peel", "lmmse")
 DTYPES = ("float64", "float32", "float16")
-MOST_AMPLIFICATION = 1e-2
-"""A decode whose condition number times the rounding of the workers' arithmetic exceeds this is flagged as hopeless."""
-
-MOST_RESIDUAL = 1e-6
-"""So is one whose weights miss the unit rows by more than this."""
 
 
 def multiply(
@@ -51,6 +40,7 @@ def multiply(
     keep: Literal["loss", "product"] = "loss",
     prior: Literal["gram", "energy"] = "gram",
     max_memory: int | None = None,
+    output: Literal["host", "device"] = "host",
     backend: str = "auto",
     first_realization: int = 0,
     threads: int | None = None,
@@ -84,7 +74,11 @@ def multiply(
         blocks it can lose against zero-filling.
     max_memory : int, optional
         Bytes that intermediate arrays may take. Default: a quarter of what is free.
+    output : "host" or "device"
+        Where Ĉ is left: a NumPy array, or with ``backend="cuda"`` a CuPy array, which other libraries take without a copy
+        (``__cuda_array_interface__``, DLPack).
     backend : "auto", "numba", "numpy" or "cuda"
+        ``"cuda"`` encodes, multiplies and decodes through CuPy; packets are drawn and decoding weights solved on the host.
 
     Returns
     -------
@@ -94,6 +88,8 @@ def multiply(
     ------
     ValueError
         Bad arguments, named; a partition without matrices; finite-field coefficients; a result beyond `max_memory`.
+    BackendUnavailable
+        A named backend cannot run.
 
     Examples
     --------
@@ -106,136 +102,87 @@ def multiply(
     >>> bool(np.allclose(result.product[0], A @ B))
     True
     """
-    if part.matrices is None:
-        raise ValueError("part has no matrices: make it with Partition.rxc(A, B, …) or Partition.cxr(A, B, …)")
+    _check_description(part, workers)
     choice("decoder", decoder, DECODERS)
     choice("dtype", dtype, DTYPES)
     choice("keep", keep, ("loss", "product"))
     choice("prior", prior, ("gram", "energy"))
+    choice("output", output, ("host", "device"))
     if positive("noise", noise, zero=True) > 0 and not faithful:
-        raise ValueError(f"noise is added to the payloads of packets and needs faithful=True, got noise={noise!r}")
+        raise ValueError(f"noise is added to the payloads of packets and needs faithful=True, got noise={shown(noise)}")
     n = integer("realizations", realizations, 1)
     first = integer("first_realization", first_realization, 0)
-    cores = integer("threads", threads, 1) if threads is not None else (os.cpu_count() or 1)
-    memory = _free_memory() // 4 if max_memory is None else integer("max_memory", max_memory, 1)
-    chosen = get_backend(backend)
-    # The plan wants a finite time; this one is beyond every latency law that returns at all.
-    last = 1e300 if deadline == math.inf else positive("deadline", deadline, zero=True)
-    plan = make_plan(code, part, workers, seed=seed, deadlines=[last])
-    sampler = chosen.sampler(plan, resolve_decoder(plan, "peel" if decoder == "peel" else "auto"), "patterns", threads)
-    clock = Clock()
+    if first + n > 2**64:
+        raise ValueError(f"first_realization + realizations must be at most 2^64, got {first} + {n}")
+    cores = _cores() if threads is None else integer("threads", threads, 1)
+    if max_memory is not None:
+        integer("max_memory", max_memory, 1)
+    place = find_place(backend)
+    if output == "device" and not place.on_device:
+        raise ValueError(f"output='device' needs backend='cuda', got backend={backend!r}, which runs on {place.name}")
+    memory = place.free_memory() // 4 if max_memory is None else max_memory
+    plan = make_plan(code, part, workers, seed=seed, deadlines=[_time(deadline)])
+    if plan.law.field in ("gf2", "gf256"):
+        raise ValueError(f"coefficients={plan.law.field!r} cannot multiply real matrices: use 'generic'")
+    rule = resolve_decoder(plan, "peel" if decoder == "peel" else "auto")
+    size = _chunk(part, workers.count, n, memory, keep, faithful or dtype != "float64")
+    clock = Clock(place.settle)
     with clock("multiply"):
-        blocks = Blocks.of(part)
-        tiles = dense.subproducts(np, blocks.left, blocks.right, part.paradigm)
-        inner = dense.gram(np, tiles)
-    setup = _Setup(
-        part, plan, sampler, blocks, tiles, inner, decoder, faithful, dtype, noise, keep, prior, memory,
-        compiled=chosen.name != "numpy", threads=cores,
-    )  # fmt: skip
-    size = _chunk(part, workers.count, tiles[0].size, n, memory, keep, faithful or dtype != "float64")
-    parts = [setup.run(start, min(size, first + n - start), clock) for start in range(first, first + n, size)]
-    return ProductResult.joined(parts, part, chosen.name, clock.seconds)
+        blocks = Blocks.of(part, place.xp)
+        tiles = dense.subproducts(place.xp, blocks.left, blocks.right, part.paradigm)
+        inner = [(some, place.to_host(dense.gram(place.xp, tiles[:, :u, :q]))) for some, u, q in blocks.crops()]
+    run = ProductRun(
+        part=part,
+        plan=plan,
+        sampler=place.host.sampler(plan, rule, "patterns", cores),
+        place=place,
+        blocks=blocks,
+        tiles=tiles,
+        inner=inner,
+        decoder=decoder,
+        faithful=faithful,
+        dtype=dtype,
+        noise=noise,
+        keep=keep,
+        prior=prior,
+        output=output,
+        memory=memory,
+        threads=cores,
+    )
+    parts = [run.run(start, min(size, first + n - start), clock) for start in range(first, first + n, size)]
+    return ProductResult.joined(parts, place.xp, clock.seconds)
 
 
-@dataclass(frozen=True, eq=False)
-class _Setup:
-    """What all realizations of a call share."""
-
-    part: Partition
-    plan: Plan
-    sampler: Sampler
-    blocks: Blocks
-    tiles: Floats
-    inner: Floats
-    decoder: str
-    faithful: bool
-    dtype: str
-    noise: float
-    keep: str
-    prior: str
-    memory: int
-    compiled: bool
-    threads: int
-
-    def run(self, first: int, count: int, clock: Clock) -> ProductResult:
-        """Multiply in realizations first .. first + count - 1."""
-        with clock("encode"):
-            packets = draw_packets(self.plan, self.part, first, count)
-        with clock("decode"):
-            decoded = self.sampler.decode_times(first, count) < self.plan.job.n_times
-            weights, found, condition, residual = self._weights(packets, decoded)
-        disagrees = (found != decoded).any(axis=1) if self.decoder == "linear" else (decoded & ~found).any(axis=1)
-        rounding = float(np.finfo(self.dtype).eps)
-        unsound = ~np.isfinite(condition) | (condition * rounding > MOST_AMPLIFICATION) | (residual > MOST_RESIDUAL)
-        product = None
-        if self.keep == "loss" and self.dtype == "float64" and not self.faithful:
-            with clock("decode"):
-                loss = _loss_from_gram(weights @ packets.coefficients, self.inner, self.part.paradigm)
-        else:
-            estimate, overflow = self._estimates(packets, weights, first, clock)
-            unsound |= overflow
-            with clock("decode"):
-                error = estimate - self.tiles
-                if self.part.paradigm == "cxr":
-                    error = error.sum(axis=1, keepdims=True)
-                loss = np.einsum("rkab,rkab->r", error, error)
-                if self.keep == "product":
-                    assert self.part.matrices is not None
-                    whole = dense.assemble(np, estimate, self.part.shape, self.blocks.heights, self.blocks.widths)
-                    product = self.part.matrices.restore(whole)
-        return ProductResult(
-            loss, decoded, packets.arrived, condition, residual, unsound | disagrees, int(disagrees.sum()), product,
-            self.part.norm2, self.part.classes, "", {},
-        )  # fmt: skip
-
-    def _weights(self, packets: Packets, decoded: NDArray[np.bool_]) -> Weights:
-        if self.decoder == "lmmse":
-            known = self.inner if self.prior == "gram" else np.diag(np.diagonal(self.inner))
-            return lmmse_weights(packets.coefficients, packets.arrived, known)
-        return selected_weights(packets.coefficients, packets.arrived, decoded, self.threads, compiled=self.compiled)
-
-    def _estimates(self, packets: Packets, weights: Floats, first: int, clock: Clock) -> tuple[Floats, NDArray[np.bool_]]:
-        """Return the decoded sub-products (R, K, a, b), and which realizations overflowed the workers' arithmetic."""
-        if not self.faithful and self.dtype == "float64":
-            with clock("decode"):
-                return dense.combine(np, weights @ packets.coefficients, self.tiles), np.zeros(len(weights), dtype=np.bool_)
-        if self.faithful:
-            payloads = faithful_payloads(
-                self.part, self.plan, packets, self.blocks, self.dtype, self.noise, self.memory, first, clock
-            )
-        else:
-            with clock("multiply"), np.errstate(over="ignore"):
-                payloads = dense.combine(np, packets.coefficients * packets.arrived[..., None], self.tiles).astype(self.dtype)
-        with clock("decode"):
-            received = payloads.astype(np.float64)
-            # An overflowed payload is no number to decode with: it counts as zero, and the realization is flagged.
-            bad = ~np.isfinite(received)
-            overflow: NDArray[np.bool_] = np.asarray(bad.any(axis=(1, 2, 3)))
-            if overflow.any():
-                received[bad] = 0.0
-            return dense.combine(np, weights, received), overflow
+def _check_description(part: Any, workers: Any) -> None:
+    for name, value, kind in (("part", part, Partition), ("workers", workers, Workers)):
+        if not isinstance(value, kind):
+            raise ValueError(f"{name} must be a uepgpu.{kind.__name__}, got {shown(value)}; the order is part, code, workers")
+    if part.matrices is None:
+        raise ValueError("part has no matrices: make it with Partition.rxc(A, B, …) or Partition.cxr(A, B, …)")
 
 
-def _loss_from_gram(effect: Floats, inner: Floats, paradigm: str) -> Floats:
-    """Return ‖C - Ĉ‖² where X̂ = effect · X: the decoding error (effect - I) X through the inner products of sub-products."""
-    error = effect - np.eye(effect.shape[1])
-    if paradigm == "cxr":
-        error = error.sum(axis=1, keepdims=True)
-    loss: Floats = np.maximum(np.einsum("rij,rij->r", error @ inner, error), 0.0)
-    return loss
-
-
-def _free_memory() -> int:
+def _time(deadline: Any) -> float:
+    """Return a deadline that a plan takes, which wants a finite one."""
+    if isinstance(deadline, float) and deadline == math.inf:
+        return 1e300  # beyond every latency law of workers that answer at all
     try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
-    except (AttributeError, ValueError, OSError):  # not a POSIX system
-        return 4 * 2**30
+        return positive("deadline", finite("deadline", deadline), zero=True)
+    except ValueError:
+        raise ValueError(f"deadline must be a number >= 0, or math.inf to wait for all, got {shown(deadline)}") from None
 
 
-def _chunk(part: Partition, n_workers: int, tile: int, n: int, memory: int, keep: str, payloads: bool) -> int:
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+
+
+def _chunk(part: Partition, n_workers: int, n: int, memory: int, keep: str, payloads: bool) -> int:
     """Return how many realizations are taken at once; refuse a result that does not fit."""
-    assert part.matrices is not None
-    result = 8 * part.matrices.left.shape[0] * part.matrices.right.shape[1]
+    m = part.matrices
+    assert m is not None
+    u, q = m.left.shape[0], m.right.shape[1]
+    result = 8 * u * q
+    # Blocks are at most one slice larger than their share.
+    tile = u * q if part.paradigm == "cxr" else -(-u // part.shape[0]) * -(-q // part.shape[1])
     if keep == "product" and n * result > memory:
         raise ValueError(
             f"keep='product' would take {n * result / 2**20:,.0f} MiB for {n} realizations of {result / 2**20:,.1f} MiB, more than "

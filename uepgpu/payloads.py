@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from uepgpu.array_namespace import Place
 from uepgpu.coefficients import Packets
 from uepgpu.partition import Partition
-from uepgpu.plan import Plan
 from uepgpu.stage_clock import Clock
 from uepgpu_kernels import dense
 
@@ -19,36 +20,52 @@ __all__ = ["Blocks", "faithful_payloads"]
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
+SLICE_BYTES = 16 * 2**20
+"""Encoded factors that the host forms at once. Larger arrays are mapped anew by the allocator every time, and page faults then
+cost as much as encoding."""
+
 
 @dataclass(frozen=True, eq=False)
 class Blocks:
-    """The blocks of both factors, padded with zeros to one size.
+    """The blocks of both factors, padded with zeros to one size; arrays of the namespace that they were put in.
 
     Attributes
     ----------
-    left : (N, u, h) or (M, U, h) float64
+    left : (N, h, u) or (M, h, U) float64
+        Transposed: contiguous, so that encoded pairs lie one after the other along the axis that is summed over.
     right : (P, h, q) or (M, h, Q) float64
     heights, widths : list of int
         True sizes of the tiles of C; one of each for cxr.
     """
 
-    left: Floats
-    right: Floats
+    left: Any
+    right: Any
     heights: list[int]
     widths: list[int]
 
     @classmethod
-    def of(cls, part: Partition) -> Blocks:
+    def of(cls, part: Partition, xp: Any) -> Blocks:
         """Cut and pad a partition's matrices."""
         m = part.matrices
         assert m is not None
-        rows, cols = np.diff(m.left_bounds).tolist(), np.diff(m.right_bounds).tolist()
         if part.paradigm == "rxc":
-            left = _cut(m.left, m.left_bounds)
+            left = _cut(m.left, m.left_bounds).transpose(0, 2, 1)
             right = _cut(m.right.T, m.right_bounds).transpose(0, 2, 1)
-            return cls(left, np.ascontiguousarray(right), rows, cols)
-        left = _cut(m.left.T, m.left_bounds).transpose(0, 2, 1)
-        return cls(np.ascontiguousarray(left), _cut(m.right, m.right_bounds), [m.left.shape[0]], [m.right.shape[1]])
+            heights, widths = np.diff(m.left_bounds).tolist(), np.diff(m.right_bounds).tolist()
+        else:
+            left, right = _cut(m.left.T, m.left_bounds), _cut(m.right, m.right_bounds)
+            heights, widths = [m.left.shape[0]], [m.right.shape[1]]
+        return cls(xp.asarray(np.ascontiguousarray(left)), xp.asarray(np.ascontiguousarray(right)), heights, widths)
+
+    def crops(self) -> list[tuple[Ints, int, int]]:
+        """Return the tiles of each true size with that size, the padded size first; for cxr the whole of C as one tile.
+
+        What stands in the padding of a tile is no part of Ĉ: noise falls there, and estimates from larger tiles.
+        """
+        of_size: dict[tuple[int, int], list[int]] = {}
+        for tile, size in enumerate(itertools.product(self.heights, self.widths)):
+            of_size.setdefault(size, []).append(tile)
+        return [(np.array(tiles), *size) for size, tiles in of_size.items()]
 
 
 def _cut(matrix: Floats, bounds: Ints) -> Floats:
@@ -59,41 +76,52 @@ def _cut(matrix: Floats, bounds: Ints) -> Floats:
     return blocks
 
 
+@dataclass(frozen=True, eq=False)
+class _Job:
+    """Packets whose workers do the same amount of work.
+
+    Attributes
+    ----------
+    realization, worker : (F,) int64
+    left : (F, r, N), coefficients of the left blocks in each of r pairs; or (F, n), those of the sub-products.
+    right : (F, r, P), or None for stacked packets.
+    members : the left and the right block of each of the n sub-products, or None.
+    """
+
+    realization: Ints
+    worker: Ints
+    left: Floats
+    right: Floats | None
+    members: tuple[Ints, Ints] | None
+
+    def cut(self, some: slice) -> _Job:
+        """Return some of the packets."""
+        right = None if self.right is None else self.right[some]
+        return _Job(self.realization[some], self.worker[some], self.left[some], right, self.members)
+
+
 def faithful_payloads(
-    part: Partition,
-    plan: Plan,
-    packets: Packets,
-    blocks: Blocks,
-    dtype: str,
-    noise: float,
-    memory: int,
-    first: int,
-    clock: Clock,
-) -> NDArray[Any]:
-    """Return the payloads of all packets that arrived, zero for the others, shape (R, W, a, b) in `dtype`.
+    part: Partition, packets: Packets, encoding: str, blocks: Blocks, dtype: str, memory: int, place: Place, clock: Clock
+) -> Any:
+    """Return the payloads of all packets that arrived, zero for the others, shape (R, W, a, b) in `dtype`, where blocks live.
 
     Encoding is one matrix product per factor for all packets of a slice; times are added to `clock`.
     """
-    count, n, _ = packets.coefficients.shape
-    a, b = (blocks.left.shape[1], blocks.right.shape[2])
-    payloads = np.zeros((count, n, a, b), dtype=dtype)
-    stacked = plan.law.encoding in ("stacked", "windows", "generator") or part.paradigm == "cxr"
+    xp = place.xp
+    stacked = encoding in ("stacked", "windows", "generator") or part.paradigm == "cxr"
     jobs = _stacked_jobs(part, packets) if stacked else _paired_jobs(part, packets)
-    for where, left, right, members in jobs:
-        each = 8 * (blocks.left[0].size + blocks.right[0].size) * (left.shape[1] if members is None else members[0].size)
-        step = max(1, memory // (4 * each))
-        for start in range(0, len(where[0]), step):
-            cut = slice(start, start + step)
-            at = (where[0][cut], where[1][cut])
-            payloads[at] = _work(blocks, left[cut], None if right is None else right[cut], members, dtype, clock)
-    if noise > 0:
-        _add_noise(payloads, packets, noise, int(plan.job.seed), first)
+    payloads = xp.zeros((*packets.arrived.shape, blocks.left.shape[2], blocks.right.shape[2]), dtype=dtype)
+    most = memory // 4 if place.on_device else min(memory // 4, SLICE_BYTES)
+    for job in jobs:
+        # A stacked packet encodes its left factor only; pairs take both, the larger of which is to fit in a slice.
+        largest = blocks.left[0].size if job.right is None else max(blocks.left[0].size, blocks.right[0].size)
+        each = 8 * largest * job.left.shape[1]
+        step = max(1, most // each)
+        for start in range(0, job.realization.size, step):
+            some = job.cut(slice(start, start + step))
+            at = (xp.asarray(some.realization), xp.asarray(some.worker))
+            payloads[at] = _work(some, blocks, dtype, place, clock)
     return payloads
-
-
-_Job = tuple[tuple[Ints, Ints], Floats, Floats | None, tuple[Ints, Ints] | None]
-"""Packets (realization, worker); coefficients of their pairs (F, r, N) and (F, r, P), or of the sub-products (F, n) whose blocks
-are the last entry."""
 
 
 def _which(packets: Packets) -> tuple[Ints, Ints]:
@@ -103,16 +131,16 @@ def _which(packets: Packets) -> tuple[Ints, Ints]:
 
 def _paired_jobs(part: Partition, packets: Packets) -> list[_Job]:
     """Packets as sums of r products of encoded blocks, grouped by r; a free packet's pairs are the SVD of its coefficients."""
-    where = _which(packets)
+    at = _which(packets)
     if packets.left is not None and packets.right is not None:
-        return [(where, packets.left[where][:, None], packets.right[where][:, None], None)]
-    u, s, v = np.linalg.svd(packets.coefficients[where].reshape(-1, *part.shape), full_matrices=False)
+        return [_Job(*at, packets.left[at][:, None], packets.right[at][:, None], None)]
+    u, s, v = np.linalg.svd(packets.coefficients[at].reshape(-1, *part.shape), full_matrices=False)
     rank = (s > 1e-12 * s[:, :1]).sum(axis=1)
     jobs: list[_Job] = []
     for r in sorted(set(rank.tolist())):
         mine = rank == r
         left = (u[mine, :, :r] * s[mine, None, :r]).transpose(0, 2, 1)
-        jobs.append(((where[0][mine], where[1][mine]), left, v[mine, :r], None))
+        jobs.append(_Job(at[0][mine], at[1][mine], left, v[mine, :r], None))
     return jobs
 
 
@@ -126,34 +154,30 @@ def _stacked_jobs(part: Partition, packets: Packets) -> list[_Job]:
         members = np.flatnonzero(support)
         of = (members // part.shape[1], members % part.shape[1]) if part.paradigm == "rxc" else (members, members)
         at = (where[0][mine], where[1][mine])
-        jobs.append((at, packets.coefficients[at][:, members], None, of))
+        jobs.append(_Job(*at, packets.coefficients[at][:, members], None, of))
     return jobs
 
 
-def _work(
-    blocks: Blocks, left: Floats, right: Floats | None, members: tuple[Ints, Ints] | None, dtype: str, clock: Clock
-) -> NDArray[Any]:
+def _work(job: _Job, blocks: Blocks, dtype: str, place: Place, clock: Clock) -> Any:
+    """Encode and multiply packets: their payloads (F, a, b)."""
+    xp = place.xp
     # NumPy multiplies float16 without BLAS and rounds every partial sum; devices sum such products in float32.
-    within = np.float32 if dtype == "float16" else dtype
+    within = np.float32 if dtype == "float16" and not place.on_device else dtype
     with np.errstate(over="ignore", invalid="ignore"):
         with clock("encode"):
-            if right is None:
-                assert members is not None
-                wide, tall = dense.stack(np, left, blocks.left[members[0]], blocks.right[members[1]])
+            left = xp.asarray(np.ascontiguousarray(job.left))
+            if job.members is not None:
+                of_left, of_right = (xp.asarray(x) for x in job.members)
+                wide, tall = dense.stack(xp, left, blocks.left[of_left], blocks.right[of_right])
             else:
-                f, r, _ = left.shape
-                wide = dense.encode(np, left.reshape(f * r, -1), blocks.left).reshape(f, r, *blocks.left.shape[1:])
-                tall = dense.encode(np, right.reshape(f * r, -1), blocks.right).reshape(f, r, *blocks.right.shape[1:])
+                wide = _pairs(xp, left, blocks.left)
+                tall = _pairs(xp, xp.asarray(np.ascontiguousarray(job.right)), blocks.right)
             wide, tall = (x.astype(dtype, copy=False).astype(within, copy=False) for x in (wide, tall))
         with clock("multiply"):
-            payload: NDArray[Any] = np.matmul(wide, tall) if right is None else dense.multiply(np, wide, tall)
-            return payload.astype(dtype, copy=False)
+            return dense.multiply(xp, wide, tall).astype(dtype, copy=False)
 
 
-def _add_noise(payloads: NDArray[Any], packets: Packets, noise: float, seed: int, first: int) -> None:
-    """Add normal noise relative to each payload's root mean square, from a generator per realization."""
-    for r, arrived in enumerate(packets.arrived):
-        rng = np.random.Generator(np.random.Philox(key=seed, counter=[0, 0, 0, first + r]))
-        drawn = rng.standard_normal(payloads.shape[1:])
-        scale = noise * np.sqrt(np.mean(payloads[r].astype(np.float64) ** 2, axis=(1, 2), keepdims=True))
-        payloads[r] += (drawn * scale * arrived[:, None, None]).astype(payloads.dtype)
+def _pairs(xp: Any, coefficients: Any, blocks: Any) -> Any:
+    """Encode the r factors of each packet, (F, r, n) coefficients, and lay them one after the other: (F, r h, a)."""
+    f, r, n = coefficients.shape
+    return dense.encode(xp, coefficients.reshape(f * r, n), blocks).reshape(f, r * blocks.shape[1], blocks.shape[2])

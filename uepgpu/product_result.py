@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-from uepgpu.partition import Partition
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -36,11 +34,11 @@ class ProductResult:
     residual : (R,) float64
         How far weights times coefficients are from the unit rows that decoding needs.
     flagged : (R,) bool
-        Realizations whose decode is numerically hopeless: condition times rounding above 1 %, a residual above 1e-6, an
-        overflow, or floating point that finds another decodable set.
+        Realizations whose decode is numerically hopeless: condition times rounding above 10 %, a residual above 1e-6, an
+        overflow of the workers' arithmetic, or floating point that finds another decodable set.
     disagreements : int
         Realizations of the last kind.
-    product : (R, U, Q) float64 or None
+    product : (R, U, Q) float64 array, NumPy or CuPy, or None
         Ĉ, in the user's order of rows and columns.
     norm2 : float
         ‖C‖².
@@ -57,7 +55,7 @@ class ProductResult:
     residual: Floats
     flagged: Bools
     disagreements: int
-    product: Floats | None
+    product: Any
     norm2: float
     classes: NDArray[np.int64]
     backend: str
@@ -104,20 +102,21 @@ class ProductResult:
         )
 
     @staticmethod
-    def joined(parts: Sequence[ProductResult], part: Partition, backend: str, seconds: dict[str, float]) -> ProductResult:
-        """Put consecutive realizations together."""
+    def joined(parts: Sequence[ProductResult], xp: Any, seconds: dict[str, float]) -> ProductResult:
+        """Put consecutive realizations together; `xp` is the namespace of their products."""
         products = [p.product for p in parts if p.product is not None]
-        return ProductResult(
-            np.concatenate([p.loss for p in parts]),
-            np.concatenate([p.decoded for p in parts]),
-            np.concatenate([p.arrived for p in parts]),
-            np.concatenate([p.condition for p in parts]),
-            np.concatenate([p.residual for p in parts]),
-            np.concatenate([p.flagged for p in parts]),
-            sum(p.disagreements for p in parts),
-            np.concatenate(products) if products else None,
-            part.norm2,
-            part.classes,
-            backend,
-            seconds,
+        # Products are large: one run's are handed on without a copy.
+        product = None if not products else products[0] if len(products) == 1 else _concatenated(products, xp)
+        names = ("loss", "decoded", "arrived", "condition", "residual", "flagged")
+        arrays: dict[str, Any] = {name: np.concatenate([getattr(p, name) for p in parts]) for name in names}
+        return replace(
+            parts[0],
+            **arrays,
+            disagreements=sum(p.disagreements for p in parts),
+            product=product,
+            seconds=seconds,
         )
+
+
+def _concatenated(products: list[Any], xp: Any) -> Any:
+    return np.concatenate(products) if isinstance(products[0], np.ndarray) else xp.concatenate(products)

@@ -1,49 +1,45 @@
 """Array work on real blocks through one namespace: NumPy, CuPy, or any other of the array API standard.
 
-Blocks are stacked along the first axis and padded with zeros to one size. Every function takes the namespace `xp`
-first and uses nothing beyond the standard.
+Blocks are stacked along the first axis and padded with zeros to one size. A left factor's blocks are held transposed, so that
+pairs of encoded factors lie one after the other in memory and no product needs a transposing copy. Every function takes the
+namespace `xp` first and uses nothing beyond the standard.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["assemble", "combine", "encode", "gram", "multiply", "stack", "subproducts"]
+__all__ = ["assemble", "combine", "encode", "gram", "multiply", "reorder", "squared_norms", "stack", "subproducts"]
 
 
 def encode(xp: Any, coefficients: Any, blocks: Any) -> Any:
-    """Combine blocks: (F, n) coefficients and (n, a, b) blocks give (F, a, b). One matrix product, whatever F is."""
-    n, a, b = blocks.shape
-    return xp.reshape(xp.matmul(coefficients, xp.reshape(blocks, (n, a * b))), (coefficients.shape[0], a, b))
+    """Combine blocks: (F, n) coefficients and (n, h, a) blocks give (F, h, a). One matrix product, whatever F is."""
+    n, h, a = blocks.shape
+    return xp.reshape(xp.matmul(coefficients, xp.reshape(blocks, (n, h * a))), (coefficients.shape[0], h, a))
 
 
 def stack(xp: Any, coefficients: Any, left: Any, right: Any) -> tuple[Any, Any]:
-    """Concatenate scaled factors: coefficients (F, n), left (n, a, h), right (n, h, b) give (F, a, n h) and (n h, b)."""
+    """Concatenate scaled factors: coefficients (F, n), left (n, h, a), right (n, h, b) give (F, n h, a) and (n h, b)."""
     f, n = coefficients.shape
-    _, a, h = left.shape
-    scaled = xp.reshape(coefficients, (f, 1, n, 1)) * xp.permute_dims(left, (1, 0, 2))[None, ...]
-    return xp.reshape(scaled, (f, a, n * h)), xp.reshape(right, (n * h, right.shape[2]))
+    _, h, a = left.shape
+    scaled = xp.reshape(coefficients, (f, n, 1, 1)) * left[None, ...]
+    return xp.reshape(scaled, (f, n * h, a)), xp.reshape(right, (n * h, right.shape[2]))
 
 
-def multiply(xp: Any, left: Any, right: Any) -> Any:
-    """Multiply pairs of encoded factors and add them up: (F, r, a, h) and (F, r, h, b) give (F, a, b).
-
-    The r pairs of a packet are laid side by side, so that a worker's job is one product.
-    """
-    f, r, a, h = left.shape
-    wide = xp.reshape(xp.permute_dims(left, (0, 2, 1, 3)), (f, a, r * h))
-    tall = xp.reshape(right, (f, r * h, right.shape[3]))
-    return xp.matmul(wide, tall)
+def multiply(xp: Any, wide: Any, tall: Any) -> Any:
+    """Multiply what workers hold: transposed left factors (F, m, a) and right ones (F, m, b), or one (m, b), give (F, a, b)."""
+    return xp.matmul(xp.permute_dims(wide, (0, 2, 1)), tall)
 
 
 def subproducts(xp: Any, left: Any, right: Any, paradigm: str) -> Any:
-    """Return all sub-products (K, a, b): every pair of blocks (rxc, K = N P; one product) or block by block (cxr)."""
+    """Return all sub-products (K, a, b) of blocks (n, h, a) and (p, h, b): every pair (rxc; one product) or each with its own."""
     if paradigm == "cxr":
-        return xp.matmul(left, right)
-    n, u, h = left.shape
-    p, _, q = right.shape
-    product = xp.matmul(xp.reshape(left, (n * u, h)), xp.reshape(xp.permute_dims(right, (1, 0, 2)), (h, p * q)))
-    return xp.reshape(xp.permute_dims(xp.reshape(product, (n, u, p, q)), (0, 2, 1, 3)), (n * p, u, q))
+        return multiply(xp, left, right)
+    n, h, a = left.shape
+    p, _, b = right.shape
+    rows = xp.permute_dims(xp.reshape(xp.permute_dims(left, (1, 0, 2)), (h, n * a)), (1, 0))
+    product = xp.matmul(rows, xp.reshape(xp.permute_dims(right, (1, 0, 2)), (h, p * b)))
+    return xp.reshape(xp.permute_dims(xp.reshape(product, (n, a, p, b)), (0, 2, 1, 3)), (n * p, a, b))
 
 
 def combine(xp: Any, weights: Any, payloads: Any) -> Any:
@@ -60,7 +56,14 @@ def combine(xp: Any, weights: Any, payloads: Any) -> Any:
 def gram(xp: Any, products: Any) -> Any:
     """Return the inner products of sub-products (K, a, b) as matrices, shape (K, K)."""
     flat = xp.reshape(products, (products.shape[0], -1))
-    return xp.matmul(flat, flat.T)
+    return xp.matmul(flat, xp.permute_dims(flat, (1, 0)))
+
+
+def squared_norms(xp: Any, arrays: Any) -> Any:
+    """Return the squared Frobenius norms of arrays (R, ...), shape (R,)."""
+    r = arrays.shape[0]
+    row = xp.reshape(arrays, (r, 1, -1))
+    return xp.reshape(xp.matmul(row, xp.reshape(arrays, (r, -1, 1))), (r,))
 
 
 def assemble(xp: Any, products: Any, shape: tuple[int, ...], heights: list[int], widths: list[int]) -> Any:
@@ -76,3 +79,8 @@ def assemble(xp: Any, products: Any, shape: tuple[int, ...], heights: list[int],
         for n, height in enumerate(heights)
     ]
     return xp.concat(rows, axis=1)
+
+
+def reorder(xp: Any, products: Any, rows: Any, columns: Any) -> Any:
+    """Take rows and columns of products (R, U, Q) in the given orders, index arrays (U,) and (Q,)."""
+    return xp.take(xp.take(products, rows, axis=1), columns, axis=2)

@@ -1,0 +1,166 @@
+"""One run of realizations of a coded product: draw packets, decide, solve for weights, decode, compare."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uepgpu.array_namespace import Place
+from uepgpu.backends import Sampler
+from uepgpu.coefficients import Packets, draw_packets
+from uepgpu.partition import Partition
+from uepgpu.payload_noise import add_noise
+from uepgpu.payloads import Blocks, faithful_payloads
+from uepgpu.plan import Plan
+from uepgpu.product_result import ProductResult
+from uepgpu.stage_clock import Clock
+from uepgpu.weights import Weights, lmmse_weights, selected_weights
+from uepgpu_kernels import dense
+
+__all__ = ["ProductRun"]
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+MOST_AMPLIFICATION = 0.1
+"""A decode whose condition number times the rounding of the workers' arithmetic exceeds this is flagged as hopeless: not one
+decimal digit is sure."""
+
+MOST_RESIDUAL = 1e-6
+"""So is one whose weights miss what decoding needs by more than this."""
+
+
+@dataclass(frozen=True, eq=False)
+class ProductRun:
+    """What all realizations of a call to :func:`uepgpu.multiply` share; its arguments are described there.
+
+    Attributes
+    ----------
+    tiles : (K, a, b) float64
+        The sub-products, padded, where `place` keeps arrays.
+    inner : list of (tiles, gram)
+        Their inner products (K, K) on the host, over the true size of the tiles that are named, for each of those sizes; the
+        first over the padded size.
+    """
+
+    part: Partition
+    plan: Plan
+    sampler: Sampler
+    place: Place
+    blocks: Blocks
+    tiles: Any
+    inner: list[tuple[NDArray[np.int64], Floats]]
+    decoder: str
+    faithful: bool
+    dtype: str
+    noise: float
+    keep: str
+    prior: str
+    output: str
+    memory: int
+    threads: int
+
+    def run(self, first: int, count: int, clock: Clock) -> ProductResult:
+        """Multiply in realizations first .. first + count - 1."""
+        with clock("encode"):
+            packets = draw_packets(self.plan, self.part, first, count)
+        with clock("decode"):
+            decoded = self.sampler.decode_times(first, count) < self.plan.job.n_times
+            weights, found, condition, residual = self._weights(packets, decoded)
+        disagrees = (found != decoded).any(axis=1) if self.decoder == "linear" else (decoded & ~found).any(axis=1)
+        rounding = float(np.finfo(self.dtype).eps)
+        unsound = ~np.isfinite(condition) | (condition * rounding > MOST_AMPLIFICATION) | (residual > MOST_RESIDUAL)
+        product = None
+        if self.keep == "loss" and self.dtype == "float64" and not self.faithful:
+            with clock("decode"):
+                loss = _loss_from_gram(weights @ packets.coefficients, self.inner, self.part.paradigm)
+        else:
+            estimate, overflow = self._estimates(packets, weights, first, clock)
+            unsound |= overflow
+            with clock("decode"):
+                loss = self._loss(estimate)
+                if self.keep == "product":
+                    product = self._product(estimate)
+        return ProductResult(
+            loss=loss,
+            decoded=decoded,
+            arrived=packets.arrived,
+            condition=condition,
+            residual=residual,
+            flagged=unsound | disagrees,
+            disagreements=int(disagrees.sum()),
+            product=product,
+            norm2=self.part.norm2,
+            classes=self.part.classes,
+            backend=self.place.name,
+            seconds={},
+        )
+
+    def _weights(self, packets: Packets, decoded: Bools) -> Weights:
+        if self.decoder == "lmmse":
+            gram = self.inner[0][1]
+            known = gram if self.prior == "gram" else np.diag(np.diagonal(gram))
+            return lmmse_weights(packets.coefficients, packets.arrived, known, decoded)
+        compiled = self.place.host.name == "numba"
+        return selected_weights(packets.coefficients, packets.arrived, decoded, self.threads, compiled=compiled)
+
+    def _estimates(self, packets: Packets, weights: Floats, first: int, clock: Clock) -> tuple[Any, Bools]:
+        """Return the decoded sub-products (R, K, a, b), and which realizations overflowed the workers' arithmetic."""
+        xp = self.place.xp
+        if not self.faithful and self.dtype == "float64":
+            with clock("decode"):
+                effect = xp.asarray(weights @ packets.coefficients)
+                return dense.combine(xp, effect, self.tiles), np.zeros(len(weights), dtype=np.bool_)
+        if self.faithful:
+            payloads = faithful_payloads(
+                self.part, packets, self.plan.law.encoding, self.blocks, self.dtype, self.memory, self.place, clock
+            )
+            if self.noise > 0:
+                add_noise(payloads, packets.arrived, self.noise, int(self.plan.job.seed), first, self.place)
+        else:
+            with clock("multiply"), np.errstate(over="ignore"):
+                sent = xp.asarray(packets.coefficients * packets.arrived[..., None])
+                payloads = dense.combine(xp, sent, self.tiles).astype(self.dtype)
+        with clock("decode"):
+            received = payloads.astype(xp.float64, copy=False)
+            # Sums of what fits are finite in float64; an overflowed payload is no number to decode with. It counts as zero, and
+            # the realization is flagged.
+            with np.errstate(invalid="ignore"):
+                lost = ~xp.isfinite(xp.sum(received, axis=(2, 3)))
+            overflow: Bools = self.place.to_host(xp.any(lost, axis=1))
+            if overflow.any():
+                received[lost] = 0.0
+            return dense.combine(xp, xp.asarray(weights), received), overflow
+
+    def _loss(self, estimate: Any) -> Floats:
+        xp = self.place.xp
+        error = estimate - self.tiles
+        if self.part.paradigm == "cxr":
+            return self.place.to_host(dense.squared_norms(xp, xp.sum(error, axis=1)))
+        loss = np.zeros(len(estimate))
+        for tiles, height, width in self.blocks.crops():
+            loss += self.place.to_host(dense.squared_norms(xp, error[:, xp.asarray(tiles), :height, :width]))
+        return loss
+
+    def _product(self, estimate: Any) -> Any:
+        """Return Ĉ (R, U, Q) in the user's order of rows and columns."""
+        xp, matrices = self.place.xp, self.part.matrices
+        assert matrices is not None
+        whole = dense.assemble(xp, estimate, self.part.shape, self.blocks.heights, self.blocks.widths)
+        if self.part.paradigm == "rxc":
+            rows, columns = np.argsort(matrices.left_order), np.argsort(matrices.right_order)
+            whole = dense.reorder(xp, whole, xp.asarray(rows), xp.asarray(columns))
+        return whole if self.output == "device" else self.place.to_host(whole)
+
+
+def _loss_from_gram(effect: Floats, inner: list[tuple[NDArray[np.int64], Floats]], paradigm: str) -> Floats:
+    """Return ‖C - Ĉ‖² where X̂ = effect · X: the decoding error (effect - I) X through the inner products of sub-products."""
+    error = effect - np.eye(effect.shape[1])
+    loss = np.zeros(len(effect))
+    for tiles, gram in inner:
+        rows = error.sum(axis=1, keepdims=True) if paradigm == "cxr" else error[:, tiles]
+        loss += np.einsum("rij,rij->r", rows @ gram, rows)
+    return np.maximum(loss, 0.0)
