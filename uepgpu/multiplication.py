@@ -93,7 +93,7 @@ def multiply(
 
     Examples
     --------
-    >>> import math, uepgpu as uep
+    >>> import math, numpy as np, uepgpu as uep
     >>> rng = np.random.default_rng(1)
     >>> A, B = rng.normal(size=(30, 20)), rng.normal(size=(20, 30))
     >>> part = uep.Partition.rxc(A, B, rows=3, cols=3, classes=(3, 3, 3))

@@ -103,14 +103,16 @@ class _Job:
 def faithful_payloads(
     part: Partition, packets: Packets, encoding: str, blocks: Blocks, dtype: str, memory: int, place: Place, clock: Clock
 ) -> Any:
-    """Return the payloads of all packets that arrived, zero for the others, shape (R, W, a, b) in `dtype`, where blocks live.
+    """Return the payloads of the packets that arrived, in order of workers, shape (R, M, a, b) in `dtype`, where blocks live.
 
+    M is the most that arrived in a realization; what others have less of is zero and comes last.
     Encoding is one matrix product per factor for all packets of a slice; times are added to `clock`.
     """
     xp = place.xp
     stacked = encoding in ("stacked", "windows", "generator") or part.paradigm == "cxr"
     jobs = _stacked_jobs(part, packets) if stacked else _paired_jobs(part, packets)
-    payloads = xp.zeros((*packets.arrived.shape, blocks.left.shape[2], blocks.right.shape[2]), dtype=dtype)
+    place_of = np.cumsum(packets.arrived, axis=1) - 1
+    payloads = xp.zeros((len(place_of), int(place_of.max()) + 1, blocks.left.shape[2], blocks.right.shape[2]), dtype=dtype)
     most = memory // 4 if place.on_device else min(memory // 4, SLICE_BYTES)
     for job in jobs:
         # A stacked packet encodes its left factor only; pairs take both, the larger of which is to fit in a slice.
@@ -119,7 +121,7 @@ def faithful_payloads(
         step = max(1, most // each)
         for start in range(0, job.realization.size, step):
             some = job.cut(slice(start, start + step))
-            at = (xp.asarray(some.realization), xp.asarray(some.worker))
+            at = (xp.asarray(some.realization), xp.asarray(place_of[some.realization, some.worker]))
             payloads[at] = _work(some, blocks, dtype, place, clock)
     return payloads
 

@@ -120,6 +120,9 @@ class ProductRun:
             )
             if self.noise > 0:
                 add_noise(payloads, packets.arrived, self.noise, int(self.plan.job.seed), first, self.place)
+            # The packets that arrived, in order of workers, as the payloads are.
+            order = np.argsort(~packets.arrived, axis=1, kind="stable")[:, : payloads.shape[1]]
+            weights = np.take_along_axis(weights, order[:, None, :], axis=2)
         else:
             with clock("multiply"), np.errstate(over="ignore"):
                 sent = xp.asarray(packets.coefficients * packets.arrived[..., None])
@@ -142,7 +145,9 @@ class ProductRun:
             return self.place.to_host(dense.squared_norms(xp, xp.sum(error, axis=1)))
         loss = np.zeros(len(estimate))
         for tiles, height, width in self.blocks.crops():
-            loss += self.place.to_host(dense.squared_norms(xp, error[:, xp.asarray(tiles), :height, :width]))
+            # Blocks of one size are not copied.
+            some = error[:, :, :height, :width] if len(tiles) == error.shape[1] else error[:, xp.asarray(tiles), :height, :width]
+            loss += self.place.to_host(dense.squared_norms(xp, some))
         return loss
 
     def _product(self, estimate: Any) -> Any:

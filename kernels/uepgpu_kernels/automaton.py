@@ -7,6 +7,7 @@ matching body itself; a walk costs one table look-up a packet.
 
 from __future__ import annotations
 
+import functools
 from typing import NamedTuple
 
 import numpy as np
@@ -27,7 +28,11 @@ class Automaton(NamedTuple):
 
 def build_automaton(masks: NDArray[np.uint64], k: int, most_states: int = MOST_STATES) -> Automaton | None:
     """Build the automaton of windows with supports `masks` (S,) on k <= 64 sub-products; None where it has too many states."""
-    supports = [int(m) for m in masks]
+    return _build(tuple(int(m) for m in masks), most_states)
+
+
+@functools.lru_cache(maxsize=64)
+def _build(supports: tuple[int, ...], most_states: int) -> Automaton | None:
     start: _State = (0, ())
     number = {start: 0}
     states = [start]
@@ -43,7 +48,10 @@ def build_automaton(masks: NDArray[np.uint64], k: int, most_states: int = MOST_S
                 states.append(after)
             row.append(number[after])
         following.append(row)
-    return Automaton(np.array(following, dtype=np.int64), np.array([s[0] for s in states], dtype=np.uint64))
+    automaton = Automaton(np.array(following, dtype=np.int64), np.array([s[0] for s in states], dtype=np.uint64))
+    for table in automaton:
+        table.setflags(write=False)
+    return automaton
 
 
 _State = tuple[int, tuple[int, ...]]
