@@ -41,7 +41,12 @@ def report() -> str:
     lines = [("uepgpu", __version__), ("Python", f"{platform.python_version()} ({platform.python_implementation()})")]
     lines += [(package, _version(package)) for package in PACKAGES]
     lines += [("system", f"{platform.system()} {platform.machine()}"), ("CPU cores", _cores())]
-    lines += [(f"backend {name}", "can run" if reason is None else f"cannot run: {reason}") for name, reason in available().items()]
+    backends = available()
+    lines += [(f"backend {name}", "can run" if reason is None else f"cannot run: {reason}") for name, reason in backends.items()]
+    if backends["cuda"] is None:
+        from uepgpu_kernels.cuda import describe
+
+        lines += [(f"device {number}", text) for number, text in enumerate(describe())]
     width = max(len(name) for name, _ in lines)
     return "\n".join(f"{name:<{width}}  {value}" for name, value in lines)
 

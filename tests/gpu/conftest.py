@@ -46,7 +46,10 @@ def interpreter():
     """Return the PTX interpreter's module: a single file beside the project, or where the variable says."""
     path = Path(os.environ.get("UEPGPU_PTX_INTERPRETER") or ROOT.parent / "shared" / "tools" / "ptx_interpreter.py")
     if not path.is_file():
-        missing("there is no PTX interpreter (set UEPGPU_PTX_INTERPRETER to ptx_interpreter.py)")
+        reason = "there is no PTX interpreter (set UEPGPU_PTX_INTERPRETER to ptx_interpreter.py)"
+        if not path.parents[1].is_dir():
+            pytest.skip(reason)  # it is no part of the project: who has just a checkout cannot have it
+        missing(reason)
     spec = importlib.util.spec_from_file_location("ptx_interpreter", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

@@ -6,6 +6,7 @@ Nothing here is imported before a device is asked for. Only this package may imp
 from __future__ import annotations
 
 from uepgpu_kernels.cuda.memory import device_count
+from uepgpu_kernels.cuda.probe import describe
 from uepgpu_kernels.cuda.ptx import VARIANTS, compile_ptx, compile_shape
 from uepgpu_kernels.cuda.run import MOST_AT_ONCE, Prepared, decode_times, run
 from uepgpu_kernels.cuda.shape import MOST_SUBPRODUCTS, Shape, shape_of
@@ -21,6 +22,7 @@ __all__ = [
     "compile_ptx",
     "compile_shape",
     "decode_times",
+    "describe",
     "device_count",
     "make_tables",
     "run",

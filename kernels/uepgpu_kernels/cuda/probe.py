@@ -6,7 +6,7 @@ from typing import Any
 
 from uepgpu_kernels.cuda.stage import cuda, kernel
 
-__all__ = ["silence"]
+__all__ = ["describe", "silence"]
 
 
 @kernel
@@ -28,3 +28,20 @@ def silence() -> str | None:
     if cupy.asnumpy(sent).tolist() != list(range(1, 34)):
         return "a CUDA device is there, but a test kernel returned wrong numbers"
     return None
+
+
+def describe() -> list[str]:
+    """Return a line per device: name, compute capability, memory, multiprocessors, driver. Needs a device that answers."""
+    import cupy
+
+    runtime = cupy.cuda.runtime
+    driver = runtime.driverGetVersion()
+    lines = []
+    for number in range(runtime.getDeviceCount()):
+        found = runtime.getDeviceProperties(number)
+        name = found["name"].decode() if isinstance(found["name"], bytes) else str(found["name"])
+        lines.append(
+            f"{name}, compute capability {found['major']}.{found['minor']}, {found['totalGlobalMem'] / 2**30:.1f} GiB, "
+            f"{found['multiProcessorCount']} multiprocessors, driver for CUDA {driver // 1000}.{driver % 1000 // 10}"
+        )
+    return lines

@@ -32,6 +32,8 @@ def run(job: Job, decoder: str, kind: str, first: int, count: int) -> RawTally:
             pattern = ((class_when <= at) << np.arange(job.n_classes)).sum(axis=1)
             joint = batch * (1 << job.n_classes) + pattern
             patterns[:, at] += np.bincount(joint, minlength=patterns[:, at].size).reshape(SUB_BATCHES, -1)
+            if pairs is None and marginals is None:
+                continue
             undecoded = (when > at).astype(np.int64)
             for b in range(SUB_BATCHES):
                 mine = undecoded[batch == b]
