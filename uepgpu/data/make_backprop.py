@@ -48,7 +48,7 @@ def backward(weights: list[Floats], activations: list[Floats], labels: NDArray[n
 
 def main() -> None:
     """Train for a few steps, then keep the factors of the middle layer's gradient on the next batch."""
-    from sklearn.datasets import load_digits  # type: ignore[import-untyped]
+    from sklearn.datasets import load_digits
 
     digits = load_digits()
     x, y = digits.data / 16.0, digits.target.astype(np.int64)
