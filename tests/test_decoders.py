@@ -50,7 +50,7 @@ def test_match_and_eliminate_give_equal_tallies(name, domain):
 )
 def test_the_automaton_decodes_as_the_matching_it_was_built_from(name, domain):
     job = problems.PROBLEMS[name].plan(domain).job
-    automaton = build_automaton(job.mask, job.k)
+    automaton = build_automaton(job.mask)
     assert automaton is None or len(automaton.following) <= MOST_STATES
     plain = cpu.run(job, "match", "pairs", 5, 20_000, 2)
     if automaton is not None:
@@ -61,18 +61,18 @@ def test_the_automaton_decodes_as_the_matching_it_was_built_from(name, domain):
 
 def test_an_automaton_of_too_many_states_is_not_built():
     job = problems.PROBLEMS["max-rectangle"].plan("count").job
-    states = len(build_automaton(job.mask, job.k).following)
+    states = len(build_automaton(job.mask).following)
     assert states == 532
-    assert build_automaton(job.mask, job.k, states) is not None
-    assert build_automaton(job.mask, job.k, states - 1) is None
-    for name, k in (("nested", 9), ("K = 64 windows", 64)):
-        assert build_automaton(problems.PROBLEMS[name].plan("count").job.mask, k) is None
+    assert build_automaton(job.mask, states) is not None
+    assert build_automaton(job.mask, states - 1) is None
+    for name in ("nested", "K = 64 windows"):
+        assert build_automaton(problems.PROBLEMS[name].plan("count").job.mask) is None
 
 
 def test_tallies_do_not_depend_on_whether_the_automaton_was_built(monkeypatch):
     (walked,) = tallies("max-rectangle", "deadline", ["match"], 5000)
     original = automata.build_automaton
-    monkeypatch.setattr(automata, "build_automaton", lambda masks, k: original(masks, k, 3))
+    monkeypatch.setattr(automata, "build_automaton", lambda masks: original(masks, 3))
     (plain,) = tallies("max-rectangle", "deadline", ["match"], 5000)
     assert walked == plain
 

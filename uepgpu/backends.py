@@ -109,7 +109,7 @@ class NumbaBackend:
         job = plan.job
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
         n = cores if threads is None else threads
-        automaton = build_automaton(job.mask, job.k) if decoder == "match" and job.mask.size else None
+        automaton = build_automaton(job.mask) if decoder == "match" and job.mask.size else None
         return _Call(
             lambda first, count: cpu.run(job, decoder, kind, first, count, n, automaton),
             lambda first, count: cpu.decode_times(job, decoder, first, count, automaton),

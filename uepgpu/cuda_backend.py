@@ -72,7 +72,7 @@ class CudaBackend:
             raise ValueError(
                 f"backend='cuda' takes K <= {cuda.MOST_SUBPRODUCTS} sub-products, got K = {job.k}; use backend='numba'"
             )
-        automaton = build_automaton(job.mask, job.k) if decoder == "match" and job.mask.size else None
+        automaton = build_automaton(job.mask) if decoder == "match" and job.mask.size else None
 
         def prepare(kind: str, device: int) -> Any:
             return cuda.Prepared(job, decoder, kind, automaton, device=device)

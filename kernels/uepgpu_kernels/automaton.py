@@ -1,8 +1,8 @@
 """The matching decoder of a window table as a finite automaton.
 
 With generic coefficients the row space matters only through which packets added rank, so decoding is a walk over finitely
-many states: what is decoded, and how many packets of each window (less what is decoded) wait. Built once per plan by the
-matching body itself; a walk costs one table look-up a packet.
+many states: what is decoded, and how many packets of each window (less what is decoded) wait. Built once per set of
+windows, on the host; a walk costs one table look-up a packet.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ class Automaton(NamedTuple):
     decoded: NDArray[np.uint64]  # (states,): mask of decoded sub-products
 
 
-def build_automaton(masks: NDArray[np.uint64], k: int, most_states: int = MOST_STATES) -> Automaton | None:
-    """Build the automaton of windows with supports `masks` (S,) on k <= 64 sub-products; None where it has too many states."""
+def build_automaton(masks: NDArray[np.uint64], most_states: int = MOST_STATES) -> Automaton | None:
+    """Build the automaton of windows with supports `masks` (S,) on at most 64 sub-products; None where it has too many states."""
     return _build(tuple(int(m) for m in masks), most_states)
 
 

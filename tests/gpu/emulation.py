@@ -58,5 +58,5 @@ def emulated(interpreter, problem, domain, decoder, *, deadlines=None, seed=7, p
     times = deadlines if domain == "deadline" else None
     plan = make_plan(problem.code, problem.part, problem.workers, seed=seed, deadlines=times)
     resolved = resolve_decoder(plan, decoder)
-    walk = build_automaton(plan.job.mask, plan.job.k) if automaton and decoder == "match" and plan.job.mask.size else None
+    walk = build_automaton(plan.job.mask) if automaton and decoder == "match" and plan.job.mask.size else None
     return Emulated(interpreter, plan.job, resolved, walk, packed=packed)

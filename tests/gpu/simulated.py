@@ -47,7 +47,7 @@ def tallies(name, count):
         job = plan.job
         n = count if job.k <= 9 or decoder not in ("eliminate", "real") else 3
         automata = [None]
-        if decoder == "match" and job.mask.size and (built := build_automaton(job.mask, job.k)) is not None:
+        if decoder == "match" and job.mask.size and (built := build_automaton(job.mask)) is not None:
             automata.append(built)
         seen = set()
         for asked in ("auto", "pairs" if plan.domain == "count" else "marginals") if job.k <= 9 else ("auto",):
@@ -66,7 +66,7 @@ def launches(name, count):
     for label, plan, decoder in {label.split(", ")[1]: (label, plan, decoder) for label, plan, decoder in plans(name)}.values():
         job = plan.job
         kind = resolve_tally(plan, decoder, "auto")
-        automaton = build_automaton(job.mask, job.k) if decoder == "match" and job.mask.size else None
+        automaton = build_automaton(job.mask) if decoder == "match" and job.mask.size else None
         for first in (0, FIRST, 2**64 - count):
             wanted = reference.run(job, decoder, kind, first, count)
             for blocks, threads in ((32, 1), (32, 3), (64, 2)):
