@@ -78,7 +78,7 @@ def decode_times(job: Job, decoder: str, first: int, count: int, automaton: Auto
 def _nest(job: Job, decoder: str, automaton: Automaton | None) -> Nest:
     """Return the loop nest of a decoder with its own tables filled in: (first, count, stride, transitions, …, record)."""
     if decoder == "count" or (decoder == "match" and automaton is not None):
-        most = max(job.n_packets + 1, job.k, int(job.cell_window.max()))
+        most = max(job.n_packets + 1, job.k, int(job.cell_window.max()), job.support.shape[0] - 1)
         narrow = np.dtype(np.uint8 if most <= 255 else np.uint16)
         cells = _cells(job, narrow)
         if automaton is None or decoder == "count":
@@ -95,7 +95,8 @@ def _cells(job: Job, least: np.dtype[Any]) -> Cells:
     """Return what cells stand for, in the narrowest integers from `least` up."""
     most = int(job.cell_window.max())
     shift = most.bit_length()
-    label = np.arange(most + 1, dtype=least)
+    # Windows that are never drawn have no cell, and still their place in the walk.
+    label = np.arange(max(most + 1, job.support.shape[0]), dtype=least)
     if job.order != BY_TIME:
         return Cells(job.cell_window.astype(least), shift, least.type(0), label, merge_exchange(0))
     key = (job.cell_time.astype(np.uint32) << shift) | job.cell_window
