@@ -23,7 +23,7 @@ MULTIPLY = ("deadline", "decoder", "prior", "faithful", "noise", "dtype", "reali
 
 
 def run_multiply(**options: Any) -> int:
-    """Run the command, whose options :func:`uepgpu.cli.multiply` describes; return the exit code."""
+    """Run the command, whose options :func:`uepgpu.cli.multiply.multiply` describes; return the exit code."""
     from uepgpu.backends import BackendUnavailable
     from uepgpu.multiplication import multiply
 

@@ -1,0 +1,112 @@
+"""``uepgpu multiply``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from uepgpu.cli.app import app
+from uepgpu.cli.arguments import Realizations, Seed, Threads
+
+__all__ = ["multiply"]
+
+
+@app.command
+def multiply(
+    a: str,
+    b: str,
+    /,
+    *,
+    code: str,
+    deadline: float,
+    gamma: str | None = None,
+    workers: int = 30,
+    paradigm: str = "rxc",
+    rows: int = 3,
+    cols: int = 3,
+    blocks: int = 9,
+    classes: str = "auto",
+    order: str = "norm",
+    encoding: str = "auto",
+    window: str | None = None,
+    copies: int = 2,
+    rate: float = 1.0,
+    omega: str = "fair",
+    work: str = "true",
+    decoder: str = "linear",
+    prior: str = "gram",
+    faithful: bool = False,
+    noise: float = 0.0,
+    dtype: str = "float64",
+    keep: str = "loss",
+    realizations: Realizations = 1000,
+    seed: Seed = 1,
+    backend: str = "auto",
+    threads: Threads | None = None,
+    output: Annotated[str | None, Parameter(name=("--output", "-o"))] = None,
+) -> int:
+    """Multiply two matrices as workers with stragglers would: encode, multiply, decode what has come back by a deadline.
+
+    Prints the loss, the exact one where there is a formula, the classes that were decoded, conditioning, and time by stage.
+
+    Parameters
+    ----------
+    a, b
+        The factors: .npy files, .npz files of one array, or file.npz:key.
+    code
+        now, ew, mds, uncoded, repetition or lt.
+    deadline
+        What has not arrived by then is not used; "inf" waits for all.
+    gamma
+        Window probabilities of now and ew, e.g. .4,.35,.25.
+    workers
+        Number of workers W.
+    paradigm
+        rxc (row blocks times column blocks) or cxr (column blocks times row blocks).
+    rows, cols
+        Blocks of A and of B for rxc.
+    blocks
+        Blocks for cxr.
+    classes
+        Sizes of the importance classes, e.g. 3,3,3, or auto.
+    order
+        Order rows and columns by norm, mean_abs or none before cutting.
+    encoding
+        auto, free, factored or stacked.
+    window
+        For factored now and ew: level-pair, nested, max-rectangle or bounding-box.
+    copies
+        Copies for repetition.
+    rate
+        Rate of the exponential latency law.
+    omega
+        Load normalisation: a number, or fair (K / W).
+    work
+        true charges a packet what it really takes, unit charges one.
+    decoder
+        linear (what is decodable, zero for the rest), peel, or lmmse (the best linear estimate of everything).
+    prior
+        What lmmse knows: gram or energy.
+    faithful
+        Multiply the encoded factors of every packet, instead of combining sub-products computed once.
+    noise
+        Relative noise on payloads; needs --faithful.
+    dtype
+        Arithmetic of the workers: float64, float32 or float16.
+    keep
+        With -o: loss writes the product of the first realization, shape (U, Q); product those of all, (R, U, Q).
+    realizations
+        How many realizations, e.g. 1000 or 1e5.
+    seed
+        Seed of all draws.
+    backend
+        What computes: auto or a name from "uepgpu info".
+    threads
+        CPU threads. Default: all cores.
+    output
+        An .npy file for the product; replaced if it is there.
+    """
+    from uepgpu.multiply_job import run_multiply
+
+    return run_multiply(**locals())
