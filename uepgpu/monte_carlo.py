@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from uepgpu.backends import Backend, get_backend
-from uepgpu.checks import integer
+from uepgpu.checks import integer, realization_range
 from uepgpu.codes import Code
 from uepgpu.cuda_backend import Devices
 from uepgpu.decoders import decoding_rule, resolve_decoder, resolve_tally
@@ -99,7 +99,7 @@ def simulate(
     >>> tally.realizations, tally.counts.shape
     (1000, (32, 31, 8))
     """
-    first, n = _range(first_realization, realizations)
+    first, n = realization_range(first_realization, realizations)
     size = None if batch is None else integer("batch", batch, 1)
     if threads is not None:
         integer("threads", threads, 1)
@@ -156,16 +156,7 @@ def decode_times(
     """
     plan = make_plan(code, part, workers, seed=seed, deadlines=deadlines)
     sampler = get_backend(backend, part.n_subproducts).sampler(plan, resolve_decoder(plan, decoder), "patterns", 1)
-    return sampler.decode_times(*_range(first_realization, realizations))
-
-
-def _range(first_realization: int, realizations: int) -> tuple[int, int]:
-    """Return a checked range of realizations: its first number and its length."""
-    n = integer("realizations", realizations, 1)
-    first = integer("first_realization", first_realization, 0)
-    if first + n > 2**64:
-        raise ValueError(f"first_realization + realizations must be at most 2^64, got {first} + {n}")
-    return first, n
+    return sampler.decode_times(*realization_range(first_realization, realizations))
 
 
 def _tally(

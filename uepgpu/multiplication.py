@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import os
 from typing import Any, Literal
 
 from uepgpu.array_namespace import find_place
-from uepgpu.checks import choice, finite, integer, positive, shown
+from uepgpu.backends import usable_cores
+from uepgpu.checks import choice, finite, integer, positive, realization_range, shown
 from uepgpu.codes import Code
 from uepgpu.decoders import resolve_decoder
 from uepgpu.partition import Partition
@@ -110,11 +110,8 @@ def multiply(
     choice("output", output, ("host", "device"))
     if positive("noise", noise, zero=True) > 0 and not faithful:
         raise ValueError(f"noise is added to the payloads of packets and needs faithful=True, got noise={shown(noise)}")
-    n = integer("realizations", realizations, 1)
-    first = integer("first_realization", first_realization, 0)
-    if first + n > 2**64:
-        raise ValueError(f"first_realization + realizations must be at most 2^64, got {first} + {n}")
-    cores = _cores() if threads is None else integer("threads", threads, 1)
+    first, n = realization_range(first_realization, realizations)
+    cores = usable_cores() if threads is None else integer("threads", threads, 1)
     if max_memory is not None:
         integer("max_memory", max_memory, 1)
     place = find_place(backend)
@@ -169,10 +166,6 @@ def _time(deadline: Any) -> float:
         return positive("deadline", finite("deadline", deadline), zero=True)
     except ValueError:
         raise ValueError(f"deadline must be a number >= 0, or math.inf to wait for all, got {shown(deadline)}") from None
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
 
 
 def _chunk(part: Partition, n_workers: int, n: int, memory: int, keep: str, payloads: bool) -> int:
