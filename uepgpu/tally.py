@@ -113,7 +113,7 @@ class Tally:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Tally):
             return NotImplemented
-        same = self.problem == other.problem and self.ranges == other.ranges
+        same = (self.problem, self.packet_work, self.ranges) == (other.problem, other.packet_work, other.ranges)
         return same and all(_equal(getattr(self, name), getattr(other, name)) for name in ARRAYS)
 
     __hash__ = None  # type: ignore[assignment]  # arrays are compared, so there is nothing to hash
@@ -130,7 +130,7 @@ class Tally:
         """
         if not isinstance(other, Tally):
             return NotImplemented
-        if self.problem != other.problem or self._holds != other._holds:
+        if self.problem != other.problem or self._holds != other._holds or self.packet_work != other.packet_work:
             raise ValueError(f"tallies of different problems do not add: {self._difference(other)}")
         return replace(
             self,
@@ -143,7 +143,7 @@ class Tally:
         )
 
     def _difference(self, other: Tally) -> str:
-        for name in ("domain", "seed", "n_packets", "decoder", "code"):
+        for name in ("domain", "seed", "n_packets", "packet_work", "decoder", "code"):
             mine, theirs = getattr(self, name), getattr(other, name)
             if mine != theirs:
                 return f"{name} is {mine!r} in one and {theirs!r} in the other"
