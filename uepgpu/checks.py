@@ -19,6 +19,7 @@ __all__ = [
     "deadlines_array",
     "finite",
     "frozen",
+    "instance",
     "integer",
     "integer_array",
     "positive",
@@ -74,6 +75,12 @@ def positive(name: str, value: Any, *, zero: bool = False) -> float:
     if not math.isfinite(number) or number < 0 or (number == 0 and not zero):
         raise ValueError(f"{name} must be a finite number {'>= 0' if zero else '> 0'}, got {shown(value)}")
     return number
+
+
+def instance(name: str, value: Any, kind: type) -> None:
+    """Raise ``ValueError`` unless `value` is one of this package's `kind`."""
+    if not isinstance(value, kind):
+        raise ValueError(f"{name} must be a uepgpu.{kind.__name__}, got {shown(value)}")
 
 
 def realization_range(first_realization: Any, realizations: Any) -> tuple[int, int]:

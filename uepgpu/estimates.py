@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
+from uepgpu.checks import instance
 from uepgpu.intervals import ENOUGH, batch_stderr, clopper_pearson, t_factor
 from uepgpu.partition import Partition
 from uepgpu.tally import Tally
@@ -49,6 +50,7 @@ class Events:
 
 
 def _events(tally: Tally, part: Partition) -> Events:
+    instance("part", part, Partition)
     if not np.array_equal(part.classes, tally.classes):
         raise ValueError(
             f"the partition's classes {part.classes.tolist()} differ from the tally's {tally.classes.tolist()}: a tally serves any "

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from uepgpu.backends import Backend, get_backend
-from uepgpu.checks import integer, realization_range
+from uepgpu.checks import integer, realization_range, shown
 from uepgpu.codes import Code
-from uepgpu.cuda_backend import Devices
+from uepgpu.cuda_backend import Devices, parse_devices
 from uepgpu.decoders import decoding_rule, resolve_decoder, resolve_tally
 from uepgpu.partition import Partition
 from uepgpu.plan import Plan, make_plan
@@ -103,10 +103,14 @@ def simulate(
     size = None if batch is None else integer("batch", batch, 1)
     if threads is not None:
         integer("threads", threads, 1)
-    chosen: Backend = get_backend(backend, part.n_subproducts)
-    if devices is not None and backend not in ("auto", "cuda"):
-        raise ValueError(f"devices={devices!r} needs backend='cuda' or 'auto', got backend={backend!r}")
+    if devices is not None:
+        if backend not in ("auto", "cuda"):
+            raise ValueError(f"devices={devices!r} needs backend='cuda' or 'auto', got backend={backend!r}")
+        parse_devices(devices)
+    if progress is not None and not callable(progress):
+        raise ValueError(f"progress must be callable, got {shown(progress)}")
     plan = make_plan(code, part, workers, seed=seed, deadlines=deadlines)
+    chosen: Backend = get_backend(backend, part.n_subproducts)
     rule = resolve_decoder(plan, decoder)
     kind = resolve_tally(plan, rule, tally)
     sampler = chosen.sampler(plan, rule, kind, threads, devices)
@@ -171,7 +175,6 @@ def _tally(
     marginals: NDArray[np.int64] | None,
 ) -> Tally:
     law = plan.law
-    work = law.work if law.window is None else law.work[law.window]
     return Tally(
         problem=plan.digest(rule),
         code=repr(code),
@@ -182,7 +185,7 @@ def _tally(
         deadlines=plan.deadlines,
         n_packets=plan.job.n_packets,
         tied=law.tied,
-        packet_work=int(work[0]) if law.equal_work else None,
+        packet_work=int(law.occurring_work[0]) if law.equal_work else None,
         classes=plan.job.class_of + 1,
         class_wise=kind == "patterns",
         patterns=patterns,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any, Literal
 
+import numpy as np
+
 from uepgpu.array_namespace import find_place
 from uepgpu.backends import usable_cores
 from uepgpu.checks import choice, finite, integer, positive, realization_range, shown
@@ -12,7 +14,7 @@ from uepgpu.codes import Code
 from uepgpu.decoders import resolve_decoder
 from uepgpu.partition import Partition
 from uepgpu.payloads import Blocks
-from uepgpu.plan import make_plan
+from uepgpu.plan import FOREVER, make_plan
 from uepgpu.product_result import ProductResult
 from uepgpu.product_run import ProductRun
 from uepgpu.stage_clock import Clock
@@ -118,7 +120,7 @@ def multiply(
     if output == "device" and not place.on_device:
         raise ValueError(f"output='device' needs backend='cuda', got backend={backend!r}, which runs on {place.name}")
     memory = place.free_memory() // 4 if max_memory is None else max_memory
-    plan = make_plan(code, part, workers, seed=seed, deadlines=[_time(deadline)])
+    plan = make_plan(code, part, workers, seed=seed, deadlines=_times(deadline))
     if plan.law.field in ("gf2", "gf256"):
         raise ValueError(f"coefficients={plan.law.field!r} cannot multiply real matrices: use 'generic'")
     rule = resolve_decoder(plan, "peel" if decoder == "peel" else "auto")
@@ -158,12 +160,12 @@ def _check_description(part: Any, workers: Any) -> None:
         raise ValueError("part has no matrices: make it with Partition.rxc(A, B, …) or Partition.cxr(A, B, …)")
 
 
-def _time(deadline: Any) -> float:
-    """Return a deadline that a plan takes, which wants a finite one."""
-    if isinstance(deadline, float) and deadline == math.inf:
-        return 1e300  # beyond every latency law of workers that answer at all
+def _times(deadline: Any) -> tuple[float, ...]:
+    """Return a deadline as a plan takes it."""
+    if isinstance(deadline, float | np.floating) and deadline == math.inf:
+        return FOREVER
     try:
-        return positive("deadline", finite("deadline", deadline), zero=True)
+        return (positive("deadline", finite("deadline", deadline), zero=True),)
     except ValueError:
         raise ValueError(f"deadline must be a number >= 0, or math.inf to wait for all, got {shown(deadline)}") from None
 
