@@ -50,6 +50,7 @@ def multivariate_t(
     seed: int,
     correlation: float = 0.5,
     noise: float = 1.0,
+    by_norm: bool = False,
     loss: Literal["least-squares", "logistic"] = "least-squares",
 ) -> Table:
     """Return rows of a multivariate t law: the fewer degrees of freedom, the fewer rows that carry all the leverage.
@@ -65,6 +66,8 @@ def multivariate_t(
         Columns i and j have scale ``correlation**|i - j|``; in [0, 1).
     noise : float
         b = A·1 + `noise`·normal. For logistic loss, labels are the signs of that, with A scaled row by row to unit length in it.
+    by_norm : bool
+        Put long rows first, so that they share blocks: as coherent as blocks of such rows can be.
     loss : "least-squares" or "logistic"
 
     Examples
@@ -76,7 +79,7 @@ def multivariate_t(
     rng = _generator(seed)
     normal = _normal_rows(rng, rows, columns, correlation)
     A = normal / np.sqrt(rng.chisquare(freedom, size=(len(normal), 1)) / freedom)
-    return _explained(f"t, {degrees:g} degrees of freedom", A, rng, noise, loss)
+    return _explained(f"t, {degrees:g} degrees of freedom", A, rng, noise, loss, by_norm=by_norm)
 
 
 def gaussian(
@@ -86,11 +89,12 @@ def gaussian(
     seed: int,
     correlation: float = 0.5,
     noise: float = 1.0,
+    by_norm: bool = False,
     loss: Literal["least-squares", "logistic"] = "least-squares",
 ) -> Table:
     """Return normal rows, all of about the same leverage; arguments as for :func:`multivariate_t`."""
     rng = _generator(seed)
-    return _explained("normal", _normal_rows(rng, rows, columns, correlation), rng, noise, loss)
+    return _explained("normal", _normal_rows(rng, rows, columns, correlation), rng, noise, loss, by_norm=by_norm)
 
 
 def _generator(seed: int) -> np.random.Generator:
@@ -107,7 +111,9 @@ def _normal_rows(rng: np.random.Generator, rows: int, columns: int, correlation:
     return np.asarray(rng.normal(size=(n, d)) @ np.linalg.cholesky(scale).T)
 
 
-def _explained(name: str, A: Floats, rng: np.random.Generator, noise: float, loss: str) -> Table:
+def _explained(name: str, A: Floats, rng: np.random.Generator, noise: float, loss: str, *, by_norm: bool) -> Table:
+    if by_norm:
+        A = A[np.argsort(-np.linalg.norm(A, axis=1), kind="stable")]
     spread = positive("noise", noise, zero=True) * rng.normal(size=len(A))
     if choice("loss", loss, ("least-squares", "logistic")) == "logistic":
         # Rows of unit length, so that the noise flips labels of long rows too and no hyperplane separates them.

@@ -14,6 +14,7 @@ from uepgpu.gradient_coding.moments import Moments
 from uepgpu.gradient_coding.plan import Plan, make_plan
 from uepgpu.gradient_coding.problem import Problem
 from uepgpu.gradient_coding.schemes import SampledSketch, Scheme
+from uepgpu.latency import ROUNDING
 from uepgpu.workers import Workers
 
 if TYPE_CHECKING:
@@ -130,9 +131,10 @@ def descend(
 
 def _at_times(error: Floats, clock: Floats, deadlines: Floats) -> Floats:
     """Return the error of the latest iterate at each time, shape (realizations, D); nan beyond the last iterate's time."""
-    at = np.stack([np.searchsorted(row, deadlines, side="right") - 1 for row in clock])
+    # An answer that is due exactly at a deadline has met it, whatever sums of latencies round to.
+    at = np.stack([np.searchsorted(row, deadlines * ROUNDING, side="right") - 1 for row in clock])
     values = np.take_along_axis(error, at, axis=1)
-    return np.where(deadlines <= clock[:, -1:], values, np.nan)
+    return np.where(deadlines <= clock[:, -1:] * ROUNDING, values, np.nan)
 
 
 def _dataset(plan: Plan, scheme: Scheme, total: list[Moments], deadlines: Floats | None, **attributes: int | str) -> xr.Dataset:

@@ -44,7 +44,7 @@ class CodeMatrix:
     @property
     def stragglers(self) -> int:
         """How many stragglers, s, are tolerated."""
-        return self.left_null.shape[1]
+        return int(self.left_null.shape[1])
 
     def decoding_weights(self, answered: Any, *, backend: str = "numba") -> Floats:
         """Return weights a with aᵀB = 1ᵀ that are zero where no answer came, for many patterns at once.
@@ -171,5 +171,5 @@ def _random(n: int, s: int, seed: int) -> CodeMatrix:
         matrix[i, others] = -np.linalg.solve(check[:, others], check[:, i])
         matrix[i] /= np.linalg.norm(matrix[i])
     left, _, _ = np.linalg.svd(matrix)
-    particular = np.linalg.lstsq(matrix.T, np.ones(n))[0]
-    return CodeMatrix(matrix, left[:, n - s :], particular)
+    particular = np.asarray(np.linalg.lstsq(matrix.T, np.ones(n))[0], dtype=np.float64)
+    return CodeMatrix(matrix, np.ascontiguousarray(left[:, n - s :]), particular)

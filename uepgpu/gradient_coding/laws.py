@@ -35,13 +35,13 @@ def block_law(problem: Problem, law: Law) -> Floats:
     [0.6667, 0.3333]
     """
     if law == "leverage":
-        return problem.scores / problem.scores.sum()
+        return np.asarray(problem.scores / problem.scores.sum())
     if law == "uniform":
         return np.full(problem.blocks, 1.0 / problem.blocks)
     own = np.asarray(check_law(law), dtype=np.float64)
     if own.size != problem.blocks:
         raise ValueError(f"law must have one probability per block, {problem.blocks} of them, got {own.size}")
-    return own / own.sum()
+    return np.asarray(own / own.sum())
 
 
 def thresholds(law: Floats) -> tuple[NDArray[np.uint64], Floats]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,7 +71,7 @@ def make_plan(
     if key >= 2**64:
         raise ValueError(f"seed must be at most 2^64 - 1, got {seed}")
     rate = positive("step", step) / problem.curvature
-    steps = rate / (1.0 + positive("decay", decay, zero=True) * np.arange(n))
+    steps = np.asarray(rate / (1.0 + positive("decay", decay, zero=True) * np.arange(n)), dtype=np.float64)
     d = problem.shape[1]
     x = np.zeros(d) if start is None else real_array("start", start)
     if x.shape != (d,) or not np.all(np.isfinite(x)):
@@ -89,11 +90,13 @@ def _check(problem: Any, workers: Any) -> None:
             raise ValueError(f"{name} must be a {kind.__name__}, got {shown(value)}; the order is problem, scheme, workers")
     if not workers.identical:
         raise ValueError(
-            f"workers must have one speed for gradient coding, whose fastest servers are a uniform sample, got {shown(workers.speeds)}"
+            "workers must have one speed for gradient coding, where the fastest servers are a uniform sample, got "
+            f"speeds={shown(workers.speeds)}"
         )
     if workers.loss_probability > 0:
         raise ValueError(
-            f"workers must have loss_probability=0 for gradient coding, where the master waits, got {shown(workers.loss_probability)}"
+            "workers must have loss_probability=0 for gradient coding, where the master waits for answers, got "
+            f"{shown(workers.loss_probability)}"
         )
 
 
@@ -106,12 +109,12 @@ def _job(problem: Problem, placement: Placement, seed: np.uint64, steps: Floats,
     form = LOGISTIC if logistic else BY_GRAM if n >= k * d else BY_ROWS
     gram, moment = np.zeros((0, d, d)), np.zeros((0, d))
     if form == BY_GRAM:
-        cuts = [slice(*edge) for edge in zip(placement.bounds[:-1], placement.bounds[1:], strict=True)]
+        cuts = [slice(*edge) for edge in itertools.pairwise(placement.bounds)]
         gram = np.stack([A[cut].T @ A[cut] for cut in cuts])
         moment = np.stack([b[cut] @ A[cut] for cut in cuts])
     star = problem.minimiser
     residual = A @ star - b
-    return DescentJob(
+    job = DescentJob(
         seed=seed,
         draw=placement.draw,
         decode=placement.decode,
@@ -120,21 +123,21 @@ def _job(problem: Problem, placement: Placement, seed: np.uint64, steps: Floats,
         n_servers=placement.n_servers,
         wait=placement.wait,
         n_blocks=k,
-        block_of=placement.block_of.astype(np.int64),
+        block_of=placement.block_of,
         copy_weight=placement.copy_weight,
         threshold=placement.threshold,
         code=placement.code if placement.decode == DUAL else np.zeros((0, k)),
         left_null=placement.left_null,
         particular=placement.particular,
         bounds=placement.bounds,
-        rows=np.zeros((0, d)) if form == BY_GRAM else np.array(A),
-        target=np.zeros(0) if form == BY_GRAM else np.array(b),
+        rows=np.zeros((0, d)) if form == BY_GRAM else A,
+        target=np.zeros(0) if form == BY_GRAM else b,
         gram=gram,
         moment=moment,
         full_gram=np.zeros((d, d)) if logistic else A.T @ A,
         ridge=problem.ridge,
         start=start,
-        star=np.array(star),
+        star=star,
         star_gradient=problem.gradient(star),
         star_residual2=float(residual @ residual),
         star_norm=float(np.linalg.norm(star)),
@@ -142,3 +145,5 @@ def _job(problem: Problem, placement: Placement, seed: np.uint64, steps: Floats,
         gradient_scale=slope,
         steps=steps,
     )
+    # One layout and no read-only flag, so that every plan runs the same compiled kernel.
+    return DescentJob(*(np.array(field, order="C") if isinstance(field, np.ndarray) else field for field in job))

@@ -72,7 +72,7 @@ def replication_numbers(law: Any, servers: int, *, every_block: bool = True) -> 
 def induced_law(replicas: Any) -> Floats:
     """Return Π̃ = r/R, the law of the block of a uniformly chosen server."""
     r = integer_array("replicas", replicas)
-    return r / r.sum()
+    return np.asarray(r / r.sum())
 
 
 def distortion(law: Any, replicas: Any) -> float:

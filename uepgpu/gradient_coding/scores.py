@@ -63,7 +63,8 @@ def approximate_block_scores(A: Any, blocks: int, *, sketch_rows: int, projectio
     """Return approximate block leverage scores of a tall matrix, without a factorisation of A itself.
 
     A count sketch adds the rows of A with random signs into `sketch_rows` rows, whose triangular factor T replaces that of A:
-    the scores are row norms of A T⁻¹, or of A (T⁻¹ Ω) with a d × `projection` normal matrix Ω. Cost: n·d·`projection` + `sketch_rows`·d².
+    the scores are row norms of A T⁻¹, or of A (T⁻¹ Ω) with a d × `projection` normal matrix Ω. Cost: n·d·`projection` and
+    `sketch_rows`·d².
 
     Parameters
     ----------
@@ -94,7 +95,7 @@ def approximate_block_scores(A: Any, blocks: int, *, sketch_rows: int, projectio
     rng = np.random.Generator(np.random.Philox(key=integer("seed", seed, 0)))
     sketched = np.zeros((m, d))
     np.add.at(sketched, rng.integers(m, size=n), matrix * rng.choice([-1.0, 1.0], size=(n, 1)))
-    triangle = np.linalg.qr(sketched, mode="r")
+    triangle = np.asarray(np.linalg.qr(sketched, mode="r"))
     _full_rank(triangle, (m, d), "the sketch of A")
     after = np.eye(d) if projection is None else rng.normal(size=(d, integer("projection", projection, 1))) / np.sqrt(projection)
     rows = matrix @ np.linalg.solve(triangle, after)

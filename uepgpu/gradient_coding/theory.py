@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -105,7 +106,7 @@ def overlap(basis: Any, bounds: Any, law: Any) -> float:
     law : array_like, shape (K,)
     """
     U, edges, p = real_array("basis", basis), integer_array("bounds", bounds), np.asarray(probability_vector("law", law))
-    norms = np.array([np.linalg.norm(U[a:b], 2) ** 2 for a, b in zip(edges[:-1], edges[1:], strict=True)])
+    norms = np.array([np.linalg.norm(U[a:b], 2) ** 2 for a, b in itertools.pairwise(edges)])
     if norms.shape != p.shape or np.any((p == 0) & (norms > 0)):
         raise ValueError("law must give every block that is not zero a probability > 0")
     return float(np.max(norms[p > 0] / p[p > 0]))
@@ -132,13 +133,13 @@ def embedding_error(basis: Any, bounds: Any, weights: Any) -> Floats:
     basis, bounds
         As for :func:`overlap`.
     weights : array_like, shape (sketches, K)
-        Copies of each block times what a copy weighs: ``draws.copies * draws.weight`` of :func:`~uepgpu.gradient_coding.draw_sketches`.
+        Copies of each block times what a copy weighs: ``copies * weight`` of :func:`uepgpu.gradient_coding.draw_sketches`.
 
     Returns
     -------
     (sketches,) float64
     """
     U, edges, w = real_array("basis", basis), integer_array("bounds", bounds), real_array("weights", weights)
-    grams = np.stack([U[a:b].T @ U[a:b] for a, b in zip(edges[:-1], edges[1:], strict=True)])
+    grams = np.stack([U[a:b].T @ U[a:b] for a, b in itertools.pairwise(edges)])
     sketched = np.tensordot(w, grams, axes=(1, 0)) - np.eye(U.shape[1])
     return np.asarray(np.abs(np.linalg.eigvalsh(sketched)).max(axis=1))

@@ -24,6 +24,10 @@ CHUNK = 64
 """Realizations that are done by one call: sums over chunks do not depend on the number of threads."""
 
 
+NONE = np.int64(0)
+"""No active block; typed, so that no stage is compiled for a literal too."""
+
+
 class Scratch(NamedTuple):
     """Memory of one realization. `active` lists the blocks that an iteration hears of; the other arrays over blocks are zero."""
 
@@ -47,13 +51,18 @@ def scratch(job: DescentJob) -> Scratch:
     integers = [np.zeros(n, dtype=np.int64) for n in (max(job.n_servers, job.block_of.size), k, k)]
     words = [np.zeros(4 * (n // 4 + 1), dtype=np.uint64) for n in (job.n_servers, job.wait)]
     return Scratch(
-        *words,
-        *integers,
-        np.zeros(k),
-        np.zeros(job.block_of.size),
-        np.zeros((s, s + 1)),
-        np.zeros(k),
-        *(np.zeros(d) for _ in "xgo"),
+        words=words[0],
+        drawn=words[1],
+        answered=integers[0],
+        copies=integers[1],
+        active=integers[2],
+        weight=np.zeros(k),
+        server_weight=np.zeros(job.block_of.size),
+        system=np.zeros((s, s + 1)),
+        norm=np.zeros(k),
+        x=np.zeros(d),
+        gradient=np.zeros(d),
+        other=np.zeros(d),
     )
 
 
@@ -99,11 +108,11 @@ def draw_by_norm(job: Any, own: Any) -> Any:
             square += own.other[j] ** 2
         total += np.sqrt(square)
         own.norm[k] = total
-    n_active = 0
+    n_active = NONE
     if total > 0.0:
         for i in range(job.wait):
             place = (np.float64(own.drawn[i]) + 0.5) * 2.0**-32 * total
-            block = min(np.searchsorted(own.norm, place, side="right"), job.n_blocks - 1)
+            block = min(block_of_word(place, own.norm, job.n_blocks), job.n_blocks - 1)
             n_active = hear(own, block, n_active)
         for i in range(n_active):
             k = own.active[i]
@@ -115,7 +124,7 @@ def draw_by_norm(job: Any, own: Any) -> Any:
 @stage
 def weigh(job: Any, own: Any) -> Any:
     """Turn the servers that answered into weights of blocks; return how many are active."""
-    n_active = 0
+    n_active = NONE
     for w in range(job.n_servers):
         if own.answered[w] != 0:
             n_active = hear(own, job.block_of[w], n_active)
@@ -159,7 +168,7 @@ def draw_iteration(job: Any, realization: Any, t: Any, n_active: Any, own: Any) 
         fill_words(own.drawn, job.seed, realization, BLOCK_STREAM, t * blocks, blocks)
         if job.draw == GRADIENT_NORM:
             return draw_by_norm(job, own), last
-        n_active = 0
+        n_active = NONE
         for i in range(job.wait):
             n_active = hear(own, block_of_word(own.drawn[i], job.threshold, job.n_blocks), n_active)
         for i in range(n_active):
@@ -201,26 +210,28 @@ def _descend(job: Any, first: Any, own: Any, record: Any, last: Any) -> None:
     d = own.x.shape[0]
     for r in range(record.shape[0]):
         realization = first + np.uint64(r)
-        n_active = 0
+        n_active = NONE
         for j in range(d):
             own.x[j] = job.start[j]
-        for t in range(job.steps.shape[0]):
-            n_active, word = draw_iteration(job, realization, t, n_active, own)
-            last[r, t] = word
-            for j in range(d):
-                own.gradient[j] = 0.0
-            for i in range(n_active):
-                add_block(job, own.active[i], own.x, own.weight[own.active[i]], own.gradient)
-            measure(job, own, record[r, t], True)
-            for j in range(d):
-                own.x[j] -= job.steps[t] * (own.gradient[j] + job.ridge * own.x[j])
-        measure(job, own, record[r, job.steps.shape[0]], False)
+        for t in range(job.steps.shape[0] + 1):
+            going = t < job.steps.shape[0]
+            if going:
+                n_active, word = draw_iteration(job, realization, t, n_active, own)
+                last[r, t] = word
+                for j in range(d):
+                    own.gradient[j] = 0.0
+                for i in range(n_active):
+                    add_block(job, own.active[i], own.x, own.weight[own.active[i]], own.gradient)
+            measure(job, own, record[r, t], going)
+            if going:
+                for j in range(d):
+                    own.x[j] -= job.steps[t] * (own.gradient[j] + job.ridge * own.x[j])
         clear(own, n_active)
 
 
 def _sketch(job: Any, first: Any, own: Any, copies: Any, last: Any) -> None:
     for r in range(copies.shape[0]):
-        n_active = 0
+        n_active = NONE
         for j in range(own.x.shape[0]):
             own.x[j] = job.start[j]
         for t in range(copies.shape[1]):

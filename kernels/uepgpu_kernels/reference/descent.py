@@ -97,19 +97,18 @@ def _weights(job: DescentJob, heard: Ints, x: Floats) -> Floats:
         total = sums[:, -1:]
         block = ((heard + 0.5) * 2.0**-32 * total)[:, :, None] >= sums[:, None, :]
         copies = _count(np.minimum(block.sum(axis=2), job.n_blocks - 1), job.n_blocks)
-        weight = np.divide(copies * total, job.wait * norm, out=np.zeros_like(norm), where=(copies > 0) & (total > 0))
-        return weight
+        return np.divide(copies * total, job.wait * norm, out=np.zeros_like(norm), where=(copies > 0) & (total > 0))
     copies = _copies(job, heard)
     if job.decode == GROUPS:
-        return (copies > 0) * job.copy_weight
+        return np.asarray((copies > 0) * job.copy_weight)
     if job.decode == DUAL:
-        return decode(heard, job.left_null, job.particular) @ job.code
-    return copies * job.copy_weight
+        return np.asarray(decode(heard, job.left_null, job.particular) @ job.code)
+    return np.asarray(copies * job.copy_weight)
 
 
 def _block_gradients(job: DescentJob, k: int, x: Floats) -> Floats:
     if job.form == BY_GRAM:
-        return x @ job.gram[k] - job.moment[k]
+        return np.asarray(x @ job.gram[k] - job.moment[k])
     cut = slice(job.bounds[k], job.bounds[k + 1])
     return _row_gradients(job, cut, x)
 
@@ -130,12 +129,12 @@ def _measure(job: DescentJob, x: Floats, row: Floats, estimate: Floats | None) -
     row[:, 0] = np.linalg.norm(difference, axis=1) / job.star_norm
     if job.form == LOGISTIC:
         row[:, 1] = np.logaddexp(0.0, -(x @ job.rows.T) * job.target).sum(axis=1) / job.residual_scale
-        gradient = None if estimate is None else _row_gradients(job, slice(None), x)
+        gradient = _row_gradients(job, slice(None), x)
     else:
-        gradient = difference @ job.full_gram
-        square = np.einsum("rd,rd->r", difference, gradient + 2 * job.star_gradient) + job.star_residual2
+        ascent = difference @ job.full_gram
+        square = np.einsum("rd,rd->r", difference, ascent + 2 * job.star_gradient) + job.star_residual2
         row[:, 1] = np.sqrt(np.maximum(square, 0.0)) / job.residual_scale
-        gradient = gradient + job.star_gradient
+        gradient = ascent + job.star_gradient
     if estimate is not None:
         row[:, 2] = np.linalg.norm(estimate - gradient, axis=1) / job.gradient_scale
 
