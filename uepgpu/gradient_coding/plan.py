@@ -146,4 +146,7 @@ def _job(problem: Problem, placement: Placement, seed: np.uint64, steps: Floats,
         steps=steps,
     )
     # One layout and no read-only flag, so that every plan runs the same compiled kernel.
-    return DescentJob(*(np.array(field, order="C") if isinstance(field, np.ndarray) else field for field in job))
+    arrays: dict[str, Any] = {
+        name: np.array(value, order="C") for name, value in job._asdict().items() if isinstance(value, np.ndarray)
+    }
+    return job._replace(**arrays)

@@ -97,7 +97,8 @@ def _weights(job: DescentJob, heard: Ints, x: Floats) -> Floats:
         total = sums[:, -1:]
         block = ((heard + 0.5) * 2.0**-32 * total)[:, :, None] >= sums[:, None, :]
         copies = _count(np.minimum(block.sum(axis=2), job.n_blocks - 1), job.n_blocks)
-        return np.divide(copies * total, job.wait * norm, out=np.zeros_like(norm), where=(copies > 0) & (total > 0))
+        drawn = (copies > 0) & (total > 0)
+        return np.asarray(np.divide(copies * total, job.wait * norm, out=np.zeros_like(norm), where=drawn))
     copies = _copies(job, heard)
     if job.decode == GROUPS:
         return np.asarray((copies > 0) * job.copy_weight)
