@@ -19,6 +19,7 @@ __all__ = [
     "QUANTITIES",
     "SAMPLED",
     "DescentJob",
+    "chunk_size",
 ]
 
 FASTEST, SAMPLED, GRADIENT_NORM = 0, 1, 2
@@ -69,3 +70,12 @@ class DescentJob(NamedTuple):
     residual_scale: float  # least squares: ‖b‖; logistic: n
     gradient_scale: float  # norm of the whole gradient at the start
     steps: NDArray[np.float64]  # (T,)
+
+
+MOST_CHUNK = 64
+CHUNK_ITERATIONS = 1 << 15
+
+
+def chunk_size(iterations: int) -> int:
+    """Return how many realizations are done at once: a fraction of a second, and the same for every backend and thread count."""
+    return max(1, min(MOST_CHUNK, CHUNK_ITERATIONS // iterations))

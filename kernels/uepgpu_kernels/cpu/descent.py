@@ -14,14 +14,22 @@ from uepgpu_kernels.bodies.dual import avoid_stragglers
 from uepgpu_kernels.bodies.gradient import add_gram, add_least_squares, add_logistic, logistic_loss, multiply_symmetric
 from uepgpu_kernels.bodies.sample import fill_words
 from uepgpu_kernels.cpu.compile import entry, stage
-from uepgpu_kernels.descent_job import BY_GRAM, BY_ROWS, DUAL, FASTEST, GRADIENT_NORM, GROUPS, LOGISTIC, QUANTITIES, DescentJob
+from uepgpu_kernels.descent_job import (
+    BY_GRAM,
+    BY_ROWS,
+    DUAL,
+    FASTEST,
+    GRADIENT_NORM,
+    GROUPS,
+    LOGISTIC,
+    QUANTITIES,
+    DescentJob,
+    chunk_size,
+)
 
-__all__ = ["CHUNK", "decode", "descend", "sketch"]
+__all__ = ["decode", "descend", "sketch"]
 
 Floats = NDArray[np.float64]
-
-CHUNK = 64
-"""Realizations that are done by one call: sums over chunks do not depend on the number of threads."""
 
 
 NONE = np.int64(0)
@@ -260,15 +268,16 @@ def descend(job: DescentJob, first: int, count: int, threads: int) -> Iterator[t
     A record has shape (chunk, T + 1, 3): error, residual and gradient error of each iterate (the last has no gradient).
     Words have shape (chunk, T): the latency word of the last server that each iteration waited for.
     """
+    size = chunk_size(job.steps.size)
 
     def one(start: int) -> tuple[Floats, NDArray[np.uint32]]:
-        n = min(CHUNK, first + count - start)
+        n = min(size, first + count - start)
         record = np.empty((n, job.steps.size + 1, QUANTITIES))
         last = np.empty((n, job.steps.size), dtype=np.uint32)
         descend_entry(job, np.uint64(start), scratch(job), record, last)
         return record, last
 
-    yield from _in_order(one, range(first, first + count, CHUNK), threads)
+    yield from _in_order(one, range(first, first + count, size), threads)
 
 
 def _in_order(one: Callable[[int], Any], starts: range, threads: int) -> Iterator[Any]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from uepgpu_kernels.descent_job import BY_GRAM, DUAL, FASTEST, GRADIENT_NORM, GROUPS, LOGISTIC, QUANTITIES, DescentJob
+from uepgpu_kernels.descent_job import BY_GRAM, DUAL, FASTEST, GRADIENT_NORM, GROUPS, LOGISTIC, QUANTITIES, DescentJob, chunk_size
 from uepgpu_kernels.reference.sample import words
 
 __all__ = ["decode", "descend", "sketch"]
@@ -16,17 +16,16 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 SLICE_ELEMENTS = 2_000_000
-CHUNK = 64
-"""Realizations of one record, as on every backend."""
 
 
 def descend(job: DescentJob, first: int, count: int, threads: int) -> Iterator[tuple[Floats, NDArray[np.uint32]]]:
     """Yield records of chunks in order; as :func:`uepgpu_kernels.cpu.descent.descend`, on one thread."""
-    size = CHUNK * max(1, SLICE_ELEMENTS // (CHUNK * (job.n_servers + job.n_blocks + job.start.size)))
+    chunk = chunk_size(job.steps.size)
+    size = chunk * max(1, SLICE_ELEMENTS // (chunk * (job.n_servers + job.n_blocks + job.start.size + QUANTITIES * job.steps.size)))
     for start in range(first, first + count, size):
         record, last = _slice(job, start, min(size, first + count - start))
-        for at in range(0, len(record), CHUNK):
-            yield record[at : at + CHUNK], last[at : at + CHUNK]
+        for at in range(0, len(record), chunk):
+            yield record[at : at + chunk], last[at : at + chunk]
 
 
 def _slice(job: DescentJob, first: int, count: int) -> tuple[Floats, NDArray[np.uint32]]:
