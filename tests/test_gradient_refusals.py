@@ -10,7 +10,6 @@ from descents import COHERENT, PROBLEM
 from refusals import cases, refused
 
 import uepgpu as uep
-from uepgpu import BackendUnavailable
 from uepgpu import gradient_coding as gc
 from uepgpu.gradient_coding import theory
 
@@ -136,11 +135,6 @@ def test_dependent_columns_with_a_ridge_are_solved():
     assert problem.scores.sum() == pytest.approx(4)
     expected = np.linalg.solve(DEPENDENT.T @ DEPENDENT + 2 * np.eye(5), DEPENDENT.T @ B)
     np.testing.assert_allclose(problem.minimiser, expected, rtol=1e-8)
-
-
-def test_cuda_says_that_it_has_no_kernels_for_it():
-    with pytest.raises(BackendUnavailable, match=r"backend 'cuda' cannot run gradient descent.*use backend='numba'"):
-        descend(backend="cuda")
 
 
 # --- files ------------------------------------------------------------------------------------------------------------

@@ -260,7 +260,6 @@ def test_a_wrong_specification_is_refused_in_one_line(spec, tmp_path, capsys, ol
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"backend": "cuda"}, "cannot run gradient descent"),
         ({"backend": "fortran"}, "backend must be one of"),
         ({"out": " "}, "--out must be the name of a folder"),
         ({"threads": 0}, "threads must be an integer >= 1, got 0"),

@@ -66,7 +66,9 @@ def descend(
         x_0. Default: zero.
     times : array_like of float, optional
         Non-decreasing times at which the error of the latest iterate is wanted too.
-    backend : "auto", "numba" or "numpy"
+    backend : "auto", "numba", "numpy" or "cuda"
+        ``"auto"`` is Numba, else NumPy. ``"cuda"`` draws and decodes on the host and multiplies through CuPy; not for
+        gradient-norm sampling.
     threads : int, optional
         CPU threads of Numba. Default: all cores. Results do not depend on them, not even in the last bit.
     first_realization : int
@@ -87,7 +89,7 @@ def descend(
     ValueError
         Bad arguments, named, before any work.
     BackendUnavailable
-        A named backend cannot run; there are no CUDA kernels for it.
+        A named backend cannot run.
 
     Examples
     --------
