@@ -27,7 +27,7 @@ def best(problem: gc.Problem, scheme: gc.Scheme, workers: uep.Workers, time: int
     found = []
     for step, decay in itertools.product(STEPS, DECAYS):
         run = RUNS[id(problem), scheme, workers.work, step, decay]
-        found.append((float(run.error_at_time[time]), float(run.error_at_time_stderr[time]), step, decay))
+        found.append((float(run.error_at_deadline[time]), float(run.error_at_deadline_stderr[time]), step, decay))
     assert not any(math.isnan(value[0]) for value in found), "more iterations are needed"
     error, spread, step, decay = min(found)
     return f"{error:.2g} ± {spread:.0e} ({step:g}{', decaying' if decay else ''})"
@@ -44,6 +44,6 @@ for (name, problem), work in itertools.product(PROBLEMS.items(), ("true", "unit"
             pace = gc.draw_sketches(problem, scheme, workers, iterations=50, realizations=100, seed=1).time
             iterations = int(1.4 * TIMES[-1] / float(pace[:, 1:].mean())) + 12
             RUNS[id(problem), scheme, work, step, decay] = gc.descend(
-                problem, scheme, workers, iterations=iterations, realizations=100, seed=1, step=step, decay=decay, times=TIMES
+                problem, scheme, workers, iterations=iterations, realizations=100, seed=1, step=step, decay=decay, deadlines=TIMES
             )
         print(f"| {label} | " + " | ".join(best(problem, scheme, workers, t) for t in range(len(TIMES))) + " |")

@@ -107,7 +107,7 @@ def test_numba_and_numpy_give_the_same_curves(kind, name):
             seed=9,
             step=0.7,
             decay=0.05,
-            times=[0.5, 3.0, 9.0],
+            deadlines=[0.5, 3.0, 9.0],
             backend=backend,
         )
         for backend in ("numba", "numpy")
@@ -160,7 +160,7 @@ def test_minimisers_have_no_gradient_and_exact_descent_reaches_them(kind):
 
 
 def test_neither_threads_nor_ranges_change_a_realization():
-    call = {"iterations": 8, "seed": 3, "times": [1.0, 2.0]}
+    call = {"iterations": 8, "seed": 3, "deadlines": [1.0, 2.0]}
     args = (PROBLEM, SCHEMES["replicated"], uep.Workers(12))
     one = gc.descend(*args, realizations=300, threads=1, **call)
     many = gc.descend(*args, realizations=300, threads=3, **call)
@@ -306,11 +306,11 @@ def test_work_is_charged_by_rows():
 def test_the_error_at_a_time_is_that_of_the_latest_iterate():
     workers = uep.Workers(12, uep.latency.Deterministic(1.0), omega=1.0)
     run = gc.descend(
-        PROBLEM, gc.ReplicatedSketch(5), workers, iterations=3, realizations=9, seed=1, times=[0, 0.5, 1, 2.9, 3.0, 3.1]
+        PROBLEM, gc.ReplicatedSketch(5), workers, iterations=3, realizations=9, seed=1, deadlines=[0, 0.5, 1, 2.9, 3.0, 3.1]
     )
     expected = run.error.values[[0, 0, 1, 2, 3]]
-    np.testing.assert_allclose(run.error_at_time[:5], expected, rtol=1e-12)
-    assert math.isnan(float(run.error_at_time[5]))
+    np.testing.assert_allclose(run.error_at_deadline[:5], expected, rtol=1e-12)
+    assert math.isnan(float(run.error_at_deadline[5]))
 
 
 # --- means ------------------------------------------------------------------------------------------------------------

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 
 import numpy as np
@@ -88,7 +90,7 @@ def descend(scheme=None, workers=None, **options):
             "decay": (lambda: descend(decay=-0.1), "decay must be a finite number >= 0, got -0.1"),
             "start": (lambda: descend(start=[1.0]), "start must be 4 finite numbers"),
             "start nan": (lambda: descend(start=[np.nan] * 4), "start must be 4 finite numbers"),
-            "times": (lambda: descend(times=[2.0, 1.0]), "deadlines must not decrease"),
+            "deadlines": (lambda: descend(deadlines=[2.0, 1.0]), "deadlines must not decrease"),
             "threads": (lambda: descend(threads=0), "threads must be an integer >= 1, got 0"),
             "backend": (lambda: descend(backend="fortran"), "backend must be one of", "'fortran'"),
             "range": (lambda: descend(first_realization=2**64 - 1), "must be at most 2^64"),
@@ -111,6 +113,8 @@ def descend(scheme=None, workers=None, **options):
             "unheld": (lambda: theory.fastest_variance([[1.0], [1.0]], [2, 0], 1), "replicas must be one number >= 1 per block"),
             "factor": (lambda: theory.finite_population_factor(3, 4), "fastest must be at most the 3 servers, got 4"),
             "epsilon": (lambda: theory.embedding_samples(1.0, 2, 0.0, 0.1), "epsilon must be a finite number > 0"),
+            "never decoded": (lambda: theory.debiased_loss([1.0], [0.0]), "probabilities must be > 0 where there is energy"),
+            "no probability": (lambda: theory.debiased_loss([1.0], [1.5]), "probabilities must be in [0, 1]"),
             "delta": (lambda: theory.embedding_samples(1.0, 2, 0.1, 0.0), "delta must be a probability in (0, 1]"),
         },
         data={
@@ -195,3 +199,13 @@ def test_a_table_without_scikit_learn_says_how_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn", None)
     with pytest.raises(ImportError, match=r'needs scikit-learn: pip install "uepgpu\[train\]"'):
         gc.bundled_table("diabetes")
+
+
+def test_importing_it_loads_no_heavy_module():
+    code = (
+        "import sys, uepgpu; uepgpu.gradient_coding.Problem([[1.0]], [1.0], 1);"
+        "print([m for m in ('numba', 'cupy', 'xarray', 'matplotlib', 'scipy', 'sklearn') if m in sys.modules])"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=environment)
+    assert (done.stdout, done.stderr) == ("[]\n", "")

@@ -12,6 +12,7 @@ from descents import COHERENT, OWN, PROBLEM, sketched_gradients
 import uepgpu as uep
 from uepgpu import gradient_coding as gc
 from uepgpu.gradient_coding import theory
+from uepgpu.monte_carlo import decode_times
 
 X = np.array([0.5, -1.0, 2.0, 0.1])
 N = 100_000
@@ -137,3 +138,31 @@ def test_the_overlap_is_at_least_one_and_least_for_leverage():
     assert by_leverage < theory.overlap(basis, bounds, gc.block_law(PROBLEM, "uniform"))
     with pytest.raises(ValueError, match="law must give every block that is not zero a probability > 0"):
         theory.overlap(basis, bounds, OWN)
+
+
+def test_misestimated_scores_raise_the_overlap_by_no_more_than_their_beta():
+    table = gc.multivariate_t(rows=4000, columns=5, degrees=2.0, seed=8)
+    problem = gc.Problem(table.A, table.b, blocks=40)
+    exact = gc.block_law(problem, "leverage")
+    scores = gc.approximate_block_scores(table.A, 40, sketch_rows=40, seed=1)
+    beta = gc.misestimation(scores, exact)
+    assert beta < 0.9
+    best = theory.overlap(problem.svd[0], problem.bounds, exact)
+    assert best < theory.overlap(problem.svd[0], problem.bounds, scores / scores.sum()) <= best / beta * (1 + 1e-12)
+
+
+def test_dividing_by_decoding_probabilities_unbiases_uep_at_the_stated_variance():
+    rng = np.random.default_rng(3)
+    A, B = rng.normal(size=(12, 10)) * np.repeat([10, 1, 0.1], 4)[:, None], rng.normal(size=(10, 12))
+    part = uep.Partition.rxc(A, B, rows=3, cols=3, classes=(3, 3, 3))
+    code, workers = uep.codes.ExpandingWindow(gamma=(0.40, 0.35, 0.25)), uep.Workers(30, omega=1.0, work="unit")
+    exact = uep.theory.decoding_probability(code, part, workers=workers, deadlines=[0.45]).probability.values[0]
+    p = exact[part.classes - 1]
+    decoded = decode_times(code, part, workers, deadlines=[0.45], realizations=N, seed=4) == 0
+    # A tile is X_k or 0, so that everything follows from which ones were decoded.
+    assert within_four_errors(decoded / p, np.ones(9))
+    squares = ((decoded / p - 1) ** 2 * part.energy).sum(axis=1)
+    assert within_four_errors(squares, theory.debiased_loss(part.energy, p))
+    zero_filled = float(uep.theory.loss(code, part, workers, deadlines=[0.45]).loss[0])
+    assert zero_filled < theory.debiased_loss(part.energy, p)
+    assert not within_four_errors(decoded.astype(float), np.ones(9))

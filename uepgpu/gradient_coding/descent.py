@@ -36,7 +36,7 @@ def descend(
     step: float = 1.0,
     decay: float = 0.0,
     start: Any = None,
-    times: Any = None,
+    deadlines: Any = None,
     backend: str = "auto",
     threads: int | None = None,
     first_realization: int = 0,
@@ -64,8 +64,8 @@ def descend(
         Iteration t has ``step / (1 + decay·t)``; 0 is a constant step.
     start : array_like, shape (d,), optional
         x_0. Default: zero.
-    times : array_like of float, optional
-        Non-decreasing times at which the error of the latest iterate is wanted too.
+    deadlines : array_like of float, optional
+        Non-decreasing times >= 0 at which the error of the latest iterate is wanted too.
     backend : "auto", "numba", "numpy" or "cuda"
         ``"auto"`` is Numba, else NumPy. ``"cuda"`` draws and decodes on the host and multiplies through CuPy; not for
         gradient-norm sampling.
@@ -80,9 +80,10 @@ def descend(
     xarray.Dataset
         Means over realizations, each with ``_stderr``, over ``iteration`` 0..T: ``error`` ‖x_t − x*‖/‖x*‖; ``residual``
         ‖Ax_t − b‖/‖b‖, or the mean logistic loss; ``gradient_error`` ‖ĝ_t − g_t‖ relative to the gradient at x_0 (nan at T);
-        ``time`` at which x_t is there. With `times`, ``error_at_time`` over ``deadline``: nan from the first time at which some
-        realization has run out of iterations. A realization that diverges makes means infinite or nan. Attributes: ``scheme``,
-        ``backend``, ``seed``, ``realizations``, ``diverged`` (realizations whose last error exceeds the first or is not finite).
+        ``time`` at which x_t is there. With `deadlines`, ``error_at_deadline`` over ``deadline``: nan from the first one at
+        which some realization has run out of iterations. A realization that diverges makes means infinite or nan.
+        Attributes: ``scheme``, ``backend``, ``seed``, ``realizations``, ``diverged`` (realizations whose last error exceeds
+        the first or is not finite).
 
     Raises
     ------
@@ -112,7 +113,7 @@ def descend(
     if first + n > 2**64:
         raise ValueError(f"first_realization + realizations must be at most 2^64, got {first} + {n}")
     cores = core_count(threads)
-    deadlines = None if times is None else deadlines_array(times)
+    ends = None if deadlines is None else deadlines_array(deadlines)
     plan = make_plan(problem, scheme, workers, iterations=iterations, step=step, decay=decay, start=start, seed=seed)
     total: list[Moments] | None = None
     diverged = 0
@@ -120,18 +121,18 @@ def descend(
         clock = np.cumsum(plan.times(last), axis=1)
         clock = np.concatenate([np.zeros((len(clock), 1)), clock], axis=1)
         parts = [Moments.of(record), Moments.of(clock)]
-        if deadlines is not None:
-            parts.append(Moments.of(_at_times(record[:, :, 0], clock, deadlines)))
+        if ends is not None:
+            parts.append(Moments.of(_at_deadlines(record[:, :, 0], clock, ends)))
         total = parts if total is None else [a + b for a, b in zip(total, parts, strict=True)]
         # not <=, so that nan counts
         diverged += int(np.count_nonzero(~(record[:, -1, 0] <= record[:, 0, 0])))
         if progress is not None:
             progress(len(record))
     assert total is not None
-    return _dataset(plan, scheme, total, deadlines, backend=name, seed=int(plan.job.seed), realizations=n, diverged=diverged)
+    return _dataset(plan, scheme, total, ends, backend=name, seed=int(plan.job.seed), realizations=n, diverged=diverged)
 
 
-def _at_times(error: Floats, clock: Floats, deadlines: Floats) -> Floats:
+def _at_deadlines(error: Floats, clock: Floats, deadlines: Floats) -> Floats:
     """Return the error of the latest iterate at each time, shape (realizations, D); nan beyond the last iterate's time."""
     # An answer that is due exactly at a deadline has met it, whatever sums of latencies round to.
     at = np.stack([np.searchsorted(row, deadlines * ROUNDING, side="right") - 1 for row in clock])
@@ -151,8 +152,8 @@ def _dataset(plan: Plan, scheme: Scheme, total: list[Moments], deadlines: Floats
     coords: dict[str, Any] = {"iteration": np.arange(clock.mean.size)}
     if deadlines is not None:
         coords["deadline"] = deadlines
-        variables["error_at_time"] = ("deadline", total[2].mean)
-        variables["error_at_time_stderr"] = ("deadline", total[2].stderr)
+        variables["error_at_deadline"] = ("deadline", total[2].mean)
+        variables["error_at_deadline_stderr"] = ("deadline", total[2].stderr)
     return xr.Dataset(variables, coords, {"scheme": repr(scheme), **attributes})
 
 

@@ -76,7 +76,7 @@ def _run(point: Point, backend: str, threads: int | None, progress: Callable[[Po
         seed=point.seed,
         step=point.step,
         decay=point.decay,
-        times=point.times,
+        deadlines=point.deadlines,
         backend=backend,
         threads=threads,
         progress=None if progress is None else lambda count: progress(point, count),

@@ -91,17 +91,17 @@ def draw(curves: Sequence[Curve], title: str) -> Figure:
     grid = figure.subplots(2, len(names), squeeze=False)
     for column, name in enumerate(names):
         members = [c for c in curves if c.point.data == name]
-        ends = [float(e) for c in members for e in (*c.run.error.values, *c.run.error_at_time.values) if LOWEST < e < 1]
+        ends = [float(e) for c in members for e in (*c.run.error.values, *c.run.error_at_deadline.values) if LOWEST < e < 1]
         floor = max(LOWEST, 0.5 * min(ends, default=LOWEST))
         for curve in members:
             run, number = curve.run, labels.index(curve.point.series)
             steps = run.iteration.values.astype(np.float64)
             _curve(grid[0, column], steps, run.error.values, run.error_stderr.values, number, curve.point.series)
-            times = np.asarray(curve.point.times)
-            error, spread = run.error_at_time.values, run.error_at_time_stderr.values
+            times = np.asarray(curve.point.deadlines)
+            error, spread = run.error_at_deadline.values, run.error_at_deadline_stderr.values
             _curve(grid[1, column], times, error, spread, number, curve.point.series)
         grid[0, column].set_xlim(right=members[0].point.iterations)
-        grid[1, column].set_xlim(right=max(members[0].point.times))
+        grid[1, column].set_xlim(right=max(members[0].point.deadlines))
         n, d = members[0].point.problem.shape
         _decorate(grid[0, column], floor, "iteration t", f"{name}: A {n} × {d}, over iterations")
         _decorate(grid[1, column], floor, "time (unit of the latency law)", f"{name}: over simulated time")

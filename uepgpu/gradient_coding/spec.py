@@ -10,9 +10,9 @@
     blocks = 30                             # K, of every data set that gives none of its own
     step = 1.0                              # in units of 1/L; a series may replace step and decay
     decay = 0.0
-    times = { start = 0, stop = 60, step = 1 }                # or a list of times
-    show = [10, 100, 300]                   # iterations that the printed table prefers; optional
-    show_times = [5, 20]                    # and times
+    deadlines = { start = 0, stop = 60, step = 1 }            # or a list of times
+    show = [5, 20]                          # deadlines that the printed table prefers; optional
+    show_iterations = [10, 100, 300]        # and iterations
 
     [workers]                               # as in the specifications of :mod:`uepgpu.sweep`, of one kind
     count = 60
@@ -64,9 +64,9 @@ TOP_KEYS = (
     "blocks",
     "step",
     "decay",
-    "times",
+    "deadlines",
     "show",
-    "show_times",
+    "show_iterations",
     "workers",
     "data",
     "series",
@@ -106,7 +106,7 @@ class Point:
     iterations: int
     step: float
     decay: float
-    times: tuple[float, ...]
+    deadlines: tuple[float, ...]
     realizations: int
     seed: int
 
@@ -122,8 +122,8 @@ class Study:
     name: str
     title: str
     points: tuple[Point, ...]
-    show: tuple[int, ...]
-    show_times: tuple[float, ...]
+    show: tuple[float, ...]
+    show_iterations: tuple[int, ...]
 
 
 def is_gradient_coding(spec: str) -> bool:
@@ -151,7 +151,7 @@ def read_study(spec: str, *, realizations: int | None = None, seed: int | None =
     Examples
     --------
     >>> study = read_study("gradient-coding", realizations=10)
-    >>> len(study.points), study.points[2].describe()
+    >>> len(study.points), study.points[4].describe()
     (18, 'leverage, fresh sketch (coherent)')
     """
     path = find_spec(spec)
@@ -175,14 +175,14 @@ def parse_study(
     count = top.get("realizations", _at_least(1), DEFAULT_REALIZATIONS) if realizations is None else realizations
     key = top.get("seed", _at_least(0), 1) if seed is None else seed
     iterations = top.get("iterations", _at_least(1))
-    times = top.get("times", deadlines)
-    show, show_times = tuple(top.get("show", whole_numbers, ())), top.get("show_times", deadlines, ())
-    for t in show:
-        if not 0 <= t <= iterations:
-            raise SpecError(f"show must be iterations from 0 to {iterations}, got {t}")
-    for time in show_times:
+    times = top.get("deadlines", deadlines)
+    show, show_iterations = top.get("show", deadlines, ()), tuple(top.get("show_iterations", whole_numbers, ()))
+    for time in show:
         if time not in times:
-            raise SpecError(f"show_times must name some of the times, got {time!r}, which is none of them")
+            raise SpecError(f"show must name some of the deadlines, got {time!r}, which is none of them")
+    for t in show_iterations:
+        if not 0 <= t <= iterations:
+            raise SpecError(f"show_iterations must be from 0 to {iterations}, got {t}")
     pool = Table("[workers]", top.get("workers", _table("workers")), ("count", "latency", "omega", "work"))
     grid = worker_grid("[workers]", pool.data, folder)
     if len(grid) != 1:
@@ -205,7 +205,7 @@ def parse_study(
             with located(f"{table.where} with data {data_name!r}"):
                 make_plan(point.problem, scheme, point.workers, iterations=iterations, step=step, decay=decay, start=None, seed=key)
             points.append(point)
-    return Study(name, top.get("title", text, name), tuple(points), show, show_times)
+    return Study(name, top.get("title", text, name), tuple(points), show, show_iterations)
 
 
 def _at_least(least: int) -> Callable[[str, Any], int]:

@@ -35,8 +35,9 @@ COLUMNS = (
     "seed",
     "backend",
 )
-"""Columns of ``table.csv``. Rows of axis ``iteration`` have means at an iterate; rows of axis ``time`` the mean error of the latest
-iterate at a time, empty where some realization has run out of iterations. ``residual`` is the mean loss for logistic loss."""
+"""Columns of ``table.csv``. Rows of axis ``iteration`` have means at an iterate; rows of axis ``deadline`` the mean error of the
+latest iterate at a deadline, empty where some realization has run out of iterations. ``residual`` is the mean loss for
+logistic loss."""
 
 Value = str | int | float
 
@@ -50,7 +51,7 @@ class Curve:
 
 
 def rows(curves: Sequence[Curve]) -> Iterator[dict[str, Value]]:
-    """Yield a row per curve and iteration, then one per time, with the keys of :data:`COLUMNS`."""
+    """Yield a row per curve and iteration, then one per deadline, with the keys of :data:`COLUMNS`."""
     for curve in curves:
         point, run = curve.point, curve.run
         shared: dict[str, Value] = {
@@ -71,9 +72,9 @@ def rows(curves: Sequence[Curve]) -> Iterator[dict[str, Value]]:
         for t in range(run.sizes["iteration"]):
             measured = {f"{name}{end}": float(run[f"{name}{end}"][t]) for name in QUANTITIES for end in ("", "_stderr")}
             yield shared | {"axis": "iteration", "iteration": t} | {k: _known(v) for k, v in measured.items()}
-        for d, time in enumerate(point.times):
-            error, spread = float(run.error_at_time[d]), float(run.error_at_time_stderr[d])
-            yield shared | {"axis": "time", "time": time, "error": _known(error), "error_stderr": _known(spread)}
+        for d, time in enumerate(point.deadlines):
+            error, spread = float(run.error_at_deadline[d]), float(run.error_at_deadline_stderr[d])
+            yield shared | {"axis": "deadline", "time": time, "error": _known(error), "error_stderr": _known(spread)}
 
 
 def _known(value: float) -> Value:
@@ -102,18 +103,18 @@ def print_plain(study: Study, curves: Sequence[Curve]) -> str:
     lines = ["Error ‖x − x*‖ / ‖x*‖ ± standard error, after iterations t and at times T of the latency law."]
     for name in dict.fromkeys(c.point.data for c in curves):
         members = [c for c in curves if c.point.data == name]
-        iterations = study.show or (members[0].point.iterations,)
-        times = study.show_times or (members[0].point.times[-1],)
+        iterations = study.show_iterations or (members[0].point.iterations,)
+        times = study.show or (members[0].point.deadlines[-1],)
         header = ["series", *(f"t = {t}" for t in iterations), *(f"T = {t:g}" for t in times), "time/iteration", "diverged"]
         body = [header]
         for curve in members:
             run = curve.run
-            at = [members[0].point.times.index(t) for t in times]
+            at = [members[0].point.deadlines.index(t) for t in times]
             body.append(
                 [
                     curve.point.series,
                     *(_shown(float(run.error[t]), float(run.error_stderr[t])) for t in iterations),
-                    *(_shown(float(run.error_at_time[i]), float(run.error_at_time_stderr[i])) for i in at),
+                    *(_shown(float(run.error_at_deadline[i]), float(run.error_at_deadline_stderr[i])) for i in at),
                     f"{float(run.time[-1]) / curve.point.iterations:.3g}",
                     f"{run.attrs['diverged']}/{run.attrs['realizations']}",
                 ]

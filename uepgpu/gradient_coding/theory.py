@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from uepgpu.checks import integer, integer_array, positive, probability, probability_vector, real_array
 
 __all__ = [
+    "debiased_loss",
     "embedding_error",
     "embedding_samples",
     "fastest_variance",
@@ -143,3 +144,35 @@ def embedding_error(basis: Any, bounds: Any, weights: Any) -> Floats:
     grams = np.stack([U[a:b].T @ U[a:b] for a, b in itertools.pairwise(edges)])
     sketched = np.tensordot(w, grams, axes=(1, 0)) - np.eye(U.shape[1])
     return np.asarray(np.abs(np.linalg.eigvalsh(sketched)).max(axis=1))
+
+
+def debiased_loss(energies: Any, probabilities: Any) -> float:
+    """Return Σ_k (1/P_k − 1)‖X_k‖², the mean squared error of UEP tiles divided by their decoding probabilities.
+
+    The contrast of MATH.md §8: a sketched gradient is unbiased. Zero-filling is biased and has loss Σ_k (1 − P_k)‖X_k‖²;
+    dividing by P_k takes the bias away and costs a factor 1/P_k of every term. For disjoint tiles (row-times-column).
+
+    Parameters
+    ----------
+    energies : array_like, shape (K,)
+        ‖X_k‖².
+    probabilities : array_like, shape (K,)
+        P_k that X_k is decoded, > 0 where there is energy.
+
+    Raises
+    ------
+    ValueError
+        If a tile with energy is never decoded: no factor makes up for it.
+
+    Examples
+    --------
+    >>> debiased_loss([4.0, 1.0], [1.0, 0.5])
+    1.0
+    """
+    energy, p = real_array("energies", energies), real_array("probabilities", probabilities)
+    if energy.shape != p.shape or not np.all((p >= 0) & (p <= 1)):
+        raise ValueError(f"probabilities must be in [0, 1], one per energy, got shapes {p.shape} and {energy.shape}")
+    if np.any((p == 0) & (energy > 0)):
+        raise ValueError("probabilities must be > 0 where there is energy: what is never decoded cannot be made unbiased")
+    used = energy > 0
+    return float(np.sum(energy[used] * (1 / p[used] - 1)))
