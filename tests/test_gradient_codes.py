@@ -89,8 +89,21 @@ def test_codes_refuse_what_they_cannot_do():
         (lambda: code.decoding_weights([True] * 5), r"shape \(patterns, 6\)"),
         (lambda: gc.cyclic_code(6, 6), "stragglers must be fewer than the servers, got 6 of 6"),
         (lambda: gc.cyclic_code(6, 2, construction="circulant"), "needs n - s odd, got n = 6, s = 2"),
+        (lambda: gc.cyclic_code(60, 15, construction="circulant"), "60 servers that tolerates 15 .* too ill-conditioned"),
         (lambda: gc.cyclic_code(6, -1), "stragglers must be an integer >= 0, got -1"),
         (lambda: patterns_array(np.ones((2, 2, 2)), 2, 1), r"got \(2, 2, 2\)"),
     ):
         with pytest.raises(ValueError, match=message):
             call()
+
+
+@pytest.mark.parametrize(("n", "s"), [(30, 5), (60, 9), (60, 15), (100, 20)])
+def test_larger_codes_decode_neighbours_and_random_patterns(n, s):
+    code = gc.cyclic_code(n, s)
+    late = [(np.arange(n) - i) % n < s for i in range(n)] + [np.random.default_rng(i).permutation(n) < s for i in range(300)]
+    for backend in ("numba", "numpy"):
+        weights = code.decoding_weights(~np.array(late), backend=backend)
+        assert code.decoding_error(weights).max() <= 1e-6  # what a code is refused for
+        assert np.all(weights[late] == 0)
+    # Where circulant codes are too ill-conditioned, "auto" takes another.
+    assert (np.ptp(np.diagonal(code.matrix)) == 0) == (s < 15)

@@ -21,6 +21,9 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 CONSTRUCTIONS = ("auto", "circulant", "random")
+MOST_ERROR = 1e-6
+"""A code that decodes worse than this in float64 is refused."""
+RANDOM_PATTERNS = 200
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +83,22 @@ class CodeMatrix:
             from uepgpu_kernels.cpu.descent import decode
         return decode(pattern, self.left_null, self.particular)
 
+    def decoding_error(self, weights: Any) -> Floats:
+        """Return max |aᵀB − 1| of weights (P, n), shape (P,): the error of the gradient relative to its blocks."""
+        return np.asarray(np.abs(np.asarray(weights) @ self.matrix - 1.0).max(axis=1))
+
+    def worst_error(self) -> float:
+        """Return the greatest decoding error over all runs of s neighbours, which are the hardest, and some random patterns."""
+        n, s = self.left_null.shape
+        late = np.stack([(np.arange(n) - i) % n < s for i in range(n)])
+        rng = np.random.Generator(np.random.Philox(key=0))
+        others = rng.permuted(np.arange(n)[None, :].repeat(RANDOM_PATTERNS, axis=0), axis=1) < s
+        try:
+            weights = self.decoding_weights(~np.concatenate([late, others]), backend="numpy")
+        except np.linalg.LinAlgError:
+            return np.inf
+        return float(self.decoding_error(weights).max())
+
 
 def patterns_array(answered: Any, n: int, stragglers: int) -> Ints:
     """Return patterns of answers as (P, n) int64 of zeros and ones, each with at most `stragglers` zeros."""
@@ -127,9 +146,15 @@ def cyclic_code(servers: int, stragglers: int, *, construction: str = "auto", se
         n and s < n.
     construction : "auto", "circulant" or "random"
         ``"circulant"``: shifts of one row whose zeros are s consecutive roots of unity, real where n − s is odd. ``"random"``: rows
-        orthogonal to a random matrix, any n and s. ``"auto"``: circulant where it exists.
+        orthogonal to a random matrix, any n and s. ``"auto"``: circulant where it exists and is well conditioned.
     seed : int
         Of ``"random"``.
+
+    Raises
+    ------
+    ValueError
+        A code that does not exist, or that float64 cannot decode: s neighbours of many servers that are late together leave a
+        system too ill-conditioned.
 
     Examples
     --------
@@ -141,8 +166,20 @@ def cyclic_code(servers: int, stragglers: int, *, construction: str = "auto", se
     choice("construction", construction, CONSTRUCTIONS)
     if construction == "circulant" and (n - s) % 2 == 0:
         raise ValueError(f"a real circulant code needs n - s odd, got n = {n}, s = {s}: use construction='random'")
-    circulant = construction == "circulant" or (construction == "auto" and (n - s) % 2 == 1)
-    return _circulant(n, s) if circulant else _random(n, s, integer("seed", seed, 0))
+    key = integer("seed", seed, 0)
+    worst = np.inf
+    for kind in ("circulant", "random"):
+        if construction not in ("auto", kind) or (kind == "circulant" and (n - s) % 2 == 0):
+            continue
+        code = _circulant(n, s) if kind == "circulant" else _random(n, s, key)
+        error = code.worst_error()
+        if error <= MOST_ERROR:
+            return code
+        worst = min(worst, error)
+    raise ValueError(
+        f"a cyclic code of {n} servers that tolerates {s} stragglers is too ill-conditioned for float64: some patterns decode with "
+        f"an error of {worst:.0e}; use fewer stragglers, or fractional repetition"
+    )
 
 
 def _circulant(n: int, s: int) -> CodeMatrix:

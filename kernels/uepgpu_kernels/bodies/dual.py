@@ -47,14 +47,16 @@ def avoid_stragglers(answered: Any, left_null: Any, particular: Any, system: Any
                 held = system[c, j]
                 system[c, j] = system[best, j]
                 system[best, j] = held
-        factor = 1.0 / system[c, c]
-        for j in range(c, s + 1):
-            system[c, j] *= factor
-        for i in range(s):
-            if i != c:
-                f = system[i, c]
-                for j in range(c, s + 1):
-                    system[i, j] -= f * system[c, j]
+        for i in range(c + 1, s):
+            f = system[i, c] / system[c, c]
+            for j in range(c, s + 1):
+                system[i, j] -= f * system[c, j]
+    # Back substitution: its residual stays at rounding where Gauss-Jordan's grows with the condition number.
+    for k in range(s):
+        c = s - 1 - k
+        for j in range(c + 1, s):
+            system[c, s] -= system[c, j] * system[j, s]
+        system[c, s] /= system[c, c]
     for w in range(n):
         if out[w] != 0.0:
             out[w] = 0.0
