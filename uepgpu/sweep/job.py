@@ -38,6 +38,12 @@ def run_job(spec: str, *, out: str | None, realizations: int | None, seed: int |
     backend, threads
         As for :func:`uepgpu.simulate`.
     """
+    from uepgpu.gradient_coding.spec import is_gradient_coding
+
+    if is_gradient_coding(spec):
+        from uepgpu.gradient_coding.job import run_study
+
+        return run_study(spec, out=out, realizations=realizations, seed=seed, backend=backend, threads=threads)
     from uepgpu.backends import BackendUnavailable
     from uepgpu.sweep.run import check_points, run_points
 
