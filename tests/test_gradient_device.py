@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from uepgpu.array_namespace import Place, find_place
 from uepgpu.backends import BACKENDS
 from uepgpu.gradient_coding.device import DeviceKernels, weigh_blocks
 from uepgpu.gradient_coding.plan import make_plan
+from uepgpu_kernels import dense_descent
 from uepgpu_kernels.cpu import descent as compiled
 
 
@@ -65,6 +68,13 @@ def test_only_what_is_heard_of_is_multiplied():
     back = np.zeros(copies.shape)
     np.put_along_axis(back, active, weight, axis=2)
     assert np.array_equal(back, copies * plan.job.copy_weight)
+
+
+def test_cupy_has_everything_that_is_called():
+    cupy = pytest.importorskip("cupy")
+    called = set(re.findall(r"\bxp\.(\w+)", Path(dense_descent.__file__).read_text(encoding="utf-8")))
+    assert "matmul" in called
+    assert [name for name in sorted(called) if not hasattr(cupy, name)] == []
 
 
 def test_gradient_norm_sampling_is_refused_there():
