@@ -115,20 +115,21 @@ class _Merger:
             return
         except sqlite3.DatabaseError:
             pass
-        key, misses = 0, 0
-        end = self._end(old, table)
+        key, misses, end = 0, 0, self._end(old, table)
         while misses < MISSES if end is None else key < end:
             key += 1
+            misses += 1
             if key in seen:
                 misses = 0
                 continue
             try:
                 row = old.execute(f"SELECT key, {columns} FROM {table} WHERE key = ?", (key,)).fetchone()
             except sqlite3.DatabaseError:
-                self.unreadable += 1
+                # Without an end, rows beyond it look like rows that cannot be read.
+                self.unreadable += end is not None or misses == 1
                 continue
-            misses = misses + 1 if row is None else 0
             if row is not None:
+                misses = 0
                 yield row
 
     def _end(self, old: sqlite3.Connection, table: str) -> int | None:

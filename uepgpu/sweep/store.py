@@ -399,6 +399,11 @@ class Store:
             rows = self._db.execute("SELECT point, rule, realizations, stopped, fraction, reason FROM verdict")
             return {(p, r): Verdict(n, bool(s), f, text) for p, r, n, s, f, text in rows if (p, r) in wanted}
 
+    def forget(self, member: Member) -> None:
+        """Take back the verdict on a point under its rule."""
+        with translated(self.path), self._transaction():
+            self._db.execute("DELETE FROM verdict WHERE point = ? AND rule = ?", (member.point, member.rule))
+
     def judge(self, member: Member, verdict: Verdict) -> None:
         """Keep a verdict, unless a later one is known."""
         row = (member.point, member.rule, verdict.realizations, int(verdict.stopped), verdict.fraction, verdict.reason)
