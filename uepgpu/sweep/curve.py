@@ -13,6 +13,7 @@ import uepgpu as uep
 if TYPE_CHECKING:
     from uepgpu.sweep.point import Point
     from uepgpu.sweep.run import Result
+    from uepgpu.sweep.stored import StoredPoint
 
 __all__ = ["Curve", "curve_of", "exact_loss"]
 
@@ -82,8 +83,8 @@ def exact_loss(point: Point) -> Floats | None:
     return np.asarray(dataset["normalized_loss"].values, dtype=np.float64)
 
 
-def curve_of(result: Result) -> Curve:
-    """Return the curve of a result."""
+def curve_of(result: Result | StoredPoint) -> Curve:
+    """Return the curve of a result, or of a point of a store."""
     point, tally = result.point, result.tally
     if tally.domain == "count":
         dataset = tally.loss(point.part, workers=point.workers, deadlines=point.deadlines)
