@@ -1,0 +1,365 @@
+"""From a description and a realization number to everything that happened in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from uepgpu.checks import deadlines_array, integer
+from uepgpu.decoders import decoding_rule, resolve_decoder
+from uepgpu.plan import make_plan
+from uepgpu.replay.count import Counted, Counting
+from uepgpu.replay.draws import Packet, Stream, draw
+from uepgpu.replay.eliminate import Eliminated, Elimination, RealElimination
+from uepgpu.replay.match import Matched, Matching
+from uepgpu.replay.peel import Peeled, Peeling
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from uepgpu.codes import Code
+    from uepgpu.partition import Partition
+    from uepgpu.plan import Plan
+    from uepgpu.workers import Workers
+
+__all__ = ["Evaluation", "Moment", "Replay", "Step", "Window", "replay"]
+
+Action = Counted | Matched | Eliminated | Peeled
+MOST_REALIZATIONS = 2**64
+
+
+class _Decoder(Protocol):
+    @property
+    def rank(self) -> int | None: ...
+
+    def take(self, packet: Packet) -> tuple[Any, frozenset[int]]: ...
+
+
+DECODERS: dict[str, Any] = {
+    "count": Counting,
+    "match": Matching,
+    "peel": Peeling,
+    "eliminate": Elimination,
+    "real": RealElimination,
+}
+
+
+@dataclass(frozen=True)
+class Window:
+    """A window as kernels number them.
+
+    Attributes
+    ----------
+    number : int
+    support : tuple of int or None
+        Its sub-products; None where packets draw them.
+    degree : int or None
+        How many sub-products a packet draws.
+    of_code : tuple of int
+        Which of the code's windows it is, counted from 1: equal ones are one.
+    probability : float or None
+        Of a packet to draw it; None where windows are tied to workers.
+    work : tuple of int
+        True work r of a packet, by the code's window.
+    """
+
+    number: int
+    support: tuple[int, ...] | None
+    degree: int | None
+    of_code: tuple[int, ...]
+    probability: float | None
+    work: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Step:
+    """What the decoder did with one packet.
+
+    Attributes
+    ----------
+    position : int
+        In the order of arrival, from 0.
+    packet, time : int
+        As in :class:`~uepgpu.replay.draws.Packet`.
+    rank : int or None
+        After it; None for peeling.
+    gained : bool
+        Whether the packet raised the rank, or for peeling revealed something.
+    action : Counted, Matched, Eliminated or Peeled
+    decoded : tuple of int
+        The sub-products that became decodable.
+    """
+
+    position: int
+    packet: int
+    time: int
+    rank: int | None
+    gained: bool
+    action: Action
+    decoded: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What is there at one deadline, or after so many packets.
+
+    Attributes
+    ----------
+    time : int
+        Index of the deadline, or the number of packets received.
+    deadline : float or None
+    received : int
+        Packets received by then.
+    classes : tuple of int
+        Classes (from 1) that are wholly decoded.
+    undecoded : tuple of int
+        Sub-products that are not.
+    loss, normalized_loss : float
+        ‖C − Ĉ‖², and over ‖C‖²; for a model their expectation given what is undecoded.
+    """
+
+    time: int
+    deadline: float | None
+    received: int
+    classes: tuple[int, ...]
+    undecoded: tuple[int, ...]
+    loss: float
+    normalized_loss: float
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A realization of the count domain at a deadline: its losses weighted by the law of how many packets have come.
+
+    Attributes
+    ----------
+    deadline : float
+    probabilities : tuple of float
+        Pr[N(t) = 0..W].
+    loss, normalized_loss : float
+        What the realization contributes to the tally's mean.
+    """
+
+    deadline: float
+    probabilities: tuple[float, ...]
+    loss: float
+    normalized_loss: float
+
+
+@dataclass(frozen=True)
+class Replay:
+    """One realization. Packets and sub-products are counted from 0, classes from 1.
+
+    Attributes
+    ----------
+    code : str
+    problem : str
+        SHA-256 of the tally that it is a part of.
+    seed, realization : int
+    domain : "count" or "deadline"
+    decoder : str
+        ``"real"`` is elimination of given float64 coefficients.
+    field : str
+        Of the coefficients.
+    n_packets, n_subproducts : int
+        W and K.
+    subproduct_class : tuple of int
+        Class of each sub-product.
+    deadlines : tuple of float or None
+    order_rule : str
+        How the order of arrival comes about.
+    windows : tuple of Window
+    streams : tuple of Stream
+    packets : tuple of Packet
+    order : tuple of int
+        Packets that arrive, in order.
+    steps : tuple of Step
+    decoded_at : tuple of int or None
+        Index of the time by which X_k is decoded; None if it never is.
+    moments : tuple of Moment
+    evaluations : tuple of Evaluation
+    """
+
+    code: str
+    problem: str
+    seed: int
+    realization: int
+    domain: str
+    decoder: str
+    field: str
+    n_packets: int
+    n_subproducts: int
+    subproduct_class: tuple[int, ...]
+    deadlines: tuple[float, ...] | None
+    order_rule: str
+    windows: tuple[Window, ...]
+    streams: tuple[Stream, ...]
+    packets: tuple[Packet, ...]
+    order: tuple[int, ...]
+    steps: tuple[Step, ...]
+    decoded_at: tuple[int | None, ...]
+    moments: tuple[Moment, ...]
+    evaluations: tuple[Evaluation, ...]
+
+    def decode_times(self) -> NDArray[np.int64]:
+        """Return `decoded_at` as :func:`uepgpu.monte_carlo.decode_times` does, shape (K,): the number of times means never."""
+        never = len(self.moments)
+        return np.array([never if t is None else t for t in self.decoded_at], dtype=np.int64)
+
+
+ORDER_RULES = (
+    "as numbered: packets are drawn alike, so that any order is as good",
+    "a random permutation: packets belong to workers",
+    "by deadline; those of one deadline as numbered, which cannot change what is decoded by it",
+)
+"""By the number of the rule in a job."""
+
+
+def replay(
+    code: Code,
+    part: Partition,
+    workers: Workers,
+    *,
+    realization: int,
+    seed: int,
+    deadlines: ArrayLike | None = None,
+    decoder: str = "auto",
+    evaluate: ArrayLike | None = None,
+) -> Replay:
+    """Replay one of the realizations that :func:`uepgpu.simulate` tallies.
+
+    Parameters
+    ----------
+    code, part, workers, seed, deadlines, decoder
+        As for :func:`uepgpu.simulate`: with deadlines the deadline domain, else the count domain.
+    realization : int
+        Its number, 0..2^64-1.
+    evaluate : array_like of float, optional
+        Count domain only: deadlines at which its losses are weighted by the number of packets received.
+
+    Returns
+    -------
+    Replay
+
+    Raises
+    ------
+    ValueError
+        Whatever :func:`uepgpu.simulate` refuses; a realization out of range; `evaluate` in the deadline domain.
+
+    Examples
+    --------
+    >>> import uepgpu as uep
+    >>> v = (10, 1, 0.1)
+    >>> part = uep.Partition.model("rxc", left_variances=v, right_variances=v, classes=(3, 3, 3))
+    >>> code = uep.codes.ExpandingWindow(gamma=(0.40, 0.35, 0.25))
+    >>> told = replay(code, part, uep.Workers(30, omega=1.0, work="unit"), realization=5, seed=7)
+    >>> told.order[:4], [told.packets[w].window for w in told.order[:4]]
+    ((0, 1, 2, 3), [0, 0, 2, 1])
+    >>> print(told.steps[3].action.describe())
+    packet 1 of window 1; ranks 2/3 3/6 4/9
+    >>> told.decoded_at
+    (6, 6, 8, 6, 8, 11, 8, 11, 11)
+    """
+    number = integer("realization", realization, 0)
+    if number >= MOST_REALIZATIONS:
+        raise ValueError(f"realization must be an integer in 0..2^64-1, got {realization!r}")
+    plan = make_plan(code, part, workers, seed=seed, deadlines=deadlines)
+    if evaluate is not None and plan.domain == "deadline":
+        raise ValueError("evaluate is for the count domain: with deadlines, arrival times are drawn and losses need no weights")
+    rule = resolve_decoder(plan, decoder)
+    job = plan.job
+    draws = draw(job, number, coefficients=rule in ("eliminate", "real"))
+    state: _Decoder = DECODERS[rule](job)
+    steps: list[Step] = []
+    decoded: frozenset[int] = frozenset()
+    decoded_at: list[int | None] = [None] * job.k
+    for position, w in enumerate(draws.order):
+        packet = draws.packets[w]
+        before = state.rank
+        action, now = state.take(packet)
+        fresh = tuple(sorted(now - decoded))
+        assert packet.time is not None
+        for x in fresh:
+            decoded_at[x] = packet.time
+        gained = bool(fresh) if state.rank is None else state.rank != before
+        steps.append(Step(position, w, packet.time, state.rank, gained, action, fresh))
+        decoded = now
+    moments = _moments(plan, part, decoded_at, [s.time for s in steps])
+    return Replay(
+        code=repr(code),
+        problem=plan.digest(decoding_rule(rule)),
+        seed=int(job.seed),
+        realization=number,
+        domain=plan.domain,
+        decoder=rule,
+        field={"gf2": "GF(2)", "gf256": "GF(256)", "real": "given real numbers"}.get(plan.law.field, "generic real numbers"),
+        n_packets=job.n_packets,
+        n_subproducts=job.k,
+        subproduct_class=tuple(int(c) + 1 for c in job.class_of),
+        deadlines=None if plan.deadlines is None else tuple(plan.deadlines.tolist()),
+        order_rule=ORDER_RULES[job.order],
+        windows=_windows(plan),
+        streams=draws.streams,
+        packets=draws.packets,
+        order=draws.order,
+        steps=tuple(steps),
+        decoded_at=tuple(decoded_at),
+        moments=moments,
+        evaluations=() if evaluate is None else _evaluations(plan, workers, moments, deadlines_array(evaluate).tolist()),
+    )
+
+
+def _windows(plan: Plan) -> tuple[Window, ...]:
+    law, job = plan.law, plan.job
+    result = []
+    for s in range(job.degree.size or len(job.support)):
+        if law.supports is None:
+            mine = [s]
+            support, degree = None, int(job.degree[s])
+        else:
+            mine = [i for i, row in enumerate(law.supports) if np.array_equal(row, job.support[s] != 0)]
+            support, degree = tuple(np.flatnonzero(job.support[s]).tolist()), None
+        chance = None if law.probabilities is None else float(sum(law.probabilities[mine]))
+        work = tuple(int(law.work[i]) for i in mine)
+        result.append(Window(s, support, degree, tuple(i + 1 for i in mine), chance, work))
+    return tuple(result)
+
+
+def _moments(plan: Plan, part: Partition, decoded_at: list[int | None], arrivals: list[int]) -> tuple[Moment, ...]:
+    result = []
+    for time in range(plan.job.n_times):
+        undecoded = [x for x, at in enumerate(decoded_at) if at is None or at > time]
+        # The squared norm of the sum of what is missing (MATH.md §5); rounding must not make it negative.
+        loss = max(float(sum(part.gram[i, j] for i in undecoded for j in undecoded)), 0.0)
+        lacking = {int(plan.job.class_of[x]) + 1 for x in undecoded}
+        result.append(
+            Moment(
+                time,
+                None if plan.deadlines is None else float(plan.deadlines[time]),
+                sum(1 for t in arrivals if t <= time),
+                tuple(c for c in range(1, plan.job.n_classes + 1) if c not in lacking),
+                tuple(undecoded),
+                loss,
+                loss / part.norm2 if part.norm2 > 0 else 0.0,
+            )
+        )
+    return tuple(result)
+
+
+def _evaluations(plan: Plan, workers: Workers, moments: tuple[Moment, ...], deadlines: list[float]) -> tuple[Evaluation, ...]:
+    from scipy.stats import binom
+
+    law = plan.law
+    used = law.probabilities > 0 if law.window is None else law.window  # type: ignore[operator]
+    work = int(law.work[used][0])
+    result = []
+    for t in deadlines:
+        arrived = float(workers.arrival(t, law.n_subproducts, work, float(workers.speed()[0])))
+        chance = [float(p) for p in binom.pmf(np.arange(len(moments)), workers.count, arrived)]
+        loss, normalized = (
+            float(sum(p * getattr(m, name) for p, m in zip(chance, moments, strict=True))) for name in ("loss", "normalized_loss")
+        )
+        result.append(Evaluation(t, tuple(chance), loss, normalized))
+    return tuple(result)
