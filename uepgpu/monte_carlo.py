@@ -180,7 +180,6 @@ def _tally(
     marginals: NDArray[np.int64] | None,
 ) -> Tally:
     law = plan.law
-    work = law.work if law.window is None else law.work[law.window]
     return Tally(
         problem=plan.digest(rule),
         code=repr(code),
@@ -191,7 +190,7 @@ def _tally(
         deadlines=plan.deadlines,
         n_packets=plan.job.n_packets,
         tied=law.tied,
-        packet_work=int(work[0]) if law.equal_work else None,
+        packet_work=int(law.occurring_work[0]) if law.equal_work else None,
         classes=plan.job.class_of + 1,
         class_wise=kind == "patterns",
         patterns=patterns,

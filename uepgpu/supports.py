@@ -61,12 +61,17 @@ class SupportLaw:
         return self.window is not None
 
     @property
+    def occurring_work(self) -> Ints:
+        """True work of the windows that can occur; those of probability 0 may have any other."""
+        if self.window is not None:
+            return self.work[self.window]
+        assert self.probabilities is not None
+        return self.work[self.probabilities > 0]
+
+    @property
     def equal_work(self) -> bool:
         """Whether every packet that can occur has the same true work."""
-        if self.window is not None:
-            return len(set(self.work[self.window].tolist())) <= 1
-        assert self.probabilities is not None
-        return len(set(self.work[self.probabilities > 0].tolist())) <= 1
+        return len(set(self.occurring_work.tolist())) <= 1
 
 
 def term_rank(support: Bools) -> int:

@@ -352,8 +352,7 @@ def _evaluations(plan: Plan, workers: Workers, moments: tuple[Moment, ...], dead
     from scipy.stats import binom
 
     law = plan.law
-    used = law.probabilities > 0 if law.window is None else law.window  # type: ignore[operator]
-    work = int(law.work[used][0])
+    work = int(law.occurring_work[0])
     result = []
     for t in deadlines:
         arrived = float(workers.arrival(t, law.n_subproducts, work, float(workers.speed()[0])))
