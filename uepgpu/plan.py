@@ -61,13 +61,21 @@ class Plan:
 
     def digest(self, decoding: str) -> str:
         """Return the SHA-256 of every field that decides a tally, for `decoding` rules."""
+        hashed = self._hashed(decoding)
+        if self.deadlines is not None:
+            hashed.update(self.deadlines.tobytes())
+        return hashed.hexdigest()
+
+    def kernel_digest(self, decoding: str) -> str:
+        """Return the SHA-256 of what the kernel sees: deadlines count through their thresholds alone."""
+        return self._hashed(decoding).hexdigest()
+
+    def _hashed(self, decoding: str) -> hashlib._Hash:
         hashed = hashlib.sha256(f"uepgpu tally 1\0{decoding}\0".encode())
         for name in _IDENTITY:
             array = np.ascontiguousarray(getattr(self.job, name))
             hashed.update(f"{name}\0{array.dtype.str}\0{array.shape}\0".encode() + array.tobytes())
-        if self.deadlines is not None:
-            hashed.update(self.deadlines.tobytes())
-        return hashed.hexdigest()
+        return hashed
 
 
 _IDENTITY = (

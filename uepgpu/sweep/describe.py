@@ -17,20 +17,12 @@ from uepgpu.codes import Code
 from uepgpu.matrices import load_matrix
 from uepgpu.partition import Partition
 from uepgpu.sweep.fields import SpecError, Table, closest, number, numbers, one_or_more, text, whole, whole_numbers
+from uepgpu.sweep.notation import LAWS
 from uepgpu.sweep.point import CODES
 from uepgpu.workers import Workers
 
 __all__ = ["WORKER_KEYS", "code", "located", "partition", "worker_grid"]
 
-LAWS: dict[str, type] = {
-    "exponential": latency.Exponential,
-    "shifted-exponential": latency.ShiftedExponential,
-    "weibull": latency.Weibull,
-    "pareto": latency.Pareto,
-    "log-normal": latency.LogNormal,
-    "deterministic": latency.Deterministic,
-    "empirical": latency.Empirical,
-}
 MODEL_KEYS = ("left_variances", "right_variances", "shape", "left_means", "right_means")
 MATRIX_KEYS = {"rxc": ("a", "b", "rows", "cols", "order"), "cxr": ("a", "b", "blocks", "order")}
 WORKER_KEYS = ("count", "latency", "omega", "work", "loss_probability", "speeds")

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from uepgpu.partition import Partition
+    from uepgpu.sweep.stop import StopRule
     from uepgpu.workers import Workers
 
 __all__ = ["CODES", "Panel", "Point", "Sweep"]
@@ -43,7 +44,9 @@ class Point:
     code, part, workers
         As :func:`uepgpu.simulate` takes them.
     deadlines : tuple of float
-    realizations, seed : int
+    stop : StopRule
+        When it has been simulated enough.
+    seed : int
     """
 
     series: str
@@ -52,8 +55,13 @@ class Point:
     part: Partition
     workers: Workers
     deadlines: tuple[float, ...]
-    realizations: int
+    stop: StopRule
     seed: int
+
+    @property
+    def realizations(self) -> int:
+        """How many realizations it takes at most."""
+        return self.stop.realizations
 
     @property
     def panel(self) -> Panel:
@@ -95,9 +103,12 @@ class Sweep:
     points : sequence of Point
     show : tuple of float
         Deadlines that the printed table shows; empty for an even choice.
+    text : str
+        The specification as it was read.
     """
 
     name: str
     title: str
     points: Sequence[Point]
     show: tuple[float, ...] = ()
+    text: str = ""

@@ -10,6 +10,7 @@ from typing import Any
 from uepgpu.sweep import describe
 from uepgpu.sweep.fields import SpecError, Table, closest, deadlines, numbers, text, texts, whole
 from uepgpu.sweep.point import Point, Sweep
+from uepgpu.sweep.stop import StopRule
 
 __all__ = ["MAX_SEED", "bundled_specs", "find_spec", "parse_spec", "read_spec"]
 
@@ -113,7 +114,7 @@ def parse_spec(data: dict[str, Any], *, name: str, folder: Path, realizations: i
             for suffix, workers in describe.worker_grid(f"{where}: workers" if own else "[workers]", shared | own, folder):
                 with describe.located(f"{where} with partition {part_name!r}"):
                     code.law(part, workers.count)
-                points.append(Point(label + suffix, part_name, code, part, workers, times, count, key))
+                points.append(Point(label + suffix, part_name, code, part, workers, times, StopRule(count), key))
     _refuse_duplicates(points)
     return Sweep(name, top.get("title", text, name), tuple(points), show)
 

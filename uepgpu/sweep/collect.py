@@ -1,0 +1,255 @@
+"""The loop of a sweep: ranges go to the point that is furthest from being done, until every point has stopped.
+
+Where a point stops depends on its stop rule and its counts alone (:mod:`uepgpu.sweep.stop`): the rule is asked at checkpoints,
+about exactly the realizations below them, and nothing beyond a checkpoint is begun before it has answered. So any number of
+processes, workers, interruptions and machines end with the same integers. Points that share a tally share its ranges.
+"""
+
+from __future__ import annotations
+
+import heapq
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from uepgpu.sweep.ranges import Ran, Range, Work, describe_work
+from uepgpu.sweep.stored import merged
+
+if TYPE_CHECKING:
+    from uepgpu.sweep.identity import Identity
+    from uepgpu.sweep.point import Point, Sweep
+    from uepgpu.sweep.stop import Verdict
+    from uepgpu.sweep.store import Claim, Member, Store
+
+__all__ = ["Collection", "Runner", "Status"]
+
+WAIT_SECONDS = 0.2
+"""How often is looked whether another process has finished what is waited for."""
+
+
+class Runner(Protocol):
+    """Where ranges run."""
+
+    slots: int
+
+    def submit(self, claim: Claim, work: Work, span: Range, progress: Callable[[int], None]) -> None:
+        """Begin a range."""
+        ...
+
+    def collect(self, timeout: float) -> list[tuple[Claim, Ran]]:
+        """Return the ranges that have finished; waits up to `timeout` seconds for the first."""
+        ...
+
+
+@dataclass(eq=False)
+class Status:
+    """How far a point is, for the display.
+
+    Attributes
+    ----------
+    point : Point
+    realizations : int
+        How many of its tally are stored.
+    verdict : Verdict or None
+        What its rule said last.
+    """
+
+    point: Point
+    realizations: int = 0
+    verdict: Verdict | None = None
+
+    @property
+    def stopped(self) -> bool:
+        """Whether its rule is met."""
+        return self.verdict is not None and self.verdict.stopped
+
+
+@dataclass(eq=False)
+class _Shared:
+    """A tally with the points that wait for it."""
+
+    key: int
+    work: Work
+    points: list[int]
+    until: int = 0
+    covered: int = 0
+    in_flight: int = 0
+
+
+@dataclass(eq=False)
+class Collection:
+    """A sweep being collected into a store.
+
+    Parameters
+    ----------
+    store : Store
+    sweep : Sweep
+    identities : sequence of Identity
+        Of its points.
+    options : dict, optional
+        What the command line changed in the specification.
+    """
+
+    store: Store
+    sweep: Sweep
+    identities: Sequence[Identity]
+    options: dict[str, object] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.status = [Status(point) for point in self.sweep.points]
+        self.members: list[Member] = self.store.add_sweep(self.sweep, self.identities, self.options)
+        known = self.store.verdicts(self.members)
+        self.added = 0
+        self.kernel_seconds = 0.0
+        self.ranges = 0
+        self._shared: dict[int, _Shared] = {}
+        self._queue: list[tuple[float, int, int]] = []
+        self._asleep: list[int] = []
+        for i, (member, identity) in enumerate(zip(self.members, self.identities, strict=True)):
+            self.status[i].verdict = known.get((member.point, member.rule))
+            work = self._shared.get(member.tally) or _Shared(member.tally, describe_work(identity, self.sweep.points[i].seed), [])
+            work.points.append(i)
+            self._shared[member.tally] = work
+        stored = self.store.all_covered()
+        for shared in self._shared.values():
+            for i in shared.points:
+                self.status[i].realizations = stored.get(shared.key, 0)
+            self._advance(shared)
+
+    # --- the loop -------------------------------------------------------------------------------------------------
+
+    @property
+    def finished(self) -> bool:
+        """Whether every point has stopped."""
+        return not any(s.in_flight for s in self._shared.values()) and not self._queue and not self._asleep
+
+    def run(
+        self,
+        runner: Runner,
+        *,
+        stopping: Callable[[], bool] = lambda: False,
+        progress: Callable[[Point, int], None] = lambda point, count: None,
+        tick: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Collect until every point has stopped, or `stopping` says so and the ranges that run have finished.
+
+        Parameters
+        ----------
+        runner : Runner
+        stopping : callable
+            Asked before a range is begun.
+        progress : callable
+            Called with a point and the number of realizations that have been done, while ranges run.
+        tick : callable
+            Called after every step, for a display.
+        """
+        in_flight = 0
+        while True:
+            while in_flight < runner.slots and not stopping() and self._begin(runner, progress):
+                in_flight += 1
+            tick()
+            self.store.beat()
+            if in_flight:
+                for claim, ran in runner.collect(WAIT_SECONDS):
+                    in_flight -= 1
+                    self._end(claim, ran)
+            elif stopping() or self.finished:
+                return
+            else:
+                time.sleep(WAIT_SECONDS)  # others run what is left
+                self._wake()
+
+    def _begin(self, runner: Runner, progress: Callable[[Point, int], None]) -> bool:
+        """Begin a range of the tally that is furthest from done; return whether there was one."""
+        while self._queue:
+            _, _, key = self._queue[0]
+            shared = self._shared[key]
+            claim = self.store.claim(key, shared.until)
+            if claim is None:
+                heapq.heappop(self._queue)
+                if shared.in_flight == 0:
+                    self._refresh(shared)
+                continue
+            shared.in_flight += 1
+            point = self.sweep.points[shared.points[0]]
+
+            def report(count: int, point: Point = point) -> None:
+                self.store.beat()
+                progress(point, count)
+
+            runner.submit(claim, shared.work, Range(claim.start, claim.stop, claim.size), report)
+            if claim.stop == shared.until or claim.size is None:
+                heapq.heappop(self._queue)  # nothing is left to claim before this one ends
+            return True
+        return False
+
+    def _end(self, claim: Claim, ran: Ran) -> None:
+        shared = self._shared[claim.tally]
+        shared.in_flight -= 1
+        problem = json.loads(self.identities[shared.points[0]].frame)["problem"]
+        if ran.tally.problem != problem:
+            self.store.release(claim)
+            raise ValueError(
+                f"{self.sweep.points[shared.points[0]].describe()}: a worker has simulated another problem ({ran.provenance}), "
+                "probably because its version of uepgpu or numpy differs. Its range is not stored; run one version everywhere"
+            )
+        if self.store.finish(claim, ran.tally, ran.provenance, ran.size):
+            self.added += ran.tally.realizations
+            self.kernel_seconds += ran.tally.seconds
+            self.ranges += 1
+        self._refresh(shared)
+
+    def _refresh(self, shared: _Shared) -> None:
+        """Look at what is stored of a tally, by whomever, and put it where it belongs."""
+        shared.covered = self.store.covered(shared.key, shared.until)
+        for i in shared.points:
+            self.status[i].realizations = max(self.status[i].realizations, shared.covered)
+        if shared.covered == shared.until:
+            self._advance(shared)
+        elif self.store.claimable(shared.key, shared.until):
+            self._push(shared)
+        elif shared.in_flight == 0 and shared.key not in self._asleep:
+            self._asleep.append(shared.key)
+
+    def _wake(self) -> None:
+        asleep, self._asleep = self._asleep, []
+        for key in asleep:
+            self._refresh(self._shared[key])
+
+    def _push(self, shared: _Shared) -> None:
+        if all(key != shared.key for _, _, key in self._queue):
+            open_points = [i for i in shared.points if not self.status[i].stopped]
+            done = [v.fraction if (v := self.status[i].verdict) else 0.0 for i in open_points]
+            heapq.heappush(self._queue, (min(done, default=0.0), open_points[0], shared.key))
+
+    # --- stop rules -----------------------------------------------------------------------------------------------
+
+    def _advance(self, shared: _Shared) -> None:
+        """Ask the rules of a tally's points at every checkpoint that is reached; queue the tally for the next one."""
+        while True:
+            open_points = {i: self._next_checkpoint(i) for i in shared.points if not self.status[i].stopped}
+            if not open_points:
+                return
+            shared.until = min(open_points.values())
+            shared.covered = self.store.covered(shared.key, shared.until)
+            if shared.covered < shared.until:
+                self._push(shared)
+                return
+            self._ask(shared, [i for i, n in open_points.items() if n == shared.until])
+
+    def _next_checkpoint(self, i: int) -> int:
+        verdict, rule = self.status[i].verdict, self.sweep.points[i].stop
+        at = rule.next_checkpoint(0 if verdict is None else verdict.realizations)
+        return rule.realizations if at is None else at
+
+    def _ask(self, shared: _Shared, points: list[int]) -> None:
+        counted = self.store.counted(shared.key, shared.until)
+        assert counted is not None
+        for i in points:
+            point = self.sweep.points[i]
+            tally = merged(json.loads(self.identities[i].frame), point, counted)
+            verdict = point.stop.judge(tally, point.part, point.workers, point.deadlines, counted.seconds)
+            self.store.judge(self.members[i], verdict)
+            self.status[i].verdict = verdict

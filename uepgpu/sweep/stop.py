@@ -1,0 +1,216 @@
+"""When a point has been simulated enough: one value object, evaluated at counts of realizations that it fixes itself.
+
+A rule looks at the tally of the realizations 0..n-1 at its checkpoints n and nowhere else. Checkpoints follow from the rule
+alone, so neither speed, machines nor interruptions change where a point stops; only `seconds` depends on the clock, and is
+looked at at checkpoints too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uepgpu.checks import finite, integer, positive, shown
+
+if TYPE_CHECKING:
+    from uepgpu.partition import Partition
+    from uepgpu.tally import Tally
+    from uepgpu.workers import Workers
+
+__all__ = ["FIRST", "GROWTH", "MOST_REALIZATIONS", "StopRule", "Verdict"]
+
+FIRST = 10_000
+GROWTH = 1.5
+MOST_REALIZATIONS = 2**63 - 1
+"""SQLite's integers and the counters end here."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a rule says of a tally.
+
+    Attributes
+    ----------
+    realizations : int
+        Where it looked.
+    stopped : bool
+    fraction : float
+        How much of the way to the nearest criterion is done, in [0, 1]; ranges go where it is least.
+    reason : str
+        Why it stopped, or what is furthest along, with the figures.
+    """
+
+    realizations: int
+    stopped: bool
+    fraction: float
+    reason: str
+
+
+@dataclass(frozen=True)
+class StopRule:
+    """Stop at whichever comes first.
+
+    Parameters
+    ----------
+    realizations : int
+        At most so many, 1..2^63-1.
+    relative_error : float, optional
+        Stop when standard error / loss is at most this at every deadline that matters. Where no loss has been seen it is
+        infinite.
+    interval_width : float, optional
+        Stop when the 95 % interval of the normalized loss is at most this wide at every deadline that matters.
+    failures : int, optional
+        Stop when so many realizations that lost something have been seen at every deadline that matters. In the count
+        domain: as many as would tell as much, (Σv)²/Σv² of their weights v.
+    seconds : float, optional
+        Stop when the point's ranges have taken so long.
+    deadlines : tuple of float
+        The deadlines that matter; empty for all but those before which nothing can arrive.
+    first : int
+        The first checkpoint.
+    growth : float
+        Each checkpoint is so many times the one before, > 1.
+
+    Examples
+    --------
+    >>> rule = StopRule(100_000, relative_error=0.01, first=10_000, growth=3)
+    >>> list(rule.checkpoints())
+    [10000, 30000, 90000, 100000]
+    """
+
+    realizations: int
+    relative_error: float | None = None
+    interval_width: float | None = None
+    failures: int | None = None
+    seconds: float | None = None
+    deadlines: tuple[float, ...] = ()
+    first: int = FIRST
+    growth: float = GROWTH
+
+    def __post_init__(self) -> None:
+        if integer("realizations", self.realizations, 1) > MOST_REALIZATIONS:
+            raise ValueError(f"realizations must be at most 2^63-1, got {shown(self.realizations)}")
+        for name in ("relative_error", "interval_width", "seconds"):
+            if getattr(self, name) is not None:
+                positive(name, getattr(self, name))
+        if self.failures is not None:
+            integer("failures", self.failures, 1)
+        object.__setattr__(self, "deadlines", tuple(float(finite("deadlines", t)) for t in self.deadlines))
+        integer("first", self.first, 2)
+        if finite("growth", self.growth) < 1.01:
+            raise ValueError(f"growth must be at least 1.01, got {shown(self.growth)}")
+
+    # --- where it looks -------------------------------------------------------------------------------------------
+
+    @property
+    def fixed(self) -> bool:
+        """Whether the number of realizations alone decides."""
+        return self.relative_error is None and self.interval_width is None and self.failures is None and self.seconds is None
+
+    def checkpoints(self) -> Iterator[int]:
+        """Yield the numbers of realizations at which the rule is evaluated, ascending; the last is `realizations`."""
+        n = self.first
+        while n < self.realizations and not self.fixed:
+            yield n
+            n = max(n + 1, math.ceil(n * self.growth))
+        yield self.realizations
+
+    def next_checkpoint(self, after: int) -> int | None:
+        """Return the first checkpoint beyond `after` realizations, None behind the last."""
+        return next((n for n in self.checkpoints() if n > after), None)
+
+    # --- what it says ---------------------------------------------------------------------------------------------
+
+    def judge(self, tally: Tally, part: Partition, workers: Workers, deadlines: tuple[float, ...], seconds: float) -> Verdict:
+        """Return the verdict on a tally.
+
+        Parameters
+        ----------
+        tally : Tally
+        part, workers, deadlines
+            The evaluation of the point.
+        seconds : float
+            What its ranges have taken.
+        """
+        n = tally.realizations
+        found = [(n / self.realizations, n >= self.realizations, f"{n:,} of {self.realizations:,} realizations")]
+        if self.seconds is not None:
+            found.append((seconds / self.seconds, seconds >= self.seconds, f"{seconds:.3g} of {self.seconds:g} s"))
+        if self.relative_error is not None or self.interval_width is not None or self.failures is not None:
+            found += self._statistics(tally, part, workers, deadlines)
+        met = [text for _, done, text in found if done]
+        fraction, _, nearest = max(found, key=lambda f: f[0])
+        return Verdict(n, bool(met), 1.0 if met else min(max(fraction, 0.0), 1.0), "; ".join(met) if met else nearest)
+
+    def _statistics(
+        self, tally: Tally, part: Partition, workers: Workers, deadlines: tuple[float, ...]
+    ) -> list[tuple[float, bool, str]]:
+        options: dict[str, Any] = {"workers": workers, "deadlines": deadlines} if tally.domain == "count" else {}
+        chosen = self._chosen(part, workers, deadlines)
+        found = []
+        if self.relative_error is not None or self.interval_width is not None:
+            loss = tally.loss(part, **options)
+            mean, error, low, high = (
+                loss[f"normalized_{name}"].values[chosen] for name in ("loss", "loss_stderr", "loss_low", "loss_high")
+            )
+            if self.relative_error is not None:
+                # Nothing seen, or a single sub-batch, is no precision.
+                relative = np.where((mean > 0) & ~np.isnan(error), error / np.where(mean > 0, mean, 1.0), np.inf)
+                worst = float(relative.max())
+                share = 1.0 if worst == 0 else (self.relative_error / worst) ** 2
+                found.append((share, worst <= self.relative_error, f"relative error {worst:.3g} (wanted {self.relative_error:g})"))
+            if self.interval_width is not None:
+                width = float((high - low).max())
+                share = 1.0 if width == 0 else (self.interval_width / width) ** 2
+                found.append((share, width <= self.interval_width, f"interval width {width:.3g} (wanted {self.interval_width:g})"))
+        if self.failures is not None:
+            seen = float(failures_seen(tally, options)[chosen].min())
+            found.append((seen / self.failures, seen >= self.failures, f"{seen:,.0f} of {self.failures:,} failures"))
+        return found
+
+    def _chosen(self, part: Partition, workers: Workers, deadlines: tuple[float, ...]) -> NDArray[np.int64]:
+        """Return the indices of the deadlines that matter."""
+        times = np.asarray(deadlines)
+        if self.deadlines:
+            return np.asarray([int(np.argmin(np.abs(times - t))) for t in self.deadlines])
+        # A packet of the least work may have come: before that every realization loses everything.
+        possible = np.flatnonzero(workers.arrival(times, part.n_subproducts, 1, float(workers.speed().max())) > 0)
+        return possible if possible.size else np.arange(times.size)
+
+    # --- as text --------------------------------------------------------------------------------------------------
+
+    def to_json(self) -> str:
+        """Return the rule as canonical JSON."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> StopRule:
+        """Return the rule that :meth:`to_json` wrote."""
+        data = json.loads(text)
+        data["deadlines"] = tuple(data["deadlines"])
+        return cls(**{f.name: data[f.name] for f in fields(cls)})
+
+    @property
+    def id(self) -> str:
+        """SHA-256 of what it asks for."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()
+
+
+def failures_seen(tally: Tally, options: dict[str, Any]) -> NDArray[np.float64]:
+    """Return how many realizations that lost something were seen at each deadline, shape (D,)."""
+    from uepgpu.time_view import view
+
+    seen = view(tally, options.get("workers"), options.get("deadlines"))
+    losing = tally.patterns.sum(axis=0)[:, :-1].sum(axis=1, keepdims=True).astype(np.float64)  # (T, 1)
+    if seen.weight is None:
+        return np.asarray(losing[:, 0])
+    squares, _ = seen.second_moment(losing, tally.realizations)
+    total = (seen.weight @ losing)[:, 0]
+    return np.asarray(np.where(squares[:, 0] > 0, total**2 / np.where(squares[:, 0] > 0, squares[:, 0], 1.0), 0.0))
