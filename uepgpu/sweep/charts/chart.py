@@ -25,6 +25,9 @@ ROUNDING = 1e-12
 LOWEST = 1e-9
 """No axis of losses goes lower."""
 
+MOST_MARKS = 120
+"""Full marks per panel: more would hide the lines."""
+
 MANY = 20.0
 """Values further apart than this factor call for a logarithmic axis."""
 
@@ -165,6 +168,15 @@ class Chart:
     def without_exact(self) -> frozenset[str]:
         """Labels of lines for which there is no closed form."""
         return frozenset(line.label for line in self.lines if line.exact is None)
+
+    def turn(self, panel: Panel, line: Line) -> NDArray[np.bool_]:
+        """Return where a line has its full marks: lines take turns, so that marks of equal ones do not hide each other."""
+        longest = max(other.x.size for other in panel.lines)
+        least = max(1, -(-len(panel.lines) * longest // MOST_MARKS))
+        # A short line shows all that it has.
+        step = least if line.x.size >= 4 * least else 1
+        taken: NDArray[np.bool_] = np.arange(line.x.size) % step == self.looks[line.label] % step
+        return taken
 
     def value_range(self) -> tuple[float, float]:
         """Return the ends of the axis of values: what was simulated, not how far a closed form could be followed."""

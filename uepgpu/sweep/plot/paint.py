@@ -30,8 +30,6 @@ CHARACTERS_PER_INCH = 9
 """How much of the title fits."""
 TITLE_CHARACTERS = 52
 """How much of a panel's does."""
-MOST_MARKS = 120
-"""Marks per panel: more would hide the lines."""
 ARROW = 5.5
 """Size of the arrows of bounds."""
 
@@ -86,13 +84,8 @@ def draw_chart(chart: Chart) -> Figure:
 
 def _draw_lines(axes: Axes, panel: Panel, styles: dict[str, Style], chart: Chart) -> None:
     floor, top = chart.value_range()
-    longest = max(line.x.size for line in panel.lines)
-    least = max(1, -(-len(panel.lines) * longest // MOST_MARKS))
     for line in panel.lines:
-        # Lines take turns, so that marks of equal ones do not hide each other; short ones show all that they have.
-        step = least if line.x.size >= 4 * least else 1
-        turn = np.arange(line.x.size) % step == chart.looks[line.label] % step
-        _draw_line(axes, line, styles[line.label], chart, turn, floor)
+        _draw_line(axes, line, styles[line.label], chart, chart.turn(panel, line), floor)
     axes.set_ylim(floor, top)
     if chart.logarithmic:
         axes.set_yscale("log")
