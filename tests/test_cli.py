@@ -8,7 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -200,7 +199,7 @@ def test_a_sweep_over_the_users_own_matrices(folder: Path) -> None:
     assert not ESCAPE.search(done.stdout)
     assert "EW" in done.stdout
     assert str(Path("uepgpu-own") / "table.csv") in done.stdout
-    assert sorted(file.name for file in (folder / "uepgpu-own").iterdir()) == ["loss.png", "table.csv"]
+    assert sorted(file.name for file in (folder / "uepgpu-own").iterdir()) == ["loss.png", "store.db", "table.csv"]
     with (folder / "uepgpu-own" / "table.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 2 * 3
@@ -226,7 +225,7 @@ def test_results_that_cannot_be_written_end_with_1_and_are_still_printed(
     def fail(path: Path, content: bytes) -> None:
         raise OSError("no space left on device")
 
-    monkeypatch.setattr("uepgpu.sweep.job.write_file", fail)
+    monkeypatch.setattr("uepgpu.sweep.results.write_file", fail)
     assert call(monkeypatch, "sweep", "mine.toml") == 1
     out, err = capsys.readouterr()
     assert "EW" in out
@@ -264,15 +263,14 @@ def test_output_that_cannot_show_greek_letters_is_no_error(folder: Path) -> None
 
 
 @pytest.mark.skipif(os.name == "nt", reason="SIGINT to a child process")
-def test_ctrl_c_keeps_what_is_finished(folder: Path) -> None:
+def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(folder: Path) -> None:
     code = (
-        "import sys\nimport uepgpu.sweep.run as run\nfrom uepgpu.cli import main\n"
-        "inner = run._growing_tallies\n"
+        "import sys\nfrom uepgpu.sweep.collect import Collection\nfrom uepgpu.cli import main\n"
+        "inner = Collection._end\n"
         "def announced(*arguments):\n"
-        "    for tally in inner(*arguments):\n"
-        "        yield tally\n"
-        "        print('FINISHED A RANGE', file=sys.stderr, flush=True)\n"
-        "run._growing_tallies = announced\n"
+        "    inner(*arguments)\n"
+        "    print('FINISHED A RANGE', file=sys.stderr, flush=True)\n"
+        "Collection._end = announced\n"
         "sys.argv = ['uepgpu', 'sweep', 'long.toml', '--out', 'kept', '--backend', 'numpy']\n"
         "main()\n"
     )
@@ -289,17 +287,20 @@ def test_ctrl_c_keeps_what_is_finished(folder: Path) -> None:
         assert process.stderr is not None
         assert process.stdout is not None
         assert process.stderr.readline() == "FINISHED A RANGE\n"
-        time.sleep(0.5)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
     message = [line for line in err.splitlines() if line != "FINISHED A RANGE"]
     assert process.returncode == 130
-    assert len(message) == 1
-    assert message[0].startswith("uepgpu: interrupted; kept 1 of 3 points; EW (rxc, unit work) with ")
-    assert message[0].endswith("left out, nothing finished: MDS (rxc, unit work), NOW (rxc, unit work)")
+    assert len(message) == 2
+    assert message[0] == "uepgpu: interrupted: finishing the ranges that run; press Ctrl-C again to drop them"
+    assert re.fullmatch(
+        r"uepgpu: interrupted; kept/store.db keeps 0 of 3 points done and [123] begun. "
+        r"Go on with: uepgpu sweep long.toml --out kept --backend numpy",
+        message[1],
+    )
     with (folder / "kept" / "table.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    assert [row["series"] for row in rows] == ["EW"] * 3
+    assert "EW" in {row["series"] for row in rows}
     assert 0 < int(rows[0]["realizations"]) < 2_000_000_000
     assert (folder / "kept" / "loss.png").read_bytes().startswith(b"\x89PNG")
     assert "EW" in out

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from cyclopts import Parameter
+
 from uepgpu.cli.app import app
 from uepgpu.cli.arguments import Realizations, Seed, Threads
 
@@ -14,14 +18,18 @@ def sweep(
     /,
     *,
     out: str | None = None,
+    store: str | None = None,
     realizations: Realizations | None = None,
     seed: Seed | None = None,
     backend: str = "auto",
     threads: Threads | None = None,
+    dask: Annotated[list[str] | None, Parameter(consume_multiple=True, negative=())] = None,
+    dry_run: bool = False,
 ) -> int:
-    """Simulate loss against deadline for many codes, beside the exact loss; write table.csv and loss.png.
+    """Simulate loss against deadline for many codes, beside the exact loss; write a store, table.csv and loss.png.
 
-    Ctrl-C ends it early and keeps everything finished so far.
+    Every finished range of realizations is safe in the store. Run the same command again and it goes on where it was; Ctrl-C
+    finishes the ranges that run and prints that command.
 
     Parameters
     ----------
@@ -31,15 +39,31 @@ def sweep(
     out
         Folder for the results, made if needed; files of an earlier run in it are replaced. Default: uepgpu-NAME in the
         current folder, NAME being that of the specification.
+    store
+        The file that keeps every finished range; several sweeps may share one. Default: store.db in the folder of the results.
     realizations
-        Realizations of every point, e.g. 100000, 1e5 or 1_000_000. Default: what the specification says.
+        Realizations of every point at most, e.g. 100000, 1e5 or 1_000_000. Default: what the specification says.
     seed
         Seed of all draws: the same seed gives the same results on every machine. Default: what the specification says.
     backend
         What computes: auto (the fastest that runs here) or a name from "uepgpu info". It does not change the results.
     threads
         CPU threads. Default: all cores.
+    dask
+        Run on a dask cluster: the address of its scheduler, tcp://HOST:PORT, or nothing for processes of this machine.
+    dry_run
+        Show the points, what each will cost and what is stored already, and do nothing.
     """
-    from uepgpu.sweep.job import run_job
+    from uepgpu.sweep.job import Options, run_job
 
-    return run_job(spec, out=out, realizations=realizations, seed=seed, backend=backend, threads=threads)
+    options = Options(
+        out=out,
+        store=store,
+        realizations=realizations,
+        seed=seed,
+        backend=backend,
+        threads=threads,
+        dask=None if dask is None else " ".join(dask) or "local",
+        dry_run=dry_run,
+    )
+    return run_job(spec, options)

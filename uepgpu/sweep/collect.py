@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from uepgpu.sweep.ranges import Ran, Range, Work, describe_work
+from uepgpu.sweep.stop import MOST_REALIZATIONS
 from uepgpu.sweep.stored import merged
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from uepgpu.sweep.point import Point, Sweep
     from uepgpu.sweep.stop import Verdict
     from uepgpu.sweep.store import Claim, Member, Store
+    from uepgpu.tally import Tally
 
 __all__ = ["Collection", "Runner", "Status"]
 
@@ -32,7 +34,10 @@ WAIT_SECONDS = 0.2
 class Runner(Protocol):
     """Where ranges run."""
 
-    slots: int
+    @property
+    def slots(self) -> int:
+        """How many ranges may be under way."""
+        ...
 
     def submit(self, claim: Claim, work: Work, span: Range, progress: Callable[[int], None]) -> None:
         """Begin a range."""
@@ -223,6 +228,11 @@ class Collection:
             open_points = [i for i in shared.points if not self.status[i].stopped]
             done = [v.fraction if (v := self.status[i].verdict) else 0.0 for i in open_points]
             heapq.heappush(self._queue, (min(done, default=0.0), open_points[0], shared.key))
+
+    def tally(self, i: int) -> Tally | None:
+        """Return everything that is stored of point number `i`; None if nothing is."""
+        counted = self.store.counted(self.members[i].tally, MOST_REALIZATIONS)
+        return None if counted is None else merged(json.loads(self.identities[i].frame), self.sweep.points[i], counted)
 
     # --- stop rules -----------------------------------------------------------------------------------------------
 

@@ -1,72 +1,125 @@
-"""The main job: from a specification to the table, the figure and what the terminal shows."""
+"""The main job: from a specification to the store, the table, the figure and what the terminal shows."""
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import sys
-from contextlib import contextmanager
+import time
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from uepgpu.sweep.fields import closest
-from uepgpu.sweep.files import check_folder, write_file
+from uepgpu.sweep.files import check_folder
 from uepgpu.sweep.spec import read_spec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
+    from uepgpu.sweep.collect import Collection, Runner
     from uepgpu.sweep.curve import Curve
-    from uepgpu.sweep.point import Point, Sweep
-    from uepgpu.sweep.run import Outcome, Progress
+    from uepgpu.sweep.identity import Identity
+    from uepgpu.sweep.point import Sweep
 
-__all__ = ["run_job"]
+__all__ = ["Options", "run_job"]
 
 PIPED_WIDTH = 160
+STORE = "store.db"
 
 
-def run_job(spec: str, *, out: str | None, realizations: int | None, seed: int | None, backend: str, threads: int | None) -> int:
+@dataclass(frozen=True)
+class Options:
+    """What the command line says besides the specification.
+
+    Attributes
+    ----------
+    out : str or None
+        Folder of the results; None for ``uepgpu-NAME`` in the current folder.
+    store : str or None
+        The store; None for ``store.db`` in the folder of the results.
+    realizations, seed : int or None
+        Override those of the specification.
+    backend, threads
+        As for :func:`uepgpu.simulate`.
+    dask : str or None
+        Address of a scheduler, ``"local"`` for a cluster of this machine's processes, None for this process alone.
+    dry_run : bool
+        Show what would be done, and do nothing.
+    """
+
+    out: str | None = None
+    store: str | None = None
+    realizations: int | None = None
+    seed: int | None = None
+    backend: str = "auto"
+    threads: int | None = None
+    dask: str | None = None
+    dry_run: bool = False
+
+    def resume(self, spec: str) -> str:
+        """Return the command that goes on."""
+        words = ["uepgpu", "sweep", spec]
+        for name in ("out", "store", "realizations", "seed", "threads", "dask"):
+            if (value := getattr(self, name)) is not None:
+                words += [f"--{name}"] if (name, value) == ("dask", "local") else [f"--{name}", str(value)]
+        if self.backend != "auto":
+            words += ["--backend", self.backend]
+        return shlex.join(words)
+
+
+def run_job(spec: str, options: Options) -> int:
     """Run a sweep for the command line, and return the exit code.
 
     Parameters
     ----------
     spec : str
         TOML file or bundled name.
-    out : str or None
-        Folder of the results; None for ``uepgpu-NAME`` in the current folder.
-    realizations, seed : int or None
-        Override those of the specification.
-    backend, threads
-        As for :func:`uepgpu.simulate`.
+    options : Options
     """
     from uepgpu.backends import BackendUnavailable
-    from uepgpu.sweep.run import check_points, run_points
+    from uepgpu.sweep.run import identify_all
 
     try:
-        sweep = read_spec(spec, realizations=realizations, seed=seed)
-        if out is not None and not out.strip():
-            raise ValueError(f"--out must be the name of a folder, got {out!r}")
-        folder = Path(f"uepgpu-{sweep.name}") if out is None else Path(out).expanduser()
+        sweep = read_spec(spec, realizations=options.realizations, seed=options.seed)
+        for name, value in (("out", options.out), ("store", options.store)):
+            if value is not None and not value.strip():
+                raise ValueError(f"--{name} must be the name of a {'folder' if name == 'out' else 'file'}, got {value!r}")
+        folder = Path(f"uepgpu-{sweep.name}") if options.out is None else Path(options.out).expanduser()
         check_folder(folder)
-        _check_backend(backend)
-        check_points(sweep.points)
+        path = folder / STORE if options.store is None else Path(options.store).expanduser()
+        _check_store(path, options.store)
+        _check_backend(options.backend)
+        identities = identify_all(sweep.points)
+        if options.dry_run:
+            from uepgpu.sweep.dry_run import plan_sweep, print_plan
+
+            print_plan(plan_sweep(sweep, identities, path, options), path)
+            return 0
+        runner = _runner(options)
     except (ValueError, BackendUnavailable) as error:
         _say(str(error))
         return 2
     try:
-        with _progress(sweep.points) as progress:
-            outcome = run_points(sweep.points, backend=backend, threads=threads, progress=progress)
-    except (ValueError, BackendUnavailable) as error:
+        with runner as made:
+            return _collect(spec, sweep, identities, path, folder, made, options)
+    except ValueError as error:  # the cluster does not answer; what goes wrong later has been said by then
         _say(str(error))
         return 2
-    if outcome.interrupted:
-        _say(_interruption(outcome))
-        if not outcome.results:
-            return 130
-    return _show(sweep, outcome, folder)
 
 
 def _say(message: str) -> None:
-    print(f"uepgpu: {' '.join(message.split())}", file=sys.stderr)
+    print(f"uepgpu: {' '.join(message.split())}", file=sys.stderr, flush=True)
+
+
+def _check_store(path: Path, given: str | None) -> None:
+    if given is not None and not path.parent.is_dir():
+        raise ValueError(
+            f"--store must be a file in a folder that exists, got {str(path)!r}: there is no folder {str(path.parent)!r}"
+        )
+    if path.is_dir():
+        raise ValueError(f"--store must be a file, {str(path)!r} is a folder")
 
 
 def _check_backend(name: str) -> None:
@@ -80,64 +133,105 @@ def _check_backend(name: str) -> None:
         raise BackendUnavailable(f"backend {name!r} cannot run: {reason}")
 
 
-@contextmanager
-def _progress(points: Sequence[Point]) -> Iterator[Progress | None]:
-    """Show progress on a terminal; nothing when stderr is piped."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+def _runner(options: Options) -> AbstractContextManager[Runner]:
+    if options.dask is None:
+        from uepgpu.sweep.local import Local
 
-    with Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-    ) as bar:
-        task = bar.add_task(f"{len(points)} points", total=sum(p.realizations for p in points))
+        return nullcontext(Local(options.backend, options.threads))
+    from uepgpu.sweep.dask_cluster import DaskCluster
 
-        def advance(point: Point, count: int) -> None:
-            bar.update(task, advance=count, description=point.describe())
-
-        yield advance
+    return DaskCluster(options.dask, options.backend, options.threads)
 
 
-def _interruption(outcome: Outcome) -> str:
-    if not outcome.results:
-        return "interrupted before any realization was finished, nothing is written"
-    parts = [f"interrupted; kept {len(outcome.results)} of {len(outcome.results) + len(outcome.missing)} points"]
-    last = outcome.results[-1]
-    if last.tally.realizations < last.point.realizations:
-        parts.append(f"{last.point.describe()} with {last.tally.realizations} of {last.point.realizations} realizations")
-    if outcome.missing:
-        parts.append("left out, nothing finished: " + ", ".join(p.describe() for p in outcome.missing))
-    return "; ".join(parts)
+def _collect(
+    spec: str, sweep: Sweep, identities: Sequence[Identity], path: Path, folder: Path, runner: Runner, options: Options
+) -> int:
+    from uepgpu.backends import BackendUnavailable
+    from uepgpu.sweep.collect import Collection
+    from uepgpu.sweep.display import Display
+    from uepgpu.sweep.interruption import asked_to_stop
+    from uepgpu.sweep.schema import StoreError
+    from uepgpu.sweep.store import Store
 
-
-def _show(sweep: Sweep, outcome: Outcome, folder: Path) -> int:
-    """Write the files, then print: a reader that closes the pipe must not cost the files."""
-    from uepgpu.sweep.curve import curve_of
-    from uepgpu.sweep.plot import draw, to_png
-    from uepgpu.sweep.table import to_csv
-
-    curves = [curve_of(result) for result in outcome.results]
-    table, figure = folder / "table.csv", folder / "loss.png"
-    failure = None
     try:
-        write_file(table, to_csv(curves).encode())
-        write_file(figure, to_png(draw(curves, sweep.title)))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        store = Store(path)
+    except (OSError, StoreError) as error:
+        _say(str(error))
+        return 2
+    changed = {name: value for name in ("realizations", "seed") if (value := getattr(options, name)) is not None}
+    with store:
+        try:
+            collection = Collection(store, sweep, identities, dict(changed))
+            display = Display(collection, sys.stderr)
+            _tell_leftovers(collection, path)
+
+            def announce() -> None:
+                display.note = "; finishing what runs"
+                _say("interrupted: finishing the ranges that run; press Ctrl-C again to drop them")
+
+            began = time.perf_counter()
+            with asked_to_stop(announce) as stopping, display.shown():
+                try:
+                    collection.run(runner, stopping=stopping, progress=display.advance, tick=display.tick)
+                    interrupted = not collection.finished
+                except KeyboardInterrupt:
+                    interrupted = True
+            took = time.perf_counter() - began
+            if interrupted:
+                _say(_interruption(collection, path, options.resume(spec)))
+            return _show(collection, folder, path, took, interrupted)
+        except (ValueError, BackendUnavailable) as error:
+            # Not a wrong call: that has been checked. The store, a worker, a disk.
+            _say(str(error))
+            return 1
+
+
+def _tell_leftovers(collection: Collection, path: Path) -> None:
+    """Say that the store holds points of an earlier specification, when a specification of this name has changed."""
+    left = collection.store.left_over(collection.sweep.name, collection.members)
+    if left:
+        _say(
+            f"{path} also holds {left} points of an earlier specification called {collection.sweep.name!r} that this one does not "
+            "ask for; they are kept"
+        )
+
+
+def _interruption(collection: Collection, path: Path, resume: str) -> str:
+    status = collection.status
+    stopped, begun = sum(s.stopped for s in status), sum(s.realizations > 0 for s in status)
+    if begun == 0:
+        return f"interrupted before any range was finished. Go on with: {resume}"
+    return f"interrupted; {path} keeps {stopped} of {len(status)} points done and {begun - stopped} begun. Go on with: {resume}"
+
+
+def _show(collection: Collection, folder: Path, path: Path, took: float, interrupted: bool) -> int:
+    """Write the files, then print: a reader that closes the pipe must not cost the files."""
+    from uepgpu.sweep.results import MOST_DRAWN, curves_of, write_results
+
+    curves = curves_of(collection)
+    if not curves:
+        return 130
+    failure, files = None, []
+    try:
+        files = write_results(collection, curves, folder)
     except OSError as error:
         failure = error
-    _print(sweep, curves)
+    _print(collection.sweep, curves)
     if failure is not None:
         _say(f"the results could not be written to {str(folder)!r}: {failure}")
         return 1
     rows = sum(len(c.point.deadlines) for c in curves)
-    print(f"\nTable   {table}  ({rows} rows)\nFigure  {figure}")
-    return 130 if outcome.interrupted else 0
+    print(f"\nTable   {files[0]}  ({rows} rows)")
+    print(
+        f"Figure  {files[1]}" if len(files) > 1 else f"Figure  none: more than {MOST_DRAWN} curves; draw a choice with uepgpu plot"
+    )
+    if collection.added:
+        rate = collection.added / took
+        print(f"Store   {path}  ({collection.added:,} realizations added in {collection.ranges:,} ranges, {rate:.3g} a second)")
+    else:
+        print(f"Store   {path}  (finished before, nothing added)")
+    return 130 if interrupted else 0
 
 
 def _print(sweep: Sweep, curves: Sequence[Curve]) -> None:

@@ -9,6 +9,7 @@ from uepgpu.backends import get_backend
 from uepgpu.sweep.ranges import Ran, Range, Work, run_range
 
 if TYPE_CHECKING:
+    from uepgpu.cuda_backend import Devices
     from uepgpu.sweep.store import Claim
 
 __all__ = ["Local"]
@@ -38,7 +39,7 @@ class Local:
     def collect(self, timeout: float) -> list[tuple[Claim, Ran]]:
         """Run what was taken."""
         waiting, self._waiting = self._waiting, []
-        devices = "all" if waiting and get_backend(self.backend).name == "cuda" else None
+        devices: Devices = "all" if waiting and get_backend(self.backend).name == "cuda" else None
         return [
             (claim, run_range(work, span, backend=self.backend, threads=self.threads, devices=devices, progress=progress))
             for claim, work, span, progress in waiting

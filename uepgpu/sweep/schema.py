@@ -58,6 +58,9 @@ CREATE TABLE verdict (
   point INTEGER NOT NULL REFERENCES point, rule INTEGER NOT NULL REFERENCES piece, realizations INTEGER NOT NULL,
   stopped INTEGER NOT NULL, fraction REAL NOT NULL, reason TEXT NOT NULL, PRIMARY KEY (point, rule)
 ) WITHOUT ROWID;
+-- What follows from the rest, kept because it takes time: `state` says what it was made from.
+CREATE TABLE curve (point INTEGER PRIMARY KEY REFERENCES point, state TEXT NOT NULL, text TEXT NOT NULL);
+CREATE TABLE output (file TEXT PRIMARY KEY, state TEXT NOT NULL) WITHOUT ROWID;
 """
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -73,15 +74,17 @@ def read_spec(spec: str, *, realizations: int | None = None, seed: int | None = 
     """
     path = find_spec(spec)
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        written = path.read_text(encoding="utf-8")
+        data = tomllib.loads(written)
     except tomllib.TOMLDecodeError as error:
         raise SpecError(f"{path.name} is not valid TOML: {' '.join(str(error).split())}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise SpecError(f"{path.name} cannot be read: {error}") from None
     try:
-        return parse_spec(data, name=path.stem, folder=path.parent, realizations=realizations, seed=seed)
+        sweep = parse_spec(data, name=path.stem, folder=path.parent, realizations=realizations, seed=seed)
     except SpecError as error:
         raise SpecError(f"{path.name}: {error}") from None
+    return replace(sweep, text=written)
 
 
 def parse_spec(data: dict[str, Any], *, name: str, folder: Path, realizations: int | None = None, seed: int | None = None) -> Sweep:

@@ -171,6 +171,12 @@ class Store:
             )
         return members
 
+    def left_over(self, name: str, members: Sequence[Member]) -> int:
+        """Return how many points of sweeps called `name` are none of `members`."""
+        query = "SELECT DISTINCT point FROM member JOIN sweep ON sweep.key = sweep WHERE name = ?"
+        with translated(self.path):
+            return len({point for (point,) in self._db.execute(query, (name,))} - {m.point for m in members})
+
     def _add_point(self, identity: Identity) -> tuple[int, int]:
         found = self._db.execute("SELECT key, tally FROM point WHERE id = ?", (identity.point,)).fetchone()
         if found:
@@ -315,6 +321,41 @@ class Store:
         """Return the sum of the stored ranges that begin below `upto`; None if there are none."""
         with translated(self.path):
             return add_up(self._db, self.path, tally, upto)
+
+    def ranges(self, tally: int) -> tuple[tuple[int, int], ...]:
+        """Return which realizations of a tally are stored, neighbours joined."""
+        joined: list[tuple[int, int]] = []
+        with translated(self.path):
+            for start, stop in self._db.execute("SELECT start, stop FROM span WHERE tally = ? ORDER BY start", (tally,)):
+                if joined and joined[-1][1] == start:
+                    joined[-1] = (joined[-1][0], stop)
+                else:
+                    joined.append((start, stop))
+        return tuple(joined)
+
+    # --- what follows from it -------------------------------------------------------------------------------------
+
+    def kept_curve(self, point: int, state: str) -> str | None:
+        """Return what :meth:`keep_curve` kept of a point, if it was made from `state`."""
+        with translated(self.path):
+            found = self._db.execute("SELECT text FROM curve WHERE point = ? AND state = ?", (point, state)).fetchone()
+        return None if found is None else str(found[0])
+
+    def keep_curves(self, rows: Sequence[tuple[int, str, str]]) -> None:
+        """Keep curves: point, what each was made from, its text."""
+        with translated(self.path), self._transaction():
+            self._db.executemany("INSERT OR REPLACE INTO curve VALUES (?, ?, ?)", rows)
+
+    def kept_output(self, file: str) -> str | None:
+        """Return what a file that was written outside was made from; None if this store does not know."""
+        with translated(self.path):
+            found = self._db.execute("SELECT state FROM output WHERE file = ?", (file,)).fetchone()
+        return None if found is None else str(found[0])
+
+    def keep_output(self, file: str, state: str) -> None:
+        """Remember what a file that is written outside was made from."""
+        with translated(self.path), self._transaction():
+            self._db.execute("INSERT OR REPLACE INTO output VALUES (?, ?)", (file, state))
 
     # --- verdicts -------------------------------------------------------------------------------------------------
 

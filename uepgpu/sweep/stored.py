@@ -31,7 +31,7 @@ from uepgpu.sweep.stop import MOST_REALIZATIONS, StopRule
 from uepgpu.sweep.store import Counted, add_up
 from uepgpu.tally import Tally
 
-__all__ = ["StoredPoint", "StoredSweep", "find_point", "read_points", "read_sweeps"]
+__all__ = ["StoredPoint", "StoredSweep", "find_point", "iterate_points", "read_points", "read_progress", "read_sweeps"]
 
 SHORT = 10
 """Characters of an id that people are shown."""
@@ -183,6 +183,19 @@ def iterate_points(path: Path | str, *, sweep: str | None = None) -> Iterator[St
                 held = (tally, add_up(db, path, tally, MOST_REALIZATIONS))
             if held[1] is not None:
                 yield _stored(db, point, rule, (name, series, partition), held[1])
+
+
+def read_progress(path: Path | str) -> dict[str, tuple[int, dict[tuple[str, str], str]]]:
+    """Return, by tally id, the stored realizations and the reasons of the (point id, rule as text) that have stopped."""
+    with _reading(path) as db:
+        stored = db.execute("SELECT id, SUM(stop - start) FROM tally JOIN span ON span.tally = tally.key GROUP BY id")
+        found: dict[str, tuple[int, dict[tuple[str, str], str]]] = {tally: (count, {}) for tally, count in stored}
+        for tally, point, rule, reason in db.execute(
+            "SELECT tally.id, point.id, text, reason FROM verdict JOIN point ON point.key = point JOIN tally ON tally.key = tally "
+            "JOIN piece ON piece.key = rule WHERE stopped"
+        ):
+            found[tally][1][point, rule] = reason
+    return found
 
 
 def find_point(points: Sequence[StoredPoint], prefix: str) -> StoredPoint:
