@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from uepgpu.sweep.job import Options, run_job
 
 SPEC = """
@@ -50,3 +52,12 @@ def make_store(folder: Path, spec: str = SPEC, name: str = "mine", store: str = 
     options = Options(out=str(folder / "out"), store=str(folder / store), backend="numpy")
     assert run_job(str(folder / f"{name}.toml"), options) == 0
     return folder / store
+
+
+def shared_store(factory: pytest.TempPathFactory) -> Path:
+    """Return the store of :data:`SPEC`, made by whichever test of this run comes first; it must not be changed."""
+    folder = factory.getbasetemp() / "shared-store"
+    if not folder.exists():
+        folder.mkdir()
+        make_store(folder)
+    return folder / "store.db"

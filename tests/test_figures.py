@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from stores import EW, SPEC, make_store
+from stores import EW, SPEC, make_store, shared_store
 
 import uepgpu as uep
 from uepgpu.cli import main
@@ -24,7 +24,7 @@ from uepgpu.sweep.stored import StoredPoint, read_points
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_store(tmp_path_factory.mktemp("figures"))
+    return shared_store(tmp_path_factory)
 
 
 @pytest.fixture(scope="module")

@@ -74,7 +74,7 @@ supports_of = st.integers(2, 6).flatmap(
     st.integers(0, 2**64 - 2),
     st.integers(0, 2**64 - 1),
 )
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=80)
 def test_codes_of_ones_own_are_decoded_as_by_both_backends(table, w, field, domain, decoder, first, seed):  # type: ignore[no-untyped-def]
     k, supports = table
     code = codes.Windows([sorted(s) for s in supports], [1 / len(supports)] * len(supports), coefficients=field)
@@ -136,7 +136,7 @@ def test_losses_and_patterns_of_all_realizations_add_up_to_the_tally(name: str, 
     problem = problems.PROBLEMS[name]
     if problem.plan(domain) is None:
         return
-    n = 60
+    n = 40
     tally = uep.simulate(
         problem.code, problem.part, problem.workers, deadlines=problem.times(domain), realizations=n, seed=3, backend="numpy"
     )
