@@ -143,6 +143,17 @@ def test_axes_are_logarithmic_where_the_data_call_for_it(points: tuple[StoredPoi
     assert build_chart("loss", later, "").log_x
 
 
+def test_numbers_of_workers_far_apart_get_a_logarithmic_axis_with_even_steps(tmp_path: Path) -> None:
+    head = SPEC[: SPEC.index("[[series]]")].replace("count = 12", "count = [3, 90]").replace('["unit", "true"]', '"unit"')
+    store = make_store(tmp_path, head + '[[series]]\nlabel = "M"\ncode = "mds"\n')
+    chart = build_chart("workers", read_sections(store)[0].points, "", (1.0,))
+    assert chart.log_x
+    (line,) = chart.panels[0].lines
+    assert line.label == "M"
+    assert {3, 90} <= set(line.x)
+    assert np.all(line.x[1:] / line.x[:-1] <= 2)
+
+
 def test_kinds_with_nothing_to_show_say_why(points: tuple[StoredPoint, ...]) -> None:
     by_deadline = tuple(p for p in points if p.tally.domain == "deadline")
     with pytest.raises(NothingToShow, match="no point was simulated by the number of packets received"):
@@ -303,6 +314,10 @@ def test_a_store_of_several_sweeps_wants_one_named_and_a_changed_one_keeps_both(
     assert [s.title.endswith("(points of an earlier specification)") for s in sections] == [False, True]
     assert [{p.point.seed for p in s.points} for s in sections] == [{8}, {7}]
     make_store(tmp_path, small, name="other")
+    # Its points are those of the first specification: both sweeps show them.
+    mine, earlier, other = read_sections(store)
+    assert [s.sweep.name for s in (mine, earlier, other)] == ["mine", "mine", "other"]
+    assert {p.id for p in earlier.points} == {p.id for p in other.points}
     capsys.readouterr()
     assert call(monkeypatch, "plot", "store.db") == 2
     assert "the store has several sweeps, choose one with --sweep: mine, other" in capsys.readouterr().err

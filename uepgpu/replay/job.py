@@ -12,12 +12,16 @@ from uepgpu.replay.realization import Replay, replay
 from uepgpu.replay.tables import Table, compact, tables
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from rich.console import Console
 
     from uepgpu.sweep.stored import StoredPoint
 
 __all__ = ["check", "replay_stored", "run_replay", "to_json"]
 
+MOST_NAMED = 8
+"""Points that an error lists."""
 WIDTH = 110
 """Of notes in a pipe; tables take what they need."""
 
@@ -35,10 +39,10 @@ def run_replay(store: str, point: str, realization: int, *, as_json: bool) -> in
         0..2^64-1.
     as_json : bool
     """
-    from uepgpu.sweep.stored import read_points
+    from uepgpu.sweep.stored import iterate_points
 
     try:
-        stored = choose(read_points(store), point)
+        stored = choose(iterate_points(store), point)
         told = replay_stored(stored, realization)
     except ValueError as error:
         print(f"uepgpu: {' '.join(str(error).split())}", file=sys.stderr)
@@ -58,23 +62,34 @@ def run_replay(store: str, point: str, realization: int, *, as_json: bool) -> in
     return 0
 
 
-def choose(points: list[StoredPoint], name: str) -> StoredPoint:
-    """Return the point of that label, or description, or beginning of an id.
+def choose(points: Iterable[StoredPoint], name: str) -> StoredPoint:
+    """Return the point of that label, or description, or beginning of an id; only those that fit are held in memory.
 
     Raises
     ------
     ValueError
         If there is none, or several.
     """
-    from uepgpu.sweep.stored import find_point
-
-    called = {p.id: p for p in points if name in (p.point.series, p.point.describe())}
-    if len(called) == 1:
-        return next(iter(called.values()))
-    if called:
-        shown = ", ".join(f"{p.short_id} {p.point.describe()}" for p in called.values())
-        raise ValueError(f"POINT {name!r} is the label of {len(called)} points; give one's id: {shown}")
-    return find_point(points, name)
+    called: dict[str, StoredPoint] = {}
+    begins: dict[str, StoredPoint] = {}
+    first: list[str] = []
+    for p in points:
+        if name in (p.point.series, p.point.describe()):
+            called[p.id] = p
+        if name and p.id.startswith(name.lower()):
+            begins[p.id] = p
+        if len(first) < MOST_NAMED:
+            first.append(f"{p.short_id} {p.point.describe()}")
+    found = called or begins
+    if len(found) == 1:
+        return next(iter(found.values()))
+    if found:
+        what = "is the label" if called else "is the beginning of the ids"
+        shown = ", ".join(f"{p.short_id} {p.point.describe()}" for p in list(found.values())[:MOST_NAMED])
+        raise ValueError(f"POINT {name!r} {what} of {len(found)} points; give one's id: {shown}")
+    raise ValueError(
+        f"POINT must be a point's label or the beginning of its id, got {name!r}, which is neither; there are {', '.join(first)}"
+    )
 
 
 def replay_stored(stored: StoredPoint, realization: int) -> Replay:
@@ -147,7 +162,7 @@ def _facts(stored: StoredPoint, told: Replay, differs: str) -> list[tuple[str, s
     return [
         ("realization", f"{told.realization} of seed {told.seed}, {held}"),
         ("point", f"{stored.short_id}  {point.describe()}, sweep {stored.sweep}"),
-        ("code", told.code),
+        ("code", " ".join(told.code.split())),
         ("partition", f"{point.part.paradigm}, K = {told.n_subproducts} sub-products; classes {'; '.join(classes)}"),
         ("workers", _workers(stored)),
         ("simulated", f"by {'packets received' if told.domain == 'count' else 'deadline'}; coefficients: {told.field}"),

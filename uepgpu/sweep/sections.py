@@ -52,16 +52,18 @@ def read_sections(store: Path | str, *, sweep: str | None = None) -> list[Sectio
     ValueError
         If the store cannot be read, has no such sweep, or nothing has been simulated.
     """
-    points = read_points(store, sweep=sweep)
-    if not points:
-        raise ValueError(f"store {str(store)!r} holds no finished range yet: run `uepgpu sweep` first")
     latest: dict[str, list[StoredSweep]] = {}
     for row in read_sweeps(store):
         latest.setdefault(row.name, []).append(row)
+    if sweep is not None and sweep not in latest:
+        known = ", ".join(latest) or "none"
+        raise ValueError(f"store {str(store)!r} has no sweep {sweep!r}{closest(sweep, list(latest))}, only {known}")
     result = []
     for name, rows in latest.items():
-        mine = [p for p in points if p.sweep == name]
-        left = mine
+        if sweep not in (None, name):
+            continue
+        # One sweep at a time: two of them may have a point in common.
+        mine = left = read_points(store, sweep=name)
         for age, row in enumerate(reversed(rows)):
             place = {point_id: i for i, point_id in enumerate(row.points)}
             here = sorted((p for p in left if p.id in place), key=lambda p: place[p.id])
@@ -70,6 +72,8 @@ def read_sections(store: Path | str, *, sweep: str | None = None) -> list[Sectio
                 title = row.title if age == 0 else f"{row.title} (points of an earlier specification)"
                 missing = len(set(place) - {p.id for p in mine})
                 result.append(Section(title, row, _distinct(here), missing if age == 0 else 0))
+    if not result:
+        raise ValueError(f"store {str(store)!r} holds no finished range yet: run `uepgpu sweep` first")
     return result
 
 

@@ -12,7 +12,18 @@ from dataclasses import replace
 import numpy as np
 
 import uepgpu as uep
-from uepgpu.sweep.charts.chart import LOSS, Chart, Floats, Line, NothingToShow, Panel, Simulated, panel_title, spread
+from uepgpu.sweep.charts.chart import (
+    LOSS,
+    Chart,
+    Floats,
+    Line,
+    NothingToShow,
+    Panel,
+    Simulated,
+    call_for_log_x,
+    panel_title,
+    spread,
+)
 from uepgpu.sweep.charts.times import chosen_deadlines, place
 from uepgpu.workers import Workers
 
@@ -63,7 +74,8 @@ def workers_chart(simulated: Sequence[Simulated], title: str, at: Sequence[float
     )
     chart = Chart("workers", title, tuple(rows), looks, notes=(note,) if shared else ())
     seen = [v for line in chart.lines for v in np.where(line.upper_bound, line.high, line.value)]
-    return replace(chart, logarithmic=spread(seen))
+    log_x = call_for_log_x([w for counts in groups.values() for w in counts])
+    return replace(chart, logarithmic=spread(seen), log_x=log_x)
 
 
 def _groups(simulated: Sequence[Simulated]) -> dict[tuple[tuple[str, str], str], list[Simulated]]:
@@ -87,8 +99,9 @@ def _counts(members: Sequence[Simulated]) -> dict[int, Simulated]:
     serving = {w: s for w, s in own.items() if s.tally.domain == "count" and not s.tally.tied}
     counts = dict(own)
     if serving:
-        wanted = np.unique(np.round(np.linspace(1, max(serving), MOST_COUNTS)).astype(int)).tolist()
-        for w in wanted:
+        # Numbers that lie far apart ask for a logarithmic axis, so for even steps on it.
+        steps = np.geomspace if spread(own) else np.linspace
+        for w in np.unique(np.round(steps(1, max(serving), MOST_COUNTS)).astype(int)).tolist():
             counts.setdefault(w, serving[min(n for n in serving if n >= w)])
     return dict(sorted(counts.items()))
 
