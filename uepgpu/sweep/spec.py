@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import math
 import tomllib
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from uepgpu.partition import Partition
 from uepgpu.sweep import describe
-from uepgpu.sweep.fields import SpecError, Table, closest, deadlines, numbers, text, texts, whole
+from uepgpu.sweep.axes import CODE, PARTITION, WORKERS, Choice, choices
+from uepgpu.sweep.fields import SpecError, Table, closest, deadlines, number, numbers, text, texts, whole
 from uepgpu.sweep.point import Point, Sweep
 from uepgpu.sweep.stop import StopRule
 
 __all__ = ["MAX_SEED", "bundled_specs", "find_spec", "parse_spec", "read_spec"]
 
 SPECS = Path(__file__).parent / "specs"
-TOP_KEYS = ("title", "realizations", "seed", "deadlines", "show", "gamma", "workers", "partitions", "series")
-SERIES_KEYS = ("label", "code", "partitions", "workers")
+TOP_KEYS = (
+    *("title", "realizations", "seed", "deadlines", "show", "gamma", "workers", "partitions", "series", "grid", "zip", "stop"),
+)
+SERIES_KEYS = ("label", "code", "partitions", "workers", "deadlines", "grid", "zip", "stop")
+STOP_KEYS = tuple(f.name for f in fields(StopRule))
 MAX_SEED = 2**64 - 1
 MAX_REALIZATIONS = 2**64
+MAX_POINTS = 100_000
 DEFAULT_REALIZATIONS = 100_000
 
 
@@ -90,36 +99,135 @@ def read_spec(spec: str, *, realizations: int | None = None, seed: int | None = 
 def parse_spec(data: dict[str, Any], *, name: str, folder: Path, realizations: int | None = None, seed: int | None = None) -> Sweep:
     """Return the sweep that a parsed specification describes; paths in it are relative to `folder`."""
     top = Table("", data, TOP_KEYS)
-    count = top.get("realizations", _realizations, DEFAULT_REALIZATIONS) if realizations is None else realizations
-    key = top.get("seed", _seed, 1) if seed is None else seed
     times = top.get("deadlines", deadlines)
     show = top.get("show", deadlines, ())
-    for t in show:
-        if not any(math.isclose(t, other, abs_tol=1e-12) for other in times):
-            raise SpecError(f"show must name some of the deadlines, got {t!r}, which is none of them")
-    partitions = _partitions(top, folder)
-    gamma = top.get("gamma", numbers, None)
-    shared = Table("[workers]", top.get("workers", lambda _, value: value, {}), describe.WORKER_KEYS).data
+    _require_among("show", show, times)
+    shared = _Shared(
+        folder=folder,
+        count=realizations,
+        top=top,
+        seed=top.get("seed", _seed, 1) if seed is None else seed,
+        fixed_seed=seed is not None,
+        times=times,
+        gamma=top.get("gamma", numbers, None),
+        workers=Table("[workers]", top.get("workers", _as_it_is, {}), describe.WORKER_KEYS).data,
+        partitions=_partitions(top),
+    )
+    for part_name in shared.partitions:
+        shared.partition(part_name, {})
     points: list[Point] = []
-    for number, entry in enumerate(_series(top), start=1):
-        where = f"series {number}"
-        table = Table(where, entry, SERIES_KEYS)
-        label = table.get("label", text)
-        where = table.where = f"series {label!r}"
-        code = describe.code(f"{where}: code", table.get("code", lambda _, value: value), folder, gamma)
-        chosen = table.get("partitions", texts, list(partitions))
-        own = Table(f"{where}: workers", table.get("workers", lambda _, value: value, {}), describe.WORKER_KEYS).data
-        for part_name in chosen:
-            if part_name not in partitions:
-                known = f"{', '.join(partitions)}{closest(part_name, partitions)}"
-                raise table.error(f"partitions must be names of [partitions.NAME] tables, that is {known}, got {part_name!r}")
-            part = partitions[part_name]
-            for suffix, workers in describe.worker_grid(f"{where}: workers" if own else "[workers]", shared | own, folder):
-                with describe.located(f"{where} with partition {part_name!r}"):
-                    code.law(part, workers.count)
-                points.append(Point(label + suffix, part_name, code, part, workers, times, StopRule(count), key))
+    for place, entry in enumerate(_series(top), start=1):
+        for point in _points(shared, Table(f"series {place}", entry, SERIES_KEYS)):
+            points.append(point)
+            if len(points) > MAX_POINTS:
+                raise SpecError(
+                    f"the grids ask for more than {MAX_POINTS:,} points; make them coarser or use several specifications"
+                )
     _refuse_duplicates(points)
     return Sweep(name, top.get("title", text, name), tuple(points), show)
+
+
+@dataclass(eq=False)
+class _Shared:
+    """What all series of a specification have in common."""
+
+    folder: Path
+    count: int | None
+    top: Table
+    seed: int
+    fixed_seed: bool
+    times: tuple[float, ...]
+    gamma: list[float] | None
+    workers: dict[str, Any]
+    partitions: dict[str, Any]
+    made: dict[str, Partition] = field(default_factory=dict)
+
+    def partition(self, name: str, changes: dict[str, Any]) -> Partition:
+        """Return a partition with some keys changed; matrices are read and multiplied once for each."""
+        key = f"{name} {json.dumps(changes)}"
+        if key not in self.made:
+            table = self.partitions[name]
+            table = table | changes if isinstance(table, dict) else table
+            self.made[key] = describe.partition(f"[partitions.{name}]", table, self.folder)
+        return self.made[key]
+
+
+def _as_it_is(key: str, value: Any) -> Any:
+    return value
+
+
+def _points(shared: _Shared, table: Table) -> Iterator[Point]:
+    """Yield the points of one series."""
+    label = table.get("label", text)
+    where = table.where = f"series {label!r}"
+    top = shared.top
+    stop = _stop(shared, table)
+    own = Table(f"{where}: workers", table.get("workers", _as_it_is, {}), describe.WORKER_KEYS).data
+    listed = table.get("partitions", texts, list(shared.partitions))
+    grid = top.get("grid", _as_it_is, {}), table.get("grid", _as_it_is, {})
+    zipped = top.get("zip", _as_it_is, {}), table.get("zip", _as_it_is, {})
+    # A series that varies a key in its own way does not vary it in the common way too.
+    replaced = {key for tables in (grid[1], zipped[1]) if isinstance(tables, dict) for key in tables}
+    common = choices("", *({k: v for k, v in _dict(t).items() if k not in replaced} for t in (grid[0], zipped[0])))
+    for first, second in itertools.product(common, choices(f"{where}: ", grid[1], zipped[1])):
+        choice = Choice(first.values | second.values, first.suffix + second.suffix)
+        place = f"{where} ({choice.shown()})" if choice.values else where
+        code = describe.code(f"{place}: code", _code(table, choice), shared.folder, shared.gamma)
+        times = choice.values.get("deadlines", table.data.get("deadlines"))
+        times = shared.times if times is None else deadlines(f"{place}: deadlines", times)
+        _require_among(f"{place}: stop: deadlines", stop.deadlines, times)
+        seed = _seed(f"{place}: seed", choice.values["seed"]) if "seed" in choice.values else shared.seed
+        seed = shared.seed if shared.fixed_seed else seed
+        chosen = choice.of(tuple(WORKERS))
+        workers = shared.workers | own | {WORKERS[axis]: value for axis, value in chosen.items()}
+        for name in [choice.values["partitions"]] if "partitions" in choice.values else listed:
+            if name not in shared.partitions:
+                known = f"{', '.join(shared.partitions)}{closest(str(name), shared.partitions)}"
+                raise table.error(f"partitions must be names of [partitions.NAME] tables, that is {known}, got {name!r}")
+            part = shared.partition(name, choice.of(PARTITION))
+            for suffix, made in describe.worker_grid(f"{place}: workers" if own or chosen else "[workers]", workers, shared.folder):
+                with describe.located(f"{place} with partition {name!r}"):
+                    code.law(part, made.count)
+                yield Point(label + choice.suffix + suffix, name, code, part, made, times, stop, seed)
+
+
+def _dict(value: Any) -> dict[str, Any]:
+    """Return a table, or raise."""
+    if not isinstance(value, dict):
+        raise SpecError(f"grid and zip must be tables of key = list of values, got {value!r}")
+    return value
+
+
+def _code(table: Table, choice: Choice) -> Any:
+    """Return the code of a series with the values of a choice put in."""
+    changes = choice.of(CODE)
+    written = choice.values["code"] if "code" in choice.values else table.get("code", _as_it_is)
+    if not changes:
+        return written
+    base = {"name": written} if isinstance(written, str) else written
+    return base | changes if isinstance(base, dict) else base
+
+
+def _stop(shared: _Shared, table: Table) -> StopRule:
+    """Return the stop rule of a series: its own keys over those of the whole specification."""
+    common = Table("[stop]", shared.top.get("stop", _as_it_is, {}), STOP_KEYS)
+    own = Table(f"{table.where}: stop", table.get("stop", _as_it_is, {}), STOP_KEYS)
+    if "realizations" in common and "realizations" in shared.top:
+        raise SpecError("realizations is given twice, at the top and in [stop]; leave it in one of them")
+    values: dict[str, Any] = {"realizations": shared.top.get("realizations", _realizations, DEFAULT_REALIZATIONS)}
+    for part in (common, own):
+        for key in part.data:
+            values[key] = part.get(key, STOP_READERS.get(key, number))
+    if shared.count is not None:
+        values["realizations"] = shared.count
+    with describe.located(own.where if own.data else "[stop]" if common.data else "stop rule"):
+        return StopRule(**values)
+
+
+def _require_among(name: str, chosen: tuple[float, ...], times: tuple[float, ...]) -> None:
+    for t in chosen:
+        if not any(math.isclose(t, other, abs_tol=1e-12) for other in times):
+            raise SpecError(f"{name} must name some of the deadlines, got {t!r}, which is none of them")
 
 
 def _realizations(key: str, value: Any) -> int:
@@ -135,11 +243,14 @@ def _seed(key: str, value: Any) -> int:
     return value
 
 
-def _partitions(top: Table, folder: Path) -> dict[str, Any]:
+STOP_READERS: dict[str, Any] = {"realizations": _realizations, "failures": whole, "first": whole, "deadlines": deadlines}
+
+
+def _partitions(top: Table) -> dict[str, Any]:
     tables = top.get("partitions", lambda _, value: value)
     if not isinstance(tables, dict) or not tables:
         raise SpecError(f"partitions must be tables [partitions.NAME], at least one, got {tables!r}")
-    return {name: describe.partition(f"[partitions.{name}]", table, folder) for name, table in tables.items()}
+    return tables
 
 
 def _series(top: Table) -> list[Any]:
