@@ -154,6 +154,18 @@ def test_numbers_of_workers_far_apart_get_a_logarithmic_axis_with_even_steps(tmp
     assert np.all(line.x[1:] / line.x[:-1] <= 2)
 
 
+def test_points_of_other_deadlines_are_named(points: tuple[StoredPoint, ...]) -> None:
+    ew = point_of(points, EW, "true")
+    tally = replace(ew.tally, deadlines=np.array([0.0, 0.3, 2.0, 3.0, 9.0]))
+    other = replace(ew, point=replace(ew.point, series="other", deadlines=(0.0, 0.3, 2.0, 3.0, 9.0)), tally=tally)
+    for kind in ("workers", "distribution"):
+        chart = build_chart(kind, [*points, other], "", (0.3, 1.0))
+        assert "Left out where they have no such deadline: rxc, true work: other." in chart.notes
+        shown = {p.title[:7]: {x.label for x in (*p.lines, *p.boxes)} for p in chart.panels if "true work" in p.title}
+        assert "other" in shown["t = 0.3"]
+        assert "other" not in shown["t = 1: "]
+
+
 def test_kinds_with_nothing_to_show_say_why(points: tuple[StoredPoint, ...]) -> None:
     by_deadline = tuple(p for p in points if p.tally.domain == "deadline")
     with pytest.raises(NothingToShow, match="no point was simulated by the number of packets received"):
@@ -263,7 +275,7 @@ WRONG = [
     (("-o", "sub.png"), "--output must be a file, 'sub.png' is a folder"),
     (("-o", "file/x.png"), "'file' is not a folder"),
     (("--series", "neste"), "--series must fit a label, got 'neste' (did you mean 'nested'?)"),
-    (("--sweep", "mien"), "has no sweep 'mien', only mine"),
+    (("--sweep", "mien"), "has no sweep 'mien' (did you mean 'mine'?), only mine"),
     (("--kind", "distribution", "--series", "nested"), "no code here decodes class by class"),
 ]
 

@@ -224,27 +224,46 @@ def browse(chromium: str, page: Path, tmp_path: Path, *flags: str) -> tuple[str,
     return done.stdout, [line for line in done.stderr.splitlines() if "CONSOLE" in line]
 
 
-def test_every_plot_is_drawn_without_a_network_in_light_and_dark(chromium: str, page: Path, read: _Reader, tmp_path: Path) -> None:
+CLICKS = """<script>
+const waiting = setInterval(() => {
+  const root = document.documentElement;
+  if (!root.dataset.drawn) return;
+  clearInterval(waiting);
+  const box = document.querySelector('input[data-section="s0-loss"]');
+  const lines = () => document.querySelectorAll("#s0-loss-0 g.trace").length;
+  const seen = [lines()];
+  box.click();
+  const again = () => { seen.push(lines()); root.dataset.seen = seen; };
+  setTimeout(() => { seen.push(lines()); box.click(); setTimeout(again, 300); }, 300);
+}, 50);
+</script>"""
+
+
+@pytest.mark.parametrize("paper", ["light", "dark"])
+def test_every_plot_is_drawn_without_a_network(chromium: str, page: Path, read: _Reader, tmp_path: Path, paper: str) -> None:
     figures = json.loads(next(s for s in read.scripts if s.startswith("{")))
-    for name, flags, black in (
-        ("light", (), "rgb(0, 0, 0)"),
-        ("dark", ("--blink-settings=preferredColorScheme=0",), "rgb(255, 255, 255)"),
-    ):
-        dom, console = browse(chromium, page, tmp_path / name, *NO_NETWORK, *flags)
-        assert console == []
-        root = re.search(r"<html[^>]*>", dom)
-        assert root is not None
-        assert f'data-drawn="{len(figures)}"' in root[0]
-        assert "data-errors" not in root[0]
-        traces = re.findall(r'<g class="trace scatter', dom)
-        assert len(traces) == sum(len(f["data"]) for f in figures.values())
-        # Every mark and interval is a path of its own.
-        marks = sum(len(t["x"]) for f in figures.values() for t in f["data"] if t["mode"] == "markers")
-        assert len(re.findall(r'<path class="point[ "]', dom)) == marks
-        intervals = sum(len(t["x"]) for f in figures.values() for t in f["data"] if "error_y" in t)
-        assert len(re.findall(r'<path class="yerror"', dom)) == intervals
-        # MDS has the third colour: ink on paper, whichever these are.
-        assert black in " ".join(re.findall(r'<path class="js-line"[^>]*>', dom))
+    copy = tmp_path / "clicked.html"
+    copy.write_text(page.read_text(encoding="utf-8").replace("</body>", CLICKS + "</body>"), encoding="utf-8")
+    flags = ("--blink-settings=preferredColorScheme=0",) if paper == "dark" else ()
+    dom, console = browse(chromium, copy, tmp_path, *NO_NETWORK, *flags)
+    assert console == []
+    root = re.search(r"<html[^>]*>", dom)
+    assert root is not None
+    assert f'data-drawn="{len(figures)}"' in root[0]
+    assert "data-errors" not in root[0]
+    traces = re.findall(r'<g class="trace scatter', dom)
+    assert len(traces) == sum(len(f["data"]) for f in figures.values())
+    # Every mark and interval is a path of its own.
+    marks = sum(len(t["x"]) for f in figures.values() for t in f["data"] if t["mode"] == "markers")
+    assert len(re.findall(r'<path class="point[ "]', dom)) == marks
+    intervals = sum(len(t["x"]) for f in figures.values() for t in f["data"] if "error_y" in t)
+    assert len(re.findall(r'<path class="yerror"', dom)) == intervals
+    # MDS has the second colour of the style sheet for this paper; the first is its box that was clicked off and on.
+    color = {"light": "rgb(213, 94, 0)", "dark": "rgb(255, 136, 72)"}[paper]
+    assert color in " ".join(re.findall(r'<path class="js-line"[^>]*>', dom))
+    shown = len(figures["s0-loss-0"]["data"])
+    first = sum(t["name"] == EW for t in figures["s0-loss-0"]["data"])
+    assert f'data-seen="{shown},{shown - first},{shown}"' in root[0]
 
 
 @pytest.fixture

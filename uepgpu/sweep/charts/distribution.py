@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from uepgpu.sweep.charts.chart import Box, Chart, NothingToShow, Panel, Simulated, left_out, looks_of, panel_title, spread
-from uepgpu.sweep.charts.times import chosen_deadlines, place
+from uepgpu.sweep.charts.times import chosen_deadlines, lacking, place
 
 __all__ = ["LEVELS", "distribution_chart"]
 
@@ -43,6 +43,7 @@ def distribution_chart(simulated: Sequence[Simulated], title: str, at: Sequence[
     everything = [b for at_times in boxes.values() for b in at_times.values()]
     missing = left_out([s.point for s in simulated if not s.tally.class_wise])
     notes = (f"Left out, as pairs of sub-products do not determine a distribution: {missing}.",) if missing else ()
+    notes += lacking(known, times)
     looks = looks_of([s.point for s in simulated], [s.point for s in known])
     logarithmic = spread(v for b in everything for v in (*b.quantiles, b.mean))
     return Chart("distribution", title, tuple(rows), looks, logarithmic=logarithmic, notes=notes)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from uepgpu.sweep.charts.chart import Simulated
+from uepgpu.sweep.charts.chart import Simulated, left_out
 from uepgpu.sweep.summary import choose_deadlines
 
-__all__ = ["chosen_deadlines", "place"]
+__all__ = ["chosen_deadlines", "lacking", "place"]
 
 MOST = 3
 """Deadlines that are chosen where nobody says which."""
@@ -36,3 +36,9 @@ def chosen_deadlines(simulated: Sequence[Simulated], at: Sequence[float]) -> tup
             shown = ", ".join(f"{k:g}" for k in known[:30]) + (", …" if len(known) > 30 else "")
             raise ValueError(f"no point has the deadline {t:g}; there are {shown}")
     return tuple(known[i] for t in at if (i := place(known, t)) is not None)
+
+
+def lacking(simulated: Sequence[Simulated], times: Sequence[float]) -> tuple[str, ...]:
+    """Return a note of the points that were simulated at other deadlines than these, if there are any."""
+    missing = [s.point for s in simulated if s.tally.domain != "count" and any(place(s.point.deadlines, t) is None for t in times)]
+    return (f"Left out where they have no such deadline: {left_out(missing)}.",) if missing else ()

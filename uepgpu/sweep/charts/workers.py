@@ -24,7 +24,7 @@ from uepgpu.sweep.charts.chart import (
     panel_title,
     spread,
 )
-from uepgpu.sweep.charts.times import chosen_deadlines, place
+from uepgpu.sweep.charts.times import chosen_deadlines, lacking, place
 from uepgpu.workers import Workers
 
 __all__ = ["workers_chart"]
@@ -72,7 +72,7 @@ def workers_chart(simulated: Sequence[Simulated], title: str, at: Sequence[float
     note = (
         "Marks of one line may share realizations: a tally serves every smaller number of workers, where packets are exchangeable."
     )
-    chart = Chart("workers", title, tuple(rows), looks, notes=(note,) if shared else ())
+    chart = Chart("workers", title, tuple(rows), looks, notes=((note,) if shared else ()) + lacking(simulated, times))
     seen = [v for line in chart.lines for v in np.where(line.upper_bound, line.high, line.value)]
     log_x = call_for_log_x([w for counts in groups.values() for w in counts])
     return replace(chart, logarithmic=spread(seen), log_x=log_x)
