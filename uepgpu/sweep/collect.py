@@ -255,11 +255,15 @@ class Collection:
         return rule.realizations if at is None else at
 
     def _ask(self, shared: _Shared, points: list[int]) -> None:
-        counted = self.store.counted(shared.key, shared.until)
-        assert counted is not None
+        """Ask the rules of some points at the checkpoint that is reached; another process may have done so."""
+        counted = None
         for i in points:
-            point = self.sweep.points[i]
-            tally = merged(json.loads(self.identities[i].frame), point, counted)
-            verdict = point.stop.judge(tally, point.part, point.workers, point.deadlines, counted.seconds)
-            self.store.judge(self.members[i], verdict)
+            point, verdict = self.sweep.points[i], self.store.verdict(self.members[i])
+            if verdict is None or verdict.realizations < shared.until:
+                counted = counted or self.store.counted(shared.key, shared.until)
+                assert counted is not None
+                tally = merged(json.loads(self.identities[i].frame), point, counted)
+                verdict = point.stop.judge(tally, point.part, point.workers, point.deadlines, counted.seconds)
+                self.store.judge(self.members[i], verdict)
             self.status[i].verdict = verdict
+        self.store.join(shared.key, shared.until)

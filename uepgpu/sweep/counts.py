@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import zlib
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from uepgpu_kernels.job import SUB_BATCHES
-
-if TYPE_CHECKING:
-    from uepgpu.tally import Tally
 
 __all__ = ["CountsError", "pack", "unpack"]
 
@@ -27,12 +23,12 @@ def widths(kind: str, classes: int, subproducts: int) -> tuple[int, ...]:
     return (1 << classes,) if kind == "patterns" else (1 << classes, subproducts * (subproducts + 1) // 2)
 
 
-def pack(tally: Tally) -> tuple[bytes, int]:
+def pack(patterns: Ints, pairs: Ints | None) -> tuple[bytes, int]:
     """Return the counts of a tally as a blob, and its checksum.
 
     A blob is a byte that says the width of the integers and then, compressed, the counters of all arrays.
     """
-    arrays = [tally.patterns] if tally.pairs is None else [tally.patterns, tally.pairs]
+    arrays = [patterns] if pairs is None else [patterns, pairs]
     flat = np.concatenate([a.ravel() for a in arrays])
     width = next(w for w in (1, 2, 4, 8) if int(flat.max()) < 1 << (8 * w - (w == 8)))
     blob = bytes([width]) + zlib.compress(flat.astype(f"<u{width}").tobytes(), 1)

@@ -176,8 +176,8 @@ def _check_if_made(connection: sqlite3.Connection, path: Path | str) -> None:
         _check(connection, path)
 
 
-def open_reading(path: Path | str) -> sqlite3.Connection:
-    """Open a store to be read only; also in a folder that cannot be written.
+def open_reading(path: Path | str, *, damaged_too: bool = False) -> sqlite3.Connection:
+    """Open a store to be read only; also in a folder that cannot be written, and, if asked to, one that was cut short.
 
     Raises
     ------
@@ -188,7 +188,8 @@ def open_reading(path: Path | str) -> sqlite3.Connection:
     if not file.is_file():
         raise StoreError(f"no store {str(path)!r}: name the file that `uepgpu sweep --store` wrote")
     with translated(path):
-        _refuse_torn(path)
+        if not damaged_too:
+            _refuse_torn(path)
         connection = _connect_reading(file)
         try:
             _check(connection, path)

@@ -40,7 +40,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Claim", "Counted", "Member", "Store", "add_up"]
 
+INSERT_SPAN = (
+    "INSERT INTO span (tally, start, stop, counts, checksum, seconds, provenance, finished) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+)
 BEAT_SECONDS = 10.0
+JOINED = 16
+"""So many neighbours become one row when a checkpoint is passed, so that files and checkpoints stay small."""
 
 
 @dataclass(frozen=True)
@@ -277,16 +282,12 @@ class Store:
         """
         ((start, stop),) = tally.ranges
         assert claim.start == start < stop <= claim.stop, "a range that was not claimed"
-        blob, checksum = pack(tally)
+        blob, checksum = pack(tally.patterns, tally.pairs)
         row = (claim.tally, start, stop, blob, checksum, tally.seconds)
         stored = True
         with translated(self.path), self._transaction(durable=True):
             try:
-                self._db.execute(
-                    "INSERT INTO span (tally, start, stop, counts, checksum, seconds, provenance, finished) "
-                    "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                    (*row, self._piece(provenance), time.time()),
-                )
+                self._db.execute(INSERT_SPAN, (*row, self._piece(provenance), time.time()))
             except sqlite3.IntegrityError as error:
                 if "stored twice" not in str(error):
                     raise
@@ -333,6 +334,31 @@ class Store:
                     joined.append((start, stop))
         return tuple(joined)
 
+    def join(self, tally: int, upto: int) -> None:
+        """Make one row of the ranges of a tally below `upto` that are neighbours and have one origin; the sum is the same."""
+        query = "SELECT key, start, stop, seconds, provenance, finished FROM span WHERE tally = ? AND stop <= ? ORDER BY start"
+        with translated(self.path), self._transaction(durable=True):
+            runs: list[list[tuple[Any, ...]]] = []
+            for row in self._db.execute(query, (tally, upto)):
+                if runs and runs[-1][-1][2] == row[1] and runs[-1][-1][4] == row[4]:
+                    runs[-1].append(row)
+                else:
+                    runs.append([row])
+            for run in runs:
+                if len(run) >= JOINED:
+                    self._join(tally, run)
+
+    def _join(self, tally: int, run: list[tuple[Any, ...]]) -> None:
+        start, stop = run[0][1], run[-1][2]
+        counted = add_up(self._db, self.path, tally, stop, start)
+        assert counted is not None
+        blob, checksum = pack(counted.patterns, counted.pairs)
+        self._db.executemany("DELETE FROM span WHERE key = ?", ((row[0],) for row in run))
+        self._db.execute(
+            INSERT_SPAN,
+            (tally, start, stop, blob, checksum, counted.seconds, run[0][4], max(row[5] for row in run)),
+        )
+
     # --- what follows from it -------------------------------------------------------------------------------------
 
     def kept_curve(self, point: int, state: str) -> str | None:
@@ -359,6 +385,13 @@ class Store:
 
     # --- verdicts -------------------------------------------------------------------------------------------------
 
+    def verdict(self, member: Member) -> Verdict | None:
+        """Return the latest verdict on a point under its rule."""
+        query = "SELECT realizations, stopped, fraction, reason FROM verdict WHERE point = ? AND rule = ?"
+        with translated(self.path):
+            found = self._db.execute(query, (member.point, member.rule)).fetchone()
+        return None if found is None else Verdict(found[0], bool(found[1]), found[2], found[3])
+
     def verdicts(self, members: Sequence[Member]) -> dict[tuple[int, int], Verdict]:
         """Return the latest verdict of every (point, rule) that has one."""
         wanted = {(m.point, m.rule) for m in members}
@@ -378,8 +411,8 @@ class Store:
             )
 
 
-def add_up(db: sqlite3.Connection, path: Path | str, tally: int, upto: int) -> Counted | None:
-    """Return the sum of the stored ranges of a tally that begin below `upto`; None if there are none.
+def add_up(db: sqlite3.Connection, path: Path | str, tally: int, upto: int, start: int = 0) -> Counted | None:
+    """Return the sum of the stored ranges of a tally that begin in `start` .. `upto` - 1; None if there are none.
 
     Raises
     ------
@@ -389,24 +422,24 @@ def add_up(db: sqlite3.Connection, path: Path | str, tally: int, upto: int) -> C
     kind, *shape = db.execute("SELECT kind, times, classes, subproducts FROM tally WHERE key = ?", (tally,)).fetchone()
     query = (
         "SELECT start, stop, counts, checksum, seconds, text FROM span JOIN piece ON piece.key = provenance "
-        "WHERE tally = ? AND start < ? ORDER BY start"
+        "WHERE tally = ? AND start >= ? AND start < ? ORDER BY start"
     )
     patterns: Ints | None = None
     pairs: Ints | None = None
     ranges: list[tuple[int, int]] = []
     total, sources = 0.0, dict[str, None]()
-    for start, stop, blob, checksum, seconds, provenance in db.execute(query, (tally, upto)):
+    for first, stop, blob, checksum, seconds, provenance in db.execute(query, (tally, start, upto)):
         try:
-            more, more_pairs = unpack(blob, checksum, kind, (shape[0], shape[1], shape[2]), stop - start)
+            more, more_pairs = unpack(blob, checksum, kind, (shape[0], shape[1], shape[2]), stop - first)
         except CountsError as error:
-            raise StoreError(damaged(path, f"realizations {start}..{stop - 1} of a tally: {error}")) from None
+            raise StoreError(damaged(path, f"realizations {first}..{stop - 1} of a tally: {error}")) from None
         patterns = more if patterns is None else patterns + more
         if more_pairs is not None:
             pairs = more_pairs if pairs is None else pairs + more_pairs
-        if ranges and ranges[-1][1] == start:
+        if ranges and ranges[-1][1] == first:
             ranges[-1] = (ranges[-1][0], stop)
         else:
-            ranges.append((start, stop))
+            ranges.append((first, stop))
         total += seconds
         sources[provenance] = None
     return None if patterns is None else Counted(patterns, pairs, tuple(ranges), total, tuple(sources))

@@ -42,7 +42,7 @@ def distribution_chart(simulated: Sequence[Simulated], title: str, at: Sequence[
         rows.append(tuple(row))
     everything = [b for at_times in boxes.values() for b in at_times.values()]
     missing = left_out([s.point for s in simulated if not s.tally.class_wise])
-    notes = (f"Left out, as pairs of sub-products do not determine a distribution: {missing}.",) if missing else ()
+    notes: tuple[str, ...] = (f"Left out, as pairs of sub-products do not determine a distribution: {missing}.",) if missing else ()
     notes += lacking(known, times)
     looks = looks_of([s.point for s in simulated], [s.point for s in known])
     logarithmic = spread(v for b in everything for v in (*b.quantiles, b.mean))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from uepgpu.sweep.charts.chart import Chart, Simulated
@@ -9,9 +10,9 @@ from uepgpu.sweep.charts.distribution import distribution_chart
 from uepgpu.sweep.charts.loss import loss_chart
 from uepgpu.sweep.charts.packets import packets_chart
 from uepgpu.sweep.charts.probability import probability_chart
-from uepgpu.sweep.charts.workers import workers_chart
+from uepgpu.sweep.charts.workers import line_groups, workers_chart
 
-__all__ = ["HEADINGS", "KINDS", "build_chart"]
+__all__ = ["HEADINGS", "KINDS", "build_chart", "most_series"]
 
 KINDS: dict[str, Callable[[Sequence[Simulated], str, Sequence[float]], Chart]] = {
     "loss": loss_chart,
@@ -59,3 +60,14 @@ def build_chart(kind: str, simulated: Sequence[Simulated], title: str, at: Seque
     (['NOW', 'EW'], ['packets received N', 'packets received N'])
     """
     return KINDS[kind](simulated, title, at)
+
+
+def most_series(kind: str, simulated: Sequence[Simulated]) -> int:
+    """Return how many series the fullest panel of a chart would have, without building it."""
+    if kind == "workers":
+        return max(Counter(panel for panel, _ in line_groups(simulated)).values(), default=0)
+    if kind == "packets":
+        simulated = [s for s in simulated if s.tally.domain == "count"]
+    if kind == "distribution":
+        simulated = [s for s in simulated if s.tally.class_wise]
+    return max(Counter(s.point.panel for s in simulated).values(), default=0)

@@ -27,7 +27,7 @@ from uepgpu.sweep.charts.chart import (
 from uepgpu.sweep.charts.times import chosen_deadlines, lacking, place
 from uepgpu.workers import Workers
 
-__all__ = ["workers_chart"]
+__all__ = ["line_groups", "workers_chart"]
 
 WORKERS = "number of workers W"
 MOST_COUNTS = 16
@@ -48,7 +48,7 @@ def workers_chart(simulated: Sequence[Simulated], title: str, at: Sequence[float
         If `at` names none of a point's deadlines.
     """
     times = chosen_deadlines(simulated, at)
-    groups = {key: _counts(members) for key, members in _groups(simulated).items()}
+    groups = {key: _counts(members) for key, members in line_groups(simulated).items()}
     if all(len(counts) < 2 for counts in groups.values()):
         raise NothingToShow(
             "no series has two numbers of workers: sweep a list of them (count = [12, 15, 30]); a single one serves smaller ones "
@@ -57,7 +57,7 @@ def workers_chart(simulated: Sequence[Simulated], title: str, at: Sequence[float
     rows = []
     numbers = {label: i for i, label in enumerate(dict.fromkeys(s.point.series for s in simulated))}
     looks: dict[str, int] = {}
-    for (_, label), members in _groups(simulated).items():
+    for (_, label), members in line_groups(simulated).items():
         looks.setdefault(label, numbers[members[0].point.series])
     for panel in dict.fromkeys(panel for panel, _ in groups):
         lines: list[list[Line]] = [[] for _ in times]
@@ -78,7 +78,7 @@ def workers_chart(simulated: Sequence[Simulated], title: str, at: Sequence[float
     return replace(chart, logarithmic=spread(seen), log_x=log_x)
 
 
-def _groups(simulated: Sequence[Simulated]) -> dict[tuple[tuple[str, str], str], list[Simulated]]:
+def line_groups(simulated: Sequence[Simulated]) -> dict[tuple[tuple[str, str], str], list[Simulated]]:
     """Return the points of each line, by panel and label without its number of workers."""
     groups: dict[tuple[tuple[str, str], str], list[Simulated]] = {}
     for s in simulated:

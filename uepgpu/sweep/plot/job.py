@@ -7,14 +7,19 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from uepgpu.sweep.charts import KINDS, Chart, build_chart
+from uepgpu.sweep.charts import KINDS, build_chart
+from uepgpu.sweep.charts.kinds import most_series
 from uepgpu.sweep.fields import closest
 from uepgpu.sweep.files import write_file
 from uepgpu.sweep.plot.file import FORMATS
 from uepgpu.sweep.plot.style import MOST_STYLES
 from uepgpu.sweep.sections import Section, only_series, read_sections
+from uepgpu.sweep.stored import StoredPoint
 
 __all__ = ["check_file", "parse_times", "run_plot", "too_many"]
+
+MOST_BOXES = 60
+"""Codes of a distribution have their labels beside them, and just need room."""
 
 
 def run_plot(store: str, *, kind: str, output: str | None, sweep: str | None, series: Sequence[str], at: str | None) -> int:
@@ -43,9 +48,9 @@ def run_plot(store: str, *, kind: str, output: str | None, sweep: str | None, se
         section = _one(read_sections(store, sweep=sweep))
         points = only_series(section.points, series)
         file = file or check_file("--output", f"{section.sweep.name}-{kind}.png", FORMATS)
+        if reason := too_many(kind, points):
+            raise ValueError(f"{reason}; choose some with --series, for example --series {points[0].point.series!r}")
         chart = build_chart(kind, points, section.title, times)
-        if reason := too_many(chart):
-            raise ValueError(f"{reason}; choose some with --series, for example --series {chart.panels[0].lines[0].label!r}")
     except ValueError as error:
         print(f"uepgpu: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
@@ -93,10 +98,10 @@ def check_file(option: str, name: str, suffixes: Sequence[str]) -> Path:
     return path
 
 
-def too_many(chart: Chart) -> str | None:
-    """Return why a chart's lines cannot be told apart, or None."""
-    most = max(len(p.lines) for p in chart.panels)
-    return f"{most} series in one panel are more than the {MOST_STYLES} that can be told apart" if most > MOST_STYLES else None
+def too_many(kind: str, points: Sequence[StoredPoint]) -> str | None:
+    """Return why the series of a chart of these points could not be told apart, or None."""
+    most, limit = most_series(kind, points), MOST_BOXES if kind == "distribution" else MOST_STYLES
+    return f"{most} series in one panel are more than the {limit} that can be told apart" if most > limit else None
 
 
 def _one(sections: Sequence[Section]) -> Section:

@@ -110,12 +110,12 @@ deadlines, in standard errors. “&lt;” stands before a 95 % upper bound where
 
 def _chart(kind: str, section: Section, name: str, figures: dict[str, Any], at: Sequence[float]) -> str:
     heading = f"<h3>{escape(HEADINGS[kind])}</h3>"
+    if crowded := too_many(kind, section.points):
+        return f'{heading}<p class="note">Not shown: {escape(crowded)}; write a report of some of them with --series.</p>'
     try:
         chart = build_chart(kind, section.points, section.title, at)
     except NothingToShow as reason:
         return f'{heading}<p class="note">Not shown: {escape(reason)}.</p>'
-    if reason_why := too_many(chart):
-        return f'{heading}<p class="note">Not shown: {escape(reason_why)}; write a report of some of them with --series.</p>'
     boxes = any(p.boxes for p in chart.panels)
     notes = "".join(f'<p class="note">{escape(note)}</p>' for note in chart.notes)
     return f"""{heading}
