@@ -154,6 +154,32 @@ def test_the_page_can_be_read_without_seeing_it(read: _Reader) -> None:
     assert tags.count("label") == len(boxes)
 
 
+def luminance(color: str) -> float:
+    """Return the relative luminance of #rgb or #rrggbb, as WCAG defines it."""
+    digits = color[1:] if len(color) == 7 else "".join(2 * c for c in color[1:])
+    parts = [int(digits[i : i + 2], 16) / 255 for i in (0, 2, 4)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_text_and_series_stand_out_in_light_dark_and_print(read: _Reader) -> None:
+    css = next(s for s in read.scripts if "prefers-color-scheme: dark" in s and "{" in s and "--paper" in s and "@media" in s)
+    papers = re.findall(r":root \{(.*?)\}", css, flags=re.DOTALL)
+    assert len(papers) == 3
+    for block in papers:
+        colors = {name: luminance(value) for name, value in re.findall(r"--(\w+): (#\w+);", block)}
+        light, dark = colors["paper"] > 0.5, colors["paper"]
+
+        def contrast(name: str, colors: dict[str, float] = colors, dark: float = dark) -> float:
+            high, low = max(colors[name], dark), min(colors[name], dark)
+            return (high + 0.05) / (low + 0.05)
+
+        assert contrast("ink") >= 7
+        assert min(contrast("soft"), contrast("link")) >= 4.5
+        # On white, orange and sky blue are pale in every palette for the colour-blind; marks and dashes tell them apart as well.
+        assert min(contrast(f"c{i}") for i in range(7)) >= (2 if light else 4.5)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_plots_hold_the_numbers_of_the_chart_and_are_valid_plotly(section: Section, kind: str) -> None:
     from plotly.graph_objects import Figure
@@ -354,7 +380,7 @@ def test_what_cannot_be_shown_is_said_in_the_report(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     head = SPEC[: SPEC.index("[[series]]")].replace('["unit", "true"]', '"true"')
-    make_store(tmp_path, head + SPEC[SPEC.index("[[series]]") :].split("[[series]]")[1].join(["[[series]]", ""]))
+    make_store(tmp_path, head + '[[series]]\nlabel = "EW"\ncode = "ew"\n')
     assert call(monkeypatch, "report", "store.db") == 0
     text = (tmp_path / "store.html").read_text(encoding="utf-8")
     assert "Not shown: no point was simulated by the number of packets received" in text

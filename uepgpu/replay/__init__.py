@@ -5,6 +5,7 @@ The second opinion on a number: plain Python that takes one packet at a time, be
 
 from __future__ import annotations
 
-from uepgpu.replay.realization import Evaluation, Moment, Replay, Step, replay
+from uepgpu.replay.realization import replay
+from uepgpu.replay.told import Evaluation, Moment, Replay, Step
 
 __all__ = ["Evaluation", "Moment", "Replay", "Step", "replay"]

@@ -47,7 +47,9 @@ class Eliminated:
             return f"{start} = 0: it adds no rank"
         left = sum(1 for x in self.row if x != 0)
         cleared = ", ".join(f"X{p}" for p, _ in self.cleared)
-        return f"{start} = new row X{self.pivot} of {left} entries" + (f"; cleared in rows {cleared}" if cleared else "")
+        return f"{start} = new row X{self.pivot} of {left} {'entry' if left == 1 else 'entries'}" + (
+            f"; cleared in rows {cleared}" if cleared else ""
+        )
 
 
 class Elimination:

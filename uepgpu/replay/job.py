@@ -8,8 +8,9 @@ import sys
 import textwrap
 from typing import TYPE_CHECKING
 
-from uepgpu.replay.realization import Replay, replay
+from uepgpu.replay.realization import replay
 from uepgpu.replay.tables import Table, compact, tables
+from uepgpu.replay.told import Replay
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

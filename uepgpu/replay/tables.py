@@ -6,11 +6,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from uepgpu.replay.draws import Packet, Stream
-from uepgpu.replay.realization import Replay, Window
+from uepgpu.replay.told import Replay, Window
 
 __all__ = ["Table", "compact", "tables"]
 
 PRIME = 2**31 - 1
+DECODERS = {
+    "count": "counting",
+    "match": "matching",
+    "peel": "peeling",
+    "eliminate": "elimination",
+    "real": "elimination in float64",
+}
 
 
 @dataclass(frozen=True)
@@ -75,7 +82,7 @@ def _words(told: Replay, stream: Stream) -> Table:
     )
     words = stream.words
     rows = tuple(
-        (str(i // 4), f"{i}-{min(i + 3, len(words) - 1)}", "  ".join(f"{w:08x}" for w in words[i : i + 4]))
+        (str(i // 4), compact(range(i, min(i + 4, len(words)))), "  ".join(f"{w:08x}" for w in words[i : i + 4]))
         for i in range(0, len(words), 4)
     )
     return Table(f"Stream {stream.number}: words drawn", note, ("block", "words", "hexadecimal"), rows)
@@ -112,8 +119,8 @@ def _coefficients(told: Replay) -> Table:
         if p.coefficients is not None
     )
     modulo = told.decoder == "eliminate" and told.field in ("generic real numbers", "given real numbers")
-    where = "the integers modulo 2^31 - 1, from -(2^30 - 1) to 2^30 - 1" if modulo else told.field
-    return Table("Coefficients", f"In {where}.", ("packet", "coefficients"), rows)
+    where = "Integers modulo 2^31 - 1, from -(2^30 - 1) to 2^30 - 1" if modulo else f"{told.field[0].upper()}{told.field[1:]}"
+    return Table("Coefficients", f"{where}.", ("packet", "coefficients"), rows)
 
 
 def _steps(told: Replay) -> Table:
@@ -135,7 +142,7 @@ def _steps(told: Replay) -> Table:
     time = "received" if told.deadlines is None else "by t"
     note = f"Order of arrival: {told.order_rule}. decodes: sub-products that became decodable. ↑: the rank rose."
     header = ("step", "packet", time, "window", "rank", "decodes", "what the decoder did")
-    return Table(f"Decoding by {told.decoder}, packet by packet", note, header, rows, left=2)
+    return Table(f"Decoding by {DECODERS[told.decoder]}, packet by packet", note, header, rows, left=2)
 
 
 def _moments(told: Replay) -> Table:
