@@ -15,10 +15,11 @@ import pytest
 
 import uepgpu as uep
 from uepgpu import gradient_coding as gc
+from uepgpu.cli import main
 from uepgpu.gradient_coding.spec import is_gradient_coding, parse_study, read_study
 from uepgpu.gradient_coding.table import COLUMNS, _shown
 from uepgpu.sweep.fields import SpecError
-from uepgpu.sweep.job import run_job
+from uepgpu.sweep.job import Options, run_job
 
 ROOT = Path(uep.__file__).parent.parent
 
@@ -78,9 +79,7 @@ def spec(tmp_path):
 
 
 def run(spec, folder, **options):
-    return run_job(
-        str(spec), **{"out": str(folder), "realizations": None, "seed": None, "backend": "auto", "threads": None} | options
-    )
+    return run_job(str(spec), Options(out=str(folder), **options))
 
 
 def test_a_study_writes_its_table_and_its_figure(spec, tmp_path, capsys):
@@ -302,3 +301,15 @@ def test_shown_errors_say_what_is_unknown():
     assert _shown(float("inf"), float("nan")) == "diverges"
     assert _shown(0.5, 0.01) == "0.5 ± 0.01"
     assert _shown(0.25, 1e-17) == "0.25"
+
+
+@pytest.mark.parametrize("option", ["--store=s.db", "--dask", "--dry-run"])
+def test_what_is_for_stored_sweeps_is_refused(tmp_path, monkeypatch, capsys, option):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["uepgpu", "sweep", "gradient-coding", option])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert stopped.value.code == 2
+    said = capsys.readouterr()
+    assert said.err.startswith(f"uepgpu: {option.split('=')[0]} is not for a specification of gradient coding")
+    assert (said.out, list(tmp_path.iterdir())) == ("", [])
