@@ -79,7 +79,7 @@ def spec(tmp_path):
 
 
 def run(spec, folder, **options):
-    return run_job(str(spec), Options(out=str(folder), **options))
+    return run_job(str(spec), Options(**{"out": str(folder)} | options))
 
 
 def test_a_study_writes_its_table_and_its_figure(spec, tmp_path, capsys):
