@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,6 +16,7 @@ import pytest
 from sweeping import command, environment, killed_runs, run, same_tallies, start, write_spec
 
 import uepgpu as uep
+from uepgpu.cli import main
 from uepgpu.sweep.stored import read_points
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals")
@@ -173,42 +174,59 @@ def test_a_cluster_that_is_not_there_is_a_wrong_call(
 # --- a specification that has changed -----------------------------------------------------------------------------
 
 
-def test_a_changed_specification_keeps_what_there_is_and_says_so(tmp_path: Path) -> None:
+@pytest.fixture
+def sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[str, str]]:
+    """Return what runs a sweep in this process, checks that it succeeds and returns what it prints."""
+    monkeypatch.chdir(tmp_path)
+
+    def run_here(*arguments: str) -> tuple[str, str]:
+        monkeypatch.setattr(sys, "argv", ["uepgpu", "sweep", "mine.toml", "--out", "o", *arguments, *NUMPY])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        out, err = capsys.readouterr()
+        assert stop.value.code == 0, err
+        return out, err
+
+    return run_here
+
+
+def test_a_changed_specification_keeps_what_there_is_and_says_so(tmp_path: Path, sweep: Callable[..., tuple[str, str]]) -> None:
     spec = write_spec(tmp_path, error=0.01)
-    assert run("sweep", spec, "--out", "o", *NUMPY, cwd=tmp_path).returncode == 0
+    sweep()
     before = {p.id: p.tally for p in read_points(tmp_path / "o" / "store.db")}
     spec.write_text(spec.read_text().replace("seed = 11", "seed = 12"))
-    done = run("sweep", spec, "--out", "o", *NUMPY, cwd=tmp_path)
-    assert done.returncode == 0
-    assert done.stderr == (
-        "uepgpu: o/store.db also holds 6 points of an earlier specification called 'mine' that this one does not ask for; they are kept\n"
-    )
+    _, err = sweep()
+    assert err.startswith("uepgpu: o/store.db also holds 6 points of an earlier specification called 'mine' that this one does not")
+    assert err.count("\n") == 1
     after = {p.id: p.tally for p in read_points(tmp_path / "o" / "store.db")}
     assert len(after) == 12
     assert all(after[i] == tally for i, tally in before.items())
 
 
-def test_finer_deadlines_and_other_matrices_simulate_nothing_in_the_count_domain(tmp_path: Path) -> None:
+def test_finer_deadlines_and_other_matrices_simulate_nothing_in_the_count_domain(
+    tmp_path: Path, sweep: Callable[..., tuple[str, str]]
+) -> None:
     spec = write_spec(tmp_path, error=0.01)
     text = spec.read_text().replace('work = ["unit", "true"]', 'work = "unit"')
     spec.write_text(text)
-    assert run("sweep", spec, "--out", "o", *NUMPY, cwd=tmp_path).returncode == 0
+    sweep()
     # Looser than what has been seen, so that no rule asks for more.
     finer = text.replace("[0.25, 0.5, 1]", "[0.25, 0.4, 0.5, 0.75, 1]").replace("[10, 1, 0.1]", "[9, 3, 1]")
     spec.write_text(finer.replace("relative_error = 0.01", "relative_error = 0.5"))
-    done = run("sweep", spec, "--out", "o", *NUMPY, cwd=tmp_path)
-    assert done.returncode == 0
-    assert "nothing added" in done.stdout
+    out, _ = sweep()
+    assert "nothing added" in out
+    latest = read_points(tmp_path / "o" / "store.db")[-1].point
+    assert len(latest.deadlines) == 5
+    assert latest.part.energy[0] == 81
 
 
-def test_more_realizations_extend_what_there_is(tmp_path: Path) -> None:
-    text = "realizations = 3000\n" + write_spec(tmp_path).read_text().split("\n", 2)[2]
-    spec = tmp_path / "mine.toml"
-    spec.write_text(text.replace("[stop]\nrelative_error = 0.0015\nfirst = 5_000\ngrowth = 1.7\n", "").replace("stop = {", "# "))
+def test_more_realizations_extend_what_there_is(tmp_path: Path, sweep: Callable[..., tuple[str, str]]) -> None:
+    text = write_spec(tmp_path).read_text()
+    head, tail = text.split("[stop]")[0], text[text.index("[workers]") :]
+    (tmp_path / "mine.toml").write_text(head + tail.replace("stop = {", "# "))
     for n in (3000, 7000, 7000):
-        done = run("sweep", spec, "--out", "o", "--realizations", str(n), *NUMPY, cwd=tmp_path)
-        assert (done.returncode, done.stderr) == (0, "")
+        out, _ = sweep("--realizations", str(n))
         points = read_points(tmp_path / "o" / "store.db")
         assert {p.tally.realizations for p in points} == {n}
         assert {p.stop_reason for p in points} == {f"{n:,} of {n:,} realizations"}
-    assert "nothing added" in done.stdout
+    assert "nothing added" in out

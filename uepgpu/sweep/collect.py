@@ -113,7 +113,7 @@ class Collection:
         self._queue: list[tuple[float, int, int]] = []
         self._asleep: list[int] = []
         for i, (member, identity) in enumerate(zip(self.members, self.identities, strict=True)):
-            self.status[i].verdict = known.get((member.point, member.rule))
+            self.status[i].verdict = self._trusted(member, known.get((member.point, member.rule)))
             work = self._shared.get(member.tally) or _Shared(member.tally, describe_work(identity, self.sweep.points[i].seed), [])
             work.points.append(i)
             self._shared[member.tally] = work
@@ -122,6 +122,13 @@ class Collection:
             for i in shared.points:
                 self.status[i].realizations = stored.get(shared.key, 0)
             self._advance(shared)
+
+    def _trusted(self, member: Member, verdict: Verdict | None) -> Verdict | None:
+        """Return a verdict if the realizations are there that it was about: a damaged store may have lost them."""
+        if verdict is None or self.store.covered(member.tally, verdict.realizations) == verdict.realizations:
+            return verdict
+        self.store.forget(member)
+        return None
 
     # --- the loop -------------------------------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from uepgpu.sweep.counts import CountsError, unpack
 from uepgpu.sweep.schema import StoreError, open_reading, open_writing, translated
-from uepgpu.sweep.store import INSERT_SPAN
+from uepgpu.sweep.store import FIND_SWEEP, INSERT_SPAN, INSERT_SWEEP
 
 __all__ = ["Combined", "combine"]
 
@@ -115,20 +115,21 @@ class _Merger:
             return
         except sqlite3.DatabaseError:
             pass
-        key, misses = 0, 0
-        end = self._end(old, table)
+        key, misses, end = 0, 0, self._end(old, table)
         while misses < MISSES if end is None else key < end:
             key += 1
+            misses += 1
             if key in seen:
                 misses = 0
                 continue
             try:
                 row = old.execute(f"SELECT key, {columns} FROM {table} WHERE key = ?", (key,)).fetchone()
             except sqlite3.DatabaseError:
-                self.unreadable += 1
+                # Without an end, rows beyond it look like rows that cannot be read.
+                self.unreadable += end is not None or misses == 1
                 continue
-            misses = misses + 1 if row is None else 0
             if row is not None:
+                misses = 0
                 yield row
 
     def _end(self, old: sqlite3.Connection, table: str) -> int | None:
@@ -185,12 +186,9 @@ class _Merger:
 
     def _take_sweeps(self, old: sqlite3.Connection, pieces: dict[int, int], points: dict[int, int]) -> None:
         sweeps: dict[int, int] = {}
-        for key, *row in self._rows(old, "name, title, text, show, options, version, started", "sweep"):
-            self.new.execute(
-                "INSERT OR IGNORE INTO sweep (name, title, text, show, options, version, started) VALUES (?, ?, ?, ?, ?, ?, ?)", row
-            )
-            query = "SELECT key FROM sweep WHERE (name, title, text, show, options) = (?, ?, ?, ?, ?)"
-            sweeps[key] = self.new.execute(query, row[:5]).fetchone()[0]
+        for key, *row in self._rows(old, "name, title, text, show, options, digest, version, started", "sweep"):
+            self.new.execute(INSERT_SWEEP, row)
+            sweeps[key] = self.new.execute(FIND_SWEEP, row[:6]).fetchone()[0]
         members = self._all(lambda: old.execute("SELECT sweep, position, point, series, partition, rule FROM member"))
         for sweep, position, point, series, partition, rule in members:
             if sweep in sweeps and point in points and rule in pieces:

@@ -48,7 +48,9 @@ CREATE TABLE point (
 CREATE INDEX point_tally ON point (tally);
 CREATE TABLE sweep (
   key INTEGER PRIMARY KEY, name TEXT NOT NULL, title TEXT NOT NULL, text TEXT NOT NULL, show TEXT NOT NULL, options TEXT NOT NULL,
-  version TEXT NOT NULL, started REAL NOT NULL, UNIQUE (name, title, text, show, options)
+  version TEXT NOT NULL, started REAL NOT NULL,
+  -- Of its points and rules: one text asks for others when a matrix file has changed.
+  digest TEXT NOT NULL, UNIQUE (name, title, text, show, options, digest)
 );
 CREATE TABLE member (
   sweep INTEGER NOT NULL REFERENCES sweep, position INTEGER NOT NULL, point INTEGER NOT NULL REFERENCES point,
@@ -190,7 +192,7 @@ def open_reading(path: Path | str, *, damaged_too: bool = False) -> sqlite3.Conn
     with translated(path):
         if not damaged_too:
             _refuse_torn(path)
-        connection = _connect_reading(file)
+        connection = _connect_reading(file, damaged_too)
         try:
             _check(connection, path)
         except BaseException:
@@ -199,12 +201,15 @@ def open_reading(path: Path | str, *, damaged_too: bool = False) -> sqlite3.Conn
     return connection
 
 
-def _connect_reading(file: Path) -> sqlite3.Connection:
+def _connect_reading(file: Path, damaged_too: bool) -> sqlite3.Connection:
     uri = file.resolve().as_uri()
     # Not mode=ro: a reader of a WAL store could not take away the -wal and -shm files that it makes.
     connection = sqlite3.connect(f"{uri}?mode=rw", uri=True, timeout=BUSY_SECONDS, isolation_level=None)
     try:
         connection.execute("PRAGMA query_only = ON")
+        if damaged_too:
+            # SQLite then takes a file that is shorter than its header says for as long as it is.
+            connection.execute("PRAGMA writable_schema = ON")
         connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
     except sqlite3.OperationalError:
         connection.close()
