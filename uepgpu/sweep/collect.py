@@ -203,6 +203,8 @@ class Collection:
     def _end(self, claim: Claim, ran: Ran) -> None:
         shared = self._shared[claim.tally]
         shared.in_flight -= 1
+        if shared.in_flight == 0:
+            shared.begun = 0  # what is done is stored, and a first part only of what was begun may be
         problem = json.loads(self.identities[shared.points[0]].frame)["problem"]
         if ran.tally.problem != problem:
             self.store.release(claim)
