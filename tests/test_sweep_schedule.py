@@ -161,7 +161,7 @@ def test_the_live_table_keeps_figures_where_labels_are_long() -> None:
         Console(file=stream, width=100).print(Display(made, stream).table())
     lines = stream.getvalue().splitlines()
     assert max(map(len, lines)) <= 100
-    assert any("…" in line and " 1,500 " in line and "relative error 0.0" in line for line in lines), lines
+    assert any("…" in line and " 2,000 " in line and "relative error 0.0" in line for line in lines), lines
 
 
 def test_times_as_people_say_them() -> None:

@@ -27,7 +27,7 @@ def duration(seconds: float) -> str:
     Examples
     --------
     >>> duration(12.3), duration(3700), duration(1e6)
-    ('12 s', '1 h 02 min', '11 d 14 h')
+    ('12 s', '1 h 01 min', '11 d 13 h')
     """
     whole = round(seconds)
     if whole < 120:
