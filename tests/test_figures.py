@@ -16,6 +16,7 @@ from stores import EW, SPEC, make_store, shared_store
 import uepgpu as uep
 from uepgpu.cli import main
 from uepgpu.sweep.charts import KINDS, Chart, NothingToShow, Panel, build_chart
+from uepgpu.sweep.charts.times import preferred
 from uepgpu.sweep.plot import draw_chart, to_bytes
 from uepgpu.sweep.plot.style import MOST_STYLES, style
 from uepgpu.sweep.sections import only_series, read_sections
@@ -141,6 +142,23 @@ def test_axes_are_logarithmic_where_the_data_call_for_it(points: tuple[StoredPoi
     assert not build_chart("loss", points, "").log_x
     later = [replace(p, point=replace(p.point, deadlines=(0.01, 0.1, 1.0, 10.0))) for p in points if p.tally.domain == "count"]
     assert build_chart("loss", later, "").log_x
+
+
+def test_a_few_deadlines_are_those_that_the_sweep_shows(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    section = read_sections(store)[0]
+    assert preferred(section.points, section.sweep.show) == (0.3, 1.0)
+    assert preferred(section.points, (0.3, 0.7)) == (0.3,)
+    times: list[Any] = []
+
+    def note(kind: str, points: Any, title: str, at: Any) -> Chart:
+        times.append(at)
+        return build_chart(kind, points, title, at)
+
+    monkeypatch.setattr("uepgpu.sweep.plot.job.build_chart", note)
+    for options in ((), ("--at", "9")):
+        file = str(tmp_path / "x.svg")
+        assert call(monkeypatch, "plot", str(store), "--kind", "workers", "--series", "MDS", *options, "-o", file) == 0
+    assert times == [(0.3, 1.0), (9.0,)]
 
 
 def test_numbers_of_workers_far_apart_get_a_logarithmic_axis_with_even_steps(tmp_path: Path) -> None:

@@ -40,7 +40,8 @@ def plot(
     series
         Only series of this label, in which * stands for anything. May be given several times.
     at
-        Deadlines that workers and distribution show, e.g. 0.5,1. Default: three of the sweep's.
+        Deadlines that workers and distribution show, e.g. 0.5,1. Default: those that the specification
+        shows, or three.
     """
     from uepgpu.sweep.plot.job import run_plot
 

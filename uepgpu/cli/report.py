@@ -36,7 +36,8 @@ def report(
     series
         Only series of this label, in which * stands for anything. May be given several times.
     at
-        Deadlines that plots at a few of them show, e.g. 0.5,1. Default: three of the sweep's.
+        Deadlines that plots at a few of them show, e.g. 0.5,1. Default: those that the specification
+        shows, or three.
     """
     from uepgpu.sweep.report.job import run_report
 

@@ -1,8 +1,10 @@
 """Sweeps: a specification in TOML, the points that it asks for, their simulation, their table and figure.
 
-Data flows one way: :func:`spec.read_spec` makes complete, frozen points; :func:`run.run_points` simulates them;
-:func:`curve.curve_of` puts simulated and exact loss side by side; ``table``, ``summary`` and ``plot`` show them;
-:func:`job.run_job` is all of that for the command line.
+Data flows one way: :func:`spec.read_spec` makes complete, frozen points; :func:`identity.identify` gives each the id of its tally
+and its own; :class:`collect.Collection` sends ranges of realizations to a runner (:class:`local.Local`,
+:class:`dask_cluster.DaskCluster`) until each point's :class:`stop.StopRule` is met, and puts the integers that come back into a
+:class:`store.Store`; :func:`stored.read_points` reads them back; :func:`curve.curve_of` puts simulated and exact loss side by side;
+``table``, ``summary`` and ``plot`` show them; :func:`job.run_job` is all of that for the command line.
 
 A specification::
 
@@ -35,11 +37,30 @@ A specification::
     shape = [900, 100, 900]                 # optional too: left_means, right_means
     classes = [3, 3, 3]
 
+    [stop]                                  # of every point, whichever comes first; optional, and every key is
+    realizations = 10_000_000               # instead of the one at the top
+    relative_error = 0.01                   # standard error / loss
+    interval_width = 1e-3                   # of the 95 % interval of the normalized loss
+    failures = 100                          # realizations seen that lost something
+    seconds = 600
+    deadlines = [0.3, 0.6]                  # at these, that is at the worst of them; default: all
+    first = 10_000                          # asked at 10_000, 15_000, 22_500, ... realizations
+    growth = 1.5
+
+    [grid]                                  # every combination, for every series; a series may have a grid of its own
+    gamma = [[0.40, 0.35, 0.25], [0.6, 0.3, 0.1]]
+    workers = [15, 30]                      # code, gamma, encoding, window, classes, latency, omega, deadlines, seed, ...
+
+    [zip]                                   # taken together, first with first
+    latency = ["exponential", { law = "weibull", shape = 0.7 }]
+    omega = [1.0, 0.8]
+    labels = ["light tail", "heavy tail"]   # optional
+
     [[series]]
     label = "EW max-rectangle"
     code = { name = "ew", encoding = "factored", window = "max-rectangle" }   # or just "ew"; now, mds, uncoded,
     partitions = ["measured"]               # default: all                    repetition, lt, windows, generator
-    workers = { count = 15 }                # keys that differ from [workers]
+    workers = { count = 15 }                # keys that differ from [workers]; likewise deadlines, stop, grid, zip
 
 Every key of a code is an argument of its class in :mod:`uepgpu.codes`, every key of a law one in :mod:`uepgpu.latency`.
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,9 @@ from uepgpu.sweep.fields import SpecError, Table, texts
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["AXES", "Choice", "choices"]
+__all__ = ["AXES", "MAX_POINTS", "Choice", "choices"]
+
+MAX_POINTS = 100_000
 
 CODE = ("gamma", "gamma_b", "encoding", "window", "windows", "coefficients", "copies")
 WORKERS = {"workers": "count", "latency": "latency", "omega": "omega", "work": "work", "loss_probability": "loss_probability"}
@@ -94,6 +97,8 @@ def choices(where: str, grid: Any, zipped: Any) -> Iterator[Choice]:
     count = next(iter(lengths.values()), 1)
     if names is not None and not rows:
         raise SpecError(f"{where}zip: labels name the values that are taken together, but there are none")
+    if math.prod(map(len, free.values())) * count > MAX_POINTS:
+        raise SpecError(f"{where}grid asks for more than {MAX_POINTS:,} points; make it coarser or use several specifications")
     for values in itertools.product(*free.values()):
         for row in range(count):
             chosen = dict(zip(free, values, strict=True)) | {name: column[row] for name, column in rows.items()}

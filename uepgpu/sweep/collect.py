@@ -80,6 +80,7 @@ class _Shared:
     points: list[int]
     until: int = 0
     covered: int = 0
+    begun: int = 0
     in_flight: int = 0
 
 
@@ -111,6 +112,7 @@ class Collection:
         self.ranges = 0
         self._shared: dict[int, _Shared] = {}
         self._queue: list[tuple[float, int, int]] = []
+        self._queued: set[int] = set()
         self._asleep: list[int] = []
         for i, (member, identity) in enumerate(zip(self.members, self.identities, strict=True)):
             self.status[i].verdict = self._trusted(member, known.get((member.point, member.rule)))
@@ -176,15 +178,16 @@ class Collection:
     def _begin(self, runner: Runner, progress: Callable[[Point, int], None]) -> bool:
         """Begin a range of the tally that is furthest from done; return whether there was one."""
         while self._queue:
-            _, _, key = self._queue[0]
+            _, _, key = heapq.heappop(self._queue)
+            self._queued.discard(key)
             shared = self._shared[key]
             claim = self.store.claim(key, shared.until)
             if claim is None:
-                heapq.heappop(self._queue)
                 if shared.in_flight == 0:
                     self._refresh(shared)
                 continue
             shared.in_flight += 1
+            shared.begun = max(shared.begun, claim.stop)
             point = self.sweep.points[shared.points[0]]
 
             def report(count: int, point: Point = point) -> None:
@@ -192,14 +195,16 @@ class Collection:
                 progress(point, count)
 
             runner.submit(claim, shared.work, Range(claim.start, claim.stop, claim.size), report)
-            if claim.stop == shared.until or claim.size is None:
-                heapq.heappop(self._queue)  # nothing is left to claim before this one ends
+            if claim.size is not None and claim.stop < shared.until:
+                self._push(shared)  # else nothing is left to claim before this one ends
             return True
         return False
 
     def _end(self, claim: Claim, ran: Ran) -> None:
         shared = self._shared[claim.tally]
         shared.in_flight -= 1
+        if shared.in_flight == 0:
+            shared.begun = 0  # what is done is stored, and a first part only of what was begun may be
         problem = json.loads(self.identities[shared.points[0]].frame)["problem"]
         if ran.tally.problem != problem:
             self.store.release(claim)
@@ -231,10 +236,18 @@ class Collection:
             self._refresh(self._shared[key])
 
     def _push(self, shared: _Shared) -> None:
-        if all(key != shared.key for _, _, key in self._queue):
+        if shared.key not in self._queued:
             open_points = [i for i in shared.points if not self.status[i].stopped]
-            done = [v.fraction if (v := self.status[i].verdict) else 0.0 for i in open_points]
-            heapq.heappush(self._queue, (min(done, default=0.0), open_points[0], shared.key))
+            done = min((self._fraction(i, max(shared.covered, shared.begun)) for i in open_points), default=0.0)
+            heapq.heappush(self._queue, (done, open_points[0], shared.key))
+            self._queued.add(shared.key)
+
+    def _fraction(self, i: int, at: int) -> float:
+        """Return how much of its way a point has behind it with `at` realizations, going by what its rule said last."""
+        verdict = self.status[i].verdict
+        if verdict is None:
+            return at / self.sweep.points[i].stop.realizations
+        return verdict.fraction * max(at / verdict.realizations, 1.0)
 
     def tally(self, i: int) -> Tally | None:
         """Return everything that is stored of point number `i`; None if nothing is."""

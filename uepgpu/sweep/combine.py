@@ -19,7 +19,7 @@ from typing import Any
 
 from uepgpu.sweep.counts import CountsError, unpack
 from uepgpu.sweep.schema import StoreError, open_reading, open_writing, translated
-from uepgpu.sweep.store import INSERT_SPAN
+from uepgpu.sweep.store import FIND_SWEEP, INSERT_SPAN, INSERT_SWEEP
 
 __all__ = ["Combined", "combine"]
 
@@ -186,12 +186,9 @@ class _Merger:
 
     def _take_sweeps(self, old: sqlite3.Connection, pieces: dict[int, int], points: dict[int, int]) -> None:
         sweeps: dict[int, int] = {}
-        for key, *row in self._rows(old, "name, title, text, show, options, version, started", "sweep"):
-            self.new.execute(
-                "INSERT OR IGNORE INTO sweep (name, title, text, show, options, version, started) VALUES (?, ?, ?, ?, ?, ?, ?)", row
-            )
-            query = "SELECT key FROM sweep WHERE (name, title, text, show, options) = (?, ?, ?, ?, ?)"
-            sweeps[key] = self.new.execute(query, row[:5]).fetchone()[0]
+        for key, *row in self._rows(old, "name, title, text, show, options, digest, version, started", "sweep"):
+            self.new.execute(INSERT_SWEEP, row)
+            sweeps[key] = self.new.execute(FIND_SWEEP, row[:6]).fetchone()[0]
         members = self._all(lambda: old.execute("SELECT sweep, position, point, series, partition, rule FROM member"))
         for sweep, position, point, series, partition, rule in members:
             if sweep in sweeps and point in points and rule in pieces:

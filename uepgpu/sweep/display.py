@@ -27,12 +27,12 @@ def duration(seconds: float) -> str:
     Examples
     --------
     >>> duration(12.3), duration(3700), duration(1e6)
-    ('12 s', '1 h 02 min', '11 d 14 h')
+    ('12 s', '1 h 01 min', '11 d 13 h')
     """
     whole = round(seconds)
     if whole < 120:
         return f"{whole} s"
-    if whole < 7200 and whole < 3600:
+    if whole < 3600:
         return f"{whole // 60} min"
     if whole < 48 * 3600:
         return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
@@ -90,7 +90,7 @@ class Display:
     def line(self) -> str:
         """Return how far it is in one line."""
         status = self.collection.status
-        # Points that share a tally share its realizations: the one that needs most decides.
+        # Of the points that share a tally, the one that needs most decides.
         needed: dict[int, float] = {}
         for member, one in zip(self.collection.members, status, strict=True):
             needed[member.tally] = max(needed.get(member.tally, 0.0), _remaining(one))
@@ -113,11 +113,12 @@ class Display:
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-        table.add_column("furthest from done", no_wrap=True)
-        table.add_column("realizations", justify="right", no_wrap=True)
-        table.add_column("done", justify="right", no_wrap=True)
-        table.add_column("stop rule", overflow="ellipsis", no_wrap=True)
+        table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), expand=True)
+        # Labels give way to figures where the terminal is narrow.
+        table.add_column("furthest from done", no_wrap=True, overflow="ellipsis", ratio=1)
+        table.add_column("realizations", justify="right", no_wrap=True, min_width=13)
+        table.add_column("done", justify="right", no_wrap=True, min_width=4)
+        table.add_column("stop rule", no_wrap=True, overflow="ellipsis", min_width=38)
         for status in self.worst():
             verdict = status.verdict
             # Before the first checkpoint the count of realizations is all that is known.

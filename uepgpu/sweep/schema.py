@@ -48,7 +48,9 @@ CREATE TABLE point (
 CREATE INDEX point_tally ON point (tally);
 CREATE TABLE sweep (
   key INTEGER PRIMARY KEY, name TEXT NOT NULL, title TEXT NOT NULL, text TEXT NOT NULL, show TEXT NOT NULL, options TEXT NOT NULL,
-  version TEXT NOT NULL, started REAL NOT NULL, UNIQUE (name, title, text, show, options)
+  version TEXT NOT NULL, started REAL NOT NULL,
+  -- Of its points and rules: one text asks for others when a matrix file has changed.
+  digest TEXT NOT NULL, UNIQUE (name, title, text, show, options, digest)
 );
 CREATE TABLE member (
   sweep INTEGER NOT NULL REFERENCES sweep, position INTEGER NOT NULL, point INTEGER NOT NULL REFERENCES point,

@@ -13,7 +13,7 @@ from typing import Any
 
 from uepgpu.partition import Partition
 from uepgpu.sweep import describe
-from uepgpu.sweep.axes import CODE, PARTITION, WORKERS, Choice, choices
+from uepgpu.sweep.axes import CODE, MAX_POINTS, PARTITION, WORKERS, Choice, choices
 from uepgpu.sweep.fields import SpecError, Table, closest, deadlines, number, numbers, text, texts, whole
 from uepgpu.sweep.point import Point, Sweep
 from uepgpu.sweep.stop import StopRule
@@ -28,7 +28,6 @@ SERIES_KEYS = ("label", "code", "partitions", "workers", "deadlines", "grid", "z
 STOP_KEYS = tuple(f.name for f in fields(StopRule))
 MAX_SEED = 2**64 - 1
 MAX_REALIZATIONS = 2**64
-MAX_POINTS = 100_000
 DEFAULT_REALIZATIONS = 100_000
 
 

@@ -43,6 +43,10 @@ __all__ = ["Claim", "Counted", "Member", "Store", "add_up"]
 INSERT_SPAN = (
     "INSERT INTO span (tally, start, stop, counts, checksum, seconds, provenance, finished) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 )
+INSERT_SWEEP = (
+    "INSERT OR IGNORE INTO sweep (name, title, text, show, options, digest, version, started) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+)
+FIND_SWEEP = "SELECT key FROM sweep WHERE (name, title, text, show, options, digest) = (?, ?, ?, ?, ?, ?)"
 BEAT_SECONDS = 10.0
 JOINED = 16
 """So many neighbours become one row when a checkpoint is passed, so that files and checkpoints stay small."""
@@ -156,13 +160,12 @@ class Store:
             What the command line changed in the specification.
         """
         with translated(self.path), self._transaction(durable=True):
-            row = (sweep.name, sweep.title, sweep.text, json.dumps(sweep.show), json.dumps(options or {}, sort_keys=True))
-            self._db.execute(
-                "INSERT OR IGNORE INTO sweep (name, title, text, show, options, version, started) VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (*row, __version__, time.time()),
-            )
-            query = "SELECT key FROM sweep WHERE (name, title, text, show, options) = (?, ?, ?, ?, ?)"
-            key = self._db.execute(query, row).fetchone()[0]
+            asked = "\n".join(f"{i.point} {p.series} {p.stop.id}" for i, p in zip(identities, sweep.points, strict=True))
+            digest = hashlib.sha256(asked.encode()).hexdigest()
+            options_text = json.dumps(options or {}, sort_keys=True)
+            row = (sweep.name, sweep.title, sweep.text, json.dumps(sweep.show), options_text, digest)
+            self._db.execute(INSERT_SWEEP, (*row, __version__, time.time()))
+            key = self._db.execute(FIND_SWEEP, row).fetchone()[0]
             members = [
                 Member(*self._add_point(identity), self._piece(point.stop.to_json()))
                 for point, identity in zip(sweep.points, identities, strict=True)

@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from uepgpu.sweep.charts.chart import Simulated, left_out
 from uepgpu.sweep.summary import choose_deadlines
 
-__all__ = ["chosen_deadlines", "lacking", "place"]
+__all__ = ["chosen_deadlines", "lacking", "place", "preferred"]
 
 MOST = 3
 """Deadlines that are chosen where nobody says which."""
+MOST_SHOWN = 4
+"""Deadlines that are taken from a specification: as many columns as can be read."""
 
 
 def place(deadlines: Sequence[float], t: float) -> int | None:
@@ -36,6 +38,12 @@ def chosen_deadlines(simulated: Sequence[Simulated], at: Sequence[float]) -> tup
             shown = ", ".join(f"{k:g}" for k in known[:30]) + (", …" if len(known) > 30 else "")
             raise ValueError(f"no point has the deadline {t:g}; there are {shown}")
     return tuple(known[i] for t in at if (i := place(known, t)) is not None)
+
+
+def preferred(simulated: Sequence[Simulated], show: Sequence[float]) -> tuple[float, ...]:
+    """Return the first few of the deadlines that a sweep wants shown, as far as these points have them."""
+    known = [t for t in show if any(place(s.point.deadlines, t) is not None for s in simulated)]
+    return tuple(known[:MOST_SHOWN])
 
 
 def lacking(simulated: Sequence[Simulated], times: Sequence[float]) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from uepgpu.sweep.charts import KINDS, build_chart
 from uepgpu.sweep.charts.kinds import most_series
+from uepgpu.sweep.charts.times import preferred
 from uepgpu.sweep.fields import closest
 from uepgpu.sweep.files import write_file
 from uepgpu.sweep.plot.file import FORMATS
@@ -50,7 +51,7 @@ def run_plot(store: str, *, kind: str, output: str | None, sweep: str | None, se
         file = file or check_file("--output", f"{section.sweep.name}-{kind}.png", FORMATS)
         if reason := too_many(kind, points):
             raise ValueError(f"{reason}; choose some with --series, for example --series {points[0].point.series!r}")
-        chart = build_chart(kind, points, section.title, times)
+        chart = build_chart(kind, points, section.title, times or preferred(points, section.sweep.show))
     except ValueError as error:
         print(f"uepgpu: {' '.join(str(error).split())}", file=sys.stderr)
         return 2

@@ -8,6 +8,7 @@ from typing import Any
 
 from uepgpu.sweep.charts import KINDS, Chart, NothingToShow, build_chart
 from uepgpu.sweep.charts.kinds import HEADINGS
+from uepgpu.sweep.charts.times import preferred
 from uepgpu.sweep.curve import curve_of
 from uepgpu.sweep.plot.job import too_many
 from uepgpu.sweep.report import tables
@@ -113,7 +114,7 @@ def _chart(kind: str, section: Section, name: str, figures: dict[str, Any], at: 
     if crowded := too_many(kind, section.points):
         return f'{heading}<p class="note">Not shown: {escape(crowded)}; write a report of some of them with --series.</p>'
     try:
-        chart = build_chart(kind, section.points, section.title, at)
+        chart = build_chart(kind, section.points, section.title, at or preferred(section.points, section.sweep.show))
     except NothingToShow as reason:
         return f'{heading}<p class="note">Not shown: {escape(reason)}.</p>'
     boxes = any(p.boxes for p in chart.panels)
