@@ -28,8 +28,8 @@ def add_scaled_products(
     ----------
     target, left, right : Tensor
         Of one dtype on the CPU. X are the sub-products of left·right, or of leftᵀ·right with `transposed`.
-    weights : (R, K) float64
-        In the order of the sub-products of that product.
+    weights : (R, N, P) or (R, M) float64
+        Of the tiles or summands of that product, N blocks of its rows and P of its columns.
     """
     from uepgpu_kernels.cpu.tiles import add_tiles, pick_summands, pick_tiles
 
@@ -45,8 +45,7 @@ def add_scaled_products(
                 few_left = few_left.view(h, -1).mT if transposed else few_left.view(-1, h)
                 target[r].addmm_(few_left, few_right, alpha=alpha)
         return
-    table = weights.reshape(-1, *scheme.shape)
-    picked = pick_tiles(a, b, transposed=transposed, table=table, order=order)
+    picked = pick_tiles(a, b, transposed=transposed, table=weights, order=order)
     u, q = target.shape[1:]
     product = np.empty((len(a), u * q), dtype=a.dtype)
     for r, (rows, cols) in enumerate(picked.count):
@@ -55,4 +54,4 @@ def add_scaled_products(
             some = some.view(-1, rows).mT if transposed else some.view(rows, -1)
             others = right[r] if cols == q else torch.from_numpy(picked.b[r, : right.shape[1] * cols]).view(-1, cols)
             torch.mm(some, others, out=torch.from_numpy(product[r, : rows * cols]).view(rows, cols))
-    add_tiles(target.numpy(), product, table, picked, alpha)
+    add_tiles(target.numpy(), product, weights, picked, alpha)

@@ -91,11 +91,10 @@ def scaled_product(
 def _packed(left: Tensor, right: Tensor, weights: Floats, scheme: Scheme, *, flip: bool) -> Tensor:
     """Let compiled kernels find what to multiply; factors of a flipped product come transposed."""
     result = left.new_zeros((left.shape[0], right.shape[1]))
+    weights = weights.reshape(1, *scheme.shape)
     if flip and scheme.paradigm == "rxc":
-        weights = np.ascontiguousarray(weights.reshape(scheme.shape).T).ravel()
-    add_scaled_products(
-        result[None], (left.mT if flip else left)[None], right[None], weights[None], scheme, transposed=flip, alpha=1.0
-    )
+        weights = np.ascontiguousarray(weights.transpose(0, 2, 1))
+    add_scaled_products(result[None], (left.mT if flip else left)[None], right[None], weights, scheme, transposed=flip, alpha=1.0)
     return result
 
 

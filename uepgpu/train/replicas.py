@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -155,7 +155,7 @@ class Stack:
         if not self.scheme.scales:
             return torch.stack([self._product(r, delta[r], weight[r], slot, flip=False) for r in range(len(self.members))])
         assert self._factors is not None
-        factors = self._factors.weights(slot, self.step)
+        factors = self._factors.weights(slot, self.step).reshape(-1, *self.scheme.shape)
         if fits(delta, weight):
             result = delta.new_zeros((*delta.shape[:2], weight.shape[2]))
             add_scaled_products(result, delta, weight, factors, self.scheme, transposed=False, alpha=1.0)
@@ -172,14 +172,13 @@ class Stack:
                 weight[r].sub_(self._product(r, x[r].mT, delta[r], slot, flip=True), alpha=self.rate)
         else:
             assert self._factors is not None
-            factors = self._factors.weights(slot, self.step)
+            factors = self._factors.weights(slot, self.step).reshape(-1, *self.scheme.shape)
             if self.scheme.paradigm == "rxc":
-                factors = np.ascontiguousarray(factors.reshape(-1, *self.scheme.shape).transpose(0, 2, 1)).reshape(factors.shape)
+                factors = np.ascontiguousarray(factors.transpose(0, 2, 1))
             if fits(delta, weight):
                 add_scaled_products(weight, delta, x, factors, self.scheme, transposed=True, alpha=-self.rate)
             else:
-                flipped = replace(self.scheme, blocks=self.scheme.shape[::-1])
-                weight.sub_(scaled_products(delta.mT, x, factors, flipped), alpha=self.rate)
+                weight.sub_(scaled_products(delta.mT, x, factors, self.scheme), alpha=self.rate)
 
     def _product(self, member: int, left: Tensor, right: Tensor, slot: int, *, flip: bool) -> Tensor:
         draws = self.draws[member]

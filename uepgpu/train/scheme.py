@@ -110,7 +110,12 @@ class Scheme:
         if self.estimator == "debiased" and self.importance == "step":
             raise ValueError("estimator='debiased' needs importance='position': classes that follow the data have no fixed probability")
         # The code meets the partition once here, so that what does not fit is told before any training.
-        self.code.law(self.partition, self.workers.count)
+        law = self.code.law(self.partition, self.workers.count)
+        if law.encoding == "factored" and self.importance == "step" and self.order != "norm":
+            raise ValueError(
+                f"importance='step' with encoding='factored' needs order='norm', got {self.order!r}: factored windows are staircases "
+                "of blocks in falling order of the norms that classes follow"
+            )
 
     @property
     def shape(self) -> tuple[int, ...]:
