@@ -15,7 +15,7 @@ from uepgpu.train.draws import Draws, StackDraws
 from uepgpu.train.masked import scaled_products
 from uepgpu.train.networks import Network
 from uepgpu.train.packed import add_scaled_products, fits
-from uepgpu.train.product import coded_product, sparsify
+from uepgpu.train.product import coded_product
 from uepgpu.train.scheme import Scheme
 
 __all__ = ["Member", "Stack"]
@@ -89,6 +89,9 @@ class Stack:
         self.scheme = _shared(self.members)
         self.draws = [None if m.scheme is None else Draws(m.scheme, m.replica) for m in self.members]
         self._factors = None if self.scheme is None else StackDraws(self.draws, int(np.prod(self.scheme.shape)))
+        # Exact members are left exact.
+        thresholds = torch.tensor([0.0 if m.scheme is None else m.scheme.threshold for m in self.members])
+        self._threshold = thresholds[:, None, None].to(device) if thresholds.any() else None
         models = [network.build(seed=seed, replica=m.replica) for m in self.members]
         dense = [[layer for layer in model if isinstance(layer, torch.nn.Linear)] for model in models]
         with torch.no_grad():
@@ -137,8 +140,8 @@ class Stack:
         delta /= y.shape[1]
         gradient = delta
         for layer in reversed(range(len(self.weights))):
-            if self.scheme is not None:
-                delta = sparsify(delta, self.scheme.threshold)
+            if self._threshold is not None:
+                delta = torch.where(delta.abs() < self._threshold, 0.0, delta)
             if layer > 0 or back:
                 gradient = self._input_gradient(layer, delta)
             self._descend(layer, delta, inputs[layer])
@@ -211,7 +214,7 @@ def _shared(members: Sequence[Member]) -> Scheme | None:
     """Return a scheme that stands for all of them, None if all are exact."""
     schemes = [m.scheme for m in members if m.scheme is not None]
     for scheme in schemes[1:]:
-        for name in ("paradigm", "blocks", "order", "importance", "threshold", "faithful", "scales"):
+        for name in ("paradigm", "blocks", "order", "importance", "faithful", "scales"):
             if getattr(scheme, name) != getattr(schemes[0], name):
                 raise ValueError(
                     f"members of a stack must share {name}, got {getattr(schemes[0], name)!r} and {getattr(scheme, name)!r}: "
