@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
-import os
-import signal
-import subprocess
+import re
 import sys
-import time
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from unittest import mock
 
 import numpy as np
 import pytest
 from masks import scheme
 from test_data import cifar_batches, write_cifar, write_mnist
 
+from uepgpu.cli import main
 from uepgpu.train import Member
 from uepgpu.train.checkpoint import Store
 from uepgpu.train.course import Course, Settings, members_per_stack
@@ -25,22 +27,21 @@ SHORT = ("--replicas", "3", "--epochs", "2", "--evaluate-every", "20", "--thread
 DATA = load_dataset("digits")
 
 
-def environment():
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p), "OMP_NUM_THREADS": "1"}
+@dataclass
+class Done:
+    code: int
+    stdout: str
+    stderr: str
 
 
-def uepgpu(*arguments, code=0, cwd=None):
-    done = subprocess.run(
-        [sys.executable, "-m", "uepgpu", "train", *map(str, arguments)],
-        env=environment(),
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        timeout=200,
-        check=False,
-    )
-    assert done.returncode == code, done.stderr
-    return done
+def uepgpu(*arguments, code=0):
+    """Run the command in this process, as its entry point does."""
+    out, error = io.StringIO(), io.StringIO()
+    with mock.patch.object(sys, "argv", ["uepgpu", "train", *map(str, arguments)]), redirect_stdout(out), redirect_stderr(error):
+        with pytest.raises(SystemExit) as ended:
+            main()
+    assert ended.value.code == code, error.getvalue()
+    return Done(code, out.getvalue(), error.getvalue())
 
 
 def read(path):
@@ -104,6 +105,12 @@ def test_stacks_fit_in_the_cache():
 # --- the command ------------------------------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def no_figures(monkeypatch):
+    """Drawing takes longer than training here."""
+    monkeypatch.setattr("uepgpu.train.plots.figures", lambda series, name: {})
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     out = tmp_path_factory.mktemp("digits") / "out"
@@ -149,7 +156,7 @@ def test_another_command_does_not_mix_with_it(finished):
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_stacks_of_another_size_give_the_same_curves(finished, tmp_path):
+def test_stacks_of_another_size_give_the_same_curves(finished, tmp_path, no_figures):
     out, options, _ = finished
     uepgpu("digits", *SHORT, *options[:-1], tmp_path / "out", "--stack", "4")
     mine, theirs = read(tmp_path / "out" / "curves.csv"), read(out / "curves.csv")
@@ -160,27 +167,27 @@ def test_stacks_of_another_size_give_the_same_curves(finished, tmp_path):
         assert abs(float(a["test_accuracy"]) - float(b["test_accuracy"])) < 0.01
 
 
-def test_an_interrupted_run_goes_on(tmp_path):
-    options = ("--codes", "ew,uncoded", "--paradigm", "cxr", "--deadline", "1", "--replicas", "3", "--stack", "3", "--threads", "1")
-    options = (*options, "--evaluate-every", "23", "--epochs", "150", "--out")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "uepgpu", "train", "digits", *options, str(tmp_path / "cut")],
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    first = tmp_path / "cut" / "stacks" / "0000-curves.npz"
-    for _ in range(2000):
-        if first.is_file() or process.poll() is not None:
-            break
-        time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
-    out, error = process.communicate(timeout=60)
-    assert process.returncode == 130, error
-    assert "interrupted; 1 of 2 stacks are finished and kept" in error
-    assert "ew " in out
-    assert "uncoded " not in out
+def test_an_interrupted_run_goes_on(tmp_path, monkeypatch, no_figures):
+    """Ctrl-C in the second of two stacks, just after a checkpoint: what is finished is shown, and the rest goes on from there."""
+    options = ("--codes", "ew,uncoded", "--paradigm", "cxr", "--deadline", "1", "--replicas", "2", "--stack", "2", "--threads", "1")
+    options = (*options, "--evaluate-every", "23", "--epochs", "3", "--out")
+    monkeypatch.setattr("uepgpu.train.run.SECONDS_BETWEEN_CHECKPOINTS", 0.0)
+    keep, kept = Store.keep, []
+
+    def interrupt(self, number, state):
+        keep(self, number, state)
+        kept.append(number)
+        if kept.count(1) == 2:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "keep", interrupt)
+        cut = uepgpu("digits", *options, tmp_path / "cut", code=130)
+    assert "interrupted; 1 of 2 stacks are finished and kept" in cut.stderr
+    assert "\new " in cut.stdout
+    assert "\nuncoded " not in cut.stdout
+    assert {r["code"] for r in read(tmp_path / "cut" / "table.csv")} == {"ew"}
+    assert (tmp_path / "cut" / "stacks" / "0001-state.npz").is_file()
     uepgpu("digits", *options, tmp_path / "cut")
     uepgpu("digits", *options, tmp_path / "whole")
     assert (tmp_path / "cut" / "curves.csv").read_text() == (tmp_path / "whole" / "curves.csv").read_text()
@@ -222,7 +229,7 @@ def test_a_damaged_store_is_told(tmp_path):
         Store(tmp_path, {"a": 1})
 
 
-def test_mnist_and_cifar_run_from_small_files(tmp_path):
+def test_mnist_and_cifar_run_from_small_files(tmp_path, no_figures):
     write_mnist(tmp_path)
     write_cifar(tmp_path, cifar_batches(4), "bin")
     common = ("--codes", "centralized,ew", "--deadline", "2", "--replicas", "2", "--epochs", "1", "--batch", "9", "--threads", "1")
@@ -251,11 +258,10 @@ def test_mnist_and_cifar_run_from_small_files(tmp_path):
         (("digits", "--seed", "-1"), "--seed must be an integer from 0"),
     ],
 )
-def test_wrong_calls_end_with_code_2_and_write_nothing(tmp_path, arguments, message):
-    done = uepgpu(*arguments, code=2, cwd=tmp_path)
+def test_wrong_calls_end_with_code_2_and_write_nothing(tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    done = uepgpu(*arguments, code=2)
     assert len(done.stderr.splitlines()) == 1
     assert done.stderr.startswith("uepgpu: ")
-    import re
-
     assert re.search(message, done.stderr), done.stderr
     assert list(tmp_path.iterdir()) == []

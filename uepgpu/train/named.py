@@ -110,7 +110,7 @@ def entries(
     ValueError
         A name, number or option that is not allowed.
     """
-    for name, given, allowed in (("codes", codes, CODES), ("paradigm", paradigms, ("rxc", "cxr")), ("work", works, ("unit", "true"))):
+    for name, given, allowed in (("code", codes, CODES), ("paradigm", paradigms, ("rxc", "cxr")), ("work", works, ("unit", "true"))):
         for value in given:
             choice(name, value, allowed)
         if len(set(given)) < len(given):

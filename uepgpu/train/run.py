@@ -71,7 +71,11 @@ def run_stacks(experiment: Experiment, store: Store, progress: Callable[[int], N
 
     Interrupted, it leaves the state of the last point of the curves that was kept, some seconds ago.
     """
-    for number, places in enumerate(experiment.stacks()):
+    stacks = experiment.stacks()
+    # At true cost last: what an interruption leaves then has every code in every paradigm.
+    order = sorted(range(len(stacks)), key=lambda n: any(experiment.entries[entry].work == "true" for entry, _ in stacks[n]))
+    for number in order:
+        places = stacks[number]
         if store.curves(number) is None:
             members = [Member(experiment.entries[entry].scheme, replica) for entry, replica in places]
             course = Course(experiment.data, experiment.network, members, experiment.settings)
