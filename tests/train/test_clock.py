@@ -30,7 +30,7 @@ def harmonic(n):
     ],
 )
 def test_waiting_for_all_takes_the_time_of_order_statistics(name, work, expected):
-    code, count = CODES[name]
+    code = CODES[name][0]
     s = scheme(name, 1.0, work=work)
     times = completion_times(code, s.partition, s.workers, seed=2, replica=0, slots=[1, 2], steps=20_000)
     assert times.shape == (20_000, 2)
@@ -69,7 +69,9 @@ def test_slots_of_a_step():
 
 def series(test, deadline=0.5, steps=(0, 10, 20, 30), code="ew"):
     test = np.array(test, dtype=float)
-    entry = Entry(code, "rxc", "unit", deadline, scheme("ew", deadline)) if code == "ew" else Entry(code, "any", "any", math.inf, None)
+    entry = (
+        Entry(code, "rxc", "unit", deadline, scheme("ew", deadline)) if code == "ew" else Entry(code, "any", "any", math.inf, None)
+    )
     return Series.of(entry, np.array(steps), test - 0.01, test, test[-1])
 
 

@@ -116,8 +116,14 @@ def damaged(tmp_path, change, message, error=ValueError):
     [
         (lambda f: (f / FILES[1]).write_bytes(b""), "not an IDX file of unsigned bytes, it begins with nothing"),
         (lambda f: (f / FILES[1]).write_bytes(b"PK\x03\x04more"), "it begins with 50 4b 03 04"),
-        (lambda f: (f / FILES[0]).write_bytes(b"\0\0\x08\x03\0\0"), "the header of an IDX file of rank 3 takes 16 bytes, the file has 6"),
-        (lambda f: (f / FILES[0]).write_bytes((f / FILES[0]).read_bytes()[:-1]), r"shape \(12, 28, 28\) takes 9408 bytes .*has 9407"),
+        (
+            lambda f: (f / FILES[0]).write_bytes(b"\0\0\x08\x03\0\0"),
+            "the header of an IDX file of rank 3 takes 16 bytes, the file has 6",
+        ),
+        (
+            lambda f: (f / FILES[0]).write_bytes((f / FILES[0]).read_bytes()[:-1]),
+            r"shape \(12, 28, 28\) takes 9408 bytes .*has 9407",
+        ),
         (lambda f: (f / FILES[1]).write_bytes(idx(np.zeros(11, np.uint8))), r"holds 12 images, but .* has shape \(11,\)"),
         (lambda f: (f / FILES[2]).write_bytes(idx(np.zeros((5, 27, 28), np.uint8))), "must hold images of 28×28"),
         (lambda f: (f / FILES[3]).write_bytes(idx(np.full(5, 10, np.uint8))), r"must hold labels 0\.\.9, got 10"),
@@ -135,7 +141,7 @@ def test_what_is_missing_is_named(tmp_path):
         load_dataset("imagenet")
     write_cifar(tmp_path / "c", cifar_batches(), "bin")
     (tmp_path / "c" / "test_batch.bin").unlink()
-    with pytest.raises(FileNotFoundError, match="CIFAR-10: no test_batch.bin in the folder"):
+    with pytest.raises(FileNotFoundError, match=r"CIFAR-10: no test_batch\.bin in the folder"):
         load_dataset("cifar10", tmp_path / "c")
 
 

@@ -51,7 +51,7 @@ def equal(one, other):
 def test_parameters_names_and_outputs_stay():
     model = small()
     x = torch.ones(4, 12)
-    before = {name: p for name, p in model.named_parameters()}, model(x)
+    before = dict(model.named_parameters()), model(x)
     assert coded(model, CODE, WORKERS, 1.0, seed=1) is model
     assert {name: id(p) for name, p in model.named_parameters()} == {name: id(p) for name, p in before[0].items()}
     assert torch.equal(model(x), before[1])
@@ -100,7 +100,17 @@ def test_layers_take_options_of_their_own():
     assert type(model[2]) is nn.Linear
     assert (model[4].draws.scheme.deadline, model[4].layer) == (2.0, 2)  # numbered as if all were coded
     train(model, 2)
-    back = coded(small(), CODE, WORKERS, 1.0, seed=1, paradigm="cxr", blocks=5, classes=(1, 1, 3), layers={"0": {"paradigm": "rxc", "classes": (1, 2, 6)}})
+    back = coded(
+        small(),
+        CODE,
+        WORKERS,
+        1.0,
+        seed=1,
+        paradigm="cxr",
+        blocks=5,
+        classes=(1, 1, 3),
+        layers={"0": {"paradigm": "rxc", "classes": (1, 2, 6)}},
+    )
     assert back[0].draws.scheme.shape == (3, 3)
 
 
@@ -149,7 +159,7 @@ def test_second_derivatives_are_refused():
     model = coded(small(), CODE, WORKERS, 1.0, seed=1)
     x = torch.ones(9, 12, requires_grad=True)
     (gradient,) = torch.autograd.grad(model(x).sum(), x, create_graph=True)
-    with pytest.raises(RuntimeError, match="once_differentiable|does not require grad"):
+    with pytest.raises(RuntimeError, match=r"once_differentiable|does not require grad"):
         gradient.sum().backward()
 
 

@@ -170,7 +170,18 @@ def test_what_a_stack_must_share_is_told():
 def test_networks_are_those_of_the_paper():
     shapes = {name: [tuple(p.shape) for p in n.build(seed=0, replica=0).parameters()] for name, n in NETWORKS.items()}
     assert shapes["mnist"] == [(100, 784), (100,), (200, 100), (200,), (10, 200), (10,)]
-    assert shapes["cifar10"] == [(32, 3, 3, 3), (32,), (32, 32, 3, 3), (32,), (512, 7200), (512,), (256, 512), (256,), (10, 256), (10,)]
+    assert shapes["cifar10"] == [
+        (32, 3, 3, 3),
+        (32,),
+        (32, 32, 3, 3),
+        (32,),
+        (512, 7200),
+        (512,),
+        (256, 512),
+        (256,),
+        (10, 256),
+        (10,),
+    ]
     assert CIFAR10.build(seed=0, replica=0)(torch.zeros(2, 3, 32, 32)).shape == (2, 10)
     before = torch.random.get_rng_state()
     one, other = (MNIST.build(seed=1, replica=r)[0].weight for r in (0, 1))

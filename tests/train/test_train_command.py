@@ -37,9 +37,9 @@ class Done:
 def uepgpu(*arguments, code=0):
     """Run the command in this process, as its entry point does."""
     out, error = io.StringIO(), io.StringIO()
-    with mock.patch.object(sys, "argv", ["uepgpu", "train", *map(str, arguments)]), redirect_stdout(out), redirect_stderr(error):
-        with pytest.raises(SystemExit) as ended:
-            main()
+    words = mock.patch.object(sys, "argv", ["uepgpu", "train", *map(str, arguments)])
+    with words, redirect_stdout(out), redirect_stderr(error), pytest.raises(SystemExit) as ended:
+        main()
     assert ended.value.code == code, error.getvalue()
     return Done(code, out.getvalue(), error.getvalue())
 
@@ -150,7 +150,7 @@ def test_the_same_command_again_trains_nothing(finished):
 
 
 def test_another_command_does_not_mix_with_it(finished):
-    out, options, _ = finished
+    _, options, _ = finished
     done = uepgpu("digits", *SHORT, *options, "--seed", "2", code=2)
     assert "holds a run with another entries, settings" in done.stderr
     assert len(done.stderr.splitlines()) == 1
@@ -220,7 +220,7 @@ def test_a_damaged_store_is_told(tmp_path):
     store.keep(0, {"step": np.array(1)})
     (path,) = (tmp_path / "stacks").iterdir()
     path.write_bytes(path.read_bytes()[:30])
-    with pytest.raises(ValueError, match="cannot be read .*: delete it, its stack is then trained anew"):
+    with pytest.raises(ValueError, match=r"cannot be read .*: delete it, its stack is then trained anew"):
         store.state(0)
     with pytest.raises(ValueError, match="holds a run with another a"):
         Store(tmp_path, {"a": 2})

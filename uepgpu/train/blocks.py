@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 
 import numpy as np
 import torch
@@ -67,4 +68,4 @@ def block_norms(squared: Tensor, order: Tensor | None, blocks: int) -> NDArray[n
     sorted_squares = squared if order is None else squared[order]
     host = sorted_squares.detach().double().cpu().numpy()
     edge = bounds(host.size, blocks)
-    return np.sqrt(np.array([host[a:b].sum() for a, b in zip(edge[:-1], edge[1:], strict=True)]))
+    return np.asarray(np.sqrt([host[a:b].sum() for a, b in itertools.pairwise(edge)]), dtype=np.float64)

@@ -90,4 +90,6 @@ def _read(path: Path) -> dict[str, NDArray[Any]] | None:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             return dict(archive)
     except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path} cannot be read ({' '.join(str(error).split())}): delete it, its stack is then trained anew") from None
+        raise ValueError(
+            f"{path} cannot be read ({' '.join(str(error).split())}): delete it, its stack is then trained anew"
+        ) from None

@@ -134,7 +134,10 @@ class Course:
         epoch, number = divmod(step, per_epoch)
         if self._order[0] != epoch:
             seed = self.settings.seed
-            of = {r: np.random.default_rng([seed, r, epoch, 0xDA7A]).permutation(self.samples) for r in {m.replica for m in self.members}}
+            of = {
+                r: np.random.default_rng([seed, r, epoch, 0xDA7A]).permutation(self.samples)
+                for r in {m.replica for m in self.members}
+            }
             order = torch.from_numpy(np.stack([of[m.replica] for m in self.members]))
             self._order = (epoch, order.to(self.train_x.device))
         which = self._order[1][:, number * self.settings.batch : (number + 1) * self.settings.batch]

@@ -98,7 +98,7 @@ class Draws:
         """Return which sub-products of a step's product are decoded, shape (K,), for classes by position or those of `table`."""
         drawn = self._drawn(table)
         times = drawn.sampler.decode_times(realization_number(self.replica, step, slot), 1)
-        return times[0] < drawn.plan.job.n_times
+        return np.asarray(times[0] < drawn.plan.job.n_times)
 
     def chunk(self, slot: int, number: int) -> Floats:
         """Return the factors of sub-products in steps number·CHUNK and following, shape (CHUNK, K)."""

@@ -72,6 +72,8 @@ def faithful_product(
         columns = block_labels(b.shape[1], p, torch.device("cpu")).numpy()
         product = product * scale.reshape(n, p)[rows[:, None], columns[None, :]]
         unsorted = np.empty_like(product)
-        unsorted[np.ix_(np.arange(rows.size) if row is None else row, np.arange(columns.size) if column is None else column)] = product
+        unsorted[np.ix_(np.arange(rows.size) if row is None else row, np.arange(columns.size) if column is None else column)] = (
+            product
+        )
         product = unsorted
     return torch.as_tensor(product, dtype=left.dtype, device=left.device)

@@ -24,9 +24,7 @@ def block_scores(left: Tensor, right: Tensor, orders: tuple[Tensor | None, Tenso
     return block_norms(squared_norms(left, -2), row, blocks) * block_norms(squared_norms(right, -1), column, blocks)
 
 
-def step_classes(
-    left: Tensor, right: Tensor, orders: tuple[Tensor | None, Tensor | None], scheme: Scheme
-) -> NDArray[np.int64]:
+def step_classes(left: Tensor, right: Tensor, orders: tuple[Tensor | None, Tensor | None], scheme: Scheme) -> NDArray[np.int64]:
     """Return the class of every sub-product by its score, as a table of shape (N, P), for cxr (M, 1)."""
     labels = assign_classes(scheme.classes, block_scores(left, right, orders, scheme), scheme.shape)
     return labels.reshape(scheme.shape if scheme.paradigm == "rxc" else (-1, 1))

@@ -38,7 +38,8 @@ class CodedLinear(nn.Linear):
 
     def forward(self, input: Tensor) -> Tensor:
         """Return X·Wᵀ + b, exactly."""
-        result: Tensor = _CodedProduct.apply(input, self.weight, self.bias, self)
+        apply: Any = _CodedProduct.apply
+        result: Tensor = apply(input, self.weight, self.bias, self)
         return result
 
     def get_extra_state(self) -> dict[str, int]:
@@ -63,7 +64,7 @@ class _CodedProduct(torch.autograd.Function):
         return nn.functional.linear(x, weight, bias)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None, None]:
         x, weight = ctx.saved_tensors
         module: CodedLinear = ctx.module

@@ -110,7 +110,8 @@ def entries(
     ValueError
         A name, number or option that is not allowed.
     """
-    for name, given, allowed in (("code", codes, CODES), ("paradigm", paradigms, ("rxc", "cxr")), ("work", works, ("unit", "true"))):
+    given_words = (("code", codes, CODES), ("paradigm", paradigms, ("rxc", "cxr")), ("work", works, ("unit", "true")))
+    for name, given, allowed in given_words:
         for value in given:
             choice(name, value, allowed)
         if len(set(given)) < len(given):
@@ -128,9 +129,7 @@ def entries(
                 plain = int(law.work.max()) == 1
                 if plain and work != works[0]:
                     continue
-                rows += [
-                    Entry(name, paradigm, "any" if plain else work, d, s) for d, s in zip(deadlines, schemes, strict=True)
-                ]
+                rows += [Entry(name, paradigm, "any" if plain else work, d, s) for d, s in zip(deadlines, schemes, strict=True)]
     if not rows:
         raise ValueError(f"nothing to train: {', '.join(codes)} with {', '.join(paradigms)} (factored codes are for rxc)")
     return rows

@@ -124,7 +124,7 @@ def figures(series: Sequence[Series], name: str) -> dict[str, bytes]:
             return None
         return SOLID if s.work in (cheapest, "any") and s.code != "repetition-any-late" else DASHED if s.work == "true" else DASHDOT
 
-    every = {
+    every: dict[str, tuple[str, Sequence[str], str, Chosen]] = {
         "accuracy-steps.png": (f"{name}: accuracy against steps, {told}", ("train", "test"), STEP, plain),
         "accuracy-time.png": (f"{name}: accuracy against simulated time, {told}", ("train", "test"), TIME, clocked),
     }

@@ -37,10 +37,10 @@ def subproduct_probability(scheme: Scheme) -> Floats:
         # A sub-product with all the energy there is makes the loss the probability that it is undecoded.
         alone = (dataclasses.replace(part, gram=np.diag(np.arange(k) == i).astype(np.float64)) for i in range(k))
         lost = [float(theory.loss(scheme.code, p, scheme.workers, deadlines=[scheme.time]).loss[0]) for p in alone]
-        return 1.0 - np.array(lost)
+        return np.asarray(1.0 - np.array(lost), dtype=np.float64)
     except NotImplementedError:
         tally = simulate(scheme.code, part, scheme.workers, deadlines=[scheme.time], realizations=SIMULATED, seed=0)
-        return np.asarray(tally.subproduct_probability().probability, dtype=np.float64)[0]
+        return np.asarray(tally.subproduct_probability().probability[0], dtype=np.float64)
 
 
 def decoding_scale(scheme: Scheme) -> Floats:

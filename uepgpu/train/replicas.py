@@ -120,6 +120,7 @@ class Stack:
 
     def train(self, x: Tensor, y: Tensor) -> NDArray[np.int64]:
         """Take one step on samples (R, B, *shape) with labels (R, B); return how many were classified right before it, (R,)."""
+        correct: NDArray[np.int64]
         if self.front is None:
             correct, _ = self._dense_step(x, y, back=False)
         else:
@@ -148,7 +149,7 @@ class Stack:
             self.biases[layer].sub_(delta.sum(1, keepdim=True), alpha=self.rate)
             if layer > 0:
                 delta = gradient.mul_(inputs[layer] > 0)
-        return correct.cpu().numpy(), gradient
+        return np.asarray(correct.cpu().numpy(), dtype=np.int64), gradient
 
     def _input_gradient(self, layer: int, delta: Tensor) -> Tensor:
         """Return δ·Wᵀ of all members, (R, B, inputs), coded."""

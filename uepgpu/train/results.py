@@ -111,9 +111,7 @@ def waiting_series(
                     for r in replicas
                 ]
                 clock = np.concatenate([np.zeros((1, len(costs))), np.cumsum(np.stack(costs, axis=1), axis=0)])
-                found.append(
-                    Series(*labels, float("inf"), exact.steps, clock[exact.steps], exact.train, exact.test, exact.final)
-                )
+                found.append(Series(*labels, float("inf"), exact.steps, clock[exact.steps], exact.train, exact.test, exact.final))
     return found
 
 

@@ -107,9 +107,7 @@ def _sparing(store: Store, number: int) -> Callable[[dict[str, Any]], None]:
     return keep
 
 
-def series_of(
-    experiment: Experiment, store: Store, *, works: Sequence[str], workers: int, rate: float
-) -> list[Series]:
+def series_of(experiment: Experiment, store: Store, *, works: Sequence[str], workers: int, rate: float) -> list[Series]:
     """Return the series of all entries that have finished replicas, then those of exact training that waits for all."""
     of: dict[int, list[tuple[int, Curves, int]]] = {}
     for number, places in enumerate(experiment.stacks()):

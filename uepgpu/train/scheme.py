@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from uepgpu.checks import choice, integer, positive, probability, shown
 from uepgpu.codes import Code
@@ -108,13 +107,13 @@ class Scheme:
         if self.importance == "step" and (np.ndim(self.classes) != 1 or isinstance(self.classes, str)):
             raise ValueError(f"classes must be sizes with importance='step', which assigns them anew, got {shown(self.classes)}")
         if self.estimator == "debiased" and self.importance == "step":
-            raise ValueError("estimator='debiased' needs importance='position': classes that follow the data have no fixed probability")
+            raise ValueError("estimator='debiased' needs importance='position': classes that follow the data have no probability")
         # The code meets the partition once here, so that what does not fit is told before any training.
         law = self.code.law(self.partition, self.workers.count)
         if law.encoding == "factored" and self.importance == "step" and self.order != "norm":
             raise ValueError(
-                f"importance='step' with encoding='factored' needs order='norm', got {self.order!r}: factored windows are staircases "
-                "of blocks in falling order of the norms that classes follow"
+                f"importance='step' with encoding='factored' needs order='norm', got {self.order!r}: factored windows are "
+                "staircases of blocks in falling order of the norms that classes follow"
             )
 
     @property
@@ -162,4 +161,6 @@ def _hashable(classes: Any) -> Any:
     if isinstance(classes, str):
         raise ValueError(f"classes must be sizes or a table of class numbers, got {classes!r}")
     array = np.asarray(classes)
-    return tuple(tuple(row.tolist()) if isinstance(row, np.ndarray) else row for row in array) if array.ndim == 2 else tuple(classes)
+    return (
+        tuple(tuple(row.tolist()) if isinstance(row, np.ndarray) else row for row in array) if array.ndim == 2 else tuple(classes)
+    )

@@ -14,7 +14,7 @@ __all__ = ["NORM", "label_slices", "score_columns", "score_rows", "select"]
 UNSORTED, NORM, MEAN_ABS = 0, 1, 2
 
 
-@njit(nogil=True, fastmath={"reassoc", "contract"})  # type: ignore[untyped-decorator]
+@njit(nogil=True, fastmath={"reassoc", "contract"})
 def score_rows(matrix: Any, order: int, score: Any) -> None:
     """Write Σ x² (or Σ |x|) of every row. Sums are reassociated, so that they vectorise."""
     for i in range(matrix.shape[0]):
@@ -29,7 +29,7 @@ def score_rows(matrix: Any, order: int, score: Any) -> None:
         score[i] = total
 
 
-@stage  # type: ignore[untyped-decorator]
+@stage
 def score_columns(matrix: Any, order: int, score: Any) -> None:
     """Write Σ x² (or Σ |x|) of every column."""
     score[:] = 0
@@ -43,7 +43,7 @@ def score_columns(matrix: Any, order: int, score: Any) -> None:
                 score[j] += abs(row[j])
 
 
-@stage  # type: ignore[untyped-decorator]
+@stage
 def label_slices(score: Any, order: int, blocks: int, label: Any) -> None:
     """Write the block of every slice, by falling score, ties by index; without an order, by index.
 
@@ -75,7 +75,7 @@ def label_slices(score: Any, order: int, blocks: int, label: Any) -> None:
             label[i] += 1
 
 
-@stage  # type: ignore[untyped-decorator]
+@stage
 def select(label: Any, wanted: Any, index: Any) -> int:
     """Write the numbers of the slices whose block is wanted, in order of index; return how many."""
     count = 0

@@ -1,7 +1,8 @@
 """Masked products on the CPU, around a matrix product that a library does: what to multiply, and where results go.
 
-Factors are stacks of matrices in rows, shapes (R, B, n): the left one is used by its rows, δ·W, or transposed, δᵀ·X. Of row-times-column
-products only the rows and columns that hold a tile of non-zero weight are gathered, of column-times-row ones only the summands.
+Factors are stacks of matrices in rows, shapes (R, B, n): the left one is used by its rows, δ·W, or transposed, δᵀ·X. Of
+row-times-column products only the rows and columns that hold a tile of non-zero weight are gathered, of column-times-row ones
+only the summands.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ __all__ = ["Picked", "add_tiles", "pick_summands", "pick_tiles"]
 Array = NDArray[Any]
 
 
-@stage  # type: ignore[untyped-decorator]
+@stage
 def _take_columns(matrix: Any, index: Any, count: int, packed: Any) -> None:
     for i in range(matrix.shape[0]):
         row, start = matrix[i], i * count
@@ -27,7 +28,7 @@ def _take_columns(matrix: Any, index: Any, count: int, packed: Any) -> None:
             packed[start + j] = row[index[j]]
 
 
-@stage  # type: ignore[untyped-decorator]
+@stage
 def _take_rows(matrix: Any, index: Any, count: int, packed: Any) -> None:
     width = matrix.shape[1]
     for i in range(count):

@@ -42,7 +42,7 @@ def read_cifar10(folder: Path) -> tuple[Bytes, Bytes, Bytes, Bytes]:
                 return np.concatenate([x for x, _ in train]), np.concatenate([y for _, y in train]), *test
             best = min(best, missing, key=len)
     raise FileNotFoundError(
-        f"CIFAR-10: no {', '.join(best)} in the folder {str(folder)!r} or its {FOLDERS[1]} or {FOLDERS[2]} (binary files end in .bin)"
+        f"CIFAR-10: no {', '.join(best)} in the folder {str(folder)!r}, its {FOLDERS[1]} or {FOLDERS[2]} (binary: .bin)"
     )
 
 
@@ -75,14 +75,16 @@ def _read_pickle(path: Path) -> tuple[Bytes, Bytes]:
         pixels, labels = np.asarray(loaded[b"data"]), np.asarray(loaded[b"labels"])
     except (pickle.UnpicklingError, EOFError, KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise ValueError(f"{path}: not a CIFAR-10 batch in Python's format ({error})") from None
-    if pixels.dtype != np.uint8 or labels.dtype.kind not in "iu" or labels.size and not 0 <= labels.min() <= labels.max() <= 9:
+    if pixels.dtype != np.uint8 or labels.dtype.kind not in "iu" or (labels.size and not 0 <= labels.min() <= labels.max() <= 9):
         raise ValueError(f"{path}: a CIFAR-10 batch holds bytes and labels 0..9, got dtypes {pixels.dtype} and {labels.dtype}")
     return _checked(path, pixels, labels.astype(np.uint8))
 
 
 def _checked(path: Path, pixels: Bytes, labels: Bytes) -> tuple[Bytes, Bytes]:
     if pixels.ndim != 2 or pixels.shape[1] != PIXELS or labels.shape != pixels.shape[:1] or not labels.size:
-        raise ValueError(f"{path}: a CIFAR-10 batch has {PIXELS} pixels an image and a label each, got {pixels.shape}, {labels.shape}")
+        raise ValueError(
+            f"{path}: a CIFAR-10 batch has {PIXELS} pixels an image and a label each, got {pixels.shape}, {labels.shape}"
+        )
     if labels.max() > 9:
         raise ValueError(f"{path}: labels must be 0..9, got {labels.max()}")
     return np.ascontiguousarray(pixels).reshape(-1, 3, 32, 32), labels

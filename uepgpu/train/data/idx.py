@@ -41,7 +41,9 @@ def read_idx(path: Path) -> Bytes:
     shape = struct.unpack(f">{rank}I", content[4:start])
     size = int(np.prod(shape, dtype=object))
     if len(content) != start + size:
-        raise ValueError(f"{path}: an array of shape {shape} takes {size} bytes after the header, the file has {len(content) - start}")
+        raise ValueError(
+            f"{path}: an array of shape {shape} takes {size} bytes after the header, the file has {len(content) - start}"
+        )
     return np.frombuffer(content, dtype=np.uint8, offset=start).reshape(shape)
 
 
