@@ -163,8 +163,8 @@ def test_files_that_are_no_tallies_are_refused(tmp_path):
     np.savez(path, a=np.arange(3))
     refused()
     for other in (
-        {"format": 1},
-        header | {"format": 2},
+        {"format": 2},
+        header | {"format": 1},
         header | {"stranger": 1},
         [1],
         {k: v for k, v in header.items() if k != "seed"},
@@ -277,6 +277,20 @@ def test_quantiles_and_other_classes_are_refused():
         marginals.loss(correlated())
     plain = run(part=correlated("rxc"), tally="marginals").loss(correlated("rxc"))
     np.testing.assert_allclose(plain.loss, run(part=correlated("rxc")).loss(correlated("rxc")).loss, rtol=1e-12)
+
+
+def test_true_work_is_that_of_the_paradigm_that_was_simulated():
+    tally = run(code=codes.MDS(), part=RXC)
+    nine = (1.0,) * 9
+    other = Partition.model("cxr", left_variances=nine, right_variances=nine, classes=RXC.classes[:, None])
+    times = {"deadlines": [1.0, 2.0]}
+    with pytest.raises(ValueError, match="is of rxc packets, whose true work is not that of cxr packets"):
+        tally.loss(other, workers=Workers(30), **times)
+    with pytest.raises(ValueError, match="is of rxc packets"):
+        tally.loss_quantile(other, 0.5, workers=Workers(30), **times)
+    # At unit work a packet is a packet.
+    unit = tally.loss(other, workers=problems.unit(30), **times)
+    assert unit.equals(run(code=codes.MDS(), part=other).loss(other, workers=problems.unit(30), **times))
 
 
 def test_workers_and_deadlines_are_for_the_count_domain_and_belong_together():

@@ -124,7 +124,7 @@ def simulate(
         raw = sampler.run(first + done, count)
         took = time.perf_counter() - started
         if total is None:
-            total = _tally(plan, rule, decoding_rule(rule), kind, chosen.name, code, raw.patterns, raw.pairs, raw.marginals)
+            total = _tally(plan, rule, decoding_rule(rule), kind, chosen.name, code, part, raw.patterns, raw.pairs, raw.marginals)
         else:
             for held, new in zip((total.patterns, total.pairs, total.marginals), raw, strict=True):
                 if held is not None and new is not None:
@@ -170,6 +170,7 @@ def _tally(
     kind: str,
     backend: str,
     code: Code,
+    part: Partition,
     patterns: NDArray[np.int64],
     pairs: NDArray[np.int64] | None,
     marginals: NDArray[np.int64] | None,
@@ -186,6 +187,7 @@ def _tally(
         n_packets=plan.job.n_packets,
         tied=law.tied,
         packet_work=int(law.occurring_work[0]) if law.equal_work else None,
+        paradigm=part.paradigm,
         classes=plan.job.class_of + 1,
         class_wise=kind == "patterns",
         patterns=patterns,

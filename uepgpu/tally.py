@@ -46,6 +46,8 @@ class Tally:
         Whether packets belong to workers, so that a count-domain tally serves no other W.
     packet_work : int or None
         The true work of every packet, where it is one number.
+    paradigm : "rxc" or "cxr"
+        Of the partition that was simulated: with the encoding it decides what packets cost.
     classes : (K,) int64
         Class of each sub-product, counted from 1.
     class_wise : bool
@@ -72,6 +74,7 @@ class Tally:
     n_packets: int
     tied: bool
     packet_work: int | None
+    paradigm: str
     classes: Ints
     class_wise: bool
     patterns: Ints
@@ -176,7 +179,9 @@ class Tally:
         Raises
         ------
         ValueError
-            If the classes differ, or the workers do not fit (MATH.md §4).
+            If the classes differ, the workers do not fit (MATH.md §4), or true work is asked for and the packets of this
+            partition's paradigm have another. In the deadline domain true work is in the arrivals already: a tally at
+            true work is for partitions of its own paradigm.
         """
         from uepgpu.estimates import loss
 

@@ -15,7 +15,7 @@ from uepgpu_kernels.job import SUB_BATCHES
 
 __all__ = ["read_tally", "write_tally"]
 
-FORMAT = 1
+FORMAT = 2
 
 
 def write_tally(tally: Tally, path: str | os.PathLike[str]) -> None:

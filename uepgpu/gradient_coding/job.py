@@ -101,8 +101,9 @@ def _progress(points: Sequence[Point]) -> Iterator[Callable[[Point, int], None] 
 
 def _show(study: Study, curves: Sequence[Curve], folder: Path, interrupted: bool) -> int:
     """Write the files, then print: a reader that closes the pipe must not cost the files."""
-    from uepgpu.gradient_coding.plot import draw, to_png
+    from uepgpu.gradient_coding.plot import draw
     from uepgpu.gradient_coding.table import print_plain, to_csv
+    from uepgpu.sweep.plot import to_png
 
     text = to_csv(curves)
     failure = None

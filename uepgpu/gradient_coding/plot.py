@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -13,20 +12,16 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 from numpy.typing import NDArray
 
+from uepgpu.sweep.plot.style import style
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from uepgpu.gradient_coding.table import Curve
 
-__all__ = ["draw", "to_png"]
+__all__ = ["draw"]
 
 Floats = NDArray[np.float64]
-Dashes = tuple[float, tuple[float, ...]]
-
-COLORS = ("#0072B2", "#D55E00", "#000000", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-"""Okabe and Ito (2008), without the yellow: colour-blind readers tell them apart."""
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-LINES: tuple[Dashes, ...] = ((0, ()), (0, (5, 2)), (0, (5, 1.5, 1, 1.5)))
 MARKS = 7
 """Marks on a curve."""
 HIGHEST = 2.0
@@ -35,16 +30,8 @@ LOWEST = 1e-6
 NORMAL = 1.96
 
 
-def _style(number: int) -> dict[str, object]:
-    return {
-        "color": COLORS[number % len(COLORS)],
-        "marker": MARKERS[(number + number // len(COLORS)) % len(MARKERS)],
-        "linestyle": LINES[number // len(COLORS) % len(LINES)],
-    }
-
-
 def _curve(axes: Axes, x: Floats, error: Floats, spread: Floats, number: int, label: str) -> None:
-    style = _style(number)
+    look = style(number)
     # A curve that leaves the panel ends just above it: its band would cover the others.
     shown = np.isfinite(error) & (error > 0) & (np.fmax.accumulate(error) <= 10 * HIGHEST)
     x, error, spread = x[shown], error[shown], np.nan_to_num(spread[shown])
@@ -59,10 +46,12 @@ def _curve(axes: Axes, x: Floats, error: Floats, spread: Floats, number: int, la
         markerfacecolor="white",
         markevery=(start, every),
         label=label,
-        **style,  # type: ignore[arg-type]
+        color=look.color,
+        marker=look.marker,
+        linestyle=look.line,
     )
     low, high = np.maximum(error - NORMAL * spread, LOWEST / 10), error + NORMAL * spread
-    axes.fill_between(x, low, high, color=str(style["color"]), alpha=0.2, linewidth=0)
+    axes.fill_between(x, low, high, color=look.color, alpha=0.2, linewidth=0)
 
 
 def _decorate(axes: Axes, floor: float, xlabel: str, title: str) -> None:
@@ -114,10 +103,3 @@ def draw(curves: Sequence[Curve], title: str) -> Figure:
     figure.legend(handles, texts, loc="outside right center", fontsize=8, frameon=False, handlelength=3.2)
     figure.suptitle(textwrap.fill(title, int(width * 9)), fontsize=11, x=0.01, ha="left")
     return figure
-
-
-def to_png(figure: Figure) -> bytes:
-    """Return the figure as PNG."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=150)
-    return buffer.getvalue()

@@ -83,6 +83,7 @@ def identify(point: Point) -> Identity:
         "n_packets": plan.job.n_packets,
         "tied": law.tied,
         "packet_work": int(law.occurring_work[0]) if law.equal_work else None,
+        "paradigm": point.part.paradigm,
         "class_wise": kind == "patterns",
     }
     code, part, workers = write_code(point.code), write_partition(point.part), write_workers(point.workers)

@@ -10,7 +10,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from uepgpu.sweep.plot import LINES, OKABE_ITO, to_png
+from uepgpu.sweep.plot import to_png
+from uepgpu.sweep.plot.style import LINES, OKABE_ITO
 from uepgpu.train.results import Series, band
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["GUIDE", "MOST_STYLES", "Dashes", "Style", "style"]
+__all__ = ["GUIDE", "LINES", "MOST_STYLES", "OKABE_ITO", "Dashes", "Style", "style"]
 
 Dashes = tuple[float, tuple[float, ...]]
 
