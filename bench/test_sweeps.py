@@ -34,18 +34,20 @@ def grid(**keys):
 
 
 def test_thirty_kills(benchmark, table, tmp_path):
-    spec = write_spec(tmp_path, error=0.0005, realizations=10_000_000)
+    spec = write_spec(tmp_path, error=0.0006, realizations=10_000_000)
     numpy = ("--backend", "numpy")
     began = time.perf_counter()
     assert run("sweep", spec, "--out", "whole", *numpy, cwd=tmp_path).returncode == 0
     whole = time.perf_counter() - began
-    kills, ended = killed_runs("sweep", spec, "--out", "killed", *numpy, cwd=tmp_path, kills=30, latest=2.5, seed=5)
+    kills, ended = killed_runs("sweep", spec, "--out", "killed", *numpy, cwd=tmp_path, kills=30, latest=4.0, seed=5)
+    kept = sum(p.tally.realizations for p in {p.tally_id: p for p in read_points(tmp_path / "killed" / "store.db")}.values())
     done = run("sweep", spec, "--out", "killed", *numpy, cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert same_tallies(tmp_path / "whole" / "store.db", tmp_path / "killed" / "store.db")
     points = read_points(tmp_path / "killed" / "store.db")
     left = done.stdout.splitlines()[-1]
-    figures = {"kills": kills, "runs that had ended": ended, "uninterrupted seconds": whole, "last run": left}
+    figures = {"kills": kills, "runs that had ended": ended, "uninterrupted seconds": whole, "realizations kept by then": kept}
+    figures["last run"] = left
     benchmark.extra_info.update(figures)
     table("30 runs killed with SIGKILL, bit-identical", [f"{k}: {v}" for k, v in figures.items()])
     benchmark.pedantic(lambda: len(points), rounds=1)

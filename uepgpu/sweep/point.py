@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from uepgpu.codes import LT, MDS, Code, ExpandingWindow, Generator, NonOverlappingWindow, Repetition, Uncoded, Windows
@@ -73,7 +74,7 @@ class Point:
         """What specifications call the code."""
         return next(name for name, kind in CODES.items() if isinstance(self.code, kind))
 
-    @property
+    @cached_property
     def encoding(self) -> str:
         """The encoding that ``"auto"`` became."""
         return self.code.law(self.part, self.workers.count).encoding
