@@ -136,6 +136,16 @@ def test_real_generators_agree_though_not_integer_for_integer():
         assert np.mean(runs[0] != runs[1]) < 1e-3
 
 
+@pytest.mark.parametrize("backend", ["numba", "numpy"])
+def test_generators_with_entries_of_any_size_decode(backend):
+    powers = np.vander(np.arange(1.0, 19.0), 9, increasing=True)  # up to 1.1e10: any nine rows are independent
+    for matrix, part in ((powers, problems.CXR), (np.array([[0.5, 0.25], [1e11, 0.0], [3e-9, 1e-9]]), problems.line(1, 1))):
+        n, k = matrix.shape
+        when = decode_times(codes.Generator(matrix), part, problems.unit(n), realizations=200, seed=4, backend=backend)
+        assert when.max() == (k if k == 9 else 2)
+        assert when.min() == (k if k == 9 else 1)
+
+
 def test_decode_times_are_what_is_tallied():
     for name, domain, decoder in problems.cases():
         p = problems.PROBLEMS[name]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from functools import reduce
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from uepgpu.array_namespace import CUPY_CALLS, Place, find_place
-from uepgpu.backends import BACKENDS
+from uepgpu.backends import BACKENDS, BackendUnavailable, get_backend
+from uepgpu.cuda_backend import CudaBackend
 from uepgpu_kernels import dense
 
 R, F, N, P, H, U, Q = 4, 6, 3, 2, 5, 3, 4
@@ -97,31 +100,30 @@ def test_cupy_has_what_dense_functions_use():
         assert callable(getattr(module, name)), name
 
 
-def test_without_a_device_auto_is_the_host_and_cuda_says_what_is_missing(monkeypatch):
-    monkeypatch.setattr("uepgpu.array_namespace.cupy_unavailable", lambda: "no CUDA device answers")
-    assert find_place("auto").xp is np
-    assert find_place("auto").name == "numba"
-    assert find_place("numpy").host.name == "numpy"
-    with pytest.raises(Exception, match="backend 'cuda' cannot run: no CUDA device answers"):
+def test_multiply_runs_where_simulate_does(monkeypatch):
+    cuda = BACKENDS["cuda"]
+    monkeypatch.setattr(cuda, "unavailable", lambda: "no CUDA device answers")
+    for name in ("auto", "numpy", "numba"):
+        assert find_place(name).name == find_place(name).host.name == get_backend(name).name
+        assert find_place(name).xp is np
+    with pytest.raises(BackendUnavailable, match="backend 'cuda' cannot run: no CUDA device answers"):
         find_place("cuda")
+    monkeypatch.setattr(cuda, "unavailable", lambda: None)
+    monkeypatch.setitem(sys.modules, "cupy", Foreign())
+    place = find_place("auto")
+    assert (place.name, place.host.name, place.on_device) == ("cuda", "numba", True)
 
 
-def test_a_broken_cupy_is_a_reason_not_a_traceback(monkeypatch):
-    from uepgpu import array_namespace
+def test_a_broken_installation_is_a_reason_not_a_traceback(monkeypatch):
+    def silence():
+        raise OSError("libcuda.so.1: cannot open")
 
-    class Broken:
-        class cuda:  # noqa: N801  (as CuPy spells it)
-            @staticmethod
-            def is_available():
-                raise OSError("libcuda.so.1:\n cannot open")
-
-    monkeypatch.setattr(array_namespace.importlib.util, "find_spec", lambda name: object())
-    monkeypatch.setattr(array_namespace.importlib, "import_module", lambda name: Broken)
-    assert array_namespace.cupy_unavailable() == "cupy does not work here (OSError: libcuda.so.1: cannot open)"
-    Broken.cuda.is_available = staticmethod(lambda: False)
-    assert "no CUDA device answers" in array_namespace.cupy_unavailable()
-    monkeypatch.setattr(array_namespace.importlib.util, "find_spec", lambda name: None)
-    assert "pip install cupy-cuda13x" in array_namespace.cupy_unavailable()
+    monkeypatch.setattr("uepgpu.cuda_backend._absent", lambda module: False)
+    monkeypatch.setitem(sys.modules, "uepgpu_kernels.cuda", SimpleNamespace())
+    monkeypatch.setitem(sys.modules, "uepgpu_kernels.cuda.probe", SimpleNamespace(silence=silence))
+    said = CudaBackend().unavailable()
+    assert said is not None
+    assert said.startswith("CuPy or numba-cuda cannot be used (OSError: libcuda.so.1: cannot open)")
 
 
 class Foreign:

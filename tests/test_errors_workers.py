@@ -36,6 +36,11 @@ LATENCIES = {
     "function that is none": (lambda: uep.latency.FromCDF(0.5), "function", "callable", "0.5"),
     "function beyond 1": (lambda: uep.latency.FromCDF(lambda t: t).cdf([2.0]), "function", "[0, 1]", "2.0"),
     "function that falls": (lambda: uep.latency.FromCDF(lambda t: np.exp(-t)).cdf([0.0, 1.0]), "function", "non-decreasing"),
+    "function of one time": (
+        lambda: uep.latency.FromCDF(lambda t: 1.0 if t > 1 else t).cdf([1.0, 2.0]),
+        "function",
+        "array of times",
+    ),
     "function of another shape": (lambda: uep.latency.FromCDF(lambda t: 0.5).cdf([1.0, 2.0]), "function", "(2,)", "()"),
 }
 

@@ -57,6 +57,18 @@ def test_so_it_is_in_a_coded_product():
     assert math.sqrt(result.normalized_loss[twelve].max()) < 1e-3
 
 
+@pytest.mark.parametrize(("n", "k"), [(7, 2), (9, 3), (6, 4), (8, 4), (10, 9), (12, 9), (14, 12)])
+def test_fewer_packets_than_sub_products_decode_nothing(n, k):
+    generator = mds_generator(n, k)
+    for size in range(1, k):
+        sets = list(itertools.islice(itertools.combinations(range(n), size), 200))
+        for members in sets:
+            _, _, basis = np.linalg.svd(generator[list(members)], full_matrices=False)
+            covered = (basis**2).sum(axis=0)  # 1 where the unit vector lies in the span
+            # A remainder below 1e-7, squared 1e-14, would count as decoded.
+            assert covered.max() < 1 - 1e-12
+
+
 @pytest.mark.parametrize(("n", "k"), [(1, 1), (2, 1), (3, 3), (9, 9), (10, 9), (12, 9), (14, 12), (9, 2), (9, 3), (13, 8)])
 def test_every_set_of_packets_decodes(n, k):
     generator = mds_generator(n, k)

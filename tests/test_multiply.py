@@ -210,3 +210,13 @@ def test_a_summary_has_means_and_errors():
     assert math.isnan(float(one.loss_stderr))
     assert set(result.seconds) == {"encode", "multiply", "decode"}
     assert all(value > 0 for value in result.seconds.values())
+
+
+def test_infinity_waits_for_every_worker_however_heavy_the_tail():
+    A, B = factors()
+    for law in (uep.latency.Pareto(0.001), uep.latency.Weibull(0.001)):
+        workers = uep.Workers(14, latency=law)
+        for forever in (math.inf, np.float32(math.inf)):
+            assert uep.multiply(
+                partition("rxc", A, B), uep.codes.MDS(), workers, deadline=forever, realizations=50, seed=1
+            ).arrived.all()

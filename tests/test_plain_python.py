@@ -13,6 +13,7 @@ import problems
 import pytest
 
 from uepgpu import simulate
+from uepgpu_kernels.cpu.compile import _OwnFiles
 
 ROOT = Path(__file__).parents[1]
 CHOSEN = [
@@ -119,3 +120,13 @@ def test_compiled_kernels_on_disk_follow_the_source_of_every_body(tmp_path, file
     tally = simulate(p.code, p.part, p.workers, realizations=500, seed=5, backend="numpy", decoder=decoder)
     assert str(tally.patterns.sum(axis=0).tolist()) == first.strip()
     assert np.all(tally.patterns >= 0)
+
+
+def test_processes_that_compile_at_once_do_not_mix_up_their_kernels(tmp_path, monkeypatch):
+    first, second = (_OwnFiles(str(tmp_path), "kernel", "stamp") for _ in range(2))
+    with monkeypatch.context() as patched:
+        patched.setattr(_OwnFiles, "_load_index", lambda self: {})  # both looked before either wrote
+        first.save("uint8", "code for uint8")
+        second.save("uint16", "code for uint16")
+    assert first.load("uint16") == "code for uint16"
+    assert first.load("uint8") in (None, "code for uint8")

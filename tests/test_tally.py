@@ -103,6 +103,10 @@ def test_addition_tells_deadlines_latencies_and_work_apart():
             one + run(10, 10, **options)
     with pytest.raises(TypeError):
         one + 1
+    # In the count domain work decides what a packet costs afterwards, so packets of different work are no one tally.
+    free, factored = (run(first, 10, code=codes.MDS(encoding=e)) for first, e in ((0, "free"), (10, "factored")))
+    with pytest.raises(ValueError, match="packet_work is 3 in one and 1 in the other"):
+        free + factored
     # In the count domain latencies decide nothing, and counting decodes as matching does.
     assert (run(0, 10) + run(10, 10, workers=problems.unit(30, latency=latency.Weibull(0.5)))).realizations == 20
     assert run(0, 10) + run(10, 10, decoder="match") == run(0, 20)
@@ -159,18 +163,30 @@ def test_files_that_are_no_tallies_are_refused(tmp_path):
     np.savez(path, a=np.arange(3))
     refused()
     for other in (
-        {"format": 1},
-        header | {"format": 2},
+        {"format": 2},
+        header | {"format": 1},
         header | {"stranger": 1},
         [1],
         {k: v for k, v in header.items() if k != "seed"},
+        header | {"seed": 3.0},
+        header | {"ranges": [[10, 0]]},
+        header | {"ranges": [[-1, 9]]},
+        header | {"ranges": [[0, 10], [0, 0]]},
+        header | {"ranges": [[1, 11]]},  # of other sub-batches
+        header | {"domain": "deadline"},
     ):
         _npz(path, other, **arrays)
         refused()
     for missing in ("patterns", "classes"):
         _npz(path, header, **{n: a for n, a in arrays.items() if n != missing})
         refused()
-    _npz(path, header, **arrays | {"patterns": arrays["patterns"][:, :5]})
+    moved = arrays["patterns"].copy()
+    moved[0, :, 0] += 1
+    moved[0, :, 7] -= 1  # the sum stays
+    for patterns in (arrays["patterns"][:, :5], moved):
+        _npz(path, header, **arrays | {"patterns": patterns})
+        refused()
+    _npz(path, header, **arrays | {"classes": np.where(arrays["classes"] == 2, 1, arrays["classes"])})
     refused()
 
 
@@ -261,6 +277,20 @@ def test_quantiles_and_other_classes_are_refused():
         marginals.loss(correlated())
     plain = run(part=correlated("rxc"), tally="marginals").loss(correlated("rxc"))
     np.testing.assert_allclose(plain.loss, run(part=correlated("rxc")).loss(correlated("rxc")).loss, rtol=1e-12)
+
+
+def test_true_work_is_that_of_the_paradigm_that_was_simulated():
+    tally = run(code=codes.MDS(), part=RXC)
+    nine = (1.0,) * 9
+    other = Partition.model("cxr", left_variances=nine, right_variances=nine, classes=RXC.classes[:, None])
+    times = {"deadlines": [1.0, 2.0]}
+    with pytest.raises(ValueError, match="is of rxc packets, whose true work is not that of cxr packets"):
+        tally.loss(other, workers=Workers(30), **times)
+    with pytest.raises(ValueError, match="is of rxc packets"):
+        tally.loss_quantile(other, 0.5, workers=Workers(30), **times)
+    # At unit work a packet is a packet.
+    unit = tally.loss(other, workers=problems.unit(30), **times)
+    assert unit.equals(run(code=codes.MDS(), part=other).loss(other, workers=problems.unit(30), **times))
 
 
 def test_workers_and_deadlines_are_for_the_count_domain_and_belong_together():

@@ -45,6 +45,16 @@ def test_finite_field_losses_and_mixed_speeds_are_refused_by_name():
 
 
 @pytest.mark.parametrize(
+    "code",
+    [codes.MDS(coefficients="gf2"), codes.Windows([[0, 1, 2, 3], [4, 5, 6, 7, 8]], (0.5, 0.5), coefficients="gf256")],
+)
+def test_windows_of_several_classes_over_a_finite_field_are_refused(code):
+    # A part of such a window can be decoded without the rest: one row of GF(2) may be e_1.
+    with pytest.raises(NotImplementedError, match="several classes over the finite field gf"):
+        theory.decoding_probability(code, RXC, received=[9])
+
+
+@pytest.mark.parametrize(
     "arguments, message",
     [
         ({}, "exactly one of deadlines and received must be given, got neither"),
@@ -64,7 +74,7 @@ def test_finite_field_losses_and_mixed_speeds_are_refused_by_name():
         ({"received": [3], "code": codes.Uncoded(), "workers": None}, r"W = K = 9.*max\(received\) = 3: give workers"),
         ({"deadlines": [1.0], "code": codes.Uncoded(), "workers": Workers(8)}, "uncoded scheme needs W = K = 9"),
         ({"received": [3], "code": "EW"}, "code must be one of uepgpu.codes .* got 'EW'"),
-        ({"received": [3], "workers": 30}, "workers must be a Workers, got 30"),
+        ({"received": [3], "workers": 30}, "workers must be a uepgpu.Workers, got 30"),
         ({"received": [3], "code": codes.NonOverlappingWindow((0.5, 0.5)), "workers": Workers(8)}, "gamma must give"),
     ],
 )

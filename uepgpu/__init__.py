@@ -10,7 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from uepgpu import codes, latency, theory
+    from uepgpu import codes, gradient_coding, latency, theory
     from uepgpu.backends import BackendUnavailable
     from uepgpu.monte_carlo import simulate
     from uepgpu.multiplication import multiply
@@ -19,7 +19,18 @@ if TYPE_CHECKING:
     from uepgpu.workers import Workers
 
 __version__ = "0.1.0"
-__all__ = ["BackendUnavailable", "Partition", "Tally", "Workers", "codes", "latency", "multiply", "simulate", "theory"]
+__all__ = [
+    "BackendUnavailable",
+    "Partition",
+    "Tally",
+    "Workers",
+    "codes",
+    "gradient_coding",
+    "latency",
+    "multiply",
+    "simulate",
+    "theory",
+]
 
 _HOME = {
     "BackendUnavailable": "uepgpu.backends",
@@ -29,7 +40,7 @@ _HOME = {
     "simulate": "uepgpu.monte_carlo",
     "Workers": "uepgpu.workers",
 }
-_MODULES = ("codes", "latency", "theory")
+_MODULES = ("codes", "gradient_coding", "latency", "theory")
 
 
 def __getattr__(name: str) -> Any:  # PEP 562: nothing is loaded before it is used

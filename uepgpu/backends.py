@@ -18,7 +18,12 @@ if TYPE_CHECKING:
     from uepgpu.plan import Plan
     from uepgpu_kernels.job import RawTally
 
-__all__ = ["BACKENDS", "Backend", "BackendUnavailable", "Sampler", "available", "get_backend"]
+__all__ = ["BACKENDS", "Backend", "BackendUnavailable", "Sampler", "available", "get_backend", "usable_cores"]
+
+
+def usable_cores() -> int:
+    """Return how many CPU cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
 
 
 class BackendUnavailable(RuntimeError):
@@ -107,8 +112,7 @@ class NumbaBackend:
         from uepgpu_kernels.automaton import build_automaton
 
         job = plan.job
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
-        n = cores if threads is None else threads
+        n = usable_cores() if threads is None else threads
         automaton = build_automaton(job.mask) if decoder == "match" and job.mask.size else None
         return _Call(
             lambda first, count: cpu.run(job, decoder, kind, first, count, n, automaton),

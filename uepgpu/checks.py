@@ -19,12 +19,14 @@ __all__ = [
     "deadlines_array",
     "finite",
     "frozen",
+    "instance",
     "integer",
     "integer_array",
     "positive",
     "probability",
     "probability_vector",
     "real_array",
+    "realization_range",
     "shown",
     "sizes",
 ]
@@ -73,6 +75,21 @@ def positive(name: str, value: Any, *, zero: bool = False) -> float:
     if not math.isfinite(number) or number < 0 or (number == 0 and not zero):
         raise ValueError(f"{name} must be a finite number {'>= 0' if zero else '> 0'}, got {shown(value)}")
     return number
+
+
+def instance(name: str, value: Any, kind: type) -> None:
+    """Raise ``ValueError`` unless `value` is one of this package's `kind`."""
+    if not isinstance(value, kind):
+        raise ValueError(f"{name} must be a uepgpu.{kind.__name__}, got {shown(value)}")
+
+
+def realization_range(first_realization: Any, realizations: Any) -> tuple[int, int]:
+    """Return a range of realization numbers, its first and its length, checked to stay below 2^64."""
+    n = integer("realizations", realizations, 1)
+    first = integer("first_realization", first_realization, 0)
+    if first + n > 2**64:
+        raise ValueError(f"first_realization + realizations must be at most 2^64, got {first} + {n}")
+    return first, n
 
 
 def probability(name: str, value: Any, *, zero: bool = True, one: bool = True) -> float:

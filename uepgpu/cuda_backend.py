@@ -153,8 +153,8 @@ def add_tallies(a: RawTally, b: RawTally) -> RawTally:
     return type(a)(*(None if x is None or y is None else x + y for x, y in both))  # type: ignore[arg-type]
 
 
-def parse_devices(devices: Devices, present: int) -> list[int]:
-    """Return device numbers.
+def parse_devices(devices: Devices, present: int | None = None) -> list[int]:
+    """Return device numbers, of the `present` ones; None where it is not known how many there are ("all" is none then).
 
     Raises
     ------
@@ -166,10 +166,11 @@ def parse_devices(devices: Devices, present: int) -> list[int]:
     if isinstance(devices, str):
         if devices != "all":
             raise ValueError(f"devices must be 'all', a device number or several, got {devices!r}")
-        return list(range(present))
+        return list(range(present or 0))
     chosen = [integer("devices", d, 0) for d in (devices if isinstance(devices, Sequence) else [devices])]
-    if not chosen or len(set(chosen)) < len(chosen) or max(chosen) >= present:
-        raise ValueError(f"devices must be distinct numbers in 0..{present - 1}, got {devices!r}")
+    if not chosen or len(set(chosen)) < len(chosen) or (present is not None and max(chosen) >= present):
+        allowed = "distinct numbers" if present is None else f"distinct numbers in 0..{present - 1}"
+        raise ValueError(f"devices must be {allowed}, got {devices!r}")
     return chosen
 
 

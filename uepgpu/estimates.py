@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
+from uepgpu.checks import instance
 from uepgpu.intervals import ENOUGH, batch_stderr, clopper_pearson, t_factor
 from uepgpu.partition import Partition
 from uepgpu.tally import Tally
@@ -48,7 +49,13 @@ class Events:
     counts: NDArray[np.int64]
 
 
-def _events(tally: Tally, part: Partition) -> Events:
+def _events(tally: Tally, part: Partition, workers: Workers | None = None) -> Events:
+    instance("part", part, Partition)
+    if workers is not None and workers.work == "true" and part.paradigm != tally.paradigm:
+        raise ValueError(
+            f"workers.work='true', but this tally is of {tally.paradigm} packets, whose true work is not that of {part.paradigm} "
+            "packets: simulate with the partition"
+        )
     if not np.array_equal(part.classes, tally.classes):
         raise ValueError(
             f"the partition's classes {part.classes.tolist()} differ from the tally's {tally.classes.tolist()}: a tally serves any "
@@ -74,7 +81,7 @@ def _events(tally: Tally, part: Partition) -> Events:
 def loss(tally: Tally, part: Partition, workers: Workers | None, deadlines: ArrayLike | None) -> xr.Dataset:
     """See :meth:`Tally.loss`."""
     seen = view(tally, workers, deadlines)
-    events = _events(tally, part)
+    events = _events(tally, part, workers)
     sizes = sub_batch_sizes(tally)
     n = tally.realizations
     sums = seen(events.counts)  # (32, D, E)
@@ -256,7 +263,7 @@ def loss_quantile(
     """See :meth:`Tally.loss_quantile`."""
     if not tally.class_wise:
         raise ValueError("quantiles of the loss need a code that decodes class by class: pairs of sub-products give its mean alone")
-    _events(tally, part)
+    _events(tally, part, workers)
     levels = np.atleast_1d(np.asarray(q, dtype=np.float64))
     if levels.ndim != 1 or np.any(~((levels >= 0) & (levels <= 1))):
         raise ValueError(f"q must lie in [0, 1], got {q!r}")

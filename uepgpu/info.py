@@ -23,8 +23,9 @@ def _version(package: str) -> str:
 
 
 def _cores() -> str:
-    total = os.cpu_count() or 1
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else total
+    from uepgpu.backends import usable_cores
+
+    total, usable = os.cpu_count() or 1, usable_cores()
     return str(total) if usable == total else f"{usable} usable of {total}"
 
 

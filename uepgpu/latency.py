@@ -271,7 +271,13 @@ class FromCDF:
         """Return F(t), checked; 0 for negative times, which `function` is not asked for."""
         times = _times(time)
         at = np.asarray(np.maximum(times, 0.0))
-        value = real_array("function", self.function(at.copy()))
+        try:
+            answer = self.function(at.copy())
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"function must take an array of times and return F of each; it raised {type(error).__name__}: {error}"
+            ) from error
+        value = real_array("function", answer)
         if value.shape != times.shape:
             raise ValueError(f"function must return one value per time: times of shape {times.shape} gave shape {value.shape}")
         if not np.all((value >= 0) & (value <= 1)):

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from uepgpu.backends import Backend, get_backend
-from uepgpu.checks import integer
+from uepgpu.checks import integer, realization_range, shown
 from uepgpu.codes import Code
-from uepgpu.cuda_backend import Devices
+from uepgpu.cuda_backend import Devices, parse_devices
 from uepgpu.decoders import decoding_rule, resolve_decoder, resolve_tally
 from uepgpu.partition import Partition
 from uepgpu.plan import Plan, make_plan
@@ -99,14 +99,18 @@ def simulate(
     >>> tally.realizations, tally.counts.shape
     (1000, (32, 31, 8))
     """
-    first, n = _range(first_realization, realizations)
+    first, n = realization_range(first_realization, realizations)
     size = None if batch is None else integer("batch", batch, 1)
     if threads is not None:
         integer("threads", threads, 1)
-    chosen: Backend = get_backend(backend, part.n_subproducts)
-    if devices is not None and backend not in ("auto", "cuda"):
-        raise ValueError(f"devices={devices!r} needs backend='cuda' or 'auto', got backend={backend!r}")
+    if devices is not None:
+        if backend not in ("auto", "cuda"):
+            raise ValueError(f"devices={devices!r} needs backend='cuda' or 'auto', got backend={backend!r}")
+        parse_devices(devices)
+    if progress is not None and not callable(progress):
+        raise ValueError(f"progress must be callable, got {shown(progress)}")
     plan = make_plan(code, part, workers, seed=seed, deadlines=deadlines)
+    chosen: Backend = get_backend(backend, part.n_subproducts)
     rule = resolve_decoder(plan, decoder)
     kind = resolve_tally(plan, rule, tally)
     sampler = chosen.sampler(plan, rule, kind, threads, devices)
@@ -120,7 +124,7 @@ def simulate(
         raw = sampler.run(first + done, count)
         took = time.perf_counter() - started
         if total is None:
-            total = _tally(plan, rule, decoding_rule(rule), kind, chosen.name, code, raw.patterns, raw.pairs, raw.marginals)
+            total = _tally(plan, rule, decoding_rule(rule), kind, chosen.name, code, part, raw.patterns, raw.pairs, raw.marginals)
         else:
             for held, new in zip((total.patterns, total.pairs, total.marginals), raw, strict=True):
                 if held is not None and new is not None:
@@ -156,16 +160,7 @@ def decode_times(
     """
     plan = make_plan(code, part, workers, seed=seed, deadlines=deadlines)
     sampler = get_backend(backend, part.n_subproducts).sampler(plan, resolve_decoder(plan, decoder), "patterns", 1)
-    return sampler.decode_times(*_range(first_realization, realizations))
-
-
-def _range(first_realization: int, realizations: int) -> tuple[int, int]:
-    """Return a checked range of realizations: its first number and its length."""
-    n = integer("realizations", realizations, 1)
-    first = integer("first_realization", first_realization, 0)
-    if first + n > 2**64:
-        raise ValueError(f"first_realization + realizations must be at most 2^64, got {first} + {n}")
-    return first, n
+    return sampler.decode_times(*realization_range(first_realization, realizations))
 
 
 def _tally(
@@ -175,12 +170,12 @@ def _tally(
     kind: str,
     backend: str,
     code: Code,
+    part: Partition,
     patterns: NDArray[np.int64],
     pairs: NDArray[np.int64] | None,
     marginals: NDArray[np.int64] | None,
 ) -> Tally:
     law = plan.law
-    work = law.work if law.window is None else law.work[law.window]
     return Tally(
         problem=plan.digest(rule),
         code=repr(code),
@@ -191,7 +186,8 @@ def _tally(
         deadlines=plan.deadlines,
         n_packets=plan.job.n_packets,
         tied=law.tied,
-        packet_work=int(work[0]) if law.equal_work else None,
+        packet_work=int(law.occurring_work[0]) if law.equal_work else None,
+        paradigm=part.paradigm,
         classes=plan.job.class_of + 1,
         class_wise=kind == "patterns",
         patterns=patterns,

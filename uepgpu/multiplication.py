@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-import os
 from typing import Any, Literal
 
+import numpy as np
+
 from uepgpu.array_namespace import find_place
-from uepgpu.checks import choice, finite, integer, positive, shown
+from uepgpu.backends import usable_cores
+from uepgpu.checks import choice, finite, integer, positive, realization_range, shown
 from uepgpu.codes import Code
 from uepgpu.decoders import resolve_decoder
 from uepgpu.partition import Partition
 from uepgpu.payloads import Blocks
-from uepgpu.plan import make_plan
+from uepgpu.plan import FOREVER, make_plan
 from uepgpu.product_result import ProductResult
 from uepgpu.product_run import ProductRun
 from uepgpu.stage_clock import Clock
@@ -110,18 +112,15 @@ def multiply(
     choice("output", output, ("host", "device"))
     if positive("noise", noise, zero=True) > 0 and not faithful:
         raise ValueError(f"noise is added to the payloads of packets and needs faithful=True, got noise={shown(noise)}")
-    n = integer("realizations", realizations, 1)
-    first = integer("first_realization", first_realization, 0)
-    if first + n > 2**64:
-        raise ValueError(f"first_realization + realizations must be at most 2^64, got {first} + {n}")
-    cores = _cores() if threads is None else integer("threads", threads, 1)
+    first, n = realization_range(first_realization, realizations)
+    cores = usable_cores() if threads is None else integer("threads", threads, 1)
     if max_memory is not None:
         integer("max_memory", max_memory, 1)
     place = find_place(backend)
     if output == "device" and not place.on_device:
         raise ValueError(f"output='device' needs backend='cuda', got backend={backend!r}, which runs on {place.name}")
     memory = place.free_memory() // 4 if max_memory is None else max_memory
-    plan = make_plan(code, part, workers, seed=seed, deadlines=[_time(deadline)])
+    plan = make_plan(code, part, workers, seed=seed, deadlines=_times(deadline))
     if plan.law.field in ("gf2", "gf256"):
         raise ValueError(f"coefficients={plan.law.field!r} cannot multiply real matrices: use 'generic'")
     rule = resolve_decoder(plan, "peel" if decoder == "peel" else "auto")
@@ -161,18 +160,14 @@ def _check_description(part: Any, workers: Any) -> None:
         raise ValueError("part has no matrices: make it with Partition.rxc(A, B, …) or Partition.cxr(A, B, …)")
 
 
-def _time(deadline: Any) -> float:
-    """Return a deadline that a plan takes, which wants a finite one."""
-    if isinstance(deadline, float) and deadline == math.inf:
-        return 1e300  # beyond every latency law of workers that answer at all
+def _times(deadline: Any) -> tuple[float, ...]:
+    """Return a deadline as a plan takes it."""
+    if isinstance(deadline, float | np.floating) and deadline == math.inf:
+        return FOREVER
     try:
-        return positive("deadline", finite("deadline", deadline), zero=True)
+        return (positive("deadline", finite("deadline", deadline), zero=True),)
     except ValueError:
         raise ValueError(f"deadline must be a number >= 0, or math.inf to wait for all, got {shown(deadline)}") from None
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
 
 
 def _chunk(part: Partition, n_workers: int, n: int, memory: int, keep: str, payloads: bool) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,14 +11,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from uepgpu.chains import Chains, find_chains
-from uepgpu.checks import deadlines_array, integer
+from uepgpu.checks import deadlines_array, instance, integer, shown
 from uepgpu.codes import Code
 from uepgpu.partition import Partition
-from uepgpu.supports import SupportLaw
+from uepgpu.supports import PRIME, SupportLaw, is_whole
 from uepgpu.workers import Workers
 from uepgpu_kernels.job import BY_INDEX, BY_PERMUTATION, BY_TIME, Job, guide_tables
 
-__all__ = ["MOST_PACKETS", "Domain", "Plan", "count_domain_refusal", "make_plan"]
+__all__ = ["FOREVER", "MOST_PACKETS", "Domain", "Plan", "count_domain_refusal", "make_plan"]
 
 Domain = Literal["count", "deadline"]
 Floats = NDArray[np.float64]
@@ -26,8 +27,10 @@ Ints = NDArray[np.int64]
 MOST_PACKETS = 65_000
 """Packets, times and windows are 16-bit numbers in kernels."""
 
+FOREVER = (math.inf,)
+"""What :func:`make_plan` takes for a deadline by which everything has arrived that ever will."""
+
 FIELDS = {"generic": 0, "real": 0, "gf2": 1, "gf256": 2}
-PRIME = 2**31 - 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,14 +111,16 @@ def make_plan(code: Code, part: Partition, workers: Workers, *, seed: int, deadl
         If the description is inconsistent, or the count domain does not apply.
     """
     if isinstance(code, type) or not isinstance(code, Code):
-        raise ValueError(f"code must be one from uepgpu.codes or have a method law, got {code!r}")
+        raise ValueError(f"code must be one from uepgpu.codes or have a method law, got {shown(code)}")
+    instance("part", part, Partition)
+    instance("workers", workers, Workers)
     if not 0 <= integer("seed", seed, 0) < 2**64:
         raise ValueError(f"seed must be an integer in 0..2^64-1, got {seed!r}")
     n = workers.count
     if n > MOST_PACKETS:
         raise ValueError(f"workers: at most {MOST_PACKETS} are simulated, got {n}")
     law = code.law(part, n)
-    times = None if deadlines is None else deadlines_array(deadlines)
+    times = None if deadlines is None else np.array(FOREVER) if deadlines is FOREVER else deadlines_array(deadlines)
     if times is None and (reason := refusal(law, workers)):
         raise ValueError(f"the count domain does not apply: {reason}. Give deadlines to simulate arrival times")
     if times is not None and times.size > MOST_PACKETS:
@@ -235,6 +240,10 @@ def _pack(cumulative: list[Floats], windows: list[Ints], arrivals: list[Ints], g
 def _generator(law: SupportLaw) -> NDArray[np.float64] | NDArray[np.uint64]:
     if law.generator is None:
         return np.zeros((0, law.n_subproducts), dtype=np.uint64)
-    if np.all(law.generator == np.round(law.generator)) and np.abs(law.generator).max() < PRIME:
-        return (law.generator.astype(np.int64) % PRIME).astype(np.uint64)
-    return law.generator
+    if is_whole(law.generator):
+        # Python's integers: float64 may hold whole numbers far beyond int64.
+        return np.array([[int(x) % PRIME for x in row] for row in law.generator.tolist()], dtype=np.uint64)
+    # What is decodable does not depend on the scale of a row; tolerances do. A power of two rounds nothing.
+    _, exponent = np.frexp(np.abs(law.generator).max(axis=1, keepdims=True))
+    scaled: Floats = np.ldexp(law.generator, -exponent)
+    return scaled

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["COEFFICIENTS", "Field", "SupportLaw", "largest_remainders", "maximal_rectangles", "term_rank"]
+__all__ = ["COEFFICIENTS", "PRIME", "Field", "SupportLaw", "is_whole", "largest_remainders", "maximal_rectangles", "term_rank"]
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
@@ -17,6 +17,9 @@ Field = Literal["generic", "gf2", "gf256", "real"]
 
 COEFFICIENTS = ("generic", "gf2", "gf256")
 """Coefficient fields that a user may choose; ``"real"`` is what an explicit generator matrix has."""
+
+PRIME = 2**31 - 1
+"""Generic coefficients, and whole numbers of a generator matrix, are eliminated modulo this."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,12 +64,22 @@ class SupportLaw:
         return self.window is not None
 
     @property
+    def occurring_work(self) -> Ints:
+        """True work of the windows that can occur; those of probability 0 may have any other."""
+        if self.window is not None:
+            return self.work[self.window]
+        assert self.probabilities is not None
+        return self.work[self.probabilities > 0]
+
+    @property
     def equal_work(self) -> bool:
         """Whether every packet that can occur has the same true work."""
-        if self.window is not None:
-            return len(set(self.work[self.window].tolist())) <= 1
-        assert self.probabilities is not None
-        return len(set(self.work[self.probabilities > 0].tolist())) <= 1
+        return len(set(self.occurring_work.tolist())) <= 1
+
+
+def is_whole(matrix: Floats) -> bool:
+    """Return whether a generator matrix holds whole numbers only."""
+    return bool(np.all(matrix == np.round(matrix)))
 
 
 def term_rank(support: Bools) -> int:

@@ -46,6 +46,8 @@ class Tally:
         Whether packets belong to workers, so that a count-domain tally serves no other W.
     packet_work : int or None
         The true work of every packet, where it is one number.
+    paradigm : "rxc" or "cxr"
+        Of the partition that was simulated: with the encoding it decides what packets cost.
     classes : (K,) int64
         Class of each sub-product, counted from 1.
     class_wise : bool
@@ -72,6 +74,7 @@ class Tally:
     n_packets: int
     tied: bool
     packet_work: int | None
+    paradigm: str
     classes: Ints
     class_wise: bool
     patterns: Ints
@@ -113,7 +116,7 @@ class Tally:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Tally):
             return NotImplemented
-        same = self.problem == other.problem and self.ranges == other.ranges
+        same = (self.problem, self.packet_work, self.ranges) == (other.problem, other.packet_work, other.ranges)
         return same and all(_equal(getattr(self, name), getattr(other, name)) for name in ARRAYS)
 
     __hash__ = None  # type: ignore[assignment]  # arrays are compared, so there is nothing to hash
@@ -130,7 +133,7 @@ class Tally:
         """
         if not isinstance(other, Tally):
             return NotImplemented
-        if self.problem != other.problem or self._holds != other._holds:
+        if self.problem != other.problem or self._holds != other._holds or self.packet_work != other.packet_work:
             raise ValueError(f"tallies of different problems do not add: {self._difference(other)}")
         return replace(
             self,
@@ -143,7 +146,7 @@ class Tally:
         )
 
     def _difference(self, other: Tally) -> str:
-        for name in ("domain", "seed", "n_packets", "decoder", "code"):
+        for name in ("domain", "seed", "n_packets", "packet_work", "decoder", "code"):
             mine, theirs = getattr(self, name), getattr(other, name)
             if mine != theirs:
                 return f"{name} is {mine!r} in one and {theirs!r} in the other"
@@ -176,7 +179,9 @@ class Tally:
         Raises
         ------
         ValueError
-            If the classes differ, or the workers do not fit (MATH.md §4).
+            If the classes differ, the workers do not fit (MATH.md §4), or true work is asked for and the packets of this
+            partition's paradigm have another. In the deadline domain true work is in the arrivals already: a tally at
+            true work is for partitions of its own paradigm.
         """
         from uepgpu.estimates import loss
 

@@ -15,7 +15,7 @@ from uepgpu_kernels.job import SUB_BATCHES
 
 __all__ = ["read_tally", "write_tally"]
 
-FORMAT = 1
+FORMAT = 2
 
 
 def write_tally(tally: Tally, path: str | os.PathLike[str]) -> None:
@@ -68,5 +68,17 @@ def _check(tally: Tally) -> None:
         array = getattr(tally, name)
         if array.shape != shapes[name] or array.dtype != np.int64:
             raise ValueError(f"{name} must be int64 of shape {shapes[name]}, not {array.dtype} of {array.shape}")
-    if np.any(tally.patterns.sum(axis=(0, 2)) != tally.realizations):
+        if np.any(array < 0):
+            raise ValueError(f"{name} must not be negative")
+    bounds = [bound for span in tally.ranges for bound in span]
+    if not bounds or bounds[0] < 0 or bounds[-1] > 2**64 or any(b <= a for a, b in tally.ranges) or sorted(bounds) != bounds:
+        raise ValueError(f"ranges must be ascending and disjoint within 0..2^64, not {tally.ranges}")
+    sizes = [sum(-(-(stop - b) // SUB_BATCHES) - -(-(start - b) // SUB_BATCHES) for start, stop in tally.ranges) for b in range(32)]
+    if np.any(tally.patterns.sum(axis=2) != np.array(sizes)[:, None]):
         raise ValueError("the counts do not add up to the realizations")
+    if not np.array_equal(np.unique(tally.classes), np.arange(1, tally.n_classes + 1)):
+        raise ValueError(f"classes must be 1..L without gaps, not {np.unique(tally.classes).tolist()}")
+    if (tally.domain == "deadline") != (tally.deadlines is not None):
+        raise ValueError(f"its domain is {tally.domain!r}, and deadlines are {'missing' if tally.deadlines is None else 'there'}")
+    if not (isinstance(tally.seed, int) and 0 <= tally.seed < 2**64):
+        raise ValueError(f"seed must be an integer in 0..2^64-1, not {tally.seed!r}")

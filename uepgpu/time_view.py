@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from uepgpu.checks import deadlines_array
+from uepgpu.checks import deadlines_array, instance
 from uepgpu.tally import Tally
 from uepgpu.workers import Workers
 
@@ -61,6 +61,7 @@ def view(tally: Tally, workers: Workers | None, deadlines: ArrayLike | None) -> 
         return View("received", np.arange(tally.n_packets + 1), None)
     if workers is None or deadlines is None:
         raise ValueError("workers and deadlines belong together: give both, or neither for losses by received packets")
+    instance("workers", workers, Workers)
     times = deadlines_array(deadlines)
     n = workers.count
     if n > tally.n_packets or (n < tally.n_packets and tally.tied):

@@ -100,11 +100,16 @@ class Workers:
 
     def arrival(self, time: ArrayLike, n_subproducts: int, work: ArrayLike, speed: ArrayLike = 1.0) -> NDArray[np.float64]:
         """Return Pr[a packet has arrived by `time`]; the arguments broadcast, `work` is the true work r."""
-        return (1.0 - self.loss_probability) * self.latency.cdf(self._unit_time(time, n_subproducts, work, speed))
+        times = self._unit_time(time, n_subproducts, work, speed)
+        # Laws are asked for finite times only; a worker that answers at all has answered by infinity.
+        ever = np.isinf(times)
+        return (1.0 - self.loss_probability) * np.where(ever, 1.0, self.latency.cdf(np.where(ever, 0.0, times)))
 
     def absence(self, time: ArrayLike, n_subproducts: int, work: ArrayLike, speed: ArrayLike = 1.0) -> NDArray[np.float64]:
         """Return Pr[a packet has not arrived by `time`], accurate in the tail."""
-        late = self.latency.sf(self._unit_time(time, n_subproducts, work, speed))
+        times = self._unit_time(time, n_subproducts, work, speed)
+        ever = np.isinf(times)
+        late = np.where(ever, 0.0, self.latency.sf(np.where(ever, 0.0, times)))
         return self.loss_probability + (1.0 - self.loss_probability) * late
 
     def _unit_time(self, time: ArrayLike, n_subproducts: int, work: ArrayLike, speed: ArrayLike) -> NDArray[np.float64]:

@@ -17,7 +17,7 @@ NINE = [
     ("ew", "now cxr true work"),
     ("mds", "ew fixed"),
     ("level-pair", "max-rectangle"),
-    ("uncoded", "speeds fixed", "lossy uncoded"),
+    ("uncoded", "speeds fixed", "lossy uncoded", "ew class 3 never"),
     ("lt", "windows gf2"),
     ("windows", "windows gf256"),
     ("generator", "speeds"),

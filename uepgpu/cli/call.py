@@ -12,7 +12,7 @@ from typing import Any
 
 from cyclopts import CycloptsError, UnusedCliTokensError
 
-from uepgpu.cli import machine, multiply, store, sweep  # noqa: F401 - they register their commands
+from uepgpu.cli import machine, multiply, plot, replay, report, store, sweep, train  # noqa: F401 - they register their commands
 from uepgpu.cli.app import app
 
 __all__ = ["main"]

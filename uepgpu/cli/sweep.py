@@ -35,7 +35,8 @@ def sweep(
     ----------
     spec
         A TOML file, or a bundled specification: "paper" (the UEP paper's setting), "fair" (all codes under equal total
-        work), "backprop" (the same on a real weight gradient). A TOML file may name your own matrices, .npy or .npz.
+        work), "backprop" (the same on a real weight gradient), "gradient-coding" (gradient descent by block leverage scores;
+        writes convergence.png instead of loss.png). A TOML file may name your own matrices, .npy or .npz.
     out
         Folder for the results, made if needed; files of an earlier run in it are replaced. Default: uepgpu-NAME in the
         current folder, NAME being that of the specification.

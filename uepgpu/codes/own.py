@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from uepgpu.checks import bool_array, choice, frozen, integer, integer_array, probability_vector, real_array, shown
-from uepgpu.supports import COEFFICIENTS, SupportLaw
+from uepgpu.supports import COEFFICIENTS, PRIME, SupportLaw, is_whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,12 +74,13 @@ class Windows:
 class Generator:
     """A code of one's own by its generator matrix: worker w returns Σ_k matrix[w, k] X_k.
 
-    Integer matrices are eliminated exactly, modulo the prime 2³¹−1; others in float64.
+    Matrices of whole numbers are eliminated modulo the prime 2³¹−1, which is exact unless that divides a minor that is not
+    zero; others in float64, where pivots below 1e-9 count as zero.
 
     Parameters
     ----------
     matrix : array_like of float, shape (W, K)
-        Finite; no row may be zero.
+        Finite; no row may be zero, and no other entry a multiple of 2³¹−1. Integers at most 2⁵³.
     work : int or sequence of int, optional
         True work of every worker's packet. Default: the number of its nonzero coefficients.
 
@@ -102,6 +103,15 @@ class Generator:
             )
         if not np.all((matrix != 0).any(axis=1)):
             raise ValueError("matrix must have no zero row: every worker combines at least one sub-product")
+        given = np.asarray(self.matrix)
+        if given.dtype.kind in "iu" and (given.max() > 2**53 or given.min() < -(2**53)):
+            raise ValueError(f"matrix must hold integers of at most 2^53, which float64 holds exactly, got {shown(self.matrix)}")
+        if is_whole(matrix):
+            vanishing = [x for x in matrix[np.abs(matrix) >= PRIME].tolist() if int(x) % PRIME == 0]
+            if vanishing:
+                raise ValueError(
+                    f"matrix must hold no multiple of 2^31-1, by which whole numbers are eliminated, got {vanishing[0]:.17g}"
+                )
         _given_work(self.work, len(matrix))
         object.__setattr__(self, "matrix", frozen(matrix))
         object.__setattr__(self, "work", deepcopy(self.work))
@@ -133,8 +143,8 @@ def _own_supports(supports: Any) -> Any:
         sizes = table.sum(axis=1).tolist()
         copy: Any = table
     else:
-        copy = deepcopy(supports)
         try:
+            copy = deepcopy(supports)
             windows = [list(members) for members in copy]
         except TypeError:
             raise ValueError(

@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 import uepgpu as uep
 
 if TYPE_CHECKING:
+    from uepgpu.sweep.charts.chart import Simulated
     from uepgpu.sweep.point import Point
-    from uepgpu.sweep.run import Result
-    from uepgpu.sweep.stored import StoredPoint
 
 __all__ = ["Curve", "curve_of", "exact_loss"]
 
@@ -83,8 +82,8 @@ def exact_loss(point: Point) -> Floats | None:
     return np.asarray(dataset["normalized_loss"].values, dtype=np.float64)
 
 
-def curve_of(result: Result | StoredPoint) -> Curve:
-    """Return the curve of a result, or of a point of a store."""
+def curve_of(result: Simulated) -> Curve:
+    """Return the curve of a point with its tally."""
     point, tally = result.point, result.tally
     if tally.domain == "count":
         dataset = tally.loss(point.part, workers=point.workers, deadlines=point.deadlines)

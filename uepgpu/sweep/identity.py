@@ -74,7 +74,6 @@ def identify(point: Point) -> Identity:
     rule = decoding_rule(decoder)
     tally = hashlib.sha256(f"uepgpu sweep tally 1\0{kind}\0{plan.kernel_digest(rule)}".encode()).hexdigest()
     law = plan.law
-    work = law.work if law.window is None else law.work[law.window]
     frame: dict[str, Any] = {
         "problem": plan.digest(rule),
         "code": repr(point.code),
@@ -83,7 +82,8 @@ def identify(point: Point) -> Identity:
         "seed": int(plan.job.seed),
         "n_packets": plan.job.n_packets,
         "tied": law.tied,
-        "packet_work": int(work[0]) if law.equal_work else None,
+        "packet_work": int(law.occurring_work[0]) if law.equal_work else None,
+        "paradigm": point.part.paradigm,
         "class_wise": kind == "patterns",
     }
     code, part, workers = write_code(point.code), write_partition(point.part), write_workers(point.workers)

@@ -78,6 +78,10 @@ def run_job(spec: str, options: Options) -> int:
         TOML file or bundled name.
     options : Options
     """
+    from uepgpu.gradient_coding.spec import is_gradient_coding
+
+    if is_gradient_coding(spec):
+        return _run_study(spec, options)
     from uepgpu.backends import BackendUnavailable
     from uepgpu.sweep.run import identify_all
 
@@ -107,6 +111,25 @@ def run_job(spec: str, options: Options) -> int:
     except ValueError as error:  # the cluster does not answer; what goes wrong later has been said by then
         _say(str(error))
         return 2
+
+
+def _run_study(spec: str, options: Options) -> int:
+    from uepgpu.gradient_coding.job import run_study
+
+    for name in ("store", "dask", "dry_run"):
+        if getattr(options, name):
+            _say(
+                f"--{name.replace('_', '-')} is not for a specification of gradient coding: its points are short and are not stored"
+            )
+            return 2
+    return run_study(
+        spec,
+        out=options.out,
+        realizations=options.realizations,
+        seed=options.seed,
+        backend=options.backend,
+        threads=options.threads,
+    )
 
 
 def _say(message: str) -> None:

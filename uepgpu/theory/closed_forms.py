@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from uepgpu.checks import deadlines_array
+from uepgpu.checks import deadlines_array, instance
 from uepgpu.codes import Code
 from uepgpu.partition import Partition
 from uepgpu.theory import chain, disjoint
@@ -139,6 +139,11 @@ def decoding_probability(
     problem = _Problem.make(code, part, workers, deadlines, received)
     structure, counts = problem.structure, problem.counts
     units = [np.unique(structure.unit_of[part.classes == label]) for label in range(1, part.n_classes + 1)]
+    if problem.law.field in disjoint.ORDER and any(
+        np.unique(part.classes[structure.unit_of == unit]).size > 1 for unit in range(structure.n_units)
+    ):
+        # Over a small field a part of a window can be decoded without the rest.
+        raise no_closed_form(code, f"windows of several classes over the finite field {problem.law.field}")
     value = np.zeros((problem.points.size, part.n_classes))
     if structure.kind == "chain":
         prefix = chain.decoded_prefix(*chain.last_saturated(_product_form(counts), structure.sizes))[1]
@@ -170,10 +175,9 @@ class _Problem:
         """Check the arguments; find the structure of the code's law and the law of the counts."""
         if not isinstance(code, Code):
             raise ValueError(f"code must be one of uepgpu.codes or have a method law(partition, n_workers), got {code!r}")
-        if not isinstance(part, Partition):
-            raise ValueError(f"part must be a Partition, got {part!r}")
-        if workers is not None and not isinstance(workers, Workers):
-            raise ValueError(f"workers must be a Workers, got {workers!r}")
+        instance("part", part, Partition)
+        if workers is not None:
+            instance("workers", workers, Workers)
         if (deadlines is None) == (received is None):
             given = "neither" if deadlines is None else "both"
             raise ValueError(f"exactly one of deadlines and received must be given, got {given}")

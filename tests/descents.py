@@ -1,0 +1,51 @@
+"""Problems and schemes of gradient coding that several tests share."""
+
+from __future__ import annotations
+
+import numpy as np
+
+import uepgpu as uep
+from uepgpu import gradient_coding as gc
+
+COHERENT = gc.multivariate_t(rows=120, columns=4, degrees=1.0, noise=0.5, seed=3)
+PROBLEM = gc.Problem(COHERENT.A, COHERENT.b, blocks=8)
+LOGISTIC_TABLE = gc.gaussian(rows=90, columns=3, noise=1.0, seed=4, loss="logistic")
+LOGISTIC = gc.Problem(LOGISTIC_TABLE.A, LOGISTIC_TABLE.b, blocks=6, loss="logistic", ridge=0.1)
+# Fewer rows a block than columns: rows serve, not Gram matrices.
+SHORT = gc.Problem(COHERENT.A[:, :4], COHERENT.b, blocks=60)
+PROBLEMS = {
+    "gram": PROBLEM,
+    "rows": SHORT,
+    "ridge": gc.Problem(COHERENT.A, COHERENT.b, blocks=8, ridge=3.0),
+    "logistic": LOGISTIC,
+}
+OWN = (0.3, 0.0, 0.1, 0.1, 0.2, 0.1, 0.1, 0.1)
+SCHEMES = {
+    "replicated": gc.ReplicatedSketch(5),
+    "replicated uniform": gc.ReplicatedSketch(7, law="uniform"),
+    "replicated fixed": gc.ReplicatedSketch(5, sketch="fixed"),
+    "replicated own": gc.ReplicatedSketch(6, law=OWN, every_block=False),
+    "sampled": gc.SampledSketch(5),
+    "sampled fixed": gc.SampledSketch(6, law="uniform", sketch="fixed"),
+    "sampled own": gc.SampledSketch(9, law=OWN),
+    "exact": gc.ExactGradient(),
+    "ignore": gc.IgnoreStragglers(9),
+    "stochastic": gc.StochasticBlocks(9),
+    "fractional": gc.FractionalRepetition(3),
+    "cyclic": gc.CyclicCode(3),
+    "cyclic random": gc.CyclicCode(2),
+}
+GRADIENT_NORM = gc.SampledSketch(5, law="gradient-norm")
+EVERY = {**SCHEMES, "gradient-norm": GRADIENT_NORM}
+PAIRS = [(kind, name) for kind in PROBLEMS for name in EVERY if "own" not in name or PROBLEMS[kind].blocks == len(OWN)]
+
+
+def workers_for(problem):
+    return uep.Workers(64 if problem.blocks == 60 else 12, omega=1.0)
+
+
+def sketched_gradients(problem, scheme, workers, x, **options):
+    """Gradient estimates (realizations, d) of single iterations at x, from draws alone."""
+    draws = gc.draw_sketches(problem, scheme, workers, **options)
+    weights = (draws.copies * draws.weight).values[:, 0]
+    return weights @ problem.block_gradients(np.asarray(x))

@@ -1,0 +1,180 @@
+"""The drop-in layer: what it replaces, what it leaves, what it refuses."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+import torch
+from masks import CODES, LATENCY
+from torch import nn
+
+import uepgpu as uep
+from uepgpu.train import CodedLinear, coded
+
+CODE, COUNT = CODES["ew"]
+WORKERS = uep.Workers(COUNT, latency=LATENCY, work="unit")
+
+
+class Residual(nn.Module):
+    """A layer that is used twice in a pass, one that is shared, and sequences of vectors."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = nn.ModuleDict({"a": nn.Linear(12, 12), "b": nn.Linear(12, 10)})
+
+    def forward(self, x):
+        return self.inner["b"](self.inner["a"](self.inner["a"](x).relu()) + x)
+
+
+def small():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(12, 15), nn.ReLU(), nn.Linear(15, 12), nn.ReLU(), nn.Linear(12, 10))
+
+
+def train(model, steps, optimizer=None):
+    rng = np.random.default_rng(5)
+    optimizer = optimizer or torch.optim.SGD(model.parameters(), lr=0.1)
+    for _ in range(steps):
+        x = torch.from_numpy(rng.normal(size=(18, 12)).astype(np.float32))
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(model(x), torch.from_numpy(rng.integers(0, 10, size=18))).backward()
+        optimizer.step()
+    return [p.detach().numpy().copy() for p in model.parameters()]
+
+
+def equal(one, other):
+    return all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+def test_parameters_names_and_outputs_stay():
+    model = small()
+    x = torch.ones(4, 12)
+    before = dict(model.named_parameters()), model(x)
+    assert coded(model, CODE, WORKERS, 1.0, seed=1) is model
+    assert {name: id(p) for name, p in model.named_parameters()} == {name: id(p) for name, p in before[0].items()}
+    assert torch.equal(model(x), before[1])
+    assert isinstance(model[0], nn.Linear)
+    assert "ExpandingWindow" in repr(model)
+
+
+def test_every_step_is_fresh_and_every_run_the_same():
+    code, count = CODES["uncoded"]
+    model = nn.Sequential(nn.Linear(12, 10))
+    coded(model, code, uep.Workers(count, latency=LATENCY), 1.0, seed=1)
+    x = torch.ones(18, 12)
+    seen = []
+    for _ in range(20):
+        model.zero_grad()
+        model(x).sum().backward()
+        seen.append(model[0].weight.grad.numpy().tobytes())
+    assert len(set(seen)) > 10
+
+    def run(**options):
+        return train(coded(small(), CODE, WORKERS, 1.0, **options), 5)
+
+    assert equal(run(seed=1), run(seed=1))
+    assert not equal(run(seed=1), run(seed=2))
+    assert not equal(run(seed=1), run(seed=1, replica=1))
+
+
+def test_a_state_dict_goes_on_with_the_same_realizations():
+    whole = coded(small(), CODE, WORKERS, 1.0, seed=1)
+    half = coded(small(), CODE, WORKERS, 1.0, seed=1)
+    rng_whole = train(whole, 3)
+    assert equal(rng_whole, train(half, 3))
+    file = io.BytesIO()
+    torch.save(half.state_dict(), file)
+    file.seek(0)
+    again = coded(small(), CODE, WORKERS, 1.0, seed=1)
+    again.load_state_dict(torch.load(file, weights_only=True))
+    assert again[0].step == 3
+    assert equal(train(whole, 3), train(again, 3))
+
+
+def test_layers_take_options_of_their_own():
+    layers = {"0": {"paradigm": "cxr", "blocks": 4, "classes": (1, 1, 2)}, "2": None, "4": {"deadline": 2.0, "estimator": "lmmse"}}
+    model = coded(small(), CODE, WORKERS, 1.0, seed=1, layers=layers)
+    assert (model[0].draws.scheme.paradigm, model[0].draws.scheme.shape) == ("cxr", (4,))
+    assert type(model[2]) is nn.Linear
+    assert (model[4].draws.scheme.deadline, model[4].layer) == (2.0, 2)  # numbered as if all were coded
+    train(model, 2)
+    back = coded(
+        small(),
+        CODE,
+        WORKERS,
+        1.0,
+        seed=1,
+        paradigm="cxr",
+        blocks=5,
+        classes=(1, 1, 3),
+        layers={"0": {"paradigm": "rxc", "classes": (1, 2, 6)}},
+    )
+    assert back[0].draws.scheme.shape == (3, 3)
+
+
+def test_layers_used_twice_and_inputs_of_more_dimensions():
+    model = coded(Residual(), CODE, WORKERS, 2.0, seed=1, replica=2)
+    x = torch.randn(4, 6, 12, generator=torch.Generator().manual_seed(1), requires_grad=True)
+    model(x).square().sum().backward()
+    assert x.grad.shape == x.shape
+    assert (model.inner["a"].step, model.inner["b"].step) == (2, 1)  # each use is a product of its own
+
+
+def test_batches_smaller_than_the_blocks():
+    for paradigm in ("rxc", "cxr"):
+        model = coded(small(), CODES["uncoded"][0], uep.Workers(9, latency=LATENCY), 1e9, seed=1, paradigm=paradigm)
+        exact = small()
+        for n in (1, 2):
+            x = torch.randn(n, 12, generator=torch.Generator().manual_seed(1))
+            for m in (model, exact):
+                m.zero_grad()
+                m(x).square().sum().backward()
+            for a, b in zip(model.parameters(), exact.parameters(), strict=True):
+                np.testing.assert_allclose(a.grad, b.grad, rtol=0, atol=1e-5)
+
+
+def test_frozen_weights_and_missing_biases():
+    model = nn.Sequential(nn.Linear(12, 12, bias=False), nn.Linear(12, 10))
+    model[1].weight.requires_grad_(False)
+    coded(model, CODE, WORKERS, 2.0, seed=1)
+    model(torch.ones(9, 12)).sum().backward()
+    assert model[1].weight.grad is None
+    assert model[0].weight.grad.shape == (12, 12)
+
+
+def test_small_gradients_are_left_out():
+    code, count = CODES["uncoded"]
+    layer = nn.Sequential(nn.Linear(12, 10))
+    coded(layer, code, uep.Workers(count), 1e9, seed=1, threshold=1.0)
+    x, delta = torch.randn(9, 12), torch.linspace(-2, 2, 90).view(9, 10)
+    layer(x).backward(delta)
+    kept = torch.where(delta.abs() < 1.0, 0.0, delta)
+    np.testing.assert_allclose(layer[0].weight.grad, kept.T @ x, atol=1e-5)
+    np.testing.assert_allclose(layer[0].bias.grad, kept.sum(0), atol=1e-5)
+
+
+def test_second_derivatives_are_refused():
+    model = coded(small(), CODE, WORKERS, 1.0, seed=1)
+    x = torch.ones(9, 12, requires_grad=True)
+    (gradient,) = torch.autograd.grad(model(x).sum(), x, create_graph=True)
+    with pytest.raises(RuntimeError, match=r"once_differentiable|does not require grad"):
+        gradient.sum().backward()
+
+
+def test_what_cannot_be_coded_is_told():
+    def refused(message, model=None, **options):
+        with pytest.raises(ValueError, match=message):
+            coded(small() if model is None else model, CODE, WORKERS, 1.0, **{"seed": 1} | options)
+
+    refused("no nn.Linear layer", nn.Sequential(nn.ReLU()))
+    refused("wrap it in nn.Sequential", nn.Linear(3, 3))
+    refused("layers names '1', which is no nn.Linear of the model", layers={"1": None})
+    refused(r"layers\['0'\] sets 'seed'", layers={"0": {"seed": 3}})
+    refused("layer '0' is coded already", coded(small(), CODE, WORKERS, 1.0, seed=1))
+    refused("replica must be in 0..65535", replica=2**16)
+    refused("NonDynamicallyQuantizableLinear", nn.MultiheadAttention(12, 2))
+    attention = coded(nn.MultiheadAttention(12, 2), CODE, WORKERS, 1.0, seed=1, layers={"out_proj": None})
+    assert not any(isinstance(m, CodedLinear) for m in attention.modules())
+    refused("classes must be sizes", classes=(1, 2))

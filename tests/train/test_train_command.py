@@ -1,0 +1,267 @@
+"""``uepgpu train`` from end to end on the digits, and its course."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import sys
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from unittest import mock
+
+import numpy as np
+import pytest
+from masks import scheme
+from test_data import cifar_batches, write_cifar, write_mnist
+
+from uepgpu.cli import main
+from uepgpu.train import Member
+from uepgpu.train.checkpoint import Store
+from uepgpu.train.course import Course, Settings, members_per_stack
+from uepgpu.train.data import load_dataset
+from uepgpu.train.networks import CIFAR10, DIGITS, MNIST
+
+SHORT = ("--replicas", "3", "--epochs", "2", "--evaluate-every", "20", "--threads", "1")
+DATA = load_dataset("digits")
+
+
+@dataclass
+class Done:
+    code: int
+    stdout: str
+    stderr: str
+
+
+def uepgpu(*arguments, code=0):
+    """Run the command in this process, as its entry point does."""
+    out, error = io.StringIO(), io.StringIO()
+    words = mock.patch.object(sys, "argv", ["uepgpu", "train", *map(str, arguments)])
+    with words, redirect_stdout(out), redirect_stderr(error), pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == code, error.getvalue()
+    return Done(code, out.getvalue(), error.getvalue())
+
+
+def read(path):
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+# --- the course -------------------------------------------------------------------------------------------------------
+
+
+def settings(**changes):
+    return Settings(**{"rate": 0.1, "batch": 64, "epochs": 20, "seed": 1, "evaluate_every": 50, "test_samples": 360} | changes)
+
+
+def test_digits_are_learned():
+    """Exact training, and EW with a long deadline, which decodes classes 1 and 2 of nearly every product."""
+    members = [Member(None, r) for r in range(2)] + [Member(scheme("ew", 4.0, paradigm="rxc"), r) for r in range(2)]
+    curves = Course(DATA, DIGITS, members, settings()).run()
+    assert curves.steps.tolist() == [*range(0, 460, 50), 460]
+    assert curves.test.shape == (11, 4)
+    assert np.all(curves.test[0] < 0.3)
+    assert np.all(curves.final[:2] > 0.9)
+    assert np.all(curves.final[2:] > 0.75)
+    assert np.all(curves.train[-1] > 0.75)
+    assert np.array_equal(curves.test[-1], curves.final)  # all test samples were evaluated every time
+    assert not np.array_equal(curves.test[:, 0], curves.test[:, 1])  # replicas have their own weights and order
+
+
+def test_members_of_one_replica_share_data_and_weights():
+    curves = Course(DATA, DIGITS, [Member(None, 3), Member(scheme("uncoded", 1e9), 3)], settings(epochs=2)).run()
+    np.testing.assert_allclose(curves.test[:, 0], curves.test[:, 1], atol=0.01)
+
+
+def test_resuming_gives_the_same_numbers():
+    members = [Member(scheme("ew", 1.0, paradigm="cxr"), r) for r in range(3)]
+    states = []
+    whole = Course(DATA, DIGITS, members, settings(epochs=4)).run(states.append)
+    assert len(states) == 1  # after 50 steps of 92
+    again = Course(DATA, DIGITS, members, settings(epochs=4))
+    again.restore(states[0])
+    curves = again.run()
+    for name in ("steps", "train", "test", "final"):
+        assert np.array_equal(getattr(curves, name), getattr(whole, name), equal_nan=True)
+
+
+def test_every_sample_is_seen_once_an_epoch():
+    course = Course(DATA, DIGITS, [Member(None, 0), Member(None, 1)], settings())
+    for member in range(2):
+        pixels = np.concatenate([course._batch(step)[0][member].numpy() for step in range(23)])
+        assert pixels.shape == DATA.train_x.shape  # the last batch is smaller
+        assert np.array_equal(np.sort(pixels.sum(1)), np.sort(DATA.train_x.sum(1)))
+    assert not np.array_equal(course._batch(0)[0][0], course._batch(23)[0][0])
+
+
+def test_stacks_fit_in_the_cache():
+    assert 8 <= members_per_stack(MNIST, 64, "cpu") <= 32
+    assert members_per_stack(CIFAR10, 64, "cpu") == 1
+    assert members_per_stack(MNIST, 10**6, "cpu") == 1
+
+
+# --- the command ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def no_figures(monkeypatch):
+    """Drawing takes longer than training here."""
+    monkeypatch.setattr("uepgpu.train.plots.figures", lambda series, name: {})
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    out = tmp_path_factory.mktemp("digits") / "out"
+    options = ("--codes", "centralized,uncoded,ew,ew-factored", "--deadline", "1,2", "--work", "unit,true", "--out", out)
+    return out, options, uepgpu("digits", *SHORT, *options)
+
+
+def test_a_run_leaves_tables_and_figures(finished):
+    out, _, done = finished
+    assert not done.stderr
+    curves = read(out / "curves.csv")
+    assert {(r["code"], r["paradigm"], r["work"]) for r in curves} >= {
+        ("centralized", "any", "any"),
+        ("uncoded", "cxr", "any"),
+        ("ew", "rxc", "true"),
+        ("ew-factored", "rxc", "any"),
+        ("mds, wait for all", "cxr", "true"),
+    }
+    assert ("ew-factored", "cxr", "any") not in {(r["code"], r["paradigm"], r["work"]) for r in curves}
+    steps = [int(r["step"]) for r in curves if (r["code"], r["deadline"], r["paradigm"]) == ("uncoded", "2", "rxc")]
+    assert steps == [0, 20, 40, 46]
+    end = next(r for r in curves if (r["code"], r["deadline"], r["paradigm"], r["step"]) == ("uncoded", "2", "rxc", "46"))
+    assert float(end["time"]) == 92
+    assert float(end["test_accuracy_low"]) < float(end["test_accuracy"]) < float(end["test_accuracy_high"])
+    assert {r["replicas"] for r in read(out / "table.csv")} == {"3"}
+    for name in ("accuracy-steps.png", "accuracy-time.png", "accuracy-cost.png"):
+        assert (out / name).read_bytes().startswith(b"\x89PNG")
+    assert "final test accuracy" in done.stdout
+
+
+def test_the_same_command_again_trains_nothing(finished):
+    out, options, done = finished
+    before = {p: p.stat().st_mtime_ns for p in (out / "stacks").iterdir()}
+    again = uepgpu("digits", *SHORT, *options)
+    assert again.stdout == done.stdout
+    assert {p: p.stat().st_mtime_ns for p in (out / "stacks").iterdir()} == before
+
+
+def test_another_command_does_not_mix_with_it(finished):
+    _, options, _ = finished
+    done = uepgpu("digits", *SHORT, *options, "--seed", "2", code=2)
+    assert "holds a run with another entries, settings" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_stacks_of_another_size_give_the_same_curves(finished, tmp_path, no_figures):
+    out, options, _ = finished
+    uepgpu("digits", *SHORT, *options[:-1], tmp_path / "out", "--stack", "4")
+    mine, theirs = read(tmp_path / "out" / "curves.csv"), read(out / "curves.csv")
+    assert len(mine) == len(theirs)
+    for a, b in zip(mine, theirs, strict=True):
+        assert (a["code"], a["step"], a["time"]) == (b["code"], b["step"], b["time"])
+        # Matrix products of another stack may round otherwise, which can tip a sample.
+        assert abs(float(a["test_accuracy"]) - float(b["test_accuracy"])) < 0.01
+
+
+def test_an_interrupted_run_goes_on(tmp_path, monkeypatch, no_figures):
+    """Ctrl-C in the second of two stacks, just after a checkpoint: what is finished is shown, and the rest goes on from there."""
+    options = ("--codes", "ew,uncoded", "--paradigm", "cxr", "--deadline", "1", "--replicas", "2", "--stack", "2", "--threads", "1")
+    options = (*options, "--evaluate-every", "23", "--epochs", "3", "--out")
+    monkeypatch.setattr("uepgpu.train.run.SECONDS_BETWEEN_CHECKPOINTS", 0.0)
+    keep, kept = Store.keep, []
+
+    def interrupt(self, number, state):
+        keep(self, number, state)
+        kept.append(number)
+        if kept.count(1) == 2:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "keep", interrupt)
+        cut = uepgpu("digits", *options, tmp_path / "cut", code=130)
+    assert "interrupted; 1 of 2 stacks are finished and kept" in cut.stderr
+    assert "\new " in cut.stdout
+    assert "\nuncoded " not in cut.stdout
+    assert {r["code"] for r in read(tmp_path / "cut" / "table.csv")} == {"ew"}
+    assert (tmp_path / "cut" / "stacks" / "0001-state.npz").is_file()
+    uepgpu("digits", *options, tmp_path / "cut")
+    uepgpu("digits", *options, tmp_path / "whole")
+    assert (tmp_path / "cut" / "curves.csv").read_text() == (tmp_path / "whole" / "curves.csv").read_text()
+
+
+def test_a_store_goes_on_inside_a_stack(tmp_path):
+    """A run that died with a checkpoint of its only stack: the state is taken up, and the numbers are those of one go."""
+    from uepgpu.train.named import entries
+    from uepgpu.train.run import Experiment, run_stacks
+
+    rows = entries(["ew"], ["rxc"], ["unit"], [1.0], workers=15, rate=0.5, gamma=(0.45, 0.35, 0.2), seed=1)
+    experiment = Experiment(DATA, DIGITS, rows, 2, 2, settings(epochs=4))
+    store, other = (Store(tmp_path / name, experiment.description()) for name in ("a", "b"))
+    members = [Member(rows[0].scheme, r) for r in range(2)]
+    Course(DATA, DIGITS, members, settings(epochs=4)).run(lambda state: store.keep(0, state))
+    held = store.state(0)
+    assert int(held["step"]) == 50
+    seen = []
+    assert list(run_stacks(experiment, store, seen.append)) == [0]
+    assert seen == [100, 84]  # 50 steps of two members at once, taken up, then the other 42
+    assert store.state(0) is None
+    list(run_stacks(experiment, other))
+    for name in ("train", "test", "final"):
+        assert np.array_equal(getattr(store.curves(0), name), getattr(other.curves(0), name), equal_nan=True)
+
+
+def test_a_damaged_store_is_told(tmp_path):
+    store = Store(tmp_path, {"a": 1})
+    store.begin()
+    store.keep(0, {"step": np.array(1)})
+    (path,) = (tmp_path / "stacks").iterdir()
+    path.write_bytes(path.read_bytes()[:30])
+    with pytest.raises(ValueError, match=r"cannot be read .*: delete it, its stack is then trained anew"):
+        store.state(0)
+    with pytest.raises(ValueError, match="holds a run with another a"):
+        Store(tmp_path, {"a": 2})
+    (tmp_path / "run.json").write_text("{")
+    with pytest.raises(ValueError, match=r"run\.json cannot be read"):
+        Store(tmp_path, {"a": 1})
+
+
+def test_mnist_and_cifar_run_from_small_files(tmp_path, no_figures):
+    write_mnist(tmp_path)
+    write_cifar(tmp_path, cifar_batches(4), "bin")
+    common = ("--codes", "centralized,ew", "--deadline", "2", "--replicas", "2", "--epochs", "1", "--batch", "9", "--threads", "1")
+    for name, paradigm in (("mnist", "cxr"), ("cifar10", "rxc")):
+        uepgpu(name, "--data", tmp_path, *common, "--paradigm", paradigm, "--out", tmp_path / name)
+        assert {r["code"] for r in read(tmp_path / name / "curves.csv")} >= {"centralized", "ew"}
+        network = json.loads((tmp_path / name / "run.json").read_text())["network"]["dense"]
+        assert network == [784, 100, 200, 10] if name == "mnist" else [7200, 512, 256, 10]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("numbers",), "the data set must be one of digits, mnist, cifar10, got 'numbers'"),
+        (("mnist",), "--data must name the folder of mnist's standard files"),
+        (("mnist", "--data", "nowhere"), "MNIST: no train-images-idx3-ubyte, .* in the folder 'nowhere'"),
+        (("digits", "--codes", "raptor"), "code must be one of 'centralized'"),
+        (("digits", "--deadline", "soon"), "--deadline must be numbers with commas between, got 'soon'"),
+        (("digits", "--deadline", "-1"), "--deadline must be a finite number >= 0"),
+        (("digits", "--replicas", "0"), "--replicas must be an integer >= 1"),
+        (("digits", "--paradigm", "cxc"), "paradigm must be one of 'rxc', 'cxr'"),
+        (("digits", "--gamma", ".5,.4"), "gamma sums to 0.9"),
+        (("digits", "--estimator", "best"), "estimator must be one of"),
+        (("digits", "--device", "tpu"), "--device must be cpu or cuda, got 'tpu'"),
+        (("digits", "--rate", "0"), "--rate must be a finite number > 0"),
+        (("digits", "--seed", "-1"), "--seed must be an integer from 0"),
+    ],
+)
+def test_wrong_calls_end_with_code_2_and_write_nothing(tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    done = uepgpu(*arguments, code=2)
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stderr.startswith("uepgpu: ")
+    assert re.search(message, done.stderr), done.stderr
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,48 @@
+"""``uepgpu plot``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from uepgpu.cli.app import app
+
+__all__ = ["plot"]
+
+
+@app.command
+def plot(
+    store: str,
+    /,
+    *,
+    kind: str = "loss",
+    output: Annotated[str | None, Parameter(name=("--output", "-o"))] = None,
+    sweep: str | None = None,
+    series: Annotated[list[str] | None, Parameter(negative=())] = None,
+    at: str | None = None,
+) -> int:
+    """Draw a figure from a store: marks with 95 % intervals, exact values as lines where there is a formula.
+
+    Where nothing was observed, an arrow stands at the upper bound.
+
+    Parameters
+    ----------
+    store
+        The file that "uepgpu sweep --store" wrote.
+    kind
+        loss (against deadline), packets (loss against packets received), workers (loss against number of workers),
+        probability (that a class is decoded, against deadline) or distribution (quantiles of the loss by code).
+    output
+        File to write, .png, .svg or .pdf; replaced if it is there. Default: SWEEP-KIND.png in the current folder.
+    sweep
+        Which sweep of the store; needed where it has several.
+    series
+        Only series of this label, in which * stands for anything. May be given several times.
+    at
+        Deadlines that workers and distribution show, e.g. 0.5,1. Default: those that the specification
+        shows, or three.
+    """
+    from uepgpu.sweep.plot.job import run_plot
+
+    return run_plot(store, kind=kind, output=output, sweep=sweep, series=series or (), at=at)

@@ -1,0 +1,51 @@
+"""``uepgpu replay``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from uepgpu.cli.app import app
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cyclopts import Token
+
+__all__ = ["replay"]
+
+
+def _realization(type_: Any, tokens: Sequence[Token]) -> int:
+    try:
+        value = int(tokens[0].value)
+    except ValueError:
+        value = -1
+    if not 0 <= value < 2**64:
+        raise ValueError(f"REALIZATION must be an integer from 0 to 2**64 - 1, got {tokens[0].value!r}")
+    return value
+
+
+Realization = Annotated[int, Parameter(converter=_realization, allow_leading_hyphen=True)]
+
+
+@app.command
+def replay(store: str, point: str, realization: Realization, /, *, json: bool = False) -> int:
+    """Print one realization of a stored point in full: draws, packets, order of arrival, every decoding step, loss.
+
+    The steps are told by plain code that is not the kernels', and compared with a kernel; exit code 1 if they differ.
+
+    Parameters
+    ----------
+    store
+        The file that "uepgpu sweep --store" wrote.
+    point
+        The beginning of the point's id, or its label where only one point has it.
+    realization
+        The realization's number; also one that the store does not hold, as seed and number decide it.
+    json
+        Print JSON, with everything that the tables leave out.
+    """
+    from uepgpu.replay.job import run_replay
+
+    return run_replay(store, point, realization, as_json=json)

@@ -1,0 +1,111 @@
+"""``uepgpu train``."""
+
+from __future__ import annotations
+
+import sys
+
+from uepgpu.cli.app import app
+from uepgpu.cli.arguments import Seed, Threads
+
+__all__ = ["train"]
+
+
+@app.command
+def train(
+    name: str,
+    /,
+    *,
+    codes: str = "centralized,uncoded,repetition,now,ew,mds",
+    deadline: str = ".25,.5,1,2",
+    replicas: int = 8,
+    paradigm: str = "rxc,cxr",
+    work: str = "unit",
+    data: str | None = None,
+    out: str | None = None,
+    epochs: int | None = None,
+    rate: float | None = None,
+    batch: int = 64,
+    workers: int = 15,
+    latency_rate: float = 0.5,
+    gamma: str = ".45,.35,.20",
+    order: str = "norm",
+    importance: str = "position",
+    estimator: str = "zero",
+    p_min: float = 0.05,
+    threshold: float = 0.0,
+    faithful: bool = False,
+    evaluate_every: int = 100,
+    test_samples: int = 2000,
+    stack: int | None = None,
+    seed: Seed = 1,
+    device: str = "cpu",
+    threads: Threads | None = None,
+) -> int:
+    """Train a network whose dense layers' backward products are computed by stragglers; write curves, a table and figures.
+
+    Every combination of a code, a paradigm, a cost and a deadline is trained, --replicas times each, many at once. Ctrl-C ends
+    it early and keeps everything finished so far; the same command goes on from there.
+
+    Parameters
+    ----------
+    name
+        The data set with its network: digits (comes with scikit-learn), mnist (784-100-200-10) or cifar10.
+    codes
+        Of centralized (exact), uncoded, repetition (twofold), now, ew, mds; now-factored, ew-factored, ew-nested (for rxc);
+        and repetition-any-late, a published program's mistake, to compare with.
+    deadline
+        What has not arrived by then is not used; in the unit of time of the latency law.
+    replicas
+        Trainings of each combination, with their own initial weights, order of the data and stragglers.
+    paradigm
+        Of rxc (row blocks times column blocks) and cxr (column blocks times row blocks).
+    work
+        Of unit and true: a packet is charged one product, or those that it takes.
+    data
+        Folder of the standard files of mnist or cifar10.
+    out
+        Folder for the results. Default: uepgpu-train-NAME in the current folder.
+    epochs
+        Passes over the training samples. Default: 3; for digits 20.
+    rate
+        Learning rate. Default: .01; for digits .1.
+    batch
+        Samples in a step.
+    workers
+        Workers of now, ew and mds; uncoded has 9, repetition 18.
+    latency_rate
+        Rate of the exponential latency law.
+    gamma
+        Window probabilities of now and ew.
+    order
+        Sort slices by norm, mean_abs or none before cutting.
+    importance
+        position (classes by place in the sorted order) or step (by the norms of each step's blocks).
+    estimator
+        zero, debiased (divide by the decoding probability) or lmmse for what is not decoded.
+    p_min
+        With debiased: least decoding probability that is divided by.
+    threshold
+        Set incoming gradients below this to zero.
+    faithful
+        Really encode, multiply and decode (slow), instead of masking exact products.
+    evaluate_every
+        Steps between points of the curves.
+    test_samples
+        Test samples evaluated at each point; all of them at the end.
+    stack
+        Trainings that are computed together. Default: what fits in cache, or in a GPU's memory.
+    seed
+        Of everything random.
+    device
+        cpu or cuda (unproven).
+    threads
+        CPU threads of PyTorch. Default: PyTorch's.
+    """
+    options = dict(locals())
+    try:
+        from uepgpu.train.job import run_train
+    except ImportError as error:
+        print(f"uepgpu: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    return run_train(**options)

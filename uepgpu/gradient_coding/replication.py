@@ -1,0 +1,80 @@
+"""How many servers hold each block: replication numbers, the law that they induce, and how far it is from the wanted one."""
+
+from __future__ import annotations
+
+import heapq
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uepgpu.checks import integer, integer_array, probability_vector
+
+__all__ = ["distortion", "induced_law", "replication_numbers"]
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+DIGITS = 9
+"""Gains are compared to so many digits, so that the last bit of a score does not decide who gets a server."""
+
+
+def replication_numbers(law: Any, servers: int, *, every_block: bool = True) -> Ints:
+    """Return integers r that sum to R and minimise ‖Π − r/R‖₁ (MATH.md §8).
+
+    Servers are given out one by one to the block that gains most: optimal, as the distance is a sum of convex functions of one
+    r_ι each. Ties go to the lower block number.
+
+    Parameters
+    ----------
+    law : array_like of float, shape (K,)
+        Π.
+    servers : int
+        R >= 1, and >= K where every block is to be held.
+    every_block : bool
+        Whether each block is to be held at least once. Without, a block may get no server, and its gradient is never heard of.
+
+    Returns
+    -------
+    (K,) int64
+
+    Examples
+    --------
+    >>> replication_numbers([0.7, 0.2, 0.1], 10).tolist()
+    [7, 2, 1]
+    >>> replication_numbers([0.98, 0.01, 0.01], 5).tolist(), replication_numbers([0.98, 0.01, 0.01], 5, every_block=False).tolist()
+    ([3, 1, 1], [5, 0, 0])
+    """
+    wanted = np.asarray(probability_vector("law", law))
+    total = integer("servers", servers, 1)
+    least = 1 if every_block else 0
+    if total < least * wanted.size:
+        raise ValueError(
+            f"servers must be at least the {wanted.size} blocks where every block is to be held once, got {total}: "
+            "use more servers, fewer blocks or every_block=False"
+        )
+    r = np.full(wanted.size, least, dtype=np.int64)
+    share = wanted / wanted.sum() * total
+
+    def loss(k: int) -> float:
+        """Return how much the distance grows with one more server for block k, the negative of the gain."""
+        return round(abs(float(share[k] - r[k] - 1)) - abs(float(share[k] - r[k])), DIGITS)
+
+    heap = [(loss(k), k) for k in range(wanted.size)]
+    heapq.heapify(heap)
+    for _ in range(total - int(r.sum())):
+        _, k = heap[0]
+        r[k] += 1
+        heapq.heapreplace(heap, (loss(k), k))
+    return r
+
+
+def induced_law(replicas: Any) -> Floats:
+    """Return Π̃ = r/R, the law of the block of a uniformly chosen server."""
+    r = integer_array("replicas", replicas)
+    return np.asarray(r / r.sum())
+
+
+def distortion(law: Any, replicas: Any) -> float:
+    """Return ‖Π − r/R‖₁."""
+    return float(np.abs(np.asarray(law, dtype=np.float64) - induced_law(replicas)).sum())

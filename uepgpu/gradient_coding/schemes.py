@@ -1,0 +1,142 @@
+"""Schemes of distributed gradient descent: what servers hold, whom the master waits for, what it makes of the answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from uepgpu.checks import choice, integer
+from uepgpu.gradient_coding.exact_codes import CONSTRUCTIONS
+from uepgpu.gradient_coding.laws import GRADIENT_NORM, LAWS, Law, check_law
+
+__all__ = [
+    "CyclicCode",
+    "ExactGradient",
+    "FractionalRepetition",
+    "IgnoreStragglers",
+    "ReplicatedSketch",
+    "SampledSketch",
+    "Scheme",
+    "StochasticBlocks",
+]
+
+
+@dataclass(frozen=True)
+class ReplicatedSketch:
+    """Block leverage score sampling by replication: no draw, no decoding; stragglers do the sampling (MATH.md §8).
+
+    Block ι is held by r_ι of the R servers, r/R nearest to the law. The master takes the q fastest answers, a uniform sample of
+    servers without replacement, and weighs an answer with R / (q r_ι): unbiased where every block is held. Servers that hold the
+    same block send the same gradient, so that a repeated block counts with its multiplicity.
+
+    Parameters
+    ----------
+    fastest : int
+        q, 1..R.
+    law : "leverage", "uniform" or sequence of K probabilities
+    every_block : bool
+        Whether each block is held at least once. Otherwise blocks without a server are never heard of, and the gradient is biased.
+    sketch : "fresh" or "fixed"
+        A fresh sketch each iteration, or the servers of the first iteration for all of them, which must then be waited for.
+    """
+
+    fastest: int
+    law: Law = "leverage"
+    every_block: bool = True
+    sketch: Literal["fresh", "fixed"] = "fresh"
+
+    def __post_init__(self) -> None:
+        integer("fastest", self.fastest, 1)
+        object.__setattr__(self, "law", check_law(self.law))
+        choice("sketch", self.sketch, ("fresh", "fixed"))
+
+
+@dataclass(frozen=True)
+class SampledSketch:
+    """Sampling with replacement by the master, as in the theory: q blocks of the law go to q servers, and all are waited for.
+
+    Parameters
+    ----------
+    samples : int
+        q, 1..R.
+    law : "leverage", "uniform", "gradient-norm" or sequence of K probabilities
+        ``"gradient-norm"`` has the least variance and must know all block gradients: an oracle to compare with.
+    sketch : "fresh" or "fixed"
+    """
+
+    samples: int
+    law: Law = "leverage"
+    sketch: Literal["fresh", "fixed"] = "fresh"
+
+    def __post_init__(self) -> None:
+        integer("samples", self.samples, 1)
+        object.__setattr__(self, "law", check_law(self.law, names=(*LAWS, GRADIENT_NORM)))
+        choice("sketch", self.sketch, ("fresh", "fixed"))
+        if self.law == GRADIENT_NORM and self.sketch == "fixed":
+            raise ValueError("law='gradient-norm' changes with the iterate and needs sketch='fresh'")
+
+
+@dataclass(frozen=True)
+class ExactGradient:
+    """Gradient descent: rows are shared out over all R servers, and all are waited for."""
+
+
+@dataclass(frozen=True)
+class IgnoreStragglers:
+    """Rows are shared out over R servers; the sum of the `fastest` answers is taken for the gradient: biased, as by q/R."""
+
+    fastest: int
+
+    def __post_init__(self) -> None:
+        integer("fastest", self.fastest, 1)
+
+
+@dataclass(frozen=True)
+class StochasticBlocks:
+    """Uncoded stochastic block gradient: as :class:`IgnoreStragglers`, times R/q, which is unbiased."""
+
+    fastest: int
+
+    def __post_init__(self) -> None:
+        integer("fastest", self.fastest, 1)
+
+
+@dataclass(frozen=True)
+class FractionalRepetition:
+    """The exact gradient from any R − s servers: s + 1 servers of a group hold the same s + 1 of R blocks.
+
+    Parameters
+    ----------
+    stragglers : int
+        s; s + 1 must divide R.
+    """
+
+    stragglers: int
+
+    def __post_init__(self) -> None:
+        integer("stragglers", self.stragglers, 0)
+
+
+@dataclass(frozen=True)
+class CyclicCode:
+    """The exact gradient from any R − s servers by a cyclic gradient code, decoded anew in every iteration.
+
+    Parameters
+    ----------
+    stragglers : int
+        s < R; server i holds blocks i..i + s of R.
+    construction, seed
+        As for :func:`uepgpu.gradient_coding.cyclic_code`.
+    """
+
+    stragglers: int
+    construction: Literal["auto", "circulant", "random"] = "auto"
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        integer("stragglers", self.stragglers, 0)
+        choice("construction", self.construction, CONSTRUCTIONS)
+        integer("seed", self.seed, 0)
+
+
+Scheme = ReplicatedSketch | SampledSketch | ExactGradient | IgnoreStragglers | StochasticBlocks | FractionalRepetition | CyclicCode

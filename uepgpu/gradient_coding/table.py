@@ -1,0 +1,126 @@
+"""The results of a study as CSV and as printed text."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from uepgpu.gradient_coding.spec import Point, Study
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["COLUMNS", "Curve", "print_plain", "rows", "to_csv"]
+
+QUANTITIES = ("time", "error", "residual", "gradient_error")
+COLUMNS = (
+    "series",
+    "data",
+    "scheme",
+    "loss",
+    "ridge",
+    "blocks",
+    "workers",
+    "step",
+    "decay",
+    "axis",
+    "iteration",
+    *(f"{name}{end}" for name in QUANTITIES for end in ("", "_stderr")),
+    "realizations",
+    "diverged",
+    "seed",
+    "backend",
+)
+"""Columns of ``table.csv``. Rows of axis ``iteration`` have means at an iterate; rows of axis ``deadline`` the mean error of the
+latest iterate at a deadline, empty where some realization has run out of iterations. ``residual`` is the mean loss for
+logistic loss."""
+
+Value = str | int | float
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """What was simulated of a point: the Dataset of :func:`uepgpu.gradient_coding.descend`."""
+
+    point: Point
+    run: xr.Dataset
+
+
+def rows(curves: Sequence[Curve]) -> Iterator[dict[str, Value]]:
+    """Yield a row per curve and iteration, then one per deadline, with the keys of :data:`COLUMNS`."""
+    for curve in curves:
+        point, run = curve.point, curve.run
+        shared: dict[str, Value] = {
+            "series": point.series,
+            "data": point.data,
+            "scheme": run.attrs["scheme"],
+            "loss": point.problem.loss,
+            "ridge": point.problem.ridge,
+            "blocks": point.problem.blocks,
+            "workers": point.workers.count,
+            "step": point.step,
+            "decay": point.decay,
+            "realizations": run.attrs["realizations"],
+            "diverged": run.attrs["diverged"],
+            "seed": run.attrs["seed"],
+            "backend": run.attrs["backend"],
+        }
+        for t in range(run.sizes["iteration"]):
+            measured = {f"{name}{end}": float(run[f"{name}{end}"][t]) for name in QUANTITIES for end in ("", "_stderr")}
+            yield shared | {"axis": "iteration", "iteration": t} | {k: _known(v) for k, v in measured.items()}
+        for d, time in enumerate(point.deadlines):
+            error, spread = float(run.error_at_deadline[d]), float(run.error_at_deadline_stderr[d])
+            yield shared | {"axis": "deadline", "time": time, "error": _known(error), "error_stderr": _known(spread)}
+
+
+def _known(value: float) -> Value:
+    return "" if math.isnan(value) else value
+
+
+def to_csv(curves: Sequence[Curve]) -> str:
+    """Return the table as CSV; floats keep all their digits."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows(curves))
+    return text.getvalue()
+
+
+def _shown(value: float, spread: float) -> str:
+    if math.isnan(value):
+        return "–"
+    if not math.isfinite(value) or value > 1e3:
+        return "diverges"
+    return f"{value:.3g} ± {spread:.1g}" if spread > 1e-6 * value else f"{value:.3g}"
+
+
+def print_plain(study: Study, curves: Sequence[Curve]) -> str:
+    """Return one aligned table per data set: errors at some iterations, then at some times."""
+    lines = ["Error ‖x − x*‖ / ‖x*‖ ± standard error, after iterations t and at times T of the latency law."]
+    for name in dict.fromkeys(c.point.data for c in curves):
+        members = [c for c in curves if c.point.data == name]
+        iterations = study.show_iterations or (members[0].point.iterations,)
+        times = study.show or (members[0].point.deadlines[-1],)
+        header = ["series", *(f"t = {t}" for t in iterations), *(f"T = {t:g}" for t in times), "time/iteration", "diverged"]
+        body = [header]
+        for curve in members:
+            run = curve.run
+            at = [members[0].point.deadlines.index(t) for t in times]
+            body.append(
+                [
+                    curve.point.series,
+                    *(_shown(float(run.error[t]), float(run.error_stderr[t])) for t in iterations),
+                    *(_shown(float(run.error_at_deadline[i]), float(run.error_at_deadline_stderr[i])) for i in at),
+                    f"{float(run.time[-1]) / curve.point.iterations:.3g}",
+                    f"{run.attrs['diverged']}/{run.attrs['realizations']}",
+                ]
+            )
+        widths = [max(len(row[i]) for row in body) for i in range(len(header))]
+        problem = members[0].point.problem
+        lines += ["", f"{name}: A {problem.shape[0]} × {problem.shape[1]}, {problem.blocks} blocks, {problem.loss}"]
+        lines += ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in body]
+    return "\n".join(lines)

@@ -1,0 +1,184 @@
+"""The draws of one realization: the words of every stream, and the packets and arrivals that they mean."""
+
+from __future__ import annotations
+
+import bisect
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from uepgpu_kernels.job import BY_INDEX, BY_TIME
+from uepgpu_kernels.reference.sample import words
+
+if TYPE_CHECKING:
+    from uepgpu_kernels.job import Job
+
+__all__ = ["Draws", "Packet", "Stream", "draw"]
+
+PACKET_STREAM, ORDER_STREAM, COEFFICIENT_STREAM, SUPPORT_STREAM = 0, 1, 2, 3
+PURPOSES = {
+    PACKET_STREAM: "one word a packet: its window, and by deadlines its arrival too",
+    ORDER_STREAM: "one word a place: the order of arrival, Fisher-Yates from the last place down",
+    COEFFICIENT_STREAM: "one word a packet and sub-product: coefficients",
+    SUPPORT_STREAM: "one word a packet and sub-product: drawn supports, selection sampling",
+}
+PRIME = 2**31 - 1
+CELL_END = 2**32
+
+
+@dataclass(frozen=True)
+class Stream:
+    """The 32-bit words of one stream.
+
+    Attributes
+    ----------
+    number : int
+    purpose : str
+    words_per_packet : int
+        Packet w owns the words from w times this on; whole blocks of four where packets have a word per sub-product.
+    words : tuple of int
+        Word i is word i mod 4 of block i div 4, with the counter (realization low, realization high, block, stream).
+    """
+
+    number: int
+    purpose: str
+    words_per_packet: int
+    words: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Packet:
+    """What one worker returns.
+
+    Attributes
+    ----------
+    number : int
+        Of the packet, which is that of its worker.
+    word : int
+        The word of stream 0 that decides it.
+    least, end : int
+        Every word with least <= word < end means the same window and arrival.
+    window : int
+        Which of :attr:`Replay.windows`.
+    support : tuple of int
+        The sub-products that it combines.
+    coefficients : tuple of int or float, or None
+        Of all K sub-products; modulo 2^31-1, in GF(2) or GF(256), or given real numbers. None where the decoder needs none.
+    time : int or None
+        Deadline domain: index of the first deadline by which it has arrived; None if it misses the last one.
+        Count domain: its place in the order of arrival, from 1.
+    """
+
+    number: int
+    word: int
+    least: int
+    end: int
+    window: int
+    support: tuple[int, ...]
+    coefficients: tuple[int | float, ...] | None
+    time: int | None
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Everything random in a realization: the streams' words, the packets by number, and who arrives when.
+
+    Attributes
+    ----------
+    streams : tuple of Stream
+        Those that are drawn from.
+    packets : tuple of Packet
+        W of them, by number.
+    order : tuple of int
+        Numbers of the packets that arrive, in order of arrival; those of one deadline by number.
+    """
+
+    streams: tuple[Stream, ...]
+    packets: tuple[Packet, ...]
+    order: tuple[int, ...]
+
+
+def draw(job: Job, realization: int, *, coefficients: bool) -> Draws:
+    """Draw a realization of a plan's job.
+
+    Parameters
+    ----------
+    job : Job
+    realization : int
+        0..2^64-1.
+    coefficients : bool
+        Whether coefficients are wanted: given ones, or those drawn over the job's field.
+    """
+    streams: dict[int, Stream] = {}
+
+    def take(number: int, count: int, per_packet: int) -> tuple[int, ...]:
+        drawn = words(int(job.seed), np.array([realization], dtype=np.uint64), number, 0, count)[0]
+        streams[number] = Stream(number, PURPOSES[number], per_packet, tuple(int(x) for x in drawn))
+        return streams[number].words
+
+    n, k = job.n_packets, job.k
+    padded = 4 * ((k + 3) // 4)
+    deciding = take(PACKET_STREAM, n, 1)
+    cells = [_cell(job, w, deciding[w]) for w in range(n)]
+    window = [int(job.cell_window[job.group[w], cells[w][0]]) for w in range(n)]
+    if job.order == BY_TIME:
+        bins = [int(job.cell_time[job.group[w], cells[w][0]]) for w in range(n)]
+        order = [w for _, w in sorted((time, w) for w, time in enumerate(bins) if time < job.n_times)]
+        time: list[int | None] = [t if t < job.n_times else None for t in bins]
+    else:
+        order = list(range(n)) if job.order == BY_INDEX else _shuffled(take(ORDER_STREAM, n, 1))
+        time = [None] * n
+        for place, w in enumerate(order):
+            time[w] = place + 1
+    if job.degree.size:
+        drawn = take(SUPPORT_STREAM, n * padded, padded)
+        support = [_subset(drawn[w * padded : w * padded + k], int(job.degree[window[w]])) for w in range(n)]
+    elif job.generator.shape[0]:
+        support = [tuple(i for i in range(k) if job.generator[w, i] != 0) for w in range(n)]
+    else:
+        support = [tuple(i for i in range(k) if job.support[window[w], i]) for w in range(n)]
+    rows: list[tuple[int | float, ...] | None] = [None] * n
+    if coefficients and job.generator.shape[0]:
+        rows = [tuple(row.tolist()) for row in job.generator]
+    elif coefficients:
+        drawn = take(COEFFICIENT_STREAM, n * padded, padded)
+        rows = [tuple(_coefficient(drawn[w * padded + i], job.field) if i in support[w] else 0 for i in range(k)) for w in range(n)]
+    packets = tuple(Packet(w, deciding[w], *cells[w][1:], window[w], support[w], rows[w], time[w]) for w in range(n))
+    return Draws(tuple(streams[s] for s in sorted(streams)), packets, tuple(order))
+
+
+def _cell(job: Job, packet: int, word: int) -> tuple[int, int, int]:
+    """Return the cell of a packet's table that a word falls into, and the words that it spans."""
+    group = int(job.group[packet])
+    edges = [int(x) for x in job.threshold[group, : job.n_threshold[group]]]
+    cell = bisect.bisect_right(edges, word)
+    return cell, edges[cell - 1] if cell else 0, edges[cell] if cell < len(edges) else CELL_END
+
+
+def _below(word: int, n: int) -> int:
+    """Return a number in 0..n-1 from a word."""
+    return word * n >> 32
+
+
+def _shuffled(drawn: tuple[int, ...]) -> list[int]:
+    order = list(range(len(drawn)))
+    for place in range(len(drawn) - 1, 0, -1):
+        other = _below(drawn[place], place + 1)
+        order[place], order[other] = order[other], order[place]
+    return order
+
+
+def _subset(drawn: tuple[int, ...], size: int) -> tuple[int, ...]:
+    """Return a uniform set of `size` sub-products: X_i is in with probability (still needed) / (still to come)."""
+    chosen: list[int] = []
+    for i, word in enumerate(drawn):
+        if _below(word, len(drawn) - i) < size - len(chosen):
+            chosen.append(i)
+    return tuple(chosen)
+
+
+def _coefficient(word: int, field: int) -> int:
+    if field == 0:
+        return 1 + _below(word, PRIME - 1)
+    return word >> (31 if field == 1 else 24)

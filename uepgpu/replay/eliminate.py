@@ -1,0 +1,136 @@
+"""Decoding by elimination, told: the reduced row echelon form of what has been received, row by row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from uepgpu.replay.fields import FIELDS
+
+if TYPE_CHECKING:
+    from uepgpu.replay.draws import Packet
+    from uepgpu_kernels.job import Job
+
+__all__ = ["Eliminated", "Elimination", "RealElimination"]
+
+Number = int | float
+TOLERANCE = 1e-9
+"""Real coefficients below this share of a packet's largest one count as zero, as in the kernels."""
+
+
+@dataclass(frozen=True)
+class Eliminated:
+    """What elimination makes of a packet.
+
+    Attributes
+    ----------
+    subtracted : tuple of (pivot, factor)
+        Rows that were subtracted from the packet, by their pivot column, each that many times.
+    pivot : int or None
+        Pivot column of what was left; None if nothing was: the packet adds no rank.
+    row : tuple of numbers
+        What was left, scaled to 1 at its pivot; K zeros if nothing was.
+    cleared : tuple of (pivot, factor)
+        Earlier rows from which the new one was subtracted, each that many times.
+    """
+
+    subtracted: tuple[tuple[int, Number], ...]
+    pivot: int | None
+    row: tuple[Number, ...]
+    cleared: tuple[tuple[int, Number], ...]
+
+    def describe(self) -> str:
+        """Return a line for people."""
+        less = "".join(f" − row X{p}" for p, _ in self.subtracted)
+        start = f"packet{less}" if less else "packet"
+        if self.pivot is None:
+            return f"{start} = 0: it adds no rank"
+        left = sum(1 for x in self.row if x != 0)
+        cleared = ", ".join(f"X{p}" for p, _ in self.cleared)
+        return f"{start} = new row X{self.pivot} of {left} {'entry' if left == 1 else 'entries'}" + (
+            f"; cleared in rows {cleared}" if cleared else ""
+        )
+
+
+class Elimination:
+    """Elimination over a finite field; X_k is decoded iff its row is the unit row."""
+
+    def __init__(self, job: Job) -> None:
+        self.k = job.k
+        self.field = FIELDS[job.field]
+        self.rows: dict[int, list[int]] = {}
+
+    @property
+    def rank(self) -> int:
+        """How many rows there are."""
+        return len(self.rows)
+
+    def take(self, packet: Packet) -> tuple[Eliminated, frozenset[int]]:
+        """Take a packet in; return what was done, and everything that is decoded now."""
+        field = self.field
+        assert packet.coefficients is not None
+        rest = [int(x) for x in packet.coefficients]
+        subtracted = []
+        for pivot in sorted(self.rows):
+            if factor := rest[pivot]:
+                rest = [field.less(x, field.times(factor, y)) for x, y in zip(rest, self.rows[pivot], strict=True)]
+                subtracted.append((pivot, factor))
+        new = next((i for i, x in enumerate(rest) if x), None)
+        cleared = []
+        if new is not None:
+            scale = field.inverse(rest[new])
+            rest = [field.times(x, scale) for x in rest]
+            for pivot, row in self.rows.items():
+                if factor := row[new]:
+                    self.rows[pivot] = [field.less(x, field.times(factor, y)) for x, y in zip(row, rest, strict=True)]
+                    cleared.append((pivot, factor))
+            self.rows[new] = rest
+        done = Eliminated(tuple(subtracted), new, tuple(rest), tuple(cleared))
+        return done, _unit_rows(self.rows)
+
+
+class RealElimination:
+    """Elimination of given real numbers in float64, with a tolerance."""
+
+    def __init__(self, job: Job) -> None:
+        self.k = job.k
+        self.rows: dict[int, list[float]] = {}
+
+    @property
+    def rank(self) -> int:
+        """How many rows there are."""
+        return len(self.rows)
+
+    def take(self, packet: Packet) -> tuple[Eliminated, frozenset[int]]:
+        """Take a packet in; return what was done, and everything that is decoded now."""
+        assert packet.coefficients is not None
+        rest = [float(x) for x in packet.coefficients]
+        zero = TOLERANCE * max(abs(x) for x in rest)
+        subtracted: list[tuple[int, Number]] = []
+        for pivot in sorted(self.rows):
+            if factor := rest[pivot]:
+                rest = [x - factor * y for x, y in zip(rest, self.rows[pivot], strict=True)]
+                rest[pivot] = 0.0
+                subtracted.append((pivot, factor))
+        free = [i for i in range(self.k) if i not in self.rows and abs(rest[i]) > zero]
+        if not free:
+            return Eliminated(tuple(subtracted), None, (0.0,) * self.k, ()), _unit_rows(self.rows)
+        new = max(free, key=lambda i: abs(rest[i]))
+        scale = 1.0 / rest[new]
+        rest = [_cut(x * scale) for x in rest]
+        cleared: list[tuple[int, Number]] = []
+        for pivot, row in self.rows.items():
+            if factor := row[new]:
+                self.rows[pivot] = [_cut(x - factor * y) for x, y in zip(row, rest, strict=True)]
+                self.rows[pivot][new] = 0.0
+                cleared.append((pivot, factor))
+        self.rows[new] = rest
+        return Eliminated(tuple(subtracted), new, tuple(rest), tuple(cleared)), _unit_rows(self.rows)
+
+
+def _cut(x: float) -> float:
+    return 0.0 if abs(x) < TOLERANCE else x
+
+
+def _unit_rows(rows: dict[int, list[int]] | dict[int, list[float]]) -> frozenset[int]:
+    return frozenset(pivot for pivot, row in rows.items() if sum(1 for x in row if x != 0) == 1)

@@ -1,0 +1,175 @@
+"""A replay as tables of text, for terminals and pipes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from uepgpu.replay.draws import Packet, Stream
+from uepgpu.replay.told import Replay, Window
+
+__all__ = ["Table", "compact", "tables"]
+
+PRIME = 2**31 - 1
+DECODERS = {
+    "count": "counting",
+    "match": "matching",
+    "peel": "peeling",
+    "eliminate": "elimination",
+    "real": "elimination in float64",
+}
+
+
+@dataclass(frozen=True)
+class Table:
+    """A titled table; cells of the last columns may be long.
+
+    Attributes
+    ----------
+    title, note : str
+    header : tuple of str
+    rows : tuple of tuples of str
+    left : int
+        So many columns, from the last on, hold text, the others numbers.
+    """
+
+    title: str
+    note: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    left: int = 1
+
+
+def compact(numbers: Sequence[int]) -> str:
+    """Return ascending numbers with runs joined, as 0-2 5 7-8."""
+    runs: list[list[int]] = []
+    for n in numbers:
+        if runs and n == runs[-1][-1] + 1:
+            runs[-1].append(n)
+        else:
+            runs.append([n])
+    return " ".join(str(r[0]) if len(r) == 1 else f"{r[0]}-{r[-1]}" if len(r) > 2 else f"{r[0]} {r[1]}" for r in runs) or "–"
+
+
+def tables(told: Replay) -> Iterator[Table]:
+    """Yield the tables of a replay, in the order in which things happen."""
+    yield _windows(told)
+    yield from (_words(told, stream) for stream in told.streams)
+    yield _packets(told)
+    if any(p.coefficients is not None for p in told.packets):
+        yield _coefficients(told)
+    yield _steps(told)
+    yield _moments(told)
+    if told.evaluations:
+        yield _evaluations(told)
+
+
+def _windows(told: Replay) -> Table:
+    def row(w: Window) -> tuple[str, ...]:
+        chance = "fixed" if w.probability is None else f"{w.probability:.6g}"
+        what = f"{w.degree} drawn ones" if w.support is None else compact(w.support)
+        return (str(w.number), compact(w.of_code), chance, compact(sorted(set(w.work))), what)
+
+    note = "As kernels number them; equal windows of the code are one. work: products of blocks that a packet takes."
+    return Table("Windows", note, ("window", "of the code", "probability", "work", "sub-products"), tuple(map(row, told.windows)))
+
+
+def _words(told: Replay, stream: Stream) -> Table:
+    low, high = told.realization & 0xFFFFFFFF, told.realization >> 32
+    note = (
+        f"{stream.purpose}. Philox4x32-10, key = seed {told.seed}, counter = ({low}, {high}, block, {stream.number}); "
+        "word i is word i mod 4 of block i div 4."
+    )
+    words = stream.words
+    rows = tuple(
+        (str(i // 4), compact(range(i, min(i + 4, len(words)))), "  ".join(f"{w:08x}" for w in words[i : i + 4]))
+        for i in range(0, len(words), 4)
+    )
+    return Table(f"Stream {stream.number}: words drawn", note, ("block", "words", "hexadecimal"), rows)
+
+
+def _packets(told: Replay) -> Table:
+    def arrival(p: Packet) -> str:
+        if told.deadlines is None:
+            return f"{p.time}."
+        if p.time is None:
+            return f"never by {told.deadlines[-1]:g}"
+        since = f"({told.deadlines[p.time - 1]:g}, " if p.time else "[0, "
+        return f"{since}{told.deadlines[p.time]:g}]"
+
+    def row(p: Packet) -> tuple[str, ...]:
+        end = "2^32" if p.end == 2**32 else f"{p.end:08x}"
+        return (str(p.number), f"{p.word:08x}", f"{p.least:08x} ≤ word < {end}", str(p.window), arrival(p), compact(p.support))
+
+    note = f"A packet's word lies between two thresholds, which say its window{'' if told.deadlines is None else ' and arrival'}."
+    header = ("packet", "word", "thresholds", "window", "arrives", "sub-products")
+    return Table("Packets, one a worker", note, header, tuple(map(row, told.packets)))
+
+
+def _coefficients(told: Replay) -> Table:
+    def shown(x: float) -> str:
+        if isinstance(x, float):
+            return f"{x:.6g}"
+        # What stands for a negative integer modulo the prime is shown as one; drawn coefficients are as good either way.
+        return str(x - PRIME if x > PRIME // 2 else x)
+
+    rows = tuple(
+        (str(p.number), "  ".join(f"X{i}: {shown(p.coefficients[i])}" for i in p.support))
+        for p in told.packets
+        if p.coefficients is not None
+    )
+    modulo = told.decoder == "eliminate" and told.field in ("generic real numbers", "given real numbers")
+    where = "Integers modulo 2^31 - 1, from -(2^30 - 1) to 2^30 - 1" if modulo else f"{told.field[0].upper()}{told.field[1:]}"
+    return Table("Coefficients", f"{where}.", ("packet", "coefficients"), rows)
+
+
+def _steps(told: Replay) -> Table:
+    def when(time: int) -> str:
+        return str(time) if told.deadlines is None else f"{told.deadlines[time]:g}"
+
+    rows = tuple(
+        (
+            str(s.position + 1),
+            str(s.packet),
+            when(s.time),
+            str(told.packets[s.packet].window),
+            "–" if s.rank is None else f"{s.rank}{' ↑' if s.gained else '  '}",
+            compact(s.decoded),
+            s.action.describe(),
+        )
+        for s in told.steps
+    )
+    time = "received" if told.deadlines is None else "by t"
+    note = f"Order of arrival: {told.order_rule}. decodes: sub-products that became decodable. ↑: the rank rose."
+    header = ("step", "packet", time, "window", "rank", "decodes", "what the decoder did")
+    return Table(f"Decoding by {DECODERS[told.decoder]}, packet by packet", note, header, rows, left=2)
+
+
+def _moments(told: Replay) -> Table:
+    rows = tuple(
+        (
+            str(m.time) if m.deadline is None else f"{m.deadline:g}",
+            *(() if m.deadline is None else (str(m.received),)),
+            f"{m.loss:.6g}",
+            f"{m.normalized_loss:.6g}",
+            compact(m.classes),
+            compact(m.undecoded),
+        )
+        for m in told.moments
+    )
+    first = ("received",) if told.deadlines is None else ("deadline", "received")
+    note = "loss: ‖C − Ĉ‖², zero in place of what is undecoded; of a model its expectation."
+    title = "What is decoded and lost, " + ("by packets received" if told.deadlines is None else "by deadline")
+    return Table(title, note, (*first, "loss", "normalized", "classes decoded", "sub-products undecoded"), rows, left=2)
+
+
+def _evaluations(told: Replay) -> Table:
+    def likely(chances: tuple[float, ...]) -> str:
+        best = max(range(len(chances)), key=chances.__getitem__)
+        return f"{best} (probability {chances[best]:.3g})"
+
+    rows = tuple(
+        (f"{e.deadline:g}", f"{e.loss:.6g}", f"{e.normalized_loss:.6g}", likely(e.probabilities)) for e in told.evaluations
+    )
+    note = "The losses above weighted by Pr[N(t) = N] of the latency law: what this realization adds to the mean."
+    return Table("Loss by deadline", note, ("deadline", "loss", "normalized", "likeliest N"), rows)

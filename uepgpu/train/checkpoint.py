@@ -1,0 +1,95 @@
+"""The folder of a run: what has been finished, and where an unfinished stack goes on."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uepgpu.sweep.files import write_file
+from uepgpu.train.course import Curves
+
+__all__ = ["Store"]
+
+NAME = "run.json"
+CURVES = ("steps", "train", "test", "final")
+
+
+class Store:
+    """Curves of finished stacks and the state of an unfinished one, in ``OUT/stacks``, for one description of a run.
+
+    Parameters
+    ----------
+    folder : Path
+    description : dict
+        Everything that decides the results; JSON.
+
+    Raises
+    ------
+    ValueError
+        The folder holds another run.
+    """
+
+    def __init__(self, folder: Path, description: dict[str, Any]) -> None:
+        self.folder = folder
+        self.description = description
+        held = folder / NAME
+        if held.is_file():
+            try:
+                other = json.loads(held.read_text())
+            except (ValueError, OSError) as error:
+                raise ValueError(f"{held} cannot be read ({error}): choose another folder with --out") from None
+            if other != json.loads(json.dumps(description)):
+                names = sorted(k for k in {*other, *description} if other.get(k) != json.loads(json.dumps(description)).get(k))
+                raise ValueError(
+                    f"{str(folder)!r} holds a run with another {', '.join(names)}: choose another folder with --out, or delete it"
+                )
+
+    def begin(self) -> None:
+        """Write the description."""
+        write_file(self.folder / NAME, json.dumps(self.description, indent=1).encode())
+
+    def _path(self, number: int, kind: str) -> Path:
+        return self.folder / "stacks" / f"{number:04d}-{kind}.npz"
+
+    def curves(self, number: int) -> Curves | None:
+        """Return the curves of a stack, or None if it is not finished."""
+        arrays = _read(self._path(number, "curves"))
+        return None if arrays is None else Curves(**{name: arrays[name] for name in CURVES})
+
+    def finish(self, number: int, curves: Curves) -> None:
+        """Keep the curves of a stack, and forget its state."""
+        _write(self._path(number, "curves"), {name: getattr(curves, name) for name in CURVES})
+        self._path(number, "state").unlink(missing_ok=True)
+
+    def state(self, number: int) -> dict[str, NDArray[Any]] | None:
+        """Return the state that a stack goes on from, or None."""
+        return _read(self._path(number, "state"))
+
+    def keep(self, number: int, state: dict[str, NDArray[Any]]) -> None:
+        """Keep the state of a stack."""
+        _write(self._path(number, "state"), state)
+
+
+def _write(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)  # type: ignore[arg-type]
+    write_file(path, buffer.getvalue())
+
+
+def _read(path: Path) -> dict[str, NDArray[Any]] | None:
+    if not path.is_file():
+        return None
+    try:
+        # np.load leaves a file that it opened itself open when it cannot read it.
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
+            return dict(archive)
+    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        raise ValueError(
+            f"{path} cannot be read ({' '.join(str(error).split())}): delete it, its stack is then trained anew"
+        ) from None

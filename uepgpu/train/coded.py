@@ -1,0 +1,130 @@
+"""The drop-in: dense layers of any model with coded backward products."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from torch import nn
+
+from uepgpu.checks import shown
+from uepgpu.codes import Code
+from uepgpu.importance import Classes
+from uepgpu.train.draws import MOST_SLOTS, Draws
+from uepgpu.train.layer import CodedLinear
+from uepgpu.train.scheme import DEFAULT_CLASSES, Estimator, Importance, Order, Paradigm, Scheme
+from uepgpu.workers import Workers
+
+__all__ = ["coded"]
+
+Model = TypeVar("Model", bound=nn.Module)
+
+PER_LAYER = tuple(field.name for field in dataclasses.fields(Scheme) if field.name != "seed")
+
+
+def coded(
+    model: Model,
+    code: Code,
+    workers: Workers,
+    deadline: float,
+    *,
+    seed: int,
+    paradigm: Paradigm = "rxc",
+    blocks: int | tuple[int, ...] | None = None,
+    classes: Classes = DEFAULT_CLASSES,
+    order: Order = "norm",
+    importance: Importance = "position",
+    estimator: Estimator = "zero",
+    p_min: float = 0.05,
+    threshold: float = 0.0,
+    faithful: bool = False,
+    layers: Mapping[str, Mapping[str, Any] | None] | None = None,
+    replica: int = 0,
+) -> Model:
+    """Make a model's dense layers compute their backward products as stragglers would; the forward pass stays exact.
+
+    Every ``nn.Linear`` in the model, which is changed in place, becomes a :class:`CodedLinear` with the same parameters, so
+    that optimizers made before stay good. Convolutions and everything else stay as they are. Draws are fresh in every step and
+    a function of (seed, replica, layer, product, step) alone.
+
+    Parameters
+    ----------
+    model : nn.Module
+        On the CPU or a CUDA device.
+    code, workers, deadline, seed, paradigm, blocks, classes, order, importance, estimator, p_min, threshold, faithful
+        As for :class:`Scheme`. Factored encodings and true packet cost are those of `code` and `workers`.
+    layers : mapping, optional
+        Per layer, by its name in ``model.named_modules()``: other values of the arguments above, or None for a layer that
+        stays exact.
+    replica : int
+        Number of the training, 0..65535: equal seeds with other replicas draw other realizations.
+
+    Returns
+    -------
+    The model.
+
+    Raises
+    ------
+    ValueError
+        Bad arguments, named; no dense layer; an unknown name in `layers`; a layer that is coded already.
+
+    Examples
+    --------
+    >>> import torch, uepgpu as uep
+    >>> _ = torch.manual_seed(1)
+    >>> model = torch.nn.Sequential(torch.nn.Linear(12, 9), torch.nn.ReLU(), torch.nn.Linear(9, 9))
+    >>> workers = uep.Workers(15, latency=uep.latency.Exponential(0.5), work="unit")
+    >>> code = uep.codes.ExpandingWindow((0.45, 0.35, 0.20))
+    >>> model = coded(model, code, workers, 0.5, seed=1, layers={"2": None})
+    >>> [type(module).__name__ for module in model]
+    ['CodedLinear', 'ReLU', 'Linear']
+    >>> model(torch.ones(9, 12)).sum().backward()
+    >>> model[0].step
+    1
+    """
+    shared = Scheme(
+        code, workers, deadline, paradigm, blocks, classes, order, importance, estimator, p_min, threshold, faithful, seed
+    )
+    own = dict(layers or {})
+    found = [(name, module) for name, module in model.named_modules() if isinstance(module, nn.Linear)]
+    names = [name for name, _ in found]
+    if not names:
+        raise ValueError(f"model has no nn.Linear layer to code: {type(model).__name__}")
+    if 2 * len(names) > MOST_SLOTS:
+        raise ValueError(f"model has {len(names)} dense layers, at most {MOST_SLOTS // 2} are told apart by the draws")
+    for name in own:
+        if name not in names:
+            raise ValueError(f"layers names {name!r}, which is no nn.Linear of the model; there are {shown(names)}")
+    made: dict[nn.Module, CodedLinear] = {}
+    for number, (name, module) in enumerate(found):
+        if isinstance(module, CodedLinear):
+            raise ValueError(f"layer {name!r} is coded already")
+        if type(module) is not nn.Linear and own.get(name, {}) is not None:
+            raise ValueError(
+                f"layer {name!r} is a {type(module).__name__}, whose products may differ from those of nn.Linear: "
+                f"leave it exact with layers={{{name!r}: None}}"
+            )
+        scheme = _scheme_of(shared, name, own.get(name, {}))
+        if scheme is not None:
+            made[module] = CodedLinear(module, Draws(scheme, replica), number)
+    if model in made:
+        raise ValueError("model is a single nn.Linear, which cannot be replaced in itself: wrap it in nn.Sequential")
+    for parent in list(model.modules()):
+        for attribute, child in list(parent.named_children()):
+            if child in made:
+                setattr(parent, attribute, made[child])
+    return model
+
+
+def _scheme_of(shared: Scheme, name: str, own: Mapping[str, Any] | None) -> Scheme | None:
+    if own is None:
+        return None
+    for option in own:
+        if option not in PER_LAYER:
+            raise ValueError(f"layers[{name!r}] sets {option!r}; what can be set per layer is {', '.join(PER_LAYER)}")
+    changed = dict(own)
+    if "paradigm" in changed and changed["paradigm"] != shared.paradigm:
+        # Blocks of the other paradigm mean nothing here.
+        changed.setdefault("blocks", None)
+    return dataclasses.replace(shared, **changed)

@@ -1,0 +1,167 @@
+"""The course of training of one stack: batches, evaluation, curves, checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from uepgpu.train.data import Dataset
+from uepgpu.train.networks import Network
+from uepgpu.train.replicas import Member, Stack
+
+__all__ = ["Course", "Curves", "Settings", "members_per_stack"]
+
+Floats = NDArray[np.float64]
+State = dict[str, NDArray[Any]]
+
+CACHE_BYTES = 24 * 2**20
+"""What a CPU's last-level cache is taken for: larger stacks run at the speed of memory."""
+
+EVALUATED_AT_ONCE = 1000
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What all trainings of a run share.
+
+    Attributes
+    ----------
+    rate, batch, epochs, seed
+        Of stochastic gradient descent.
+    evaluate_every : int
+        Steps between points of the curves.
+    test_samples : int
+        The first so many test samples are evaluated then; the last evaluation takes all.
+    """
+
+    rate: float
+    batch: int
+    epochs: int
+    seed: int
+    evaluate_every: int
+    test_samples: int
+    device: str = "cpu"
+
+    def steps(self, samples: int) -> int:
+        """Return the number of steps, the last batch of an epoch being what is left."""
+        return self.epochs * -(-samples // self.batch)
+
+
+@dataclass(frozen=True, eq=False)
+class Curves:
+    """Accuracy of R trainings against the number of steps taken, T points.
+
+    Attributes
+    ----------
+    steps : (T,) int64
+    train : (T, R) float64
+        Share of training samples that were classified right, over the batches since the previous point, before each step.
+    test : (T, R) float64
+        Share of the evaluated test samples.
+    final : (R,) float64
+        Share of all test samples at the end.
+    """
+
+    steps: NDArray[np.int64]
+    train: Floats
+    test: Floats
+    final: Floats
+
+
+def members_per_stack(network: Network, batch: int, device: str) -> int:
+    """Return how many trainings fit in a CPU's cache, or in a quarter of a device's free memory; at least 1."""
+    parameters = sum(a * b for a, b in zip(network.dense[:-1], network.dense[1:], strict=True))
+    channels = (network.shape[0], *(c for c, _ in network.convolutions))
+    images = sum(channels) * int(np.prod(network.shape[1:])) if network.convolutions else 0
+    # Weights, gathered factors and products; activations with their gradients, batches.
+    each = 4 * (2 * parameters + batch * (3 * sum(network.dense) + 3 * images))
+    if torch.device(device).type == "cuda":
+        return max(1, int(torch.cuda.mem_get_info(device)[0]) // 4 // each)
+    return max(1, CACHE_BYTES // each)
+
+
+class Course:
+    """The training of one stack, from the start or from a checkpoint."""
+
+    def __init__(self, data: Dataset, network: Network, members: Sequence[Member], settings: Settings) -> None:
+        self.settings, self.members = settings, list(members)
+        self.stack = Stack(network, members, seed=settings.seed, rate=settings.rate, device=settings.device)
+        self.samples = len(data.train_y)
+        self.total = settings.steps(self.samples)
+        self.train_x, self.test_x = (torch.from_numpy(x).to(settings.device) for x in (data.train_x, data.test_x))
+        self.train_y, self.test_y = (torch.from_numpy(y).to(settings.device) for y in (data.train_y, data.test_y))
+        self._points: list[tuple[int, Floats, Floats]] = []
+        self._order: tuple[int, Tensor] = (-1, torch.empty(0))
+
+    def run(self, checkpoint: Callable[[State], None] | None = None, progress: Callable[[int], None] | None = None) -> Curves:
+        """Train to the end.
+
+        Parameters
+        ----------
+        checkpoint : callable, optional
+            Called with a state at every point of the curves but the last; may keep it or not.
+        progress : callable, optional
+            Called with the number of steps since the last call.
+        """
+        every = self.settings.evaluate_every
+        if not self._points:
+            self._points.append((0, np.full(len(self.members), np.nan), self._test(self.settings.test_samples)))
+        while self.stack.step < self.total:
+            begin = self.stack.step
+            end = min(begin - begin % every + every, self.total)
+            correct, seen = np.zeros(len(self.members)), 0
+            for _ in range(begin, end):
+                x, y = self._batch(self.stack.step)
+                correct += self.stack.train(x, y)
+                seen += y.shape[1]
+            self._points.append((end, correct / seen, self._test(self.settings.test_samples)))
+            if progress is not None:
+                progress(end - begin)
+            if checkpoint is not None and end < self.total:
+                checkpoint(self.state())
+        steps, train, test = zip(*self._points, strict=True)
+        return Curves(np.array(steps), np.stack(train), np.stack(test), self._test(len(self.test_y)))
+
+    def _batch(self, step: int) -> tuple[Tensor, Tensor]:
+        """Return the samples and labels of a step, each member's in its own order."""
+        per_epoch = -(-self.samples // self.settings.batch)
+        epoch, number = divmod(step, per_epoch)
+        if self._order[0] != epoch:
+            seed = self.settings.seed
+            of = {
+                r: np.random.default_rng([seed, r, epoch, 0xDA7A]).permutation(self.samples)
+                for r in {m.replica for m in self.members}
+            }
+            order = torch.from_numpy(np.stack([of[m.replica] for m in self.members]))
+            self._order = (epoch, order.to(self.train_x.device))
+        which = self._order[1][:, number * self.settings.batch : (number + 1) * self.settings.batch]
+        flat = which.reshape(-1)
+        x = self.train_x.index_select(0, flat).view(*which.shape, *self.train_x.shape[1:])
+        return x, self.train_y.index_select(0, flat).view(which.shape)
+
+    def _test(self, samples: int) -> Floats:
+        """Return the share of the first so many test samples that each member classifies right, (R,)."""
+        right = np.zeros(len(self.members))
+        chosen_x, chosen_y = self.test_x[:samples], self.test_y[:samples]
+        for start in range(0, len(chosen_y), EVALUATED_AT_ONCE):
+            some = slice(start, start + EVALUATED_AT_ONCE)
+            right += (self.stack.predict(chosen_x[some]).argmax(2) == chosen_y[some]).sum(1).cpu().numpy()
+        return right / len(chosen_y)
+
+    # --- state --------------------------------------------------------------------------------------------------------
+
+    def state(self) -> State:
+        """Return what a later :meth:`restore` goes on from, as arrays by name."""
+        steps, train, test = zip(*self._points, strict=True)
+        return {**self.stack.state(), "steps": np.array(steps), "train": np.stack(train), "test": np.stack(test)}
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Go on from a state of the same members and settings."""
+        self.stack.restore(dict(state))
+        self._points = [(int(s), a, b) for s, a, b in zip(state["steps"], state["train"], state["test"], strict=True)]

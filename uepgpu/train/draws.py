@@ -1,0 +1,140 @@
+"""Which sub-products are decoded in every step: the core's realizations, drawn many steps at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uepgpu.backends import Sampler, get_backend
+from uepgpu.decoders import resolve_decoder
+from uepgpu.partition import Partition
+from uepgpu.plan import Plan, make_plan
+from uepgpu.train.probability import decoding_scale
+from uepgpu.train.scheme import Scheme
+
+__all__ = ["CHUNK", "MOST_REPLICAS", "MOST_SLOTS", "Draws", "Factors", "StackDraws", "realization_number"]
+
+Floats = NDArray[np.float64]
+
+REPLICA_SHIFT, SLOT_SHIFT = 48, 40
+MOST_REPLICAS, MOST_SLOTS, MOST_STEPS = 1 << 16, 1 << 8, 1 << SLOT_SHIFT
+CHUNK = 512
+"""Steps that are drawn at once. Realizations are functions of their number alone, so it changes no result."""
+
+
+def realization_number(replica: int, step: int, slot: int) -> int:
+    """Return replica·2⁴⁸ + slot·2⁴⁰ + step, the number of a product's realization: a frozen layout.
+
+    `slot` is 2·layer for δ·Wᵀ and 2·layer + 1 for Xᵀ·δ, dense layers being counted from 0 from the input, coded or not.
+
+    Examples
+    --------
+    >>> realization_number(1, 5, 2) == 2**48 + 2 * 2**40 + 5
+    True
+    """
+    for name, value, most in (("replica", replica, MOST_REPLICAS), ("slot", slot, MOST_SLOTS), ("step", step, MOST_STEPS)):
+        if not 0 <= value < most:
+            raise ValueError(f"{name} must be in 0..{most - 1}, got {value}")
+    return (replica << REPLICA_SHIFT) + (slot << SLOT_SHIFT) + step
+
+
+class Factors(NamedTuple):
+    """Factors of the sub-products in the estimate, (K,): 0 where not decoded; whether any is not 0, and whether all are 1."""
+
+    values: Floats
+    some: bool
+    whole: bool
+
+
+@dataclass(frozen=True, eq=False)
+class _Drawn:
+    plan: Plan
+    part: Partition
+    sampler: Sampler
+
+
+@dataclass(eq=False)
+class Draws:
+    """The realizations of one scheme and replica.
+
+    Attributes
+    ----------
+    scheme : Scheme
+    replica : int
+    """
+
+    scheme: Scheme
+    replica: int = 0
+    _chunks: dict[int, tuple[int, list[Factors]]] = field(default_factory=dict, repr=False)
+    _tables: dict[bytes, _Drawn] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        realization_number(self.replica, 0, 0)
+        self.scale = decoding_scale(self.scheme)
+        self.by_position = self._drawn(None)
+        self.scales = self.scheme.scales
+
+    def _drawn(self, table: NDArray[np.int64] | None) -> _Drawn:
+        """Return the plan for classes by position, or those of a table."""
+        key = b"" if table is None else table.tobytes()
+        if key not in self._tables:
+            scheme = self.scheme
+            part = scheme.partition if table is None else scheme.partition_of(table)
+            plan = make_plan(scheme.code, part, scheme.workers, seed=scheme.seed, deadlines=[scheme.time])
+            sampler = get_backend("auto", part.n_subproducts).sampler(plan, resolve_decoder(plan, "auto"), "patterns", 1)
+            self._tables[key] = _Drawn(plan, part, sampler)
+        return self._tables[key]
+
+    def plan_of(self, table: NDArray[np.int64] | None) -> tuple[Plan, Partition]:
+        """Return the plan and the partition of classes by position, or of a table of class numbers."""
+        drawn = self._drawn(table)
+        return drawn.plan, drawn.part
+
+    def decoded(self, slot: int, step: int, table: NDArray[np.int64] | None = None) -> NDArray[np.bool_]:
+        """Return which sub-products of a step's product are decoded, shape (K,), for classes by position or those of `table`."""
+        drawn = self._drawn(table)
+        times = drawn.sampler.decode_times(realization_number(self.replica, step, slot), 1)
+        return np.asarray(times[0] < drawn.plan.job.n_times)
+
+    def chunk(self, slot: int, number: int) -> Floats:
+        """Return the factors of sub-products in steps number·CHUNK and following, shape (CHUNK, K)."""
+        drawn = self.by_position
+        first = realization_number(self.replica, number * CHUNK, slot)
+        result: Floats = (drawn.sampler.decode_times(first, CHUNK) < drawn.plan.job.n_times) * self.scale
+        return result
+
+    def weights(self, slot: int, step: int) -> Factors:
+        """Return the factors of a step's sub-products in the estimate, for classes by position."""
+        held = self._chunks.get(slot)
+        if held is None or held[0] != step // CHUNK:
+            rows = self.chunk(slot, step // CHUNK)
+            which = zip(rows, (rows != 0).any(axis=1).tolist(), (rows == 1).all(axis=1).tolist(), strict=True)
+            held = self._chunks[slot] = (step // CHUNK, [Factors(*row) for row in which])
+        return held[1][step % CHUNK]
+
+    def weights_of(self, slot: int, step: int, table: NDArray[np.int64]) -> Factors:
+        """Return the factors of a step's sub-products in the estimate, for the classes of a table."""
+        row: Floats = self.decoded(slot, step, table) * self.scale
+        return Factors(row, bool(row.any()), bool((row == 1).all()))
+
+
+class StackDraws:
+    """The factors of all members of a stack, by slot and step; None is a member with exact products."""
+
+    def __init__(self, members: Sequence[Draws | None], n_subproducts: int) -> None:
+        self.members, self.exact = list(members), np.ones((CHUNK, n_subproducts))
+        self._chunks: dict[int, tuple[int, Floats]] = {}
+
+    def weights(self, slot: int, step: int) -> Floats:
+        """Return the factors of every member's sub-products, shape (members, K)."""
+        at, rows = self._chunks.get(slot, (-1, np.zeros(0)))
+        if at != step // CHUNK:
+            at = step // CHUNK
+            rows = np.stack([self.exact if draws is None else draws.chunk(slot, at) for draws in self.members], axis=1)
+            self._chunks[slot] = (at, rows)
+        result: Floats = rows[step % CHUNK]
+        return result
