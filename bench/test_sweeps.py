@@ -34,12 +34,12 @@ def grid(**keys):
 
 
 def test_thirty_kills(benchmark, table, tmp_path):
-    spec = write_spec(tmp_path, error=0.0006, realizations=10_000_000)
+    spec = write_spec(tmp_path, error=0.0004, realizations=10_000_000)
     numpy = ("--backend", "numpy")
     began = time.perf_counter()
     assert run("sweep", spec, "--out", "whole", *numpy, cwd=tmp_path).returncode == 0
     whole = time.perf_counter() - began
-    kills, ended = killed_runs("sweep", spec, "--out", "killed", *numpy, cwd=tmp_path, kills=30, latest=4.0, seed=5)
+    kills, ended = killed_runs("sweep", spec, "--out", "killed", *numpy, cwd=tmp_path, kills=30, latest=3.0, seed=5)
     kept = sum(p.tally.realizations for p in {p.tally_id: p for p in read_points(tmp_path / "killed" / "store.db")}.values())
     done = run("sweep", spec, "--out", "killed", *numpy, cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
@@ -119,7 +119,7 @@ RULES = {
     "fixed 20,000": {"stop": {"realizations": 20_000}},
     "relative error 5 %": {"stop": {"realizations": 10_000_000, "relative_error": 0.05, "first": 500, "growth": 1.2}},
     "interval width 0.01": {"stop": {"realizations": 10_000_000, "interval_width": 0.01, "first": 500, "growth": 1.2}},
-    "100 failures": {"stop": {"realizations": 10_000_000, "failures": 100, "first": 500, "growth": 1.2}},
+    "2,000 failures": {"stop": {"realizations": 10_000_000, "failures": 2_000, "first": 500, "growth": 1.2}},
 }
 
 
