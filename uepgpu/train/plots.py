@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -9,8 +10,8 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import NullFormatter
 
-from uepgpu.sweep.plot import to_png
 from uepgpu.sweep.plot.style import LINES, OKABE_ITO
 from uepgpu.train.results import Series, band
 
@@ -28,10 +29,13 @@ COLORS = {
     "ew": OKABE_ITO[1],
     "mds": OKABE_ITO[3],
     "now-factored": OKABE_ITO[6],
-    "ew-factored": OKABE_ITO[5],
-    "ew-nested": OKABE_ITO[4],
+    "ew-factored": OKABE_ITO[2],
+    "ew-nested": OKABE_ITO[3],
 }
 SOLID, DASHED, DASHDOT = LINES
+DOTS_PER_INCH = 90
+"""Sixteen panels with bands are large files otherwise."""
+
 PARADIGMS = {"rxc": "row-times-column", "cxr": "column-times-row", "any": ""}
 TIME, STEP = "simulated time (unit of the latency law)", "step"
 
@@ -62,7 +66,7 @@ def _decorate(axes: Axes, title: str, xlabel: str, ylabel: str) -> None:
 
 
 def _grid(rows: int, columns: int) -> tuple[Figure, list[list[Axes]]]:
-    figure = Figure(figsize=(2.55 * columns + 1.9, 2.15 * rows + 0.8), layout="constrained")
+    figure = Figure(figsize=(2.4 * columns + 2.0, 2.0 * rows + 0.6), layout="constrained")
     FigureCanvasAgg(figure)
     panels = figure.subplots(rows, columns, squeeze=False)
     return figure, [list(row) for row in panels]
@@ -99,8 +103,11 @@ def _panels(series: Sequence[Series], title: str, measures: Sequence[str], again
             _decorate(axes, f"{name}{until}", against, f"{measure} accuracy" if axes is panels[0] else "")
             if against == TIME:
                 axes.set_xscale("log")
+                axes.xaxis.set_minor_formatter(NullFormatter())
     _legend(figure, [(label, *style) for label, style in labels.items()], title)
-    return to_png(figure)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH)
+    return buffer.getvalue()
 
 
 def figures(series: Sequence[Series], name: str) -> dict[str, bytes]:
@@ -117,13 +124,15 @@ def figures(series: Sequence[Series], name: str) -> dict[str, bytes]:
 
     def clocked(s: Series) -> tuple[float, tuple[float, ...]] | None:
         if "wait" in s.code:
-            return DASHED if s.work in (cheapest, "any") else None
-        return None if s.code == "centralized" or plain(s) is None else SOLID
+            return DASHDOT if s.work in (cheapest, "any") else None
+        return None if s.code == "centralized" else plain(s)
 
     def costs(s: Series) -> tuple[float, tuple[float, ...]] | None:
         if "wait" in s.code or s.code in ("centralized", "mds"):
             return None
-        return SOLID if s.work in (cheapest, "any") and s.code != "repetition-any-late" else DASHED if s.work == "true" else DASHDOT
+        if s.code == "repetition-any-late":
+            return DASHDOT
+        return DASHED if s.work not in (cheapest, "any") or s.code == "repetition" else SOLID
 
     every: dict[str, tuple[str, Sequence[str], str, Chosen]] = {
         "accuracy-steps.png": (f"{name}: accuracy against steps, {told}", ("train", "test"), STEP, plain),

@@ -136,7 +136,9 @@ class Stack:
         inputs = self._forward(x)
         logits = inputs.pop()
         correct = (logits.argmax(2) == y).sum(1)
-        delta = torch.softmax(logits, 2)
+        # PyTorch's softmax over ten entries takes four times as long.
+        delta = (logits - logits.amax(2, keepdim=True)).exp_()
+        delta /= delta.sum(2, keepdim=True)
         delta.scatter_add_(2, y[:, :, None], delta.new_full((), -1.0).expand(*y.shape, 1))
         delta /= y.shape[1]
         gradient = delta
@@ -148,7 +150,7 @@ class Stack:
             self._descend(layer, delta, inputs[layer])
             self.biases[layer].sub_(delta.sum(1, keepdim=True), alpha=self.rate)
             if layer > 0:
-                delta = gradient.mul_(inputs[layer] > 0)
+                delta = torch.ops.aten.threshold_backward(gradient, inputs[layer], 0)
         return np.asarray(correct.cpu().numpy(), dtype=np.int64), gradient
 
     def _input_gradient(self, layer: int, delta: Tensor) -> Tensor:
