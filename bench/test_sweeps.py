@@ -33,6 +33,7 @@ def grid(**keys):
     return parse_spec(data | {"series": [{"label": "EW", "code": "ew"}]} | keys, name="bench", folder=Path())
 
 
+@pytest.mark.slow
 def test_thirty_kills(benchmark, table, tmp_path):
     spec = write_spec(tmp_path, error=0.0005, realizations=10_000_000)
     numpy = ("--backend", "numpy")
@@ -97,6 +98,7 @@ print(json.dumps(dict(points=held, ranges=collection.ranges, spec_seconds=read, 
 """
 
 
+@pytest.mark.slow
 def test_many_points_with_tiny_ranges(benchmark, table, tmp_path):
     lines, figures = [], {}
     for points in (1000, 10_000):
@@ -123,6 +125,7 @@ RULES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("work", ["unit", "true"])  # count domain, deadline domain
 @pytest.mark.parametrize("rule", RULES)
 def test_coverage_under_the_stop_rule(benchmark, table, rule, work):
