@@ -10,13 +10,11 @@ import pytest
 MISSING = importlib.util.find_spec("torch") is None
 REQUIRED = os.environ.get("UEPGPU_REQUIRE_TORCH") == "1"
 
-if MISSING:
-    collect_ignore_glob = ["test_*.py"]
 
-
-def pytest_collect_file(file_path, parent):
-    if MISSING and file_path.name.startswith("test_") and file_path.suffix == ".py" and file_path.name != "test_without_torch.py":
-        return Missing.from_parent(parent, path=file_path)
+def pytest_pycollect_makemodule(module_path, parent):
+    """Put a stand-in for every file whose imports would fail."""
+    if MISSING and module_path.name != "test_without_torch.py":
+        return Missing.from_parent(parent, path=module_path)
     return None
 
 
@@ -31,7 +29,7 @@ class MissingItem(pytest.Item):
     def runtest(self):
         message = 'PyTorch is not installed: pip install "uepgpu[train]"'
         if REQUIRED:
-            pytest.fail(f"UEPGPU_REQUIRE_TORCH=1, but {message}")
+            pytest.fail(f"UEPGPU_REQUIRE_TORCH=1, but {message}", pytrace=False)
         pytest.skip(message)
 
 
