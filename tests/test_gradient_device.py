@@ -87,7 +87,7 @@ def test_without_a_device_the_backend_says_what_is_missing():
     if importlib.util.find_spec("cupy") is not None:
         pytest.skip("CuPy is installed")
     call = {"iterations": 1, "realizations": 1, "seed": 1}
-    with pytest.raises(BackendUnavailable, match=r"backend 'cuda' cannot run: cupy is not installed: pip install"):
+    with pytest.raises(BackendUnavailable, match=r"backend 'cuda' cannot run: CuPy .*not installed: pip install"):
         gc.descend(PROBLEM, SCHEMES["exact"], uep.Workers(12), **call, backend="cuda")
     assert gc.descend(PROBLEM, SCHEMES["exact"], uep.Workers(12), **call).attrs["backend"] == "numba"
 
