@@ -42,6 +42,11 @@ def descend(scheme=None, workers=None, **options):
             "ridge": (lambda: gc.Problem(A, B, 8, ridge=-1.0), "ridge must be a finite number >= 0, got -1"),
             "labels": (lambda: gc.Problem(A, B, 8, loss="logistic"), "b must be labels -1 and 1"),
             "separable": (lambda: gc.Problem(A, LABELS, 8, loss="logistic"), "no finite minimiser", "ridge > 0"),
+            "separable with rows on the hyperplane": (
+                lambda: gc.Problem([[1, 0], [-1, 0], [0, 1], [0, 1], [0, 1]], [1, -1, 1, 1, -1], 5, loss="logistic"),
+                "no finite minimiser",
+                "ridge > 0",
+            ),
             "zero": (lambda: gc.Problem(A, 0 * B, 8), "the minimiser is zero"),
             "nothing but zero rows": (lambda: gc.Problem(0 * A, B, 8, ridge=1.0), "the minimiser is zero"),
             "vector": (lambda: gc.Problem(B, B, 8), "A must be a non-empty two-dimensional matrix"),
@@ -161,6 +166,7 @@ def test_tables_come_from_files(tmp_path):
     ("content", "message"),
     [
         ("a,b\n1,2\nx,3\n", r"row 3 of .* must hold numbers, got 'x,3'"),
+        ("1,2,\n4,5,6\n7,8,9\n", r"row 1 of .* must hold numbers, got '1,2,'"),
         ("a,b\n1,2\n3\n", "rows of one length"),
         ("a,b\n1,nan\n", r"table must be finite, got nan at \[0, 1\]"),
         ("a\n1\n2\n", r"two columns at least, got shape \(2, 1\)"),

@@ -155,7 +155,7 @@ def read_table(path: str | os.PathLike[str], *, target: int = -1) -> Table:
     Parameters
     ----------
     path : path
-        CSV: numbers with commas between; a first line that is no row of numbers is taken for a header.
+        CSV: numbers with commas between; a first line without any number is taken for a header.
     target : int
         Which column, counted from 0, or from the end if negative.
 
@@ -187,7 +187,7 @@ def _read_csv(file: Path) -> list[list[float]]:
     rows: list[list[float]] = []
     for number, line in enumerate(lines):
         row = _numbers(line)
-        if row is None and number > 0:
+        if row is None and (number > 0 or any(_numbers([cell]) is not None for cell in line)):
             raise ValueError(f"table: row {number + 1} of {str(file)!r} must hold numbers, got {','.join(line)[:80]!r}")
         if row is not None:
             rows.append(row)

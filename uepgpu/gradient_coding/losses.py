@@ -13,6 +13,8 @@ LOSSES = ("least-squares", "logistic")
 MOST_NEWTON_STEPS = 100
 NEWTON_TOLERANCE = 1e-10
 """Of the gradient's norm at the minimiser, relative to that at zero."""
+SEPARATION = 1e-6
+"""Margins of unit rows that count as more than the rounding of a linear program."""
 
 
 def value(loss: str, A: Floats, b: Floats, x: Floats, ridge: float = 0.0) -> float:
@@ -55,16 +57,15 @@ def logistic_minimiser(A: Floats, y: Floats, ridge: float) -> Floats:
     Raises
     ------
     ValueError
-        Where there is none: labels that a hyperplane separates, and no ridge term.
+        Where there is none: labels that a hyperplane separates, be it with rows on it, and no ridge term.
     """
+    if ridge == 0 and _separable(A, y):
+        raise ValueError("the logistic loss has no finite minimiser: a hyperplane separates the labels; use ridge > 0")
     x = np.zeros(A.shape[1])
     start = float(np.linalg.norm(gradient("logistic", A, y, x)))
     for _ in range(MOST_NEWTON_STEPS):
         slope = gradient("logistic", A, y, x) + ridge * x
         if np.linalg.norm(slope) <= NEWTON_TOLERANCE * start:
-            # A separating direction flattens the loss too; there every row is classified.
-            if ridge == 0 and np.all(y * (A @ x) > 0):
-                break
             return x
         p = _sigmoid(A @ x)
         hessian = (A * (p * (1 - p))[:, None]).T @ A + ridge * np.eye(x.size)
@@ -76,6 +77,15 @@ def logistic_minimiser(A: Floats, y: Floats, ridge: float) -> Floats:
         while value("logistic", A, y, x - step * direction, ridge) > here and step > 1e-8:
             step /= 2
         x = x - step * direction
-    raise ValueError(
-        "the logistic loss has no finite minimiser that Newton's method finds: a hyperplane separates the labels; use ridge > 0"
-    )
+    raise ValueError("Newton's method does not find the minimiser of the logistic loss: scale the columns, or use ridge > 0")
+
+
+def _separable(A: Floats, y: Floats) -> bool:
+    """Return whether some direction v has y_i a_i·v >= 0 for all rows, and > 0 for one: the loss falls for ever along it."""
+    from scipy.optimize import linprog
+
+    rows = y[:, None] * A
+    norm = np.linalg.norm(rows, axis=1, keepdims=True)
+    rows = rows / np.where(norm > 0, norm, 1.0)
+    best = linprog(-rows.sum(axis=0), A_ub=-rows, b_ub=np.zeros(len(rows)), bounds=(-1, 1))
+    return best.fun is not None and best.fun < -SEPARATION
