@@ -129,7 +129,7 @@ RULES = {
 @pytest.mark.parametrize("work", ["unit", "true"])  # count domain, deadline domain
 @pytest.mark.parametrize("rule", RULES)
 def test_coverage_under_the_stop_rule(benchmark, table, rule, work):
-    runs = 1000
+    runs = int(os.environ.get("UEPGPU_BENCH_RUNS", "1000"))
     workers = {"count": 20, "work": work, "omega": 0.6 if work == "unit" else 1.5}
     sweep = grid(deadlines=[0.5, 1, 2], workers=workers, grid={"seed": list(range(runs))}, **RULES[rule])
     inside, sizes, errors = [], [], []
