@@ -249,6 +249,8 @@ def _partitions(top: Table) -> dict[str, Any]:
     tables = top.get("partitions", lambda _, value: value)
     if not isinstance(tables, dict) or not tables:
         raise SpecError(f"partitions must be tables [partitions.NAME], at least one, got {tables!r}")
+    for name in tables:
+        text("the name of a partition", name)
     return tables
 
 
