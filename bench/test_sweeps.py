@@ -121,7 +121,7 @@ RULES = {
     "fixed 20,000": {"stop": {"realizations": 20_000}},
     "relative error 5 %": {"stop": {"realizations": 10_000_000, "relative_error": 0.05, "first": 500, "growth": 1.2}},
     "interval width 0.01": {"stop": {"realizations": 10_000_000, "interval_width": 0.01, "first": 500, "growth": 1.2}},
-    "2,000 failures": {"stop": {"realizations": 10_000_000, "failures": 2_000, "first": 500, "growth": 1.2}},
+    "500 failures": {"stop": {"realizations": 10_000_000, "failures": 500, "first": 500, "growth": 1.2}},
 }
 
 
