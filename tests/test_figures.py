@@ -49,6 +49,21 @@ def panel_of(chart: Chart, text: str) -> Panel:
     return next(p for p in chart.panels if text in p.title)
 
 
+# --- words ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_words_with_dollar_signs_are_words(points: tuple[StoredPoint, ...], kind: str) -> None:
+    # A broken formula, one that is whole, and prices.
+    changed, words = [], (r"$\frac{$", "$x_1$", "$5 or $10")
+    for p, word in zip(points, itertools.cycle(words), strict=False):
+        changed.append(replace(p, point=replace(p.point, series=f"{p.point.series} {word}", partition=word)))
+    shown = to_bytes(draw_chart(build_chart(kind, tuple(changed), "$x_1$")), "svg")
+    assert b"<!-- $x_1$ -->" in shown
+    # As a formula its x would be italic.
+    assert b"Oblique" not in shown
+
+
 # --- what charts say ----------------------------------------------------------------------------------------------
 
 

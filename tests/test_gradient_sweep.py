@@ -115,6 +115,17 @@ def test_a_study_writes_its_table_and_its_figure(spec, tmp_path, capsys):
     assert mine[-5]["gradient_error"] == ""  # the last iterate has no gradient
 
 
+def test_words_with_dollar_signs_are_words(spec, tmp_path):
+    spec.write_text(
+        SPEC.replace('"a small study"', "'$^{$'")
+        .replace('"exact"', "'$\\frac{$'")
+        .replace('["heavy"]', "['$_$']")
+        .replace("[data.heavy]", "[data.'$_$']")
+    )
+    assert run(spec, tmp_path / "out") == 0
+    assert (tmp_path / "out" / "convergence.png").exists()
+
+
 def test_the_command_line_reaches_it_and_is_quiet_when_piped(spec, tmp_path):
     paths = [str(ROOT), str(ROOT / "kernels"), os.environ.get("PYTHONPATH", "")]
     call = [sys.executable, "-m", "uepgpu", "sweep", str(spec), "--realizations", "1e1", "--seed", "9", "--backend", "numpy"]
@@ -235,6 +246,7 @@ def test_the_bundled_study_shows_what_it_is_for():
         ("show = [4]", "show = [5]", "show must name some of the deadlines, got 5.0"),
         ("step = 0.8", "step = 0", "step must be a finite number > 0, got 0"),
         ("[0.5, 0.1, 0.1, 0.1, 0.1, 0.1]", "[0.5, 0.5]", "one probability per block, 6 of them, got 2"),
+        ("[data.heavy]", '[data."he\\u0000avy"]', "the name of a data table must be one line without control characters"),
         ('kind = "gradient-coding"', 'kind = "gradient-coding"\nseries = 3', "not valid TOML|series must be tables"),
     ],
 )

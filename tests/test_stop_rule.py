@@ -47,7 +47,10 @@ def test_realizations_alone_are_looked_at_once() -> None:
 def test_each_criterion_stops_and_says_so() -> None:
     options = {"workers": WORKERS, "deadlines": TIMES}
     loss = tally(2000).loss(PART, **options)
-    relative = float((loss.normalized_loss_stderr / loss.normalized_loss).values[1:].max())
+    # Every class fails and succeeds often here, so that the interval is Student's.
+    half = (loss.normalized_loss_high - loss.normalized_loss_low) / 2
+    assert np.allclose(half[1:] / loss.normalized_loss_stderr[1:], 2.0395, rtol=1e-4)
+    relative = float((half / 1.96 / loss.normalized_loss).values[1:].max())
     width = float((loss.normalized_loss_high - loss.normalized_loss_low).values[1:].max())
     seen = float(failures_seen(tally(2000), options)[1:].min())
     cases = [
@@ -95,6 +98,48 @@ def test_nothing_observed_is_no_precision_and_a_bound() -> None:
     loss = counts.loss(PART)
     assert float(loss.normalized_loss[0]) == float(loss.normalized_loss_low[0]) == 0.0
     assert float(loss.normalized_loss_high[0]) > 1e-3
+
+
+ONE_EACH = uep.Partition.model("cxr", left_variances=V, right_variances=V, classes=(1, 1, 1))
+TWELVE = uep.Workers(12, omega=1.0, work="unit")
+LATE = (100.0,)
+"""By then every packet has arrived."""
+
+
+def late_tally(code: Any, n: int, seed: int) -> uep.Tally:
+    return uep.simulate(code, ONE_EACH, TWELVE, realizations=n, seed=seed, backend="numpy")
+
+
+def undecoded(counts: uep.Tally) -> Any:
+    """Realizations in which each class was lost when everything had arrived."""
+    lost = 1 - (np.arange(8)[:, None] >> np.arange(3) & 1)
+    return counts.patterns.sum(axis=0)[-1] @ lost
+
+
+def test_a_class_not_seen_failing_is_no_precision_where_it_may_decide() -> None:
+    # Class 2 fails in 1.7e-4 of all realizations, and that is half the loss.
+    code, rule = uep.codes.ExpandingWindow((0.4, 0.3, 0.3)), StopRule(MOST_REALIZATIONS, relative_error=0.1)
+    exact = float(uep.theory.loss(code, ONE_EACH, TWELVE, deadlines=LATE).normalized_loss[0])
+    blind = 0
+    for seed in range(10):
+        counts = late_tally(code, 10_000, seed)
+        loss = counts.loss(ONE_EACH, workers=TWELVE, deadlines=LATE)
+        blind += float(loss.normalized_loss_stderr[0]) <= 0.1 * float(loss.normalized_loss[0])
+        verdict = rule.judge(counts, ONE_EACH, TWELVE, LATE, 1.0)
+        assert not verdict.stopped
+        assert float(verdict.reason.split()[2]) >= abs(exact / float(loss.normalized_loss[0]) - 1) / 1.96
+    # The standard error alone would have stopped some of them.
+    assert blind > 0
+
+
+def test_a_class_not_seen_failing_does_no_harm_where_it_cannot_decide() -> None:
+    # Class 3 fails in 2e-5 of all realizations, and is 1e-4 of the product; class 1 fails in 7 %.
+    code = uep.codes.NonOverlappingWindow((0.2, 0.2, 0.6))
+    counts = late_tally(code, 10_000, 1)
+    assert undecoded(counts)[2] == 0
+    assert undecoded(counts)[0] > 30
+    verdict = StopRule(10**9, relative_error=0.1).judge(counts, ONE_EACH, TWELVE, LATE, 1.0)
+    assert verdict.stopped
 
 
 def test_failures_count_realizations_that_lost_something() -> None:

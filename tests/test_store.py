@@ -321,7 +321,34 @@ def test_exports_agree(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
         assert read.load().normalized_loss.identical(expected.normalized_loss)
         assert np.isnan(read.normalized_loss_exact.sel(point=points[1].id).values).all()
     assert run_export(str(tmp_path / "s.db"), csv=None, parquet=None, netcdf=None) == 2
-    assert run_export(str(tmp_path / "s.db"), csv=str(tmp_path / "no" / "x"), parquet=None, netcdf=None) == 2
+    assert run_export(str(tmp_path / "s.db"), csv=str(tmp_path / "no" / "x.csv"), parquet=None, netcdf=None) == 2
+
+
+def test_exports_replace_no_store_and_no_specification(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store, other, spec = tmp_path / "s.db", tmp_path / "other.CSV", tmp_path / "spec.toml"
+    collect(store, sweep(realizations=100))
+    other.write_bytes(store.read_bytes())
+    spec.write_text("realizations = 5\n")
+    (tmp_path / "link.csv").symlink_to(store)
+    held = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    nothing: dict[str, str | None] = {"csv": None, "parquet": None, "netcdf": None}
+    cases = [
+        ({"csv": store}, "--csv must end in .csv, got"),
+        ({"parquet": spec}, "--parquet must end in .parquet, got"),
+        ({"netcdf": tmp_path / "x"}, "--netcdf must end in .nc or .netcdf, got"),
+        ({"csv": other}, "--csv must not replace a store or another SQLite file, but"),
+        ({"csv": tmp_path / "link.csv"}, "--csv must not replace a store or another SQLite file, but"),
+        ({"csv": tmp_path / "x.csv", "parquet": tmp_path / "x.csv"}, "--parquet must end in .parquet, got"),
+    ]
+    for targets, message in cases:
+        assert run_export(str(store), **(nothing | {name: str(path) for name, path in targets.items()})) == 2
+        err = capsys.readouterr().err
+        assert message in err
+        assert err.count("\n") == 1
+        assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == held
+    # What an export wrote, another may replace.
+    for _ in range(2):
+        assert run_export(str(store), **(nothing | {"csv": str(tmp_path / "x.csv")})) == 0
 
 
 def test_export_without_its_libraries_names_the_remedy(
@@ -329,7 +356,7 @@ def test_export_without_its_libraries_names_the_remedy(
 ) -> None:
     collect(tmp_path / "s.db", sweep(realizations=100))
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    assert run_export(str(tmp_path / "s.db"), csv=None, parquet=str(tmp_path / "x"), netcdf=None) == 2
+    assert run_export(str(tmp_path / "s.db"), csv=None, parquet=str(tmp_path / "x.parquet"), netcdf=None) == 2
     err = capsys.readouterr().err
     assert 'pip install "uepgpu[export]"' in err
     assert err.count("\n") == 1

@@ -130,6 +130,10 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"stop": {"deadlines": [0.7]}}, "series 'EW': stop: deadlines must name some of the deadlines, got 0.7"),
     ({"stop": {"realizations": 5}}, "realizations is given twice, at the top and in [stop]"),
     ({"series": [{"label": "E", "code": "ew", "stop": {"growth": 1}}]}, "series 'E': stop: growth must be at least 1.01, got 1"),
+    ({"title": "a\0b"}, "title must be one line without control characters, got 'a\\x00b'"),
+    ({"series": [{"label": "a\0b", "code": "ew"}]}, "label must be one line without control characters, got 'a\\x00b'"),
+    ({"zip": {"omega": [1.0], "labels": ["a\x1bb"]}}, "labels must be one line without control characters, got 'a\\x1bb'"),
+    ({"partitions": {"a\0b": RXC}}, "the name of a partition must be one line without control characters, got 'a\\x00b'"),
     ({"stop": 5}, "[stop] must be a table of key = value, got 5"),
 ]
 

@@ -42,7 +42,8 @@ def _reader(least: int, most: int | None, allowed: str) -> Any:
 Realizations = Annotated[
     int,
     Parameter(
-        converter=_reader(1, 2**64, "an integer from 1 to 2**64 such as 100000, 1e5 or 1_000_000"), allow_leading_hyphen=True
+        converter=_reader(1, 2**63 - 1, "an integer from 1 to 2**63 - 1 such as 100000, 1e5 or 1_000_000"),
+        allow_leading_hyphen=True,
     ),
 ]
 Seed = Annotated[int, Parameter(converter=_reader(0, 2**64 - 1, "an integer from 0 to 2**64 - 1"), allow_leading_hyphen=True)]

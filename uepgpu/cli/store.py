@@ -38,11 +38,11 @@ def export(store: str, /, *, csv: str | None = None, parquet: str | None = None,
     store
         A file that "uepgpu sweep" wrote; it may be read-only or in use.
     csv
-        One row per point and deadline; all digits.
+        A .csv file: one row per point and deadline; all digits.
     parquet
-        The same as Parquet. Needs pip install "uepgpu[export]".
+        The same as a .parquet file. Needs pip install "uepgpu[export]".
     netcdf
-        An xarray Dataset over (point, step). Needs pip install "uepgpu[export]".
+        An xarray Dataset over (point, step) as a .nc file. Needs pip install "uepgpu[export]".
     """
     from uepgpu.sweep.store_commands import run_export
 

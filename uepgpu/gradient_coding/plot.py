@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 from numpy.typing import NDArray
 
+from uepgpu.sweep.plot.plain import plain
 from uepgpu.sweep.plot.style import style
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def _curve(axes: Axes, x: Floats, error: Floats, spread: Floats, number: int, la
         markersize=4.5,
         markerfacecolor="white",
         markevery=(start, every),
-        label=label,
+        label=plain(label),
         color=look.color,
         marker=look.marker,
         linestyle=look.line,
@@ -66,7 +67,7 @@ def _decorate(axes: Axes, floor: float, xlabel: str, title: str) -> None:
         axes.spines[side].set_visible(False)
     axes.set_xlabel(xlabel, fontsize=9)
     axes.set_ylabel("mean error  ‖x − x*‖ / ‖x*‖", fontsize=9)
-    axes.set_title(title, fontsize=10)
+    axes.set_title(plain(title), fontsize=10)
     axes.tick_params(labelsize=8)
 
 
@@ -101,5 +102,5 @@ def draw(curves: Sequence[Curve], title: str) -> Figure:
                 handles.append(handle)
                 texts.append(text)
     figure.legend(handles, texts, loc="outside right center", fontsize=8, frameon=False, handlelength=3.2)
-    figure.suptitle(textwrap.fill(title, int(width * 9)), fontsize=11, x=0.01, ha="left")
+    figure.suptitle(plain(textwrap.fill(title, int(width * 9))), fontsize=11, x=0.01, ha="left")
     return figure

@@ -231,6 +231,8 @@ def _tables(top: Table, key: str) -> dict[str, Any]:
     found = top.get(key, _table("tables"))
     if not found:
         raise SpecError(f"{key} must be tables [{key}.NAME], at least one")
+    for name in found:
+        text(f"the name of a {key} table", name)
     return found
 
 

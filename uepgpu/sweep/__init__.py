@@ -39,7 +39,7 @@ A specification::
 
     [stop]                                  # of every point, whichever comes first; optional, and every key is
     realizations = 10_000_000               # instead of the one at the top
-    relative_error = 0.01                   # standard error / loss
+    relative_error = 0.01                   # half of the 95 % interval / 1.96 / loss
     interval_width = 1e-3                   # of the 95 % interval of the normalized loss
     failures = 100                          # realizations seen that lost something
     seconds = 600

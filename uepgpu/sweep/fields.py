@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import itertools
+import unicodedata
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -95,9 +96,11 @@ class Table:
 
 
 def text(key: str, value: Any) -> str:
-    """Return a non-empty string."""
+    """Return a non-empty string of characters that can be shown on one line."""
     if not isinstance(value, str) or not value.strip():
         raise SpecError(f"{key} must be a non-empty string, got {value!r}")
+    if any(unicodedata.category(c) == "Cc" for c in value):
+        raise SpecError(f"{key} must be one line without control characters, got {value!r}")
     return value
 
 

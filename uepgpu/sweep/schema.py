@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["SCHEMA_VERSION", "StoreError", "create", "open_reading", "open_writing", "translated"]
+__all__ = ["SCHEMA_VERSION", "StoreError", "create", "is_sqlite", "open_reading", "open_writing", "translated"]
 
 SCHEMA_VERSION = 1
 APPLICATION_ID = 0x75657067
@@ -64,6 +64,10 @@ CREATE TABLE verdict (
 CREATE TABLE curve (point INTEGER PRIMARY KEY REFERENCES point, state TEXT NOT NULL, text TEXT NOT NULL);
 CREATE TABLE output (file TEXT PRIMARY KEY, state TEXT NOT NULL) WITHOUT ROWID;
 """
+
+
+MAGIC = b"SQLite format 3\0"
+"""How every SQLite file begins."""
 
 
 class StoreError(ValueError):
@@ -220,12 +224,20 @@ def _connect_reading(file: Path, damaged_too: bool) -> sqlite3.Connection:
     return connection
 
 
+def is_sqlite(path: Path | str) -> bool:
+    """Return whether there is a file that begins as a SQLite database does."""
+    if not Path(path).is_file():
+        return False
+    with open(path, "rb") as file:
+        return file.read(len(MAGIC)) == MAGIC
+
+
 def _refuse_torn(path: Path | str) -> None:
     """Raise if the file is shorter than its header says: it was cut, by a copy or a disk."""
     with open(path, "rb") as file:
         header = file.read(100)
         size = file.seek(0, 2)
-    if len(header) < 100 or not header.startswith(b"SQLite format 3\0"):
+    if len(header) < 100 or not header.startswith(MAGIC):
         raise StoreError(
             f"{str(path)!r} is not a store of uepgpu: it is no SQLite file. Name another one; this one is left as it is"
         )

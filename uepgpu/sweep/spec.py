@@ -16,7 +16,7 @@ from uepgpu.sweep import describe
 from uepgpu.sweep.axes import CODE, MAX_POINTS, PARTITION, WORKERS, Choice, choices
 from uepgpu.sweep.fields import SpecError, Table, closest, deadlines, number, numbers, text, texts, whole
 from uepgpu.sweep.point import Point, Sweep
-from uepgpu.sweep.stop import StopRule
+from uepgpu.sweep.stop import MOST_REALIZATIONS, StopRule
 
 __all__ = ["MAX_SEED", "bundled_specs", "find_spec", "parse_spec", "read_spec"]
 
@@ -27,7 +27,6 @@ TOP_KEYS = (
 SERIES_KEYS = ("label", "code", "partitions", "workers", "deadlines", "grid", "zip", "stop")
 STOP_KEYS = tuple(f.name for f in fields(StopRule))
 MAX_SEED = 2**64 - 1
-MAX_REALIZATIONS = 2**64
 DEFAULT_REALIZATIONS = 100_000
 
 
@@ -231,8 +230,8 @@ def _require_among(name: str, chosen: tuple[float, ...], times: tuple[float, ...
 
 def _realizations(key: str, value: Any) -> int:
     count = whole(key, value)
-    if not 1 <= count <= MAX_REALIZATIONS:
-        raise SpecError(f"{key} must be an integer from 1 to 2**64, got {value!r}")
+    if not 1 <= count <= MOST_REALIZATIONS:
+        raise SpecError(f"{key} must be an integer from 1 to 2**63 - 1, got {value!r}")
     return count
 
 
@@ -249,6 +248,8 @@ def _partitions(top: Table) -> dict[str, Any]:
     tables = top.get("partitions", lambda _, value: value)
     if not isinstance(tables, dict) or not tables:
         raise SpecError(f"partitions must be tables [partitions.NAME], at least one, got {tables!r}")
+    for name in tables:
+        text("the name of a partition", name)
     return tables
 
 

@@ -9,6 +9,10 @@ from pathlib import Path
 __all__ = ["run_combine", "run_export"]
 
 
+SUFFIXES = {"csv": (".csv",), "parquet": (".parquet",), "netcdf": (".nc", ".netcdf")}
+"""How files are called that an export may replace: no store, no specification, and no two of one call."""
+
+
 def _fail(message: object, code: int) -> int:
     print(f"uepgpu: {' '.join(str(message).split())}", file=sys.stderr)
     return code
@@ -38,7 +42,7 @@ def run_combine(stores: Sequence[str], output: str) -> int:
 def run_export(store: str, *, csv: str | None, parquet: str | None, netcdf: str | None) -> int:
     """Export a store for the command line, and return the exit code."""
     from uepgpu.sweep import export
-    from uepgpu.sweep.schema import StoreError
+    from uepgpu.sweep.schema import StoreError, is_sqlite
 
     ways: dict[str, tuple[str | None, Callable[[Path | str, Path], int], str]] = {
         "csv": (csv, export.write_csv, "rows"),
@@ -51,6 +55,10 @@ def run_export(store: str, *, csv: str | None, parquet: str | None, netcdf: str 
     for name, target in wanted:
         if not target.strip() or Path(target).is_dir() or not Path(target).parent.is_dir():
             return _fail(f"--{name} must be a file in a folder that exists, got {target!r}", 2)
+        if Path(target).suffix.lower() not in SUFFIXES[name]:
+            return _fail(f"--{name} must end in {' or '.join(SUFFIXES[name])}, got {target!r}", 2)
+        if is_sqlite(target):
+            return _fail(f"--{name} must not replace a store or another SQLite file, but {target!r} is one", 2)
     try:
         for name, target in wanted:
             _, write, what = ways[name]

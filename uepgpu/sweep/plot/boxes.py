@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullFormatter
 
+from uepgpu.sweep.plot.plain import plain
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -33,7 +35,7 @@ def draw_boxes(axes: Axes, panel: Panel, styles: dict[str, Style], chart: Chart,
         if box.mean > 0:
             axes.plot(box.mean, i, marker="|", color=look.color, markersize=13, markeredgewidth=1.8, zorder=4)
     axes.set_ylim(len(panel.boxes) - 0.4, -0.6)
-    axes.set_yticks(range(len(panel.boxes)), [b.label for b in panel.boxes])
+    axes.set_yticks(range(len(panel.boxes)), [plain(b.label) for b in panel.boxes])
     if not named:
         axes.tick_params(axis="y", labelleft=False)
     if chart.logarithmic:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from uepgpu.sweep.charts.chart import Chart, Line, Panel
 from uepgpu.sweep.charts.loss import chart_of_curves
 from uepgpu.sweep.plot.boxes import box_handles, draw_boxes
+from uepgpu.sweep.plot.plain import plain
 from uepgpu.sweep.plot.style import GUIDE, Style, style
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def draw_chart(chart: Chart) -> Figure:
                 draw_boxes(axes, panel, styles, chart, named=j == 0)
             else:
                 _draw_lines(axes, panel, styles, chart)
-            axes.set_title(textwrap.fill(panel.title, TITLE_CHARACTERS), fontsize=10)
+            axes.set_title(plain(textwrap.fill(panel.title, TITLE_CHARACTERS)), fontsize=10)
             axes.set_xlabel(panel.x_label, fontsize=9)
             axes.set_ylabel(panel.y_label, fontsize=9)
             axes.tick_params(labelsize=8)
@@ -75,10 +76,11 @@ def draw_chart(chart: Chart) -> Figure:
                 axes.spines[side].set_visible(False)
     handles = box_handles() if boxes else [*_series_handles(chart, styles), *_meanings(chart)]
     figure.legend(handles=handles, loc="outside right center", fontsize=8, frameon=False, handlelength=3.2)
-    figure.suptitle(textwrap.fill(chart.title, int(width * CHARACTERS_PER_INCH)), fontsize=11, x=0.01, ha="left")
+    title = textwrap.fill(chart.title, int(width * CHARACTERS_PER_INCH))
+    figure.suptitle(plain(title), fontsize=11, x=0.01, ha="left")
     if chart.notes:
         text = textwrap.fill(" ".join(chart.notes), int(width * CHARACTERS_PER_INCH * 1.5))
-        figure.supxlabel(text, fontsize=8, x=0.01, ha="left", color="0.3")
+        figure.supxlabel(plain(text), fontsize=8, x=0.01, ha="left", color="0.3")
     return figure
 
 
@@ -155,7 +157,7 @@ def _series_handles(chart: Chart, styles: dict[str, Style]) -> list[Line2D]:
             markerfacecolor="white",
             markersize=5,
             linewidth=1.4,
-            label=label,
+            label=plain(label),
         )
         for label, s in styles.items()
     ]
