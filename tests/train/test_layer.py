@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import math
 
 import numpy as np
 import pytest
 import torch
 from masks import CODES, LATENCY
 from torch import nn
+from torch.nn.utils import prune
 
 import uepgpu as uep
 from uepgpu.train import CodedLinear, coded
@@ -144,6 +146,35 @@ def test_frozen_weights_and_missing_biases():
     assert model[0].weight.grad.shape == (12, 12)
 
 
+def test_a_layer_is_coded_wherever_it_is_registered():
+    """Nothing is decoded at deadline 0, in whatever place the layer is used."""
+    shared = nn.Linear(12, 12, bias=False)
+    for model in (nn.Sequential(shared, nn.ReLU(), shared), nn.Linear(12, 12, bias=False)):
+        coded(model, CODE, WORKERS, 0.0, seed=1)(torch.ones(9, 12)).sum().backward()
+        assert all(isinstance(m, CodedLinear) for m in model.modules() if isinstance(m, nn.Linear))
+        assert not any(p.grad.any() for p in model.parameters())
+
+
+@pytest.mark.parametrize("change", ["spectral_norm", "prune"])
+def test_hooks_and_parameters_that_others_put_on_a_layer_stay(change):
+    def changed():
+        torch.manual_seed(0)
+        layer = nn.Linear(12, 10)
+        return nn.utils.spectral_norm(layer) if change == "spectral_norm" else prune.l1_unstructured(layer, "weight", 0.5)
+
+    exact, mine = nn.Sequential(changed()), nn.Sequential(changed())
+    seen = []
+    mine[0].register_forward_hook(lambda module, *_: seen.append(module.step))
+    coded(mine, CODES["uncoded"][0], uep.Workers(9), math.inf, seed=1)
+    x = torch.randn(9, 12)
+    for model in (exact, mine):
+        model(x).square().sum().backward()
+    assert seen == [0]
+    assert [n for n, _ in mine.named_parameters()] == [n for n, _ in exact.named_parameters()]
+    for a, b in zip(mine.parameters(), exact.parameters(), strict=True):
+        np.testing.assert_allclose(a.grad, b.grad, rtol=0, atol=1e-4)
+
+
 def test_small_gradients_are_left_out():
     code, count = CODES["uncoded"]
     layer = nn.Sequential(nn.Linear(12, 10))
@@ -169,7 +200,10 @@ def test_what_cannot_be_coded_is_told():
             coded(small() if model is None else model, CODE, WORKERS, 1.0, **{"seed": 1} | options)
 
     refused("no nn.Linear layer", nn.Sequential(nn.ReLU()))
-    refused("wrap it in nn.Sequential", nn.Linear(3, 3))
+    patched = small()
+    patched[2].forward = patched[2].forward
+    refused("layer '2' has a forward of its own", patched)
+    assert type(patched[0]) is nn.Linear  # nothing is changed by halves
     refused("layers names '1', which is no nn.Linear of the model", layers={"1": None})
     refused(r"layers\['0'\] sets 'seed'", layers={"0": {"seed": 3}})
     refused("layer '0' is coded already", coded(small(), CODE, WORKERS, 1.0, seed=1))

@@ -29,12 +29,16 @@ class CodedLinear(nn.Linear):
         Backward passes so far.
     """
 
-    def __init__(self, linear: nn.Linear, draws: Draws, layer: int) -> None:
-        nn.Module.__init__(self)
-        self.in_features, self.out_features = linear.in_features, linear.out_features
-        self.weight, self.bias = linear.weight, linear.bias
-        self.draws, self.layer, self.step = draws, layer, 0
-        self.train(linear.training)
+    draws: Draws
+    layer: int
+    step: int
+
+    @classmethod
+    def convert(cls, linear: nn.Linear, draws: Draws, layer: int) -> None:
+        """Turn a layer into a coded one, the same object, so that whoever holds it or hooks into it keeps it."""
+        linear.__class__ = cls
+        assert isinstance(linear, cls)
+        linear.draws, linear.layer, linear.step = draws, layer, 0
 
     def forward(self, input: Tensor) -> Tensor:
         """Return X·Wᵀ + b, exactly."""
