@@ -131,6 +131,13 @@ def test_waiting_series_are_exact_training_on_another_clock():
     assert mean["uncoded, wait for all", "any", "any"] == pytest.approx(harmonic(9) / 0.5, rel=0.1)
 
 
+def test_workers_too_few_for_mds_are_not_waited_for():
+    exact = series([[0.1], [0.9]], steps=(0, 10), code="centralized")
+    for workers, expected in ((8, ["uncoded", "repetition"]), (9, ["uncoded", "repetition", "mds"])):
+        found = waiting_series(exact, ["rxc"], ["unit"], replicas=[0], workers=workers, rate=0.5, slots=[1], seed=1)
+        assert [s.code for s in found] == [f"{name}, wait for all" for name in expected]
+
+
 # --- codes by name ----------------------------------------------------------------------------------------------------
 
 

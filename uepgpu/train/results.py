@@ -20,7 +20,10 @@ __all__ = ["Reached", "Series", "band", "curves_csv", "reach", "reached_csv", "w
 Floats = NDArray[np.float64]
 
 WAITING = ("uncoded", "repetition", "mds")
-"""Codes whose workers can be waited for until everything is decoded."""
+"""Codes whose workers can be waited for until everything is decoded: MDS only if there are as many as sub-products."""
+
+SUBPRODUCTS = 9
+"""Of every product of the experiments."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +102,9 @@ def waiting_series(
     for name in WAITING:
         for paradigm in paradigms:
             for work in works:
-                code, pool = named_code(name, 9, workers=workers, rate=rate, gamma=(1.0,), work=work)
+                code, pool = named_code(name, SUBPRODUCTS, workers=workers, rate=rate, gamma=(1.0,), work=work)
+                if pool.count < SUBPRODUCTS:
+                    continue  # MDS of so few workers never decodes: there is nothing to wait for
                 scheme = Scheme(code, pool, float("inf"), paradigm)
                 plain = int(code.law(scheme.partition, pool.count).work.max()) == 1
                 labels = f"{name}, wait for all", "any" if plain or work == "unit" else paradigm, "any" if plain else work
