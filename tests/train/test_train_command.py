@@ -14,7 +14,7 @@ from unittest import mock
 import numpy as np
 import pytest
 from masks import scheme
-from test_data import cifar_batches, write_cifar, write_mnist
+from test_data import cifar_batches, mnist_arrays, write_cifar, write_mnist
 
 from uepgpu.cli import main
 from uepgpu.train import Member
@@ -154,6 +154,19 @@ def test_another_command_does_not_mix_with_it(finished):
     done = uepgpu("digits", *SHORT, *options, "--seed", "2", code=2)
     assert "holds a run with another entries, settings" in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_other_files_of_the_same_size_are_another_run(tmp_path, no_figures):
+    options = ("--codes", "centralized", "--replicas", "1", "--epochs", "1", "--threads", "1", "--out", tmp_path / "out")
+    arrays = mnist_arrays()
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        write_mnist(tmp_path / name, arrays=arrays)
+        arrays[1][-1] = (arrays[1][-1] + 1) % 10  # one label
+    uepgpu("mnist", "--data", tmp_path / "a", *options)
+    uepgpu("mnist", "--data", tmp_path / "a", *options)
+    done = uepgpu("mnist", "--data", tmp_path / "b", *options, code=2)
+    assert "holds a run with another samples" in done.stderr
 
 
 def test_stacks_of_another_size_give_the_same_curves(finished, tmp_path, no_figures):
