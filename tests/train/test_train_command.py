@@ -227,6 +227,16 @@ def test_a_store_goes_on_inside_a_stack(tmp_path):
         assert np.array_equal(getattr(store.curves(0), name), getattr(other.curves(0), name), equal_nan=True)
 
 
+@pytest.mark.parametrize("codes", ["ew", "centralized,ew"])
+def test_deadline_zero_is_drawn_against_steps_only(tmp_path, codes):
+    """No time passes; those who wait, exact training, still have theirs."""
+    options = ("--codes", codes, "--paradigm", "rxc", "--deadline", "0", "--replicas", "1", "--epochs", "1", "--threads", "1")
+    done = uepgpu("digits", *options, "--out", tmp_path / "out")
+    assert "\new " in done.stdout
+    timed = {"accuracy-time.png"} if "centralized" in codes else set()
+    assert {p.name for p in (tmp_path / "out").glob("*.png")} == {"accuracy-steps.png"} | timed
+
+
 def test_a_damaged_store_is_told(tmp_path):
     store = Store(tmp_path, {"a": 1})
     store.begin()

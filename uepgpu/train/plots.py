@@ -125,7 +125,8 @@ def figures(series: Sequence[Series], name: str) -> dict[str, bytes]:
     def clocked(s: Series) -> tuple[float, tuple[float, ...]] | None:
         if "wait" in s.code:
             return DASHDOT if s.work in (cheapest, "any") else None
-        return None if s.code == "centralized" else plain(s)
+        # Neither has a time that a logarithmic axis could show.
+        return None if s.code == "centralized" or s.deadline == 0 else plain(s)
 
     def costs(s: Series) -> tuple[float, tuple[float, ...]] | None:
         if "wait" in s.code or s.code in ("centralized", "mds"):
