@@ -14,6 +14,7 @@ from torch.nn.utils import prune
 
 import uepgpu as uep
 from uepgpu.train import CodedLinear, coded
+from uepgpu.train.blocks import slice_order
 
 CODE, COUNT = CODES["ew"]
 WORKERS = uep.Workers(COUNT, latency=LATENCY, work="unit")
@@ -93,6 +94,29 @@ def test_a_state_dict_goes_on_with_the_same_realizations():
     again.load_state_dict(torch.load(file, weights_only=True))
     assert again[0].step == 3
     assert equal(train(whole, 3), train(again, 3))
+
+
+@pytest.mark.parametrize("options", [{}, {"paradigm": "cxr"}, {"estimator": "lmmse"}, {"faithful": True}, {"importance": "step"}])
+def test_autocast_gives_pytorchs_gradients_where_everything_is_decoded(options):
+    """To the rounding of bfloat16, 2^-8 a product."""
+    exact, mine = small(), coded(small(), CODES["uncoded"][0], uep.Workers(9), math.inf, seed=1, **options)
+    partly = coded(small(), CODES["uncoded"][0], uep.Workers(9, latency=LATENCY), 2.0, seed=1, **options)
+    x = torch.randn(18, 12, generator=torch.Generator().manual_seed(1))
+    for model in (exact, mine, partly):
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            y = model(x)
+        assert y.dtype == torch.bfloat16
+        y.float().square().sum().backward()
+    for a, b in zip(mine.parameters(), exact.parameters(), strict=True):
+        assert a.grad.dtype == torch.float32
+        np.testing.assert_allclose(a.grad, b.grad, rtol=0, atol=2**-5 * float(b.grad.abs().max()))
+    assert partly[0].weight.grad.abs().max() > 0
+
+
+def test_slices_are_sorted_in_half_precision_as_in_single():
+    """Squares of loss-scaled gradients are beyond what float16 holds."""
+    matrix = torch.linspace(1000, 2000, 8).half()[:, None].expand(8, 4)
+    assert slice_order("norm", (matrix, -1)).tolist() == list(range(7, -1, -1))
 
 
 def test_layers_take_options_of_their_own():

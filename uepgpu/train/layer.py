@@ -70,7 +70,8 @@ class _CodedProduct(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None, None]:
-        x, weight = ctx.saved_tensors
+        # Under autocast the forward product was of factors cast to the type of what came out; autograd casts gradients back.
+        x, weight = (t.to(gradient.dtype) for t in ctx.saved_tensors)
         module: CodedLinear = ctx.module
         step = module.step
         module.step += 1
