@@ -119,6 +119,32 @@ def test_slices_are_sorted_in_half_precision_as_in_single():
     assert slice_order("norm", (matrix, -1)).tolist() == list(range(7, -1, -1))
 
 
+@pytest.mark.parametrize("options", [{}, {"importance": "step"}])
+def test_a_model_saved_whole_goes_on_with_the_same_realizations(options):
+    model = coded(small(), CODE, WORKERS, 1.0, seed=1, replica=3, **options)
+    for _ in range(2):
+        file = io.BytesIO()
+        torch.save(model, file)
+        file.seek(0)
+        again = torch.load(file, weights_only=False)
+        assert again[0].step == model[0].step
+        assert equal(train(model, 2), train(again, 2))
+
+
+def test_weights_of_plain_and_coded_models_load_into_each_other():
+    torch.manual_seed(7)
+    plain, mine = nn.Sequential(nn.Linear(12, 10)), coded(nn.Sequential(nn.Linear(12, 10)), CODE, WORKERS, 1.0, seed=1)
+    train(mine, 2)
+    mine.load_state_dict(plain.state_dict())
+    assert equal([p.detach() for p in mine.parameters()], [p.detach() for p in plain.parameters()])
+    assert mine[0].step == 2  # a plain state says nothing about it
+    with pytest.raises(RuntimeError, match=r'Missing key\(s\) in state_dict: "0.bias"'):
+        mine.load_state_dict({"0.weight": plain[0].weight})
+    train(mine, 2)
+    plain.load_state_dict({name: t for name, t in mine.state_dict().items() if not name.endswith("_extra_state")})
+    assert torch.equal(plain[0].weight, mine[0].weight)
+
+
 def test_layers_take_options_of_their_own():
     layers = {"0": {"paradigm": "cxr", "blocks": 4, "classes": (1, 1, 2)}, "2": None, "4": {"deadline": 2.0, "estimator": "lmmse"}}
     model = coded(small(), CODE, WORKERS, 1.0, seed=1, layers=layers)

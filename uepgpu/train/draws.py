@@ -78,6 +78,10 @@ class Draws:
         self.by_position = self._drawn(None)
         self.scales = self.scheme.scales
 
+    def __reduce__(self) -> tuple[type[Draws], tuple[Scheme, int]]:
+        """Have copies and pickles make plans and samplers anew: those hold compiled functions, and nothing of their own."""
+        return Draws, (self.scheme, self.replica)
+
     def _drawn(self, table: NDArray[np.int64] | None) -> _Drawn:
         """Return the plan for classes by position, or those of a table."""
         key = b"" if table is None else table.tobytes()

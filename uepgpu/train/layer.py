@@ -54,6 +54,14 @@ class CodedLinear(nn.Linear):
         """Go on from a state dict's step."""
         self.step = int(state["step"])
 
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, metadata: Any, strict: bool, missing: list[str], *rest: Any
+    ) -> None:
+        """Take a plain layer's state dict too, which says nothing about steps."""
+        own: list[str] = []
+        super()._load_from_state_dict(state_dict, prefix, metadata, strict, own, *rest)
+        missing += [key for key in own if key != f"{prefix}_extra_state"]
+
     def extra_repr(self) -> str:
         """Describe the layer as PyTorch prints it."""
         scheme = self.draws.scheme
