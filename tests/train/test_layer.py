@@ -187,6 +187,15 @@ def test_batches_smaller_than_the_blocks():
                 np.testing.assert_allclose(a.grad, b.grad, rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize(("paradigm", "got"), [("rxc", "2x12 slices for 3x3 blocks"), ("cxr", "2 slices for 9 blocks")])
+def test_batches_too_small_to_be_cut_are_told(paradigm, got):
+    model = coded(nn.Sequential(nn.Linear(12, 10)), CODE, WORKERS, 1.0, seed=1, paradigm=paradigm, faithful=True)
+    model(torch.ones(9, 12)).sum().backward()
+    x = torch.ones(2, 12, requires_grad=paradigm == "rxc")
+    with pytest.raises(ValueError, match=f"faithful=True needs at least as many slices as blocks, got {got}"):
+        model(x).sum().backward()
+
+
 def test_frozen_weights_and_missing_biases():
     model = nn.Sequential(nn.Linear(12, 12, bias=False), nn.Linear(12, 10))
     model[1].weight.requires_grad_(False)

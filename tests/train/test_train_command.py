@@ -278,6 +278,9 @@ def test_mnist_and_cifar_run_from_small_files(tmp_path, no_figures):
         (("digits", "--estimator", "best"), "estimator must be one of"),
         (("digits", "--device", "tpu"), "--device must be cpu or cuda, got 'tpu'"),
         (("digits", "--rate", "0"), "--rate must be a finite number > 0"),
+        (("digits", "--faithful", "--batch", "8"), "--batch must leave at least 9 samples for every batch with --faithful"),
+        (("digits", "--faithful", "--batch", "2", "--paradigm", "rxc"), "at least 3 samples .*; got 2"),
+        (("digits", "--faithful", "--batch", "359"), "got 359, and 1 in the last of 1437 samples"),
         (("digits", "--seed", "-1"), "--seed must be an integer from 0"),
     ],
 )

@@ -16,7 +16,7 @@ from uepgpu.sweep.files import check_folder, write_file
 from uepgpu.train.checkpoint import Store
 from uepgpu.train.course import Settings, members_per_stack
 from uepgpu.train.data import SOURCES, load_dataset
-from uepgpu.train.named import entries
+from uepgpu.train.named import Entry, entries
 from uepgpu.train.networks import NETWORKS
 from uepgpu.train.results import Series, band, curves_csv, reach, reached_csv
 from uepgpu.train.run import Experiment, run_stacks, series_of
@@ -134,7 +134,20 @@ def _experiment(options: dict[str, Any]) -> tuple[Experiment, dict[str, Any]]:
     stack = members_per_stack(network, batch, device) if options["stack"] is None else integer("--stack", options["stack"], 1)
     replicas = integer("--replicas", options["replicas"], 1)
     data = load_dataset(name, None if options["data"] is None else Path(options["data"]).expanduser())
+    if options["faithful"]:
+        _check_batches(batch, len(data.train_y), rows)
     return Experiment(data, network, rows, replicas, min(stack, len(rows) * replicas), settings), words
+
+
+def _check_batches(batch: int, samples: int, rows: Sequence[Entry]) -> None:
+    """Raise ``ValueError`` if a batch, the last of an epoch included, cannot be cut into blocks, which --faithful really does."""
+    least = max((row.scheme.shape[0] for row in rows if row.scheme is not None), default=1)
+    smallest = min(batch, samples % batch or batch)
+    if smallest < least:
+        raise ValueError(
+            f"--batch must leave at least {least} samples for every batch with --faithful, which cuts them into {least} blocks; "
+            f"got {batch}, and {smallest} in the last of {samples} samples"
+        )
 
 
 # --- what is shown ----------------------------------------------------------------------------------------------------
