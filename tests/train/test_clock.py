@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import math
 
 import numpy as np
@@ -110,6 +112,18 @@ def test_tables_hold_every_point():
     rows = reached_csv(s, (0.45, 0.85)).splitlines()
     assert len(rows) == 5
     assert rows[1].split(",")[-6:-1] == ["0.45", "1", "10", "5", ""][-5:]
+
+
+def test_bands_of_accuracies_stay_among_shares():
+    """Two replicas that differ: Student's interval with one degree of freedom is wider than [0, 1]."""
+    s = series([[0.1, 0.5], [0.6, 0.9]], steps=(0, 10))
+    for text in (curves_csv([s]), reached_csv([s], (0.45,))):
+        for row in csv.DictReader(io.StringIO(text)):
+            ends = [
+                float(v) for k, v in row.items() if k.startswith(("train_", "test_", "final_")) and k.endswith(("_low", "_high"))
+            ]
+            assert ends
+            assert set(ends) == {0.0, 1.0}
 
 
 def test_waiting_series_are_exact_training_on_another_clock():

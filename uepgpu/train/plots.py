@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import NullFormatter
 
 from uepgpu.sweep.plot.style import LINES, OKABE_ITO
-from uepgpu.train.results import Series, band
+from uepgpu.train.results import Series, accuracy_band
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,7 +46,7 @@ def _color(series: Series) -> str:
 
 def _draw(axes: Axes, series: Series, accuracy: str, against: str, line: tuple[float, tuple[float, ...]]) -> None:
     values = getattr(series, accuracy)
-    mean, low, high = band(values)
+    mean, low, high = accuracy_band(values)
     x = series.steps.astype(np.float64) if against == STEP else series.time.mean(axis=1)
     known = np.isfinite(mean) & np.isfinite(x) & ((x > 0) | (against == STEP))
     axes.plot(x[known], mean[known], color=_color(series), linestyle=line, linewidth=1.3)
