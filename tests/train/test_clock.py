@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import math
 
 import numpy as np
@@ -112,6 +114,18 @@ def test_tables_hold_every_point():
     assert rows[1].split(",")[-6:-1] == ["0.45", "1", "10", "5", ""][-5:]
 
 
+def test_bands_of_accuracies_stay_among_shares():
+    """Two replicas that differ: Student's interval with one degree of freedom is wider than [0, 1]."""
+    s = series([[0.1, 0.5], [0.6, 0.9]], steps=(0, 10))
+    for text in (curves_csv([s]), reached_csv([s], (0.45,))):
+        for row in csv.DictReader(io.StringIO(text)):
+            ends = [
+                float(v) for k, v in row.items() if k.startswith(("train_", "test_", "final_")) and k.endswith(("_low", "_high"))
+            ]
+            assert ends
+            assert set(ends) == {0.0, 1.0}
+
+
 def test_waiting_series_are_exact_training_on_another_clock():
     exact = series([[0.1, 0.1], [0.9, 0.8]], steps=(0, 100), code="centralized")
     found = waiting_series(exact, ["rxc", "cxr"], ["unit", "true"], replicas=[0, 1], workers=15, rate=0.5, slots=[1, 2, 3], seed=1)
@@ -129,6 +143,13 @@ def test_waiting_series_are_exact_training_on_another_clock():
     mean = {label: s.time[-1].mean() / 100 for label, s in zip(labels, found, strict=True)}
     assert mean["mds, wait for all", "cxr", "true"] == pytest.approx(9 * mean["mds, wait for all", "any", "unit"], rel=0.01)
     assert mean["uncoded, wait for all", "any", "any"] == pytest.approx(harmonic(9) / 0.5, rel=0.1)
+
+
+def test_workers_too_few_for_mds_are_not_waited_for():
+    exact = series([[0.1], [0.9]], steps=(0, 10), code="centralized")
+    for workers, expected in ((8, ["uncoded", "repetition"]), (9, ["uncoded", "repetition", "mds"])):
+        found = waiting_series(exact, ["rxc"], ["unit"], replicas=[0], workers=workers, rate=0.5, slots=[1], seed=1)
+        assert [s.code for s in found] == [f"{name}, wait for all" for name in expected]
 
 
 # --- codes by name ----------------------------------------------------------------------------------------------------

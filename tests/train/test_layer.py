@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import io
+import math
 
 import numpy as np
 import pytest
 import torch
 from masks import CODES, LATENCY
 from torch import nn
+from torch.nn.utils import prune
 
 import uepgpu as uep
 from uepgpu.train import CodedLinear, coded
+from uepgpu.train.blocks import slice_order
 
 CODE, COUNT = CODES["ew"]
 WORKERS = uep.Workers(COUNT, latency=LATENCY, work="unit")
@@ -93,6 +96,55 @@ def test_a_state_dict_goes_on_with_the_same_realizations():
     assert equal(train(whole, 3), train(again, 3))
 
 
+@pytest.mark.parametrize("options", [{}, {"paradigm": "cxr"}, {"estimator": "lmmse"}, {"faithful": True}, {"importance": "step"}])
+def test_autocast_gives_pytorchs_gradients_where_everything_is_decoded(options):
+    """To the rounding of bfloat16, 2^-8 a product."""
+    exact, mine = small(), coded(small(), CODES["uncoded"][0], uep.Workers(9), math.inf, seed=1, **options)
+    partly = coded(small(), CODES["uncoded"][0], uep.Workers(9, latency=LATENCY), 2.0, seed=1, **options)
+    x = torch.randn(18, 12, generator=torch.Generator().manual_seed(1))
+    for model in (exact, mine, partly):
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            y = model(x)
+        assert y.dtype == torch.bfloat16
+        y.float().square().sum().backward()
+    for a, b in zip(mine.parameters(), exact.parameters(), strict=True):
+        assert a.grad.dtype == torch.float32
+        np.testing.assert_allclose(a.grad, b.grad, rtol=0, atol=2**-5 * float(b.grad.abs().max()))
+    assert partly[0].weight.grad.abs().max() > 0
+
+
+def test_slices_are_sorted_in_half_precision_as_in_single():
+    """Squares of loss-scaled gradients are beyond what float16 holds."""
+    matrix = torch.linspace(1000, 2000, 8).half()[:, None].expand(8, 4)
+    assert slice_order("norm", (matrix, -1)).tolist() == list(range(7, -1, -1))
+
+
+@pytest.mark.parametrize("options", [{}, {"importance": "step"}])
+def test_a_model_saved_whole_goes_on_with_the_same_realizations(options):
+    model = coded(small(), CODE, WORKERS, 1.0, seed=1, replica=3, **options)
+    for _ in range(2):
+        file = io.BytesIO()
+        torch.save(model, file)
+        file.seek(0)
+        again = torch.load(file, weights_only=False)
+        assert again[0].step == model[0].step
+        assert equal(train(model, 2), train(again, 2))
+
+
+def test_weights_of_plain_and_coded_models_load_into_each_other():
+    torch.manual_seed(7)
+    plain, mine = nn.Sequential(nn.Linear(12, 10)), coded(nn.Sequential(nn.Linear(12, 10)), CODE, WORKERS, 1.0, seed=1)
+    train(mine, 2)
+    mine.load_state_dict(plain.state_dict())
+    assert equal([p.detach() for p in mine.parameters()], [p.detach() for p in plain.parameters()])
+    assert mine[0].step == 2  # a plain state says nothing about it
+    with pytest.raises(RuntimeError, match=r'Missing key\(s\) in state_dict: "0.bias"'):
+        mine.load_state_dict({"0.weight": plain[0].weight})
+    train(mine, 2)
+    plain.load_state_dict({name: t for name, t in mine.state_dict().items() if not name.endswith("_extra_state")})
+    assert torch.equal(plain[0].weight, mine[0].weight)
+
+
 def test_layers_take_options_of_their_own():
     layers = {"0": {"paradigm": "cxr", "blocks": 4, "classes": (1, 1, 2)}, "2": None, "4": {"deadline": 2.0, "estimator": "lmmse"}}
     model = coded(small(), CODE, WORKERS, 1.0, seed=1, layers=layers)
@@ -135,6 +187,15 @@ def test_batches_smaller_than_the_blocks():
                 np.testing.assert_allclose(a.grad, b.grad, rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize(("paradigm", "got"), [("rxc", "2x12 slices for 3x3 blocks"), ("cxr", "2 slices for 9 blocks")])
+def test_batches_too_small_to_be_cut_are_told(paradigm, got):
+    model = coded(nn.Sequential(nn.Linear(12, 10)), CODE, WORKERS, 1.0, seed=1, paradigm=paradigm, faithful=True)
+    model(torch.ones(9, 12)).sum().backward()
+    x = torch.ones(2, 12, requires_grad=paradigm == "rxc")
+    with pytest.raises(ValueError, match=f"faithful=True needs at least as many slices as blocks, got {got}"):
+        model(x).sum().backward()
+
+
 def test_frozen_weights_and_missing_biases():
     model = nn.Sequential(nn.Linear(12, 12, bias=False), nn.Linear(12, 10))
     model[1].weight.requires_grad_(False)
@@ -142,6 +203,35 @@ def test_frozen_weights_and_missing_biases():
     model(torch.ones(9, 12)).sum().backward()
     assert model[1].weight.grad is None
     assert model[0].weight.grad.shape == (12, 12)
+
+
+def test_a_layer_is_coded_wherever_it_is_registered():
+    """Nothing is decoded at deadline 0, in whatever place the layer is used."""
+    shared = nn.Linear(12, 12, bias=False)
+    for model in (nn.Sequential(shared, nn.ReLU(), shared), nn.Linear(12, 12, bias=False)):
+        coded(model, CODE, WORKERS, 0.0, seed=1)(torch.ones(9, 12)).sum().backward()
+        assert all(isinstance(m, CodedLinear) for m in model.modules() if isinstance(m, nn.Linear))
+        assert not any(p.grad.any() for p in model.parameters())
+
+
+@pytest.mark.parametrize("change", ["spectral_norm", "prune"])
+def test_hooks_and_parameters_that_others_put_on_a_layer_stay(change):
+    def changed():
+        torch.manual_seed(0)
+        layer = nn.Linear(12, 10)
+        return nn.utils.spectral_norm(layer) if change == "spectral_norm" else prune.l1_unstructured(layer, "weight", 0.5)
+
+    exact, mine = nn.Sequential(changed()), nn.Sequential(changed())
+    seen = []
+    mine[0].register_forward_hook(lambda module, *_: seen.append(module.step))
+    coded(mine, CODES["uncoded"][0], uep.Workers(9), math.inf, seed=1)
+    x = torch.randn(9, 12)
+    for model in (exact, mine):
+        model(x).square().sum().backward()
+    assert seen == [0]
+    assert [n for n, _ in mine.named_parameters()] == [n for n, _ in exact.named_parameters()]
+    for a, b in zip(mine.parameters(), exact.parameters(), strict=True):
+        np.testing.assert_allclose(a.grad, b.grad, rtol=0, atol=1e-4)
 
 
 def test_small_gradients_are_left_out():
@@ -169,7 +259,10 @@ def test_what_cannot_be_coded_is_told():
             coded(small() if model is None else model, CODE, WORKERS, 1.0, **{"seed": 1} | options)
 
     refused("no nn.Linear layer", nn.Sequential(nn.ReLU()))
-    refused("wrap it in nn.Sequential", nn.Linear(3, 3))
+    patched = small()
+    patched[2].forward = patched[2].forward
+    refused("layer '2' has a forward of its own", patched)
+    assert type(patched[0]) is nn.Linear  # nothing is changed by halves
     refused("layers names '1', which is no nn.Linear of the model", layers={"1": None})
     refused(r"layers\['0'\] sets 'seed'", layers={"0": {"seed": 3}})
     refused("layer '0' is coded already", coded(small(), CODE, WORKERS, 1.0, seed=1))

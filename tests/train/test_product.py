@@ -206,3 +206,18 @@ def test_classes_of_a_step_follow_its_norms():
     kept = np.mean([p[0, 0] >= heavy[0, 0] for p in products])
     p1 = float(uep.theory.decoding_probability(s.code, s.partition, s.workers, deadlines=[1.0]).probability[0, 0])
     assert abs(kept - p1) < 4 * np.sqrt(p1 * (1 - p1) / 200)  # 4 standard errors; by position it would be 0.0
+
+
+def test_plans_of_classes_that_change_do_not_pile_up(monkeypatch):
+    """Forgetting them changes no realization."""
+    monkeypatch.setattr("uepgpu.train.draws.MOST_TABLES", 3)
+    draws = Draws(scheme("ew", 2.0, importance="step"))
+    tables = [np.roll([1, 2, 2, 3, 3, 3, 3, 3, 3], i).reshape(3, 3) for i in range(9)]
+    first = [draws.decoded(1, 5, table) for table in tables]
+    assert len(draws._tables) == 3
+    draws.decoded(1, 5, tables[6])
+    held = draws.plan_of(tables[6])[0]
+    draws.decoded(1, 5, tables[0])
+    draws.decoded(1, 5, tables[1])
+    assert draws.plan_of(tables[6])[0] is held  # the one used last stays longest
+    assert np.array_equal([draws.decoded(1, 5, table) for table in tables], first)

@@ -14,7 +14,7 @@ from unittest import mock
 import numpy as np
 import pytest
 from masks import scheme
-from test_data import cifar_batches, write_cifar, write_mnist
+from test_data import cifar_batches, mnist_arrays, write_cifar, write_mnist
 
 from uepgpu.cli import main
 from uepgpu.train import Member
@@ -156,6 +156,19 @@ def test_another_command_does_not_mix_with_it(finished):
     assert len(done.stderr.splitlines()) == 1
 
 
+def test_other_files_of_the_same_size_are_another_run(tmp_path, no_figures):
+    options = ("--codes", "centralized", "--replicas", "1", "--epochs", "1", "--threads", "1", "--out", tmp_path / "out")
+    arrays = mnist_arrays()
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        write_mnist(tmp_path / name, arrays=arrays)
+        arrays[1][-1] = (arrays[1][-1] + 1) % 10  # one label
+    uepgpu("mnist", "--data", tmp_path / "a", *options)
+    uepgpu("mnist", "--data", tmp_path / "a", *options)
+    done = uepgpu("mnist", "--data", tmp_path / "b", *options, code=2)
+    assert "holds a run with another samples" in done.stderr
+
+
 def test_stacks_of_another_size_give_the_same_curves(finished, tmp_path, no_figures):
     out, options, _ = finished
     uepgpu("digits", *SHORT, *options[:-1], tmp_path / "out", "--stack", "4")
@@ -214,6 +227,16 @@ def test_a_store_goes_on_inside_a_stack(tmp_path):
         assert np.array_equal(getattr(store.curves(0), name), getattr(other.curves(0), name), equal_nan=True)
 
 
+@pytest.mark.parametrize("codes", ["ew", "centralized,ew"])
+def test_deadline_zero_is_drawn_against_steps_only(tmp_path, codes):
+    """No time passes; those who wait, exact training, still have theirs."""
+    options = ("--codes", codes, "--paradigm", "rxc", "--deadline", "0", "--replicas", "1", "--epochs", "1", "--threads", "1")
+    done = uepgpu("digits", *options, "--out", tmp_path / "out")
+    assert "\new " in done.stdout
+    timed = {"accuracy-time.png"} if "centralized" in codes else set()
+    assert {p.name for p in (tmp_path / "out").glob("*.png")} == {"accuracy-steps.png"} | timed
+
+
 def test_a_damaged_store_is_told(tmp_path):
     store = Store(tmp_path, {"a": 1})
     store.begin()
@@ -255,6 +278,9 @@ def test_mnist_and_cifar_run_from_small_files(tmp_path, no_figures):
         (("digits", "--estimator", "best"), "estimator must be one of"),
         (("digits", "--device", "tpu"), "--device must be cpu or cuda, got 'tpu'"),
         (("digits", "--rate", "0"), "--rate must be a finite number > 0"),
+        (("digits", "--faithful", "--batch", "8"), "--batch must leave at least 9 samples for every batch with --faithful"),
+        (("digits", "--faithful", "--batch", "2", "--paradigm", "rxc"), "at least 3 samples .*; got 2"),
+        (("digits", "--faithful", "--batch", "359"), "got 359, and 1 in the last of 1437 samples"),
         (("digits", "--seed", "-1"), "--seed must be an integer from 0"),
     ],
 )

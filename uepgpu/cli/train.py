@@ -72,7 +72,7 @@ def train(
     batch
         Samples in a step.
     workers
-        Workers of now, ew and mds; uncoded has 9, repetition 18.
+        Workers of now, ew and mds; uncoded has 9, repetition 18. Those of mds can be waited for if there are at least 9.
     latency_rate
         Rate of the exponential latency law.
     gamma

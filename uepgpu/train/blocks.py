@@ -35,6 +35,8 @@ def block_labels(length: int, blocks: int, device: torch.device) -> Tensor:
 
 def squared_norms(matrix: Tensor, dim: int) -> Tensor:
     """Return ‖·‖² of slices, summed along `dim` of (..., rows, columns)."""
+    if matrix.dtype in (torch.float16, torch.bfloat16):
+        matrix = matrix.float()  # squares are beyond float16, and sums of them beyond bfloat16's eight bits
     result: Tensor = torch.linalg.vecdot(matrix, matrix, dim=dim)
     return result
 

@@ -44,9 +44,9 @@ def coded(
 ) -> Model:
     """Make a model's dense layers compute their backward products as stragglers would; the forward pass stays exact.
 
-    Every ``nn.Linear`` in the model, which is changed in place, becomes a :class:`CodedLinear` with the same parameters, so
-    that optimizers made before stay good. Convolutions and everything else stay as they are. Draws are fresh in every step and
-    a function of (seed, replica, layer, product, step) alone.
+    Every ``nn.Linear`` in the model becomes a :class:`CodedLinear` in place: the same object with the same parameters, hooks and
+    buffers, so that optimizers made before stay good. Convolutions and everything else stay as they are. Draws are fresh in
+    every step and a function of (seed, replica, layer, product, step) alone.
 
     Parameters
     ----------
@@ -96,24 +96,21 @@ def coded(
     for name in own:
         if name not in names:
             raise ValueError(f"layers names {name!r}, which is no nn.Linear of the model; there are {shown(names)}")
-    made: dict[nn.Module, CodedLinear] = {}
+    made: list[tuple[nn.Linear, Draws, int]] = []
     for number, (name, module) in enumerate(found):
         if isinstance(module, CodedLinear):
             raise ValueError(f"layer {name!r} is coded already")
-        if type(module) is not nn.Linear and own.get(name, {}) is not None:
+        if own.get(name, {}) is not None and (type(module) is not nn.Linear or "forward" in vars(module)):
+            what = f"is a {type(module).__name__}" if type(module) is not nn.Linear else "has a forward of its own"
             raise ValueError(
-                f"layer {name!r} is a {type(module).__name__}, whose products may differ from those of nn.Linear: "
+                f"layer {name!r} {what}, whose products may differ from those of nn.Linear: "
                 f"leave it exact with layers={{{name!r}: None}}"
             )
         scheme = _scheme_of(shared, name, own.get(name, {}))
         if scheme is not None:
-            made[module] = CodedLinear(module, Draws(scheme, replica), number)
-    if model in made:
-        raise ValueError("model is a single nn.Linear, which cannot be replaced in itself: wrap it in nn.Sequential")
-    for parent in list(model.modules()):
-        for attribute, child in list(parent.named_children()):
-            if child in made:
-                setattr(parent, attribute, made[child])
+            made.append((module, Draws(scheme, replica), number))
+    for layer in made:  # only now, so that an error leaves the model as it was
+        CodedLinear.convert(*layer)
     return model
 
 

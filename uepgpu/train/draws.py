@@ -25,6 +25,9 @@ MOST_REPLICAS, MOST_SLOTS, MOST_STEPS = 1 << 16, 1 << 8, 1 << SLOT_SHIFT
 CHUNK = 512
 """Steps that are drawn at once. Realizations are functions of their number alone, so it changes no result."""
 
+MOST_TABLES = 256
+"""Plans that are kept, of some 10 kB each: classes that follow the data can be others in every step."""
+
 
 def realization_number(replica: int, step: int, slot: int) -> int:
     """Return replica·2⁴⁸ + slot·2⁴⁰ + step, the number of a product's realization: a frozen layout.
@@ -78,16 +81,24 @@ class Draws:
         self.by_position = self._drawn(None)
         self.scales = self.scheme.scales
 
+    def __reduce__(self) -> tuple[type[Draws], tuple[Scheme, int]]:
+        """Have copies and pickles make plans and samplers anew: those hold compiled functions, and nothing of their own."""
+        return Draws, (self.scheme, self.replica)
+
     def _drawn(self, table: NDArray[np.int64] | None) -> _Drawn:
         """Return the plan for classes by position, or those of a table."""
         key = b"" if table is None else table.tobytes()
-        if key not in self._tables:
+        drawn = self._tables.pop(key, None)
+        if drawn is None:
             scheme = self.scheme
             part = scheme.partition if table is None else scheme.partition_of(table)
             plan = make_plan(scheme.code, part, scheme.workers, seed=scheme.seed, deadlines=[scheme.time])
             sampler = get_backend("auto", part.n_subproducts).sampler(plan, resolve_decoder(plan, "auto"), "patterns", 1)
-            self._tables[key] = _Drawn(plan, part, sampler)
-        return self._tables[key]
+            drawn = _Drawn(plan, part, sampler)
+            if len(self._tables) >= MOST_TABLES:
+                del self._tables[next(iter(self._tables))]
+        self._tables[key] = drawn  # last again: the first is the one that was not used for longest
+        return drawn
 
     def plan_of(self, table: NDArray[np.int64] | None) -> tuple[Plan, Partition]:
         """Return the plan and the partition of classes by position, or of a table of class numbers."""

@@ -38,6 +38,12 @@ def faithful_product(
         If a side has fewer slices than blocks.
     """
     scheme = draws.scheme
+    sides = (left.shape[0], right.shape[1]) if scheme.paradigm == "rxc" else (left.shape[1],)
+    if any(slices < blocks for slices, blocks in zip(sides, scheme.shape, strict=True)):
+        raise ValueError(
+            f"faithful=True needs at least as many slices as blocks, got {_by(sides)} slices for {_by(scheme.shape)} blocks of a "
+            f"{scheme.paradigm} product: use larger batches (or layers), fewer blocks, or faithful=False"
+        )
     _, model = draws.plan_of(table)
     row, column = (None if order is None else order.cpu().numpy() for order in orders)
     a, b = (x.detach().double().cpu().numpy() for x in (left, right))
@@ -77,3 +83,7 @@ def faithful_product(
         )
         product = unsorted
     return torch.as_tensor(product, dtype=left.dtype, device=left.device)
+
+
+def _by(numbers: tuple[int, ...]) -> str:
+    return "x".join(map(str, numbers))

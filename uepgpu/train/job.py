@@ -16,9 +16,9 @@ from uepgpu.sweep.files import check_folder, write_file
 from uepgpu.train.checkpoint import Store
 from uepgpu.train.course import Settings, members_per_stack
 from uepgpu.train.data import SOURCES, load_dataset
-from uepgpu.train.named import entries
+from uepgpu.train.named import Entry, entries
 from uepgpu.train.networks import NETWORKS
-from uepgpu.train.results import Series, band, curves_csv, reach, reached_csv
+from uepgpu.train.results import Series, accuracy_band, curves_csv, reach, reached_csv
 from uepgpu.train.run import Experiment, run_stacks, series_of
 
 __all__ = ["run_train"]
@@ -134,7 +134,20 @@ def _experiment(options: dict[str, Any]) -> tuple[Experiment, dict[str, Any]]:
     stack = members_per_stack(network, batch, device) if options["stack"] is None else integer("--stack", options["stack"], 1)
     replicas = integer("--replicas", options["replicas"], 1)
     data = load_dataset(name, None if options["data"] is None else Path(options["data"]).expanduser())
+    if options["faithful"]:
+        _check_batches(batch, len(data.train_y), rows)
     return Experiment(data, network, rows, replicas, min(stack, len(rows) * replicas), settings), words
+
+
+def _check_batches(batch: int, samples: int, rows: Sequence[Entry]) -> None:
+    """Raise ``ValueError`` if a batch, the last of an epoch included, cannot be cut into blocks, which --faithful really does."""
+    least = max((row.scheme.shape[0] for row in rows if row.scheme is not None), default=1)
+    smallest = min(batch, samples % batch or batch)
+    if smallest < least:
+        raise ValueError(
+            f"--batch must leave at least {least} samples for every batch with --faithful, which cuts them into {least} blocks; "
+            f"got {batch}, and {smallest} in the last of {samples} samples"
+        )
 
 
 # --- what is shown ----------------------------------------------------------------------------------------------------
@@ -180,15 +193,15 @@ def _show(experiment: Experiment, store: Store, words: dict[str, Any], folder: P
 def _table(series: Sequence[Series]) -> list[str]:
     """Return the final test accuracies with the simulated times to the accuracies, a line each."""
     heads = "".join(f"{f'time to {a:.0%}':>16s}" for a in ACCURACIES)
-    lines = [f"{'code':28s} {'paradigm':8s} {'cost':5s} {'deadline':>8s} {'steps':>6s} {'final test accuracy':>20s}{heads}"]
+    lines = [f"{'code':28s} {'paradigm':8s} {'cost':5s} {'deadline':>8s} {'steps':>6s} {'final test accuracy':>22s}{heads}"]
     for s in series:
-        mean, low, high = (float(x) for x in band(s.final))
-        final = f"{mean:.4f}" + ("" if math.isnan(low) else f" ± {(high - low) / 2:.4f}")
+        mean, low, high = (float(x) for x in accuracy_band(s.final))
+        final = f"{mean:.4f}" + ("" if math.isnan(low) else f" [{low:.3f}, {high:.3f}]")
         cells = []
         for accuracy in ACCURACIES:
             r = reach(s, accuracy)
             shown = "never" if r.reached == 0 else "-" if math.isnan(r.time) else f"{r.time:.0f}"
             cells.append(shown if r.reached in (0, r.replicas) else f"{shown} ({r.reached}/{r.replicas})")
         times = "".join(f"{cell:>16s}" for cell in cells)
-        lines.append(f"{s.code:28s} {s.paradigm:8s} {s.work:5s} {s.deadline:8g} {s.steps[-1]:6d} {final:>20s}{times}")
+        lines.append(f"{s.code:28s} {s.paradigm:8s} {s.work:5s} {s.deadline:8g} {s.steps[-1]:6d} {final:>22s}{times}")
     return lines

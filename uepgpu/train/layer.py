@@ -29,12 +29,16 @@ class CodedLinear(nn.Linear):
         Backward passes so far.
     """
 
-    def __init__(self, linear: nn.Linear, draws: Draws, layer: int) -> None:
-        nn.Module.__init__(self)
-        self.in_features, self.out_features = linear.in_features, linear.out_features
-        self.weight, self.bias = linear.weight, linear.bias
-        self.draws, self.layer, self.step = draws, layer, 0
-        self.train(linear.training)
+    draws: Draws
+    layer: int
+    step: int
+
+    @classmethod
+    def convert(cls, linear: nn.Linear, draws: Draws, layer: int) -> None:
+        """Turn a layer into a coded one, the same object, so that whoever holds it or hooks into it keeps it."""
+        linear.__class__ = cls
+        assert isinstance(linear, cls)
+        linear.draws, linear.layer, linear.step = draws, layer, 0
 
     def forward(self, input: Tensor) -> Tensor:
         """Return X·Wᵀ + b, exactly."""
@@ -49,6 +53,14 @@ class CodedLinear(nn.Linear):
     def set_extra_state(self, state: dict[str, int]) -> None:
         """Go on from a state dict's step."""
         self.step = int(state["step"])
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, metadata: Any, strict: bool, missing: list[str], *rest: Any
+    ) -> None:
+        """Take a plain layer's state dict too, which says nothing about steps."""
+        own: list[str] = []
+        super()._load_from_state_dict(state_dict, prefix, metadata, strict, own, *rest)
+        missing += [key for key in own if key != f"{prefix}_extra_state"]
 
     def extra_repr(self) -> str:
         """Describe the layer as PyTorch prints it."""
@@ -66,7 +78,8 @@ class _CodedProduct(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None, None]:
-        x, weight = ctx.saved_tensors
+        # Under autocast the forward product was of factors cast to the type of what came out; autograd casts gradients back.
+        x, weight = (t.to(gradient.dtype) for t in ctx.saved_tensors)
         module: CodedLinear = ctx.module
         step = module.step
         module.step += 1

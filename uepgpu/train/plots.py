@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import NullFormatter
 
 from uepgpu.sweep.plot.style import LINES, OKABE_ITO
-from uepgpu.train.results import Series, band
+from uepgpu.train.results import Series, accuracy_band
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,7 +46,7 @@ def _color(series: Series) -> str:
 
 def _draw(axes: Axes, series: Series, accuracy: str, against: str, line: tuple[float, tuple[float, ...]]) -> None:
     values = getattr(series, accuracy)
-    mean, low, high = band(values)
+    mean, low, high = accuracy_band(values)
     x = series.steps.astype(np.float64) if against == STEP else series.time.mean(axis=1)
     known = np.isfinite(mean) & np.isfinite(x) & ((x > 0) | (against == STEP))
     axes.plot(x[known], mean[known], color=_color(series), linestyle=line, linewidth=1.3)
@@ -125,7 +125,8 @@ def figures(series: Sequence[Series], name: str) -> dict[str, bytes]:
     def clocked(s: Series) -> tuple[float, tuple[float, ...]] | None:
         if "wait" in s.code:
             return DASHDOT if s.work in (cheapest, "any") else None
-        return None if s.code == "centralized" else plain(s)
+        # Neither has a time that a logarithmic axis could show.
+        return None if s.code == "centralized" or s.deadline == 0 else plain(s)
 
     def costs(s: Series) -> tuple[float, tuple[float, ...]] | None:
         if "wait" in s.code or s.code in ("centralized", "mds"):

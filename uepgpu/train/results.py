@@ -15,12 +15,15 @@ from uepgpu.train.clock import completion_times
 from uepgpu.train.named import Entry, named_code
 from uepgpu.train.scheme import Paradigm, Scheme
 
-__all__ = ["Reached", "Series", "band", "curves_csv", "reach", "reached_csv", "waiting_series"]
+__all__ = ["Reached", "Series", "accuracy_band", "band", "curves_csv", "reach", "reached_csv", "waiting_series"]
 
 Floats = NDArray[np.float64]
 
 WAITING = ("uncoded", "repetition", "mds")
-"""Codes whose workers can be waited for until everything is decoded."""
+"""Codes whose workers can be waited for until everything is decoded: MDS only if there are as many as sub-products."""
+
+SUBPRODUCTS = 9
+"""Of every product of the experiments."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +82,18 @@ def band(values: Floats) -> tuple[Floats, Floats, Floats]:
     return mean, mean - half, mean + half
 
 
+def accuracy_band(values: Floats) -> tuple[Floats, Floats, Floats]:
+    """Return the :func:`band` of accuracies, which are shares: the part of the interval within [0, 1].
+
+    Examples
+    --------
+    >>> [round(float(x), 3) for x in accuracy_band(np.array([0.8, 0.9]))]
+    [0.85, 0.215, 1.0]
+    """
+    mean, low, high = band(values)
+    return mean, np.maximum(low, 0.0), np.minimum(high, 1.0)
+
+
 def waiting_series(
     exact: Series,
     paradigms: Sequence[Paradigm],
@@ -99,7 +114,9 @@ def waiting_series(
     for name in WAITING:
         for paradigm in paradigms:
             for work in works:
-                code, pool = named_code(name, 9, workers=workers, rate=rate, gamma=(1.0,), work=work)
+                code, pool = named_code(name, SUBPRODUCTS, workers=workers, rate=rate, gamma=(1.0,), work=work)
+                if pool.count < SUBPRODUCTS:
+                    continue  # MDS of so few workers never decodes: there is nothing to wait for
                 scheme = Scheme(code, pool, float("inf"), paradigm)
                 plain = int(code.law(scheme.partition, pool.count).work.max()) == 1
                 labels = f"{name}, wait for all", "any" if plain or work == "unit" else paradigm, "any" if plain else work
@@ -158,7 +175,7 @@ def curves_csv(series: Sequence[Series]) -> str:
     bands = [f"{which}{end}" for which in ("train_accuracy", "test_accuracy") for end in ("", "_low", "_high")]
     writer.writerow(["code", "paradigm", "work", "deadline", "replicas", "step", "time", *bands])
     for s in series:
-        train, test = band(s.train), band(s.test)
+        train, test = accuracy_band(s.train), accuracy_band(s.test)
         for i, step in enumerate(s.steps.tolist()):
             values = [x[i] for which in (train, test) for x in which]
             writer.writerow([*s.key[:3], f"{s.deadline:g}", s.train.shape[1], step, *map(_number, [s.time[i].mean(), *values])])
@@ -176,7 +193,7 @@ def reached_csv(series: Sequence[Series], accuracies: Sequence[float]) -> str:
     for s in series:
         for accuracy in accuracies:
             r = reach(s, accuracy)
-            final = map(_number, map(float, band(s.final)))
+            final = map(_number, map(float, accuracy_band(s.final)))
             writer.writerow(
                 [*s.key[:3], f"{s.deadline:g}", r.replicas, *final, f"{accuracy:g}", r.reached]
                 + [_number(x) for x in (r.steps, r.time, r.time_low, r.time_high)]

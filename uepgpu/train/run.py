@@ -57,7 +57,7 @@ class Experiment:
         """Return what decides the results, as JSON: a folder holds one."""
         return {
             "data": self.data.name,
-            "samples": [len(self.data.train_y), len(self.data.test_y)],
+            "samples": [len(self.data.train_y), len(self.data.test_y), self.data.digest()],
             "network": asdict(self.network),
             "replicas": self.replicas,
             "stack": self.stack,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +44,14 @@ class Dataset:
     train_y: NDArray[np.int64]
     test_x: NDArray[np.float32]
     test_y: NDArray[np.int64]
+
+    def digest(self) -> str:
+        """Return a hash of all samples and labels, in hexadecimal."""
+        found = hashlib.sha256()
+        for array in (self.train_x, self.train_y, self.test_x, self.test_y):
+            found.update(repr((array.shape, array.dtype.str)).encode())
+            found.update(np.ascontiguousarray(array).data)
+        return found.hexdigest()
 
 
 def load_dataset(name: str, folder: Path | None = None) -> Dataset:
