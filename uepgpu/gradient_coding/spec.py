@@ -36,7 +36,6 @@ Every key of a scheme is an argument of its class in :mod:`uepgpu.gradient_codin
 from __future__ import annotations
 
 import dataclasses
-import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,7 +48,7 @@ from uepgpu.gradient_coding.plan import make_plan
 from uepgpu.gradient_coding.problem import Problem
 from uepgpu.sweep.describe import located, worker_grid
 from uepgpu.sweep.fields import SpecError, Table, closest, deadlines, number, numbers, text, texts, whole, whole_numbers
-from uepgpu.sweep.spec import find_spec
+from uepgpu.sweep.spec import load_spec
 from uepgpu.workers import Workers
 
 __all__ = ["KIND", "Point", "Study", "is_gradient_coding", "parse_study", "read_study"]
@@ -129,8 +128,8 @@ class Study:
 def is_gradient_coding(spec: str) -> bool:
     """Return whether a specification, a path or a bundled name, says ``kind = "gradient-coding"``."""
     try:
-        return tomllib.loads(find_spec(spec).read_text(encoding="utf-8")).get("kind") == KIND
-    except (ValueError, OSError):
+        return load_spec(spec)[2].get("kind") == KIND
+    except SpecError:
         return False  # whoever reads it in earnest says what is wrong with it
 
 
@@ -154,13 +153,7 @@ def read_study(spec: str, *, realizations: int | None = None, seed: int | None =
     >>> len(study.points), study.points[4].describe()
     (18, 'leverage, fresh sketch (coherent)')
     """
-    path = find_spec(spec)
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise SpecError(f"{path.name} is not valid TOML: {' '.join(str(error).split())}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpecError(f"{path.name} cannot be read: {error}") from None
+    path, _, data = load_spec(spec)
     try:
         return parse_study(data, name=path.stem, folder=path.parent, realizations=realizations, seed=seed)
     except SpecError as error:

@@ -18,7 +18,7 @@ from uepgpu.sweep.fields import SpecError, Table, closest, deadlines, number, nu
 from uepgpu.sweep.point import Point, Sweep
 from uepgpu.sweep.stop import MOST_REALIZATIONS, StopRule
 
-__all__ = ["MAX_SEED", "bundled_specs", "find_spec", "parse_spec", "read_spec"]
+__all__ = ["MAX_SEED", "bundled_specs", "find_spec", "load_spec", "parse_spec", "read_spec"]
 
 SPECS = Path(__file__).parent / "specs"
 TOP_KEYS = (
@@ -58,6 +58,24 @@ def find_spec(spec: str) -> Path:
     return path
 
 
+def load_spec(spec: str) -> tuple[Path, str, dict[str, Any]]:
+    """Return the file of a specification, its text and its tables.
+
+    Raises
+    ------
+    SpecError
+        If there is no such file, or it is not TOML.
+    """
+    path = find_spec(spec)
+    try:
+        written = path.read_text(encoding="utf-8")
+        return path, written, tomllib.loads(written)
+    except tomllib.TOMLDecodeError as error:
+        raise SpecError(f"{path.name} is not valid TOML: {' '.join(str(error).split())}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpecError(f"{path.name} cannot be read: {error}") from None
+
+
 def read_spec(spec: str, *, realizations: int | None = None, seed: int | None = None) -> Sweep:
     """Return the sweep that a file or a bundled name describes, checked to the last point.
 
@@ -79,14 +97,7 @@ def read_spec(spec: str, *, realizations: int | None = None, seed: int | None = 
     >>> len(sweep.points), sweep.points[0].describe()
     (6, 'NOW (rxc, unit work)')
     """
-    path = find_spec(spec)
-    try:
-        written = path.read_text(encoding="utf-8")
-        data = tomllib.loads(written)
-    except tomllib.TOMLDecodeError as error:
-        raise SpecError(f"{path.name} is not valid TOML: {' '.join(str(error).split())}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpecError(f"{path.name} cannot be read: {error}") from None
+    path, written, data = load_spec(spec)
     try:
         sweep = parse_spec(data, name=path.stem, folder=path.parent, realizations=realizations, seed=seed)
     except SpecError as error:
