@@ -169,6 +169,16 @@ def test_other_files_of_the_same_size_are_another_run(tmp_path, no_figures):
     assert "holds a run with another samples" in done.stderr
 
 
+def test_a_run_goes_on_in_stacks_of_its_size_whatever_fits_now(tmp_path, monkeypatch, no_figures):
+    """What fits in a GPU's free memory is another number in another hour."""
+    options = ("digits", "--codes", "centralized", "--replicas", "4", "--epochs", "1", "--threads", "1", "--out", tmp_path / "out")
+    for fits in (3, 2):
+        monkeypatch.setattr("uepgpu.train.job.members_per_stack", lambda *_, fits=fits: fits)
+        uepgpu(*options)
+        assert json.loads((tmp_path / "out" / "run.json").read_text())["stack"] == 3
+    assert "holds a run with another stack" in uepgpu(*options, "--stack", "2", code=2).stderr
+
+
 def test_stacks_of_another_size_give_the_same_curves(finished, tmp_path, no_figures):
     out, options, _ = finished
     uepgpu("digits", *SHORT, *options[:-1], tmp_path / "out", "--stack", "4")
