@@ -285,6 +285,7 @@ def test_mnist_and_cifar_run_from_small_files(tmp_path, no_figures):
         (("digits", "--replicas", "0"), "--replicas must be an integer >= 1"),
         (("digits", "--paradigm", "cxc"), "paradigm must be one of 'rxc', 'cxr'"),
         (("digits", "--gamma", ".5,.4"), "gamma sums to 0.9"),
+        (("digits", "--order", "foo"), "--order must be one of 'norm', 'mean_abs', 'none', got 'foo'"),
         (("digits", "--estimator", "best"), "estimator must be one of"),
         (("digits", "--device", "tpu"), "--device must be cpu or cuda, got 'tpu'"),
         (("digits", "--rate", "0"), "--rate must be a finite number > 0"),

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from uepgpu.checks import finite, integer, positive
+from uepgpu.checks import choice, finite, integer, positive
 from uepgpu.sweep.files import check_folder, write_file
 from uepgpu.train.checkpoint import Store, held_description
 from uepgpu.train.course import Settings, members_per_stack
@@ -120,7 +120,7 @@ def _experiment(options: dict[str, Any], folder: Path) -> tuple[Experiment, dict
         rate=words["rate"],
         gamma=gamma,
         seed=options["seed"],
-        order=None if options["order"] == "none" else options["order"],
+        order=None if choice("--order", options["order"], ("norm", "mean_abs", "none")) == "none" else options["order"],
         importance=options["importance"],
         estimator=options["estimator"],
         p_min=options["p_min"],
