@@ -169,6 +169,16 @@ def test_other_files_of_the_same_size_are_another_run(tmp_path, no_figures):
     assert "holds a run with another samples" in done.stderr
 
 
+def test_a_run_goes_on_in_stacks_of_its_size_whatever_fits_now(tmp_path, monkeypatch, no_figures):
+    """What fits in a GPU's free memory is another number in another hour."""
+    options = ("digits", "--codes", "centralized", "--replicas", "4", "--epochs", "1", "--threads", "1", "--out", tmp_path / "out")
+    for fits in (3, 2):
+        monkeypatch.setattr("uepgpu.train.job.members_per_stack", lambda *_, fits=fits: fits)
+        uepgpu(*options)
+        assert json.loads((tmp_path / "out" / "run.json").read_text())["stack"] == 3
+    assert "holds a run with another stack" in uepgpu(*options, "--stack", "2", code=2).stderr
+
+
 def test_stacks_of_another_size_give_the_same_curves(finished, tmp_path, no_figures):
     out, options, _ = finished
     uepgpu("digits", *SHORT, *options[:-1], tmp_path / "out", "--stack", "4")
@@ -275,6 +285,7 @@ def test_mnist_and_cifar_run_from_small_files(tmp_path, no_figures):
         (("digits", "--replicas", "0"), "--replicas must be an integer >= 1"),
         (("digits", "--paradigm", "cxc"), "paradigm must be one of 'rxc', 'cxr'"),
         (("digits", "--gamma", ".5,.4"), "gamma sums to 0.9"),
+        (("digits", "--order", "foo"), "--order must be one of 'norm', 'mean_abs', 'none', got 'foo'"),
         (("digits", "--estimator", "best"), "estimator must be one of"),
         (("digits", "--device", "tpu"), "--device must be cpu or cuda, got 'tpu'"),
         (("digits", "--rate", "0"), "--rate must be a finite number > 0"),

@@ -94,7 +94,7 @@ def train(
     test_samples
         Test samples evaluated at each point; all of them at the end.
     stack
-        Trainings that are computed together. Default: what fits in cache, or in a GPU's memory.
+        Trainings that are computed together. Default: that of the run that goes on, else what fits in cache or a GPU's memory.
     seed
         Of everything random.
     device

@@ -14,10 +14,30 @@ from numpy.typing import NDArray
 from uepgpu.sweep.files import write_file
 from uepgpu.train.course import Curves
 
-__all__ = ["Store"]
+__all__ = ["Store", "held_description"]
 
 NAME = "run.json"
 CURVES = ("steps", "train", "test", "final")
+
+
+def held_description(folder: Path) -> dict[str, Any] | None:
+    """Return the description of the run that a folder holds, or None.
+
+    Raises
+    ------
+    ValueError
+        It cannot be read.
+    """
+    path = folder / NAME
+    if not path.is_file():
+        return None
+    try:
+        description = json.loads(path.read_text())
+        if not isinstance(description, dict):
+            raise ValueError("no description of a run")
+    except (ValueError, OSError) as error:
+        raise ValueError(f"{path} cannot be read ({error}): choose another folder with --out") from None
+    return description
 
 
 class Store:
@@ -38,17 +58,12 @@ class Store:
     def __init__(self, folder: Path, description: dict[str, Any]) -> None:
         self.folder = folder
         self.description = description
-        held = folder / NAME
-        if held.is_file():
-            try:
-                other = json.loads(held.read_text())
-            except (ValueError, OSError) as error:
-                raise ValueError(f"{held} cannot be read ({error}): choose another folder with --out") from None
-            if other != json.loads(json.dumps(description)):
-                names = sorted(k for k in {*other, *description} if other.get(k) != json.loads(json.dumps(description)).get(k))
-                raise ValueError(
-                    f"{str(folder)!r} holds a run with another {', '.join(names)}: choose another folder with --out, or delete it"
-                )
+        other = held_description(folder)
+        if other is not None and other != (mine := json.loads(json.dumps(description))):
+            names = sorted(k for k in {*other, *mine} if other.get(k) != mine.get(k))
+            raise ValueError(
+                f"{str(folder)!r} holds a run with another {', '.join(names)}: choose another folder with --out, or delete it"
+            )
 
     def begin(self) -> None:
         """Write the description."""

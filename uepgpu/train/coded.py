@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from torch import nn
 
-from uepgpu.checks import shown
+from uepgpu.checks import integer, shown
 from uepgpu.codes import Code
 from uepgpu.importance import Classes
 from uepgpu.train.draws import MOST_SLOTS, Draws
@@ -86,7 +86,12 @@ def coded(
     shared = Scheme(
         code, workers, deadline, paradigm, blocks, classes, order, importance, estimator, p_min, threshold, faithful, seed
     )
+    if not isinstance(model, nn.Module):
+        raise ValueError(f"model must be a torch.nn.Module, got {shown(model)}")
+    if layers is not None and not isinstance(layers, Mapping):
+        raise ValueError(f"layers must map names of layers to options or None, got {shown(layers)}")
     own = dict(layers or {})
+    integer("replica", replica, 0)
     found = [(name, module) for name, module in model.named_modules() if isinstance(module, nn.Linear)]
     names = [name for name, _ in found]
     if not names:
@@ -117,6 +122,8 @@ def coded(
 def _scheme_of(shared: Scheme, name: str, own: Mapping[str, Any] | None) -> Scheme | None:
     if own is None:
         return None
+    if not isinstance(own, Mapping):
+        raise ValueError(f"layers[{name!r}] must be a mapping of options, or None to leave the layer exact, got {shown(own)}")
     for option in own:
         if option not in PER_LAYER:
             raise ValueError(f"layers[{name!r}] sets {option!r}; what can be set per layer is {', '.join(PER_LAYER)}")

@@ -11,13 +11,13 @@ from typing import Any
 
 import torch
 
-from uepgpu.checks import finite, integer, positive
+from uepgpu.checks import choice, finite, integer, positive
 from uepgpu.sweep.files import check_folder, write_file
-from uepgpu.train.checkpoint import Store
+from uepgpu.train.checkpoint import Store, held_description
 from uepgpu.train.course import Settings, members_per_stack
 from uepgpu.train.data import SOURCES, load_dataset
 from uepgpu.train.named import Entry, entries
-from uepgpu.train.networks import NETWORKS
+from uepgpu.train.networks import NETWORKS, Network
 from uepgpu.train.results import Series, accuracy_band, curves_csv, reach, reached_csv
 from uepgpu.train.run import Experiment, run_stacks, series_of
 
@@ -35,7 +35,7 @@ def run_train(**options: Any) -> int:
             torch.set_num_threads(options["threads"])
         folder = Path(options["out"] or f"uepgpu-train-{options['name']}").expanduser()
         check_folder(folder)
-        experiment, words = _experiment(options)
+        experiment, words = _experiment(options, folder)
         store = Store(folder, experiment.description())
     except (ValueError, OSError, ImportError) as error:
         return _fail(str(error), 2)
@@ -90,7 +90,15 @@ def _device(name: str) -> str:
     return name
 
 
-def _experiment(options: dict[str, Any]) -> tuple[Experiment, dict[str, Any]]:
+def _stack(given: int | None, folder: Path, network: Network, batch: int, device: str) -> int:
+    """Return how many trainings go together: as said, as in the run that goes on, or what fits now, which on a GPU changes."""
+    if given is not None:
+        return integer("--stack", given, 1)
+    held = held_description(folder)
+    return members_per_stack(network, batch, device) if held is None else integer(f"{folder}: stack", held.get("stack"), 1)
+
+
+def _experiment(options: dict[str, Any], folder: Path) -> tuple[Experiment, dict[str, Any]]:
     """Return the experiment, and the words that results need too; everything is checked before any training."""
     name = options["name"]
     if name not in SOURCES:
@@ -112,7 +120,7 @@ def _experiment(options: dict[str, Any]) -> tuple[Experiment, dict[str, Any]]:
         rate=words["rate"],
         gamma=gamma,
         seed=options["seed"],
-        order=None if options["order"] == "none" else options["order"],
+        order=None if choice("--order", options["order"], ("norm", "mean_abs", "none")) == "none" else options["order"],
         importance=options["importance"],
         estimator=options["estimator"],
         p_min=options["p_min"],
@@ -131,7 +139,7 @@ def _experiment(options: dict[str, Any]) -> tuple[Experiment, dict[str, Any]]:
         test_samples=integer("--test-samples", options["test_samples"], 1),
         device=device,
     )
-    stack = members_per_stack(network, batch, device) if options["stack"] is None else integer("--stack", options["stack"], 1)
+    stack = _stack(options["stack"], folder, network, batch, device)
     replicas = integer("--replicas", options["replicas"], 1)
     data = load_dataset(name, None if options["data"] is None else Path(options["data"]).expanduser())
     if options["faithful"]:
