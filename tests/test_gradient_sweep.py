@@ -149,6 +149,8 @@ def test_the_command_line_reaches_it_and_is_quiet_when_piped(spec, tmp_path):
 def test_ctrl_c_ends_a_long_run_soon(spec, tmp_path):
     spec.write_text(SPEC.replace("iterations = 20", "iterations = 2000").replace("realizations = 30", "realizations = 500000"))
     code = (
+        # Whoever runs the tests in the background of a script has SIGINT ignored, and children inherit that.
+        "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "import sys\nimport uepgpu.gradient_coding.descent as descent\nfrom uepgpu.cli import main\n"
         "inner = descent.Moments.of\n"
         "def announced(values):\n"
