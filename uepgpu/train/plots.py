@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,8 @@ COLORS = {
     "ew-nested": OKABE_ITO[3],
 }
 SOLID, DASHED, DASHDOT = LINES
+CHARACTERS_PER_INCH = 12
+"""Of a title, less than fit."""
 DOTS_PER_INCH = 90
 """Sixteen panels with bands are large files otherwise."""
 
@@ -75,7 +78,7 @@ def _grid(rows: int, columns: int) -> tuple[Figure, list[list[Axes]]]:
 def _legend(figure: Figure, labels: Sequence[tuple[str, str, tuple[float, tuple[float, ...]]]], title: str) -> None:
     handles = [Line2D([], [], color=color, linestyle=line, linewidth=1.5, label=label) for label, color, line in labels]
     figure.legend(handles=handles, loc="outside right center", fontsize=8, frameon=False, handlelength=2.6)
-    figure.suptitle(title, fontsize=10, x=0.01, ha="left")
+    figure.suptitle(textwrap.fill(title, int(figure.get_figwidth() * CHARACTERS_PER_INCH)), fontsize=10, x=0.01, ha="left")
 
 
 Chosen = Callable[[Series], "tuple[float, tuple[float, ...]] | None"]
