@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -40,21 +38,11 @@ def simulated(todo, count, names):
     return json.loads(done.stdout)
 
 
-@pytest.fixture(scope="module")
-def found(request, numba_cuda):
-    """Run what the selected tests ask for, as many at once as there are cores; the simulator uses one."""
-    asked = [item.callspec.params for item in request.session.items if item.path == Path(__file__)]
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        futures = {p["names"]: pool.submit(simulated, p["todo"], p["count"], p["names"]) for p in asked}
-        yield lambda names: futures[names].result()
-        pool.shutdown(cancel_futures=True)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("todo, count", [("tallies", 67)])
 @pytest.mark.parametrize("names", NINE, ids=lambda names: names[0])
-def test_simulated_tallies_are_those_of_numpy(found, todo, count, names):
-    result = found(names)
+def test_simulated_tallies_are_those_of_numpy(numba_cuda, todo, count, names):
+    result = simulated(todo, count, names)
     assert result["differ"] == []
     assert result["ran"] >= 4
 
@@ -62,8 +50,8 @@ def test_simulated_tallies_are_those_of_numpy(found, todo, count, names):
 @pytest.mark.slow
 @pytest.mark.parametrize("todo, count", [("tallies", 33)])
 @pytest.mark.parametrize("names", OTHERS, ids=lambda names: names[0])
-def test_simulated_tallies_of_any_size_are_those_of_numpy(found, todo, count, names):
-    result = found(names)
+def test_simulated_tallies_of_any_size_are_those_of_numpy(numba_cuda, todo, count, names):
+    result = simulated(todo, count, names)
     assert result["differ"] == []
     assert result["ran"] >= 4
 
@@ -71,7 +59,7 @@ def test_simulated_tallies_of_any_size_are_those_of_numpy(found, todo, count, na
 @pytest.mark.slow
 @pytest.mark.parametrize("todo, count", [("launches", 67)])
 @pytest.mark.parametrize("names", LAUNCHED, ids=lambda names: names[0])
-def test_tallies_do_not_depend_on_launch_geometry_splits_or_devices(found, todo, count, names):
-    result = found(names)
+def test_tallies_do_not_depend_on_launch_geometry_splits_or_devices(numba_cuda, todo, count, names):
+    result = simulated(todo, count, names)
     assert result["differ"] == []
     assert result["ran"] >= 24
