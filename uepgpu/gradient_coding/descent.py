@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from uepgpu.checks import deadlines_array, integer
+from uepgpu.checks import deadlines_array, realization_range
 from uepgpu.gradient_coding.engines import core_count, find_engine
 from uepgpu.gradient_coding.moments import Moments
 from uepgpu.gradient_coding.plan import Plan, make_plan
@@ -109,9 +109,7 @@ def descend(
     MATH.md §8.
     """
     name, kernels = find_engine(backend)
-    n, first = integer("realizations", realizations, 1), integer("first_realization", first_realization, 0)
-    if first + n > 2**64:
-        raise ValueError(f"first_realization + realizations must be at most 2^64, got {first} + {n}")
+    first, n = realization_range(first_realization, realizations)
     cores = core_count(threads)
     ends = None if deadlines is None else deadlines_array(deadlines)
     plan = make_plan(problem, scheme, workers, iterations=iterations, step=step, decay=decay, start=start, seed=seed)
@@ -196,7 +194,7 @@ def draw_sketches(
     if isinstance(scheme, SampledSketch) and scheme.law == "gradient-norm":
         raise ValueError("law='gradient-norm' draws blocks by gradients at iterates, so that only descend can draw them")
     _, kernels = find_engine(backend)
-    n, first = integer("realizations", realizations, 1), integer("first_realization", first_realization, 0)
+    first, n = realization_range(first_realization, realizations)
     plan = make_plan(problem, scheme, workers, iterations=iterations, step=1.0, decay=0.0, start=None, seed=seed)
     copies, last = kernels.sketch(plan.job, first, n, iterations)
     return xr.Dataset(
