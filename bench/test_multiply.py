@@ -9,7 +9,7 @@ import uepgpu as uep
 from uepgpu.array_namespace import find_place
 from uepgpu.benchmark import Contestant, take_turns
 from uepgpu.payloads import Blocks
-from uepgpu_kernels import dense
+from uepgpu_kernels.dense import products as dense
 
 RNG = np.random.default_rng(1)
 A, B = RNG.normal(size=(900, 900)), RNG.normal(size=(900, 900))

@@ -12,7 +12,7 @@ import pytest
 from uepgpu.array_namespace import CUPY_CALLS, Place, find_place
 from uepgpu.backends import BACKENDS, BackendUnavailable, get_backend
 from uepgpu.cuda_backend import CudaBackend
-from uepgpu_kernels import dense
+from uepgpu_kernels.dense import products as dense
 
 R, F, N, P, H, U, Q = 4, 6, 3, 2, 5, 3, 4
 RNG = np.random.default_rng(2)

@@ -18,8 +18,8 @@ from uepgpu.array_namespace import Place, find_place
 from uepgpu.backends import BACKENDS
 from uepgpu.gradient_coding.device import DeviceKernels, weigh_blocks
 from uepgpu.gradient_coding.plan import make_plan
-from uepgpu_kernels import dense_descent
 from uepgpu_kernels.cpu import descent as compiled
+from uepgpu_kernels.dense import descent as dense_descent
 
 
 @dataclass(frozen=True, eq=False)

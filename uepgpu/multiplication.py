@@ -19,7 +19,7 @@ from uepgpu.product_result import ProductResult
 from uepgpu.product_run import ProductRun
 from uepgpu.stage_clock import Clock
 from uepgpu.workers import Workers
-from uepgpu_kernels import dense
+from uepgpu_kernels.dense import products as dense
 
 __all__ = ["DECODERS", "DTYPES", "multiply"]
 

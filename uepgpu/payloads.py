@@ -13,7 +13,7 @@ from uepgpu.array_namespace import Place
 from uepgpu.coefficients import Packets
 from uepgpu.partition import Partition
 from uepgpu.stage_clock import Clock
-from uepgpu_kernels import dense
+from uepgpu_kernels.dense import products as dense
 
 __all__ = ["Blocks", "faithful_payloads"]
 

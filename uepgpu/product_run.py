@@ -18,7 +18,7 @@ from uepgpu.plan import Plan
 from uepgpu.product_result import ProductResult
 from uepgpu.stage_clock import Clock
 from uepgpu.weights import Weights, lmmse_weights, selected_weights
-from uepgpu_kernels import dense
+from uepgpu_kernels.dense import products as dense
 
 __all__ = ["ProductRun"]
 

@@ -26,7 +26,7 @@ def selected_weights(coefficients: Floats, arrived: Bools, wanted: Bools, thread
     different, equally valid combinations.
     """
     if compiled:
-        from uepgpu_kernels.cpu.weights import decoding_weights
+        from uepgpu_kernels.cpu.decoding_weights import decoding_weights
 
         weights, found, condition, residual = decoding_weights(
             np.ascontiguousarray(coefficients), arrived.astype(np.uint8), wanted.astype(np.uint8), threads

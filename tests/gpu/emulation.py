@@ -11,8 +11,8 @@ from uepgpu.decoders import resolve_decoder
 from uepgpu.plan import make_plan
 from uepgpu_kernels import cpu
 from uepgpu_kernels.automaton import build_automaton
-from uepgpu_kernels.cpu.run import patterns_of
 from uepgpu_kernels.job import SUB_BATCHES
+from uepgpu_kernels.transitions import patterns_of
 
 
 @dataclass

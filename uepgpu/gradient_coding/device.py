@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uepgpu.array_namespace import Place
-from uepgpu_kernels import dense_descent
+from uepgpu_kernels.dense import descent as dense_descent
 from uepgpu_kernels.descent_job import DUAL, GRADIENT_NORM, GROUPS, LOGISTIC, DescentJob, chunk_size
 
 __all__ = ["DeviceKernels", "weigh_blocks"]

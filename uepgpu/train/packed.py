@@ -31,7 +31,7 @@ def add_scaled_products(
     weights : (R, N, P) or (R, M) float64
         Of the tiles or summands of that product, N blocks of its rows and P of its columns.
     """
-    from uepgpu_kernels.cpu.tiles import add_tiles, pick_summands, pick_tiles
+    from uepgpu_kernels.cpu.masked_products import add_tiles, pick_summands, pick_tiles
 
     left, right = left.contiguous(), right.contiguous()
     a, b = left.numpy(), right.numpy()

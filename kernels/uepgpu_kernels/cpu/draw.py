@@ -15,7 +15,7 @@ from uepgpu_kernels.bodies.philox import MASK, SHIFT, philox4x32
 from uepgpu_kernels.bodies.sample import ORDER_STREAM, below
 from uepgpu_kernels.cpu.compile import stage
 
-__all__ = ["Cells", "draw_cells", "merge_exchange", "permute", "sort_columns"]
+__all__ = ["Cells", "draw_cells", "permute", "sort_columns"]
 
 
 class Cells(NamedTuple):
@@ -97,26 +97,6 @@ def look_up(word: Any, threshold: Any, n: Any, guide: Any, shift: Any, steps: An
         for _ in range(steps):
             c += np.uint64((x >= threshold[c]) & (c < most))
         out[lane] = value[c]
-
-
-def merge_exchange(n: int) -> NDArray[np.int64]:
-    """Return the comparators of Batcher's merge-exchange network for n keys (Knuth vol. 3, algorithm 5.2.2M), shape (m, 2)."""
-    pairs = [np.zeros((0, 2), dtype=np.int64)]
-    top = 1
-    while 2 * top < n:
-        top *= 2
-    p = top
-    while p > 0:
-        q, r, d = top, 0, p
-        while True:
-            i = np.arange(max(n - d, 0))
-            i = i[(i & p) == r]
-            pairs.append(np.stack([i, i + d], axis=1))
-            if q == p:
-                break
-            d, q, r = q - p, q // 2, p
-        p //= 2
-    return np.concatenate(pairs)
 
 
 @stage

@@ -10,12 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uepgpu_kernels.automaton import Automaton
-from uepgpu_kernels.cpu.draw import Cells, merge_exchange
-from uepgpu_kernels.cpu.singly import run_eliminate, run_match, run_peel, run_real
-from uepgpu_kernels.cpu.together import run_automaton, run_chains
+from uepgpu_kernels.cpu.draw import Cells
+from uepgpu_kernels.cpu.lockstep import run_automaton, run_chains
+from uepgpu_kernels.cpu.one_by_one import run_eliminate, run_match, run_peel, run_real
 from uepgpu_kernels.job import BY_TIME, SUB_BATCHES, Job, RawTally
+from uepgpu_kernels.network import merge_exchange
+from uepgpu_kernels.transitions import patterns_of, undecoded
 
-__all__ = ["decode_times", "patterns_of", "run"]
+__all__ = ["decode_times", "run"]
 
 Ints = NDArray[np.int64]
 Nest = Callable[..., None]
@@ -53,9 +55,9 @@ def run(job: Job, decoder: str, kind: str, first: int, count: int, threads: int,
             nest(np.uint64(start), n, np.uint64(SUB_BATCHES), transitions, pair_times, each_time, nothing)
         patterns[b] = patterns_of(transitions, n, t, job.n_classes)
         if pairs is not None:
-            pairs[b] = _undecoded(pair_times)
+            pairs[b] = undecoded(pair_times)
         if marginals is not None:
-            marginals[b] = _undecoded(each_time)
+            marginals[b] = undecoded(each_time)
 
     if threads == 1:
         for b in range(SUB_BATCHES):
@@ -116,19 +118,3 @@ def _automaton_tables(job: Job, automaton: Automaton) -> tuple[NDArray[np.uint16
         np.repeat(automaton.decoded, n_windows),
         np.repeat(open_.sum(axis=1).astype(np.uint8), n_windows),
     )
-
-
-def patterns_of(transitions: Ints, size: int, n_times: int, n_classes: int) -> Ints:
-    """Return class patterns (T, 2^L) from the transitions ((T + 1)·2^L·L,) of `size` realizations."""
-    moves = transitions.reshape(n_times + 1, 1 << n_classes, n_classes)[:n_times]
-    change = -moves.sum(axis=2)
-    for c in range(n_classes):
-        without = np.array([p for p in range(1 << n_classes) if not (p >> c) & 1])
-        change[:, without | (1 << c)] += moves[:, without, c]
-    change[0, 0] += size
-    return np.cumsum(change, axis=0)
-
-
-def _undecoded(earliest: Ints) -> Ints:
-    """Return how many were still undecoded at each time (T, P), from counts of decoding times (T + 1, P)."""
-    return np.cumsum(earliest[::-1], axis=0)[-2::-1]

@@ -2,7 +2,7 @@
 
 A time index of n_times or more means never. Class patterns are tallied as transitions: class l decoded at time t when
 the set `before` was decoded already. So a realization costs L increments however many times there are; patterns follow
-from the transitions once, at the end (:func:`uepgpu_kernels.cpu.run.patterns_of`).
+from the transitions once, at the end (:func:`uepgpu_kernels.transitions.patterns_of`).
 """
 
 from __future__ import annotations

@@ -8,11 +8,11 @@ import numpy as np
 
 from uepgpu_kernels.bodies.philox import MASK, SHIFT, philox4x32
 from uepgpu_kernels.bodies.sample import ORDER_STREAM, below
-from uepgpu_kernels.cpu.draw import merge_exchange
 from uepgpu_kernels.cuda.shape import BUCKET_BITS, Shape
 from uepgpu_kernels.cuda.stage import cuda, stage
 from uepgpu_kernels.cuda.tables import CROWDED
 from uepgpu_kernels.job import BY_PERMUTATION, BY_TIME
+from uepgpu_kernels.network import merge_exchange
 
 __all__ = ["block_of", "list_maker", "look_up", "search"]
 

@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uepgpu_kernels.automaton import Automaton
-from uepgpu_kernels.cpu.run import patterns_of
 from uepgpu_kernels.cuda.kernel import kernel_of
 from uepgpu_kernels.cuda.memory import memory_of
 from uepgpu_kernels.cuda.shape import Shape, n_bins, shape_of
 from uepgpu_kernels.cuda.tables import Tables, make_tables
 from uepgpu_kernels.job import SUB_BATCHES, Job, RawTally
+from uepgpu_kernels.transitions import patterns_of, undecoded
 
 __all__ = ["MOST_AT_ONCE", "Prepared", "decode_times", "run"]
 
@@ -100,8 +100,8 @@ class Prepared:
         sizes = [max(0, -(-(count - (b - first) % SUB_BATCHES) // SUB_BATCHES)) for b in range(SUB_BATCHES)]
         patterns = np.stack([patterns_of(row[:transitions], n, t, job.n_classes) for row, n in zip(counters, sizes, strict=True)])
         when = counters[:, transitions:].reshape(SUB_BATCHES, t + 1, -1)
-        undecoded = np.cumsum(when[:, ::-1], axis=1)[:, -2::-1]
-        return RawTally(patterns, undecoded if kind == "pairs" else None, undecoded if kind == "marginals" else None)
+        late = np.stack([undecoded(row) for row in when])
+        return RawTally(patterns, late if kind == "pairs" else None, late if kind == "marginals" else None)
 
     def most_times(self) -> int:
         """Return how many realizations' times fit in half of the free memory."""

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from uepgpu_kernels.cpu.draw import merge_exchange
 from uepgpu_kernels.cuda.draw import block_of, look_up
 from uepgpu_kernels.cuda.packed import ONES, packed_class_times, packed_move, packed_step, word_type
 from uepgpu_kernels.cuda.shape import BUCKET_BITS, Shape
@@ -19,6 +18,7 @@ from uepgpu_kernels.cuda.span import clear, fill, flush, sub_batch_start, thread
 from uepgpu_kernels.cuda.stage import cuda, kernel, stage
 from uepgpu_kernels.cuda.tables import code_bits
 from uepgpu_kernels.cuda.tally import packed_tally
+from uepgpu_kernels.network import merge_exchange
 
 __all__ = ["network_source", "sorted_kernel"]
 

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uepgpu_kernels.automaton import Automaton
-from uepgpu_kernels.cpu.draw import merge_exchange
 from uepgpu_kernels.cuda.shape import BUCKET_BITS, Shape
 from uepgpu_kernels.job import BY_TIME, Job
+from uepgpu_kernels.network import merge_exchange
 
 __all__ = ["CROWDED", "Tables", "make_tables"]
 

@@ -1,6 +1,6 @@
 """The loop nests in which one realization is decoded after the other: matching, peeling, elimination.
 
-Entries take and add to the same arrays as those of :mod:`uepgpu_kernels.cpu.together`.
+Entries take and add to the same arrays as those of :mod:`uepgpu_kernels.cpu.lockstep`.
 """
 
 from __future__ import annotations

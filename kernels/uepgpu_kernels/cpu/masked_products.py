@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uepgpu_kernels.cpu.compile import entry, stage
-from uepgpu_kernels.cpu.slices import label_slices, score_columns, score_rows, select
+from uepgpu_kernels.cpu.slice_scores import label_slices, score_columns, score_rows, select
 
 __all__ = ["Picked", "add_tiles", "pick_summands", "pick_tiles"]
 

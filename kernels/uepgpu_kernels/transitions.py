@@ -1,0 +1,26 @@
+"""What tallies are made of once realizations are counted: class patterns from transitions, undecoded from decoding times."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["patterns_of", "undecoded"]
+
+Ints = NDArray[np.int64]
+
+
+def patterns_of(transitions: Ints, size: int, n_times: int, n_classes: int) -> Ints:
+    """Return class patterns (T, 2^L) from the transitions ((T + 1)·2^L·L,) of `size` realizations."""
+    moves = transitions.reshape(n_times + 1, 1 << n_classes, n_classes)[:n_times]
+    change = -moves.sum(axis=2)
+    for c in range(n_classes):
+        without = np.array([p for p in range(1 << n_classes) if not (p >> c) & 1])
+        change[:, without | (1 << c)] += moves[:, without, c]
+    change[0, 0] += size
+    return np.cumsum(change, axis=0)
+
+
+def undecoded(earliest: Ints) -> Ints:
+    """Return how many were still undecoded at each time (T, P), from counts of decoding times (T + 1, P)."""
+    return np.cumsum(earliest[::-1], axis=0)[-2::-1]
