@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import uepgpu as uep
+from bench.turns import Contestant, take_turns
 from uepgpu import gradient_coding as gc
-from uepgpu.benchmark import Contestant, take_turns
 from uepgpu.gradient_coding.engines import find_engine
 from uepgpu.gradient_coding.plan import make_plan
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import uepgpu as uep
-from uepgpu.array_namespace import find_place
-from uepgpu.benchmark import Contestant, take_turns
-from uepgpu.payloads import Blocks
+from bench.turns import Contestant, take_turns
+from uepgpu.backends import find_place
+from uepgpu.products.payloads import Blocks
 from uepgpu_kernels.dense import products as dense
 
 RNG = np.random.default_rng(1)
@@ -62,8 +62,8 @@ def test_the_faithful_path_against_one_batched_product(benchmark, table, encodin
 
 def block_products(code, arrived):
     """Block products that the workers of the arrived packets form: the sum of their true works."""
-    from uepgpu.coefficients import draw_packets
     from uepgpu.plan import make_plan
+    from uepgpu.products.coefficients import draw_packets
 
     law = code.law(RXC, 30)
     work = {support.tobytes(): int(r) for support, r in zip(law.supports, law.work, strict=True)}

@@ -175,7 +175,7 @@ def test_a_finished_sweep_again(benchmark, table, tmp_path):
         assert "nothing added" in out
         again.append(seconds)
         start.append(timed(*command("info"))[0])
-        libraries.append(timed(sys.executable, "-c", "import uepgpu.cli, uepgpu.codes, uepgpu.plan, scipy.sparse.csgraph")[0])
+        libraries.append(timed(sys.executable, "-c", "import uepgpu.cli, uepgpu.codes, uepgpu.plan.plan, scipy.sparse.csgraph")[0])
     figures = {
         "uepgpu sweep, finished, 100 points": statistics.median(again),
         "uepgpu info": statistics.median(start),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from uepgpu.benchmark import Contestant, take_turns
+from bench.turns import Contestant, take_turns
 
 torch = pytest.importorskip("torch", reason='PyTorch is not installed: pip install "uepgpu[train]"')
 

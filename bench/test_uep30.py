@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import uep30
 
-from uepgpu.benchmark import Contestant, take_turns
+from bench.turns import Contestant, take_turns
 
 PEER = "peer: Numba, elimination, 22 deadlines"
 FLOOR = "floor: draws alone"

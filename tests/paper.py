@@ -12,7 +12,7 @@ from hypothesis import settings
 import uepgpu as uep
 
 if TYPE_CHECKING:
-    from uepgpu.supports import SupportLaw
+    from uepgpu.codes.supports import SupportLaw
 
 relaxed = settings(deadline=None, max_examples=40)
 

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from uepgpu import Partition, Workers, codes, latency
-from uepgpu.decoders import DECODERS, resolve_decoder
-from uepgpu.plan import count_domain_refusal, make_plan
+from uepgpu.plan import DECODERS, count_domain_refusal, make_plan, resolve_decoder
 
 GAMMA = (0.40, 0.35, 0.25)
 VARIANCES = (10, 1, 0.1)

@@ -9,9 +9,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from uepgpu.array_namespace import CUPY_CALLS, Place, find_place
 from uepgpu.backends import BACKENDS, BackendUnavailable, get_backend
-from uepgpu.cuda_backend import CudaBackend
+from uepgpu.backends.cuda import CudaBackend
+from uepgpu.backends.place import CUPY_CALLS, Place, find_place
 from uepgpu_kernels.dense import products as dense
 
 R, F, N, P, H, U, Q = 4, 6, 3, 2, 5, 3, 4
@@ -118,7 +118,7 @@ def test_a_broken_installation_is_a_reason_not_a_traceback(monkeypatch):
     def silence():
         raise OSError("libcuda.so.1: cannot open")
 
-    monkeypatch.setattr("uepgpu.cuda_backend._absent", lambda module: False)
+    monkeypatch.setattr("uepgpu.backends.cuda._absent", lambda module: False)
     monkeypatch.setitem(sys.modules, "uepgpu_kernels.cuda", SimpleNamespace())
     monkeypatch.setitem(sys.modules, "uepgpu_kernels.cuda.probe", SimpleNamespace(silence=silence))
     said = CudaBackend().unavailable()
@@ -159,7 +159,7 @@ def test_a_device_keeps_its_products_to_itself(monkeypatch, options, paradigm):
     part, xp = partition(paradigm, A, B), Foreign()
     call = {"deadline": 0.5, "realizations": 5, "seed": 3, "keep": "product"} | options
     expected = uep.multiply(part, EW(GAMMA), uep.Workers(30, omega=1.0, work="unit"), **call)
-    monkeypatch.setattr("uepgpu.multiplication.find_place", lambda name: OnDevice("cuda", xp, BACKENDS["numba"]))
+    monkeypatch.setattr("uepgpu.products.multiplication.find_place", lambda name: OnDevice("cuda", xp, BACKENDS["numba"]))
     result = uep.multiply(part, EW(GAMMA), uep.Workers(30, omega=1.0, work="unit"), output="device", backend="cuda", **call)
     atol = 1e-9 if "dtype" not in options else 1e-3
     np.testing.assert_allclose(result.product, expected.product, rtol=0, atol=atol * np.abs(A @ B).max())

@@ -14,8 +14,7 @@ from descents import GRADIENT_NORM, PAIRS, PROBLEM, PROBLEMS, SCHEMES, workers_f
 import uepgpu as uep
 from uepgpu import BackendUnavailable
 from uepgpu import gradient_coding as gc
-from uepgpu.array_namespace import Place, find_place
-from uepgpu.backends import BACKENDS
+from uepgpu.backends import BACKENDS, Place, find_place
 from uepgpu.gradient_coding.device import DeviceKernels, weigh_blocks
 from uepgpu.gradient_coding.plan import make_plan
 from uepgpu_kernels.cpu import descent as compiled

@@ -10,8 +10,8 @@ import pytest
 from problems import EW, LEVEL_PAIR, MDS, NOW, PAPER, RXC
 
 from uepgpu import Partition, codes, simulate, theory
-from uepgpu.intervals import batch_stderr, clopper_pearson, t_factor
 from uepgpu.monte_carlo import decode_times
+from uepgpu.tally.intervals import batch_stderr, clopper_pearson, t_factor
 
 RUNS = 1000
 LEAST = 0.93

@@ -9,8 +9,8 @@ import pytest
 from products import CASES, CODES, factors, partition
 
 import uepgpu as uep
+from uepgpu.products.decoding_weights import lmmse_weights
 from uepgpu.sweep.spec import read_spec
-from uepgpu.weights import lmmse_weights
 
 
 def drawn(model, seed):
@@ -84,8 +84,8 @@ def test_with_the_true_gram_matrix_no_realization_is_worse(name, paradigm):
 @pytest.mark.parametrize("paradigm", ["rxc", "cxr"])
 def test_the_loss_is_that_of_the_closed_form(paradigm, prior):
     """tr(Σ - ΣHᵀ(HΣHᵀ)⁻¹HΣ) for rxc and 1ᵀ(·)1 for cxr, Σ the Gram matrix of even blocks."""
-    from uepgpu.coefficients import draw_packets
     from uepgpu.plan import make_plan
+    from uepgpu.products.coefficients import draw_packets
 
     A, B = factors(30, 27, 36)
     part, code, workers = partition(paradigm, A, B), uep.codes.LT(), uep.Workers(12, omega=1.0, work="unit")

@@ -10,8 +10,8 @@ import pytest
 from products import factors
 
 import uepgpu as uep
-from uepgpu.mds import harmonic_generator, mds_generator, worst_condition
-from uepgpu.weights import selected_weights
+from uepgpu.products.decoding_weights import selected_weights
+from uepgpu.products.mds_generator import harmonic_generator, mds_generator, worst_condition
 
 DECIBEL_100 = 1e-5
 """Relative size of noise at a signal-to-noise ratio of 100 dB."""

@@ -11,7 +11,7 @@ from refusals import CXR, RXC, cases, refused
 
 import uepgpu as uep
 from uepgpu.backends import available
-from uepgpu.mds import mds_generator
+from uepgpu.products.mds_generator import mds_generator
 
 PART = partition("rxc", *factors())
 CODE = EW(GAMMA)

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from uepgpu import codes, gradient_coding, latency, theory
     from uepgpu.backends import BackendUnavailable
     from uepgpu.monte_carlo import simulate
-    from uepgpu.multiplication import multiply
     from uepgpu.partition import Partition
+    from uepgpu.products import multiply
     from uepgpu.tally import Tally
     from uepgpu.workers import Workers
 
@@ -36,7 +36,7 @@ _HOME = {
     "BackendUnavailable": "uepgpu.backends",
     "Partition": "uepgpu.partition",
     "Tally": "uepgpu.tally",
-    "multiply": "uepgpu.multiplication",
+    "multiply": "uepgpu.products",
     "simulate": "uepgpu.monte_carlo",
     "Workers": "uepgpu.workers",
 }

@@ -65,7 +65,7 @@ def _chosen(name: str) -> str | None:
 
 def print_selftest(backend: str) -> int:
     """Print checks of a backend against NumPy, then a short timing table; return the exit code."""
-    from uepgpu.selftest import run_selftest
+    from uepgpu.machine.selftest import run_selftest
 
     name = _chosen(backend)
     if name is None:
@@ -81,7 +81,7 @@ def print_selftest(backend: str) -> int:
 
 def print_benchmark(backend: str, *, quick: bool, threads: int | None, json_path: str | None) -> int:
     """Print the UEP-30 timings of a backend; return the exit code."""
-    from uepgpu.benchmark import uep30
+    from uepgpu.machine.benchmark import uep30
 
     name = _chosen(backend)
     if name is None:

@@ -8,13 +8,11 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from uepgpu.backends import Backend, get_backend
+from uepgpu.backends import Backend, Devices, get_backend, parse_devices
 from uepgpu.checks import integer, realization_range, shown
 from uepgpu.codes import Code
-from uepgpu.cuda_backend import Devices, parse_devices
-from uepgpu.decoders import decoding_rule, resolve_decoder, resolve_tally
 from uepgpu.partition import Partition
-from uepgpu.plan import Plan, make_plan
+from uepgpu.plan import Plan, decoding_rule, make_plan, resolve_decoder, resolve_tally
 from uepgpu.tally import Tally
 from uepgpu.workers import Workers
 

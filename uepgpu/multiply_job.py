@@ -13,7 +13,7 @@ import numpy as np
 if TYPE_CHECKING:
     from uepgpu.codes import Code
     from uepgpu.partition import Partition
-    from uepgpu.product_result import ProductResult
+    from uepgpu.products import ProductResult
     from uepgpu.workers import Workers
 
 __all__ = ["run_multiply"]
@@ -25,7 +25,7 @@ MULTIPLY = ("deadline", "decoder", "prior", "faithful", "noise", "dtype", "reali
 def run_multiply(**options: Any) -> int:
     """Run the command, whose options :func:`uepgpu.cli.multiply.multiply` describes; return the exit code."""
     from uepgpu.backends import BackendUnavailable
-    from uepgpu.multiplication import multiply
+    from uepgpu.products import multiply
 
     try:
         target = _target(options["output"], options["keep"])

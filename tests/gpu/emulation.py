@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from uepgpu.decoders import resolve_decoder
-from uepgpu.plan import make_plan
+from uepgpu.plan import make_plan, resolve_decoder
 from uepgpu_kernels import cpu
 from uepgpu_kernels.automaton import build_automaton
 from uepgpu_kernels.job import SUB_BATCHES

@@ -18,8 +18,8 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT), str(ROOT / "kernels")]
 import numpy as np  # noqa: E402
 import problems  # noqa: E402
 
-from uepgpu.cuda_backend import CudaBackend  # noqa: E402
-from uepgpu.decoders import resolve_decoder, resolve_tally  # noqa: E402
+from uepgpu.backends.cuda import CudaBackend  # noqa: E402
+from uepgpu.plan.decoders import resolve_decoder, resolve_tally  # noqa: E402
 from uepgpu_kernels import reference  # noqa: E402
 from uepgpu_kernels.automaton import build_automaton  # noqa: E402
 from uepgpu_kernels.cuda import Prepared  # noqa: E402

@@ -16,7 +16,7 @@ import pytest
 from conftest import ROOT, missing
 
 from uepgpu import simulate
-from uepgpu.cuda_backend import CudaBackend, CudaSampler, parse_devices
+from uepgpu.backends.cuda import CudaBackend, CudaSampler, parse_devices
 from uepgpu_kernels import reference
 
 HIDDEN = """

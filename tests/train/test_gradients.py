@@ -218,9 +218,9 @@ def test_lmmse_is_that_of_the_core():
 @pytest.mark.parametrize("order", ["norm", None])
 def test_lmmse_mixes_the_tiles_that_the_weights_say(order, shape):
     """X̂ = E·X tile by tile, in float64 with loops, tiles of unequal sizes padded with zeros."""
-    from uepgpu.coefficients import draw_packets
+    from uepgpu.products.coefficients import draw_packets
+    from uepgpu.products.decoding_weights import lmmse_weights
     from uepgpu.train.draws import realization_number
-    from uepgpu.weights import lmmse_weights
 
     u, h, q = shape
     s = scheme("ew", 1.0, estimator="lmmse", order=order, seed=4)

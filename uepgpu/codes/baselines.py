@@ -10,7 +10,7 @@ import numpy as np
 
 from uepgpu.checks import integer, positive, probability
 from uepgpu.codes.law import Coefficients, Encoding, check_options, resolve_encoding, windows_law
-from uepgpu.supports import SupportLaw
+from uepgpu.codes.supports import SupportLaw
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uepgpu.checks import choice
-from uepgpu.supports import COEFFICIENTS, Field, SupportLaw, largest_remainders, term_rank
+from uepgpu.codes.supports import COEFFICIENTS, Field, SupportLaw, largest_remainders, term_rank
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from uepgpu.checks import bool_array, choice, frozen, integer, integer_array, probability_vector, real_array, shown
-from uepgpu.supports import COEFFICIENTS, PRIME, SupportLaw, is_whole
+from uepgpu.codes.supports import COEFFICIENTS, PRIME, SupportLaw, is_whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,7 +9,7 @@ import numpy as np
 
 from uepgpu.checks import choice, probability_vector, shown
 from uepgpu.codes.law import Bools, Coefficients, Encoding, check_options, resolve_encoding, windows_law
-from uepgpu.supports import SupportLaw, maximal_rectangles
+from uepgpu.codes.supports import SupportLaw, maximal_rectangles
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uepgpu.checks import choice, frozen, integer, positive
-from uepgpu.matrices import load_matrix
+from uepgpu.partition import load_matrix
 
 __all__ = ["BUNDLED", "Table", "bundled_table", "gaussian", "multivariate_t", "read_table"]
 

@@ -9,7 +9,7 @@ from types import ModuleType
 import numpy as np
 from numpy.typing import NDArray
 
-from uepgpu.array_namespace import Place
+from uepgpu.backends import Place
 from uepgpu_kernels.dense import descent as dense_descent
 from uepgpu_kernels.descent_job import DUAL, GRADIENT_NORM, GROUPS, LOGISTIC, DescentJob, chunk_size
 

@@ -9,8 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from uepgpu.array_namespace import find_place
-from uepgpu.backends import BACKENDS, BackendUnavailable
+from uepgpu.backends import BACKENDS, BackendUnavailable, find_place
 from uepgpu.checks import choice, integer
 from uepgpu.gradient_coding.device import DeviceKernels
 from uepgpu_kernels.descent_job import DescentJob

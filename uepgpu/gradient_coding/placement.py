@@ -22,7 +22,7 @@ from uepgpu.gradient_coding.schemes import (
     Scheme,
     StochasticBlocks,
 )
-from uepgpu.matrices import block_bounds
+from uepgpu.partition import block_bounds
 from uepgpu_kernels.descent_job import COPIES, DUAL, FASTEST, GROUPS, SAMPLED
 from uepgpu_kernels.descent_job import GRADIENT_NORM as BY_GRADIENT_NORM
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from uepgpu.checks import choice, frozen, integer, positive, real_array, shown
 from uepgpu.gradient_coding import losses
 from uepgpu.gradient_coding.scores import thin_svd
-from uepgpu.matrices import block_bounds, load_matrix
+from uepgpu.partition import block_bounds, load_matrix
 
 __all__ = ["Problem"]
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uepgpu.checks import choice, integer, real_array
-from uepgpu.matrices import block_bounds, load_matrix
+from uepgpu.partition import block_bounds, load_matrix
 
 __all__ = ["approximate_block_scores", "block_scores", "misestimation", "thin_svd"]
 

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from uepgpu.checks import deadlines_array, integer
-from uepgpu.decoders import decoding_rule, resolve_decoder
-from uepgpu.plan import make_plan
+from uepgpu.plan import decoding_rule, make_plan, resolve_decoder
 from uepgpu.replay.count import Counting
 from uepgpu.replay.draws import Packet, draw
 from uepgpu.replay.eliminate import Elimination, RealElimination

@@ -14,8 +14,7 @@ import numpy as np
 
 from uepgpu import latency
 from uepgpu.codes import Code
-from uepgpu.matrices import load_matrix
-from uepgpu.partition import Partition
+from uepgpu.partition import Partition, load_matrix
 from uepgpu.sweep.fields import SpecError, Table, closest, number, numbers, one_or_more, text, whole, whole_numbers
 from uepgpu.sweep.notation import LAWS
 from uepgpu.sweep.point import CODES

@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from uepgpu.decoders import decoding_rule, resolve_decoder, resolve_tally
-from uepgpu.plan import count_domain_refusal, make_plan
+from uepgpu.plan import count_domain_refusal, decoding_rule, make_plan, resolve_decoder, resolve_tally
 from uepgpu.sweep.notation import write_code, write_partition, write_workers
 
 if TYPE_CHECKING:

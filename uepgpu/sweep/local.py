@@ -9,7 +9,7 @@ from uepgpu.backends import get_backend
 from uepgpu.sweep.ranges import Ran, Range, Work, run_range
 
 if TYPE_CHECKING:
-    from uepgpu.cuda_backend import Devices
+    from uepgpu.backends import Devices
     from uepgpu.sweep.store import Claim
 
 __all__ = ["Local"]

@@ -17,7 +17,7 @@ import uepgpu as uep
 from uepgpu.sweep.notation import read_code, read_partition, read_workers
 
 if TYPE_CHECKING:
-    from uepgpu.cuda_backend import Devices
+    from uepgpu.backends import Devices
     from uepgpu.sweep.identity import Identity
     from uepgpu.tally import Tally
 

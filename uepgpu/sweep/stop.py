@@ -211,7 +211,7 @@ class StopRule:
 
 def failures_seen(tally: Tally, options: dict[str, Any]) -> NDArray[np.float64]:
     """Return how many realizations that lost something were seen at each deadline, shape (D,)."""
-    from uepgpu.time_view import view
+    from uepgpu.tally.axis import view
 
     seen = view(tally, options.get("workers"), options.get("deadlines"))
     losing = tally.patterns.sum(axis=0)[:, :-1].sum(axis=1, keepdims=True).astype(np.float64)  # (T, 1)

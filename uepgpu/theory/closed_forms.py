@@ -20,7 +20,7 @@ from uepgpu.workers import Workers
 if TYPE_CHECKING:
     import xarray as xr
 
-    from uepgpu.supports import SupportLaw
+    from uepgpu.codes.supports import SupportLaw
 
 __all__ = ["decoding_probability", "loss"]
 

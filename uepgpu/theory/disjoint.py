@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from uepgpu.supports import Field
+    from uepgpu.codes.supports import Field
     from uepgpu.theory.counts import Counts
 
 __all__ = ["all_decoded", "both_undecoded", "undecoded"]

@@ -11,7 +11,7 @@ from uepgpu.theory.counts import Counts, DrawnCounts, DrawnUnequalWorkers, Recei
 from uepgpu.theory.structure import Structure, no_closed_form
 
 if TYPE_CHECKING:
-    from uepgpu.supports import SupportLaw
+    from uepgpu.codes.supports import SupportLaw
     from uepgpu.workers import Workers
 
 __all__ = ["deadline_counts", "received_counts"]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from uepgpu.supports import SupportLaw
+    from uepgpu.codes.supports import SupportLaw
 
 __all__ = ["Structure", "code_name", "no_closed_form", "window_structure"]
 

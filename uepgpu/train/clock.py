@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 
 from uepgpu.backends import get_backend
 from uepgpu.codes import Code
-from uepgpu.decoders import resolve_decoder
 from uepgpu.partition import Partition
-from uepgpu.plan import make_plan
+from uepgpu.plan import make_plan, resolve_decoder
 from uepgpu.train.draws import realization_number
 from uepgpu.workers import Workers
 

@@ -10,7 +10,7 @@ from torch import nn
 
 from uepgpu.checks import integer, shown
 from uepgpu.codes import Code
-from uepgpu.importance import Classes
+from uepgpu.partition import Classes
 from uepgpu.train.draws import MOST_SLOTS, Draws
 from uepgpu.train.layer import CodedLinear
 from uepgpu.train.scheme import DEFAULT_CLASSES, Estimator, Importance, Order, Paradigm, Scheme

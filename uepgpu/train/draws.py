@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uepgpu.backends import Sampler, get_backend
-from uepgpu.decoders import resolve_decoder
 from uepgpu.partition import Partition
-from uepgpu.plan import Plan, make_plan
+from uepgpu.plan import Plan, make_plan, resolve_decoder
 from uepgpu.train.probability import decoding_scale
 from uepgpu.train.scheme import Scheme
 

@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from uepgpu.multiplication import multiply
 from uepgpu.partition import Partition
+from uepgpu.products import multiply
 from uepgpu.train.blocks import block_labels
 from uepgpu.train.draws import Draws, realization_number
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from uepgpu.importance import assign_classes
+from uepgpu.partition import assign_classes
 from uepgpu.train.blocks import block_norms, squared_norms
 from uepgpu.train.scheme import Scheme
 

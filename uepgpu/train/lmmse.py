@@ -7,11 +7,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from uepgpu.coefficients import draw_packets
+from uepgpu.products.coefficients import draw_packets
+from uepgpu.products.decoding_weights import lmmse_weights
 from uepgpu.train.blocks import block_labels, bounds
 from uepgpu.train.draws import Draws, realization_number
 from uepgpu.train.importance import block_scores
-from uepgpu.weights import lmmse_weights
 
 __all__ = ["lmmse_product"]
 

@@ -11,8 +11,7 @@ import numpy as np
 
 from uepgpu.checks import choice, integer, positive, probability, shown
 from uepgpu.codes import Code
-from uepgpu.importance import Classes
-from uepgpu.partition import Partition
+from uepgpu.partition import Classes, Partition
 from uepgpu.workers import Workers
 
 __all__ = ["DEFAULT_CLASSES", "ESTIMATORS", "Estimator", "Importance", "Order", "Scheme"]

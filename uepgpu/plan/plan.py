@@ -10,11 +10,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from uepgpu.chains import Chains, find_chains
 from uepgpu.checks import deadlines_array, instance, integer, shown
 from uepgpu.codes import Code
+from uepgpu.codes.supports import PRIME, SupportLaw, is_whole
 from uepgpu.partition import Partition
-from uepgpu.supports import PRIME, SupportLaw, is_whole
+from uepgpu.plan.chains import Chains, find_chains
 from uepgpu.workers import Workers
 from uepgpu_kernels.job import BY_INDEX, BY_PERMUTATION, BY_TIME, Job, guide_tables
 

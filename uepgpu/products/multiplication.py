@@ -7,17 +7,15 @@ from typing import Any, Literal
 
 import numpy as np
 
-from uepgpu.array_namespace import find_place
-from uepgpu.backends import usable_cores
+from uepgpu.backends import find_place, usable_cores
 from uepgpu.checks import choice, finite, integer, positive, realization_range, shown
 from uepgpu.codes import Code
-from uepgpu.decoders import resolve_decoder
 from uepgpu.partition import Partition
-from uepgpu.payloads import Blocks
-from uepgpu.plan import FOREVER, make_plan
-from uepgpu.product_result import ProductResult
-from uepgpu.product_run import ProductRun
-from uepgpu.stage_clock import Clock
+from uepgpu.plan import FOREVER, make_plan, resolve_decoder
+from uepgpu.products.payloads import Blocks
+from uepgpu.products.result import ProductResult
+from uepgpu.products.run import ProductRun
+from uepgpu.products.stage_clock import Clock
 from uepgpu.workers import Workers
 from uepgpu_kernels.dense import products as dense
 

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from uepgpu.array_namespace import Place
-from uepgpu.coefficients import Packets
+from uepgpu.backends import Place
 from uepgpu.partition import Partition
-from uepgpu.stage_clock import Clock
+from uepgpu.products.coefficients import Packets
+from uepgpu.products.stage_clock import Clock
 from uepgpu_kernels.dense import products as dense
 
 __all__ = ["Blocks", "faithful_payloads"]

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from uepgpu.checks import choice, frozen, integer, real_array, shown
-from uepgpu.importance import Classes, assign_classes, assign_levels
-from uepgpu.matrices import BlockMatrices, block_bounds, block_norms, load_factors, order_slices, summand_gram
+from uepgpu.partition.importance import Classes, assign_classes, assign_levels
+from uepgpu.partition.matrices import BlockMatrices, block_bounds, block_norms, load_factors, order_slices, summand_gram
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from uepgpu.array_namespace import Place
+from uepgpu.backends import Place
 
 __all__ = ["add_noise"]
 

@@ -10,10 +10,10 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from uepgpu.checks import instance
-from uepgpu.intervals import ENOUGH, batch_stderr, clopper_pearson, t_factor
 from uepgpu.partition import Partition
-from uepgpu.tally import Tally
-from uepgpu.time_view import View, view
+from uepgpu.tally.axis import View, view
+from uepgpu.tally.intervals import ENOUGH, batch_stderr, clopper_pearson, t_factor
+from uepgpu.tally.tally import Tally
 from uepgpu.workers import Workers
 
 __all__ = ["decoding_probability", "loss", "loss_quantile", "subproduct_probability"]

@@ -8,16 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from uepgpu.array_namespace import Place
-from uepgpu.backends import Sampler
-from uepgpu.coefficients import Packets, draw_packets
+from uepgpu.backends import Place, Sampler
 from uepgpu.partition import Partition
-from uepgpu.payload_noise import add_noise
-from uepgpu.payloads import Blocks, faithful_payloads
 from uepgpu.plan import Plan
-from uepgpu.product_result import ProductResult
-from uepgpu.stage_clock import Clock
-from uepgpu.weights import Weights, lmmse_weights, selected_weights
+from uepgpu.products.coefficients import Packets, draw_packets
+from uepgpu.products.decoding_weights import Weights, lmmse_weights, selected_weights
+from uepgpu.products.noise import add_noise
+from uepgpu.products.payloads import Blocks, faithful_payloads
+from uepgpu.products.result import ProductResult
+from uepgpu.products.stage_clock import Clock
 from uepgpu_kernels.dense import products as dense
 
 __all__ = ["ProductRun"]

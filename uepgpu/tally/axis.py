@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from uepgpu.checks import deadlines_array, instance
-from uepgpu.tally import Tally
+from uepgpu.tally.tally import Tally
 from uepgpu.workers import Workers
 
 __all__ = ["View", "binomial", "view"]

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from uepgpu.mds import mds_generator
 from uepgpu.partition import Partition
 from uepgpu.plan import Plan
+from uepgpu.products.mds_generator import mds_generator
 from uepgpu_kernels.reference.sample import arrivals, subsets, words
 
 __all__ = ["Packets", "draw_packets"]

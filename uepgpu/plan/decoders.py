@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from uepgpu.checks import choice
-from uepgpu.plan import Plan
+from uepgpu.plan.plan import Plan
 from uepgpu_kernels.job import SUB_BATCHES
 
 __all__ = ["BITMASK_LIMIT", "DECODERS", "ELIMINATION_LIMIT", "TALLIES", "resolve_decoder", "resolve_tally"]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from uepgpu.backends import BACKENDS, Backend, get_backend
+from uepgpu.backends.registry import BACKENDS, Backend, get_backend
 
 __all__ = ["CUPY_CALLS", "Place", "find_place"]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from uepgpu.tally import ARRAYS, Tally
+from uepgpu.tally.tally import ARRAYS, Tally
 from uepgpu_kernels.job import SUB_BATCHES
 
 __all__ = ["read_tally", "write_tally"]

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from uepgpu.backends.cuda import CudaBackend, Devices
 from uepgpu.checks import choice
-from uepgpu.cuda_backend import CudaBackend, Devices
 
 if TYPE_CHECKING:
     from uepgpu.plan import Plan

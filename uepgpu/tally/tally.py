@@ -183,7 +183,7 @@ class Tally:
             partition's paradigm have another. In the deadline domain true work is in the arrivals already: a tally at
             true work is for partitions of its own paradigm.
         """
-        from uepgpu.estimates import loss
+        from uepgpu.tally.estimates import loss
 
         return loss(self, part, workers, deadlines)
 
@@ -195,13 +195,13 @@ class Tally:
         xarray.Dataset
             ``probability``, ``stderr``, ``low``, ``high`` (95 %) over (``deadline`` or ``received``, ``class``).
         """
-        from uepgpu.estimates import decoding_probability
+        from uepgpu.tally.estimates import decoding_probability
 
         return decoding_probability(self, workers, deadlines)
 
     def subproduct_probability(self, *, workers: Workers | None = None, deadlines: ArrayLike | None = None) -> xr.Dataset:
         """Return Pr[X_k is decoded], as :meth:`decoding_probability` does, over ``subproduct`` (counted from 0)."""
-        from uepgpu.estimates import subproduct_probability
+        from uepgpu.tally.estimates import subproduct_probability
 
         return subproduct_probability(self, workers, deadlines)
 
@@ -220,7 +220,7 @@ class Tally:
         ValueError
             If the code does not decode class by class: pairs do not determine a distribution.
         """
-        from uepgpu.estimates import loss_quantile
+        from uepgpu.tally.estimates import loss_quantile
 
         return loss_quantile(self, part, q, workers, deadlines)
 
@@ -228,7 +228,7 @@ class Tally:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write to a file (NumPy's .npz), whole or not at all."""
-        from uepgpu.tally_file import write_tally
+        from uepgpu.tally.file import write_tally
 
         write_tally(self, path)
 
@@ -241,7 +241,7 @@ class Tally:
         ValueError
             If the file is no tally, or of another format.
         """
-        from uepgpu.tally_file import read_tally
+        from uepgpu.tally.file import read_tally
 
         return read_tally(path)
 

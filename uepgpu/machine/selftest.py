@@ -11,10 +11,9 @@ import numpy as np
 from uepgpu import codes
 from uepgpu.backends import get_backend
 from uepgpu.codes import Code
-from uepgpu.decoders import resolve_decoder, resolve_tally
 from uepgpu.latency import Exponential
 from uepgpu.partition import Partition
-from uepgpu.plan import make_plan
+from uepgpu.plan import make_plan, resolve_decoder, resolve_tally
 from uepgpu.workers import Workers
 
 __all__ = ["Check", "cases", "run_selftest"]
