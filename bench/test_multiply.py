@@ -8,7 +8,7 @@ import pytest
 import uepgpu as uep
 from bench.turns import Contestant, take_turns
 from uepgpu.backends import find_place
-from uepgpu.products.payloads import Blocks
+from uepgpu.products.payloads import FactorBlocks
 from uepgpu_kernels.dense import products as dense
 
 RNG = np.random.default_rng(1)
@@ -72,7 +72,7 @@ def block_products(code, arrived):
 
 
 def test_encoding_as_one_product_against_a_loop_over_workers(benchmark, table):
-    blocks = Blocks.of(RXC, find_place("numpy").xp).left
+    blocks = FactorBlocks.of(RXC, find_place("numpy").xp).left
     coefficients = RNG.normal(size=(30, 3))
 
     def one():

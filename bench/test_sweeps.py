@@ -13,24 +13,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-
-from sweeping import command, environment, killed_runs, run, same_tallies, write_spec
-
+from bench.sweeps import grid
+from tests.cases.sweeping import command, environment, killed_runs, run, same_tallies, write_spec
+from uepgpu.results.curve import curve_of
+from uepgpu.store.store import Store
+from uepgpu.store.stored import read_points
 from uepgpu.sweep.collect import Collection
-from uepgpu.sweep.curve import curve_of
 from uepgpu.sweep.local import Local
 from uepgpu.sweep.run import Result, identify_all
-from uepgpu.sweep.spec import parse_spec, read_spec
-from uepgpu.sweep.store import Store
-from uepgpu.sweep.stored import read_points
-
-MODEL = {"paradigm": "rxc", "left_variances": [10, 1, 0.1], "right_variances": [10, 1, 0.1], "classes": [3, 3, 3]}
-
-
-def grid(**keys):
-    data = {"gamma": [0.40, 0.35, 0.25], "workers": {"count": 20, "work": "unit"}, "partitions": {"rxc": MODEL}}
-    return parse_spec(data | {"series": [{"label": "EW", "code": "ew"}]} | keys, name="bench", folder=Path())
+from uepgpu.sweep.spec import read_spec
 
 
 @pytest.mark.slow
@@ -74,12 +65,12 @@ def test_kernel_share(benchmark, table, tmp_path):
 MANY = """
 import json, resource, sys, time
 sys.path[:0] = {paths!r}
-from test_sweeps import grid
+from bench.sweeps import grid
 from uepgpu.sweep.collect import Collection
 from uepgpu.sweep.local import Local
 from uepgpu.sweep.run import identify_all
-from uepgpu.sweep.store import Store
-from uepgpu.sweep.stored import iterate_points
+from uepgpu.store.store import Store
+from uepgpu.store.stored import iterate_points
 def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 began = time.perf_counter()
 sweep = grid(realizations=64, deadlines=[0.5, 1], grid={{"seed": list(range({points}))}})
@@ -104,7 +95,7 @@ def test_many_points_with_tiny_ranges(benchmark, table, tmp_path):
     for points in (1000, 10_000):
         path = tmp_path / f"{points}.db"
         here = Path(__file__).parent
-        code = MANY.format(paths=[str(here), str(here.parent / "tests")], points=points, path=str(path))
+        code = MANY.format(paths=[str(here.parent)], points=points, path=str(path))
         done = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, encoding="utf-8", check=True)
         found = json.loads(done.stdout)
         assert found["points"] == found["ranges"] == points

@@ -6,8 +6,8 @@ import os
 
 import numpy as np
 import pytest
-import uep30
 
+from bench import uep30
 from bench.turns import Contestant, take_turns
 
 PEER = "peer: Numba, elimination, 22 deadlines"

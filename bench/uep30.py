@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 from numba import njit
-from peers import numba_elimination, numpy_loop
 
 import uepgpu as uep
+from bench.peers import numba_elimination, numpy_loop
 from uepgpu_kernels.cpu.draw import draw_block
 
 GAMMA = (0.40, 0.35, 0.25)

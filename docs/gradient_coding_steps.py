@@ -7,7 +7,7 @@ import math
 
 import uepgpu as uep
 from uepgpu import gradient_coding as gc
-from uepgpu.gradient_coding.spec import read_study
+from uepgpu.specification.study import read_study
 
 STEPS, DECAYS, TIMES = (1.8, 1.0, 0.7, 0.4, 0.2, 0.1), (0.0, 0.02), (5.0, 20.0, 50.0)
 SCHEMES = {

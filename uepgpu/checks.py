@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 from numbers import Real
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = [
     "bool_array",
     "choice",
+    "closest",
     "deadlines_array",
     "finite",
     "frozen",
@@ -205,3 +207,9 @@ def deadlines_array(deadlines: ArrayLike) -> NDArray[np.float64]:
     if np.any(np.diff(array) < 0):
         raise ValueError("deadlines must not decrease: sort them first")
     return array
+
+
+def closest(word: str, allowed: Iterable[str]) -> str:
+    """Return `` (did you mean 'x'?)`` for the allowed word most like `word`, or nothing."""
+    match = difflib.get_close_matches(word, list(allowed), n=1)
+    return f" (did you mean {match[0]!r}?)" if match else ""

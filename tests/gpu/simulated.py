@@ -13,11 +13,11 @@ from pathlib import Path
 
 os.environ |= {"NUMBA_ENABLE_CUDASIM": "1", "NUMBA_DISABLE_JIT": "1"}
 ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT / "tests"), str(ROOT), str(ROOT / "kernels")]
+sys.path[:0] = [str(ROOT), str(ROOT / "kernels")]
 
 import numpy as np  # noqa: E402
-import problems  # noqa: E402
 
+from tests.cases import problems  # noqa: E402
 from uepgpu.backends.cuda import CudaBackend  # noqa: E402
 from uepgpu.plan.decoders import resolve_decoder, resolve_tally  # noqa: E402
 from uepgpu_kernels import reference  # noqa: E402

@@ -11,10 +11,10 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-import problems
 import pytest
-from conftest import ROOT, missing
 
+from tests.cases import problems
+from tests.cases.requirements import ROOT, missing
 from uepgpu import simulate
 from uepgpu.backends.cuda import CudaBackend, CudaSampler, parse_devices
 from uepgpu_kernels import reference

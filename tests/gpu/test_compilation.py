@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
-import registers
-from conftest import missing
+
+from tests.cases.requirements import missing
+from tests.gpu import registers
 
 
 @pytest.fixture(scope="module")

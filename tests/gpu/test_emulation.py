@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import problems
 import pytest
-from emulation import emulated
+
+from tests.cases import problems
+from tests.gpu.emulation import emulated
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("numba_cuda")]
 

@@ -8,9 +8,9 @@ import math
 
 import numpy as np
 import pytest
-from masks import CODES, LATENCY, scheme
 
 import uepgpu as uep
+from tests.cases.masks import CODES, LATENCY, scheme
 from uepgpu.train.clock import completion_times, product_slots, time_grid
 from uepgpu.train.draws import Draws
 from uepgpu.train.named import Entry, entries, named_code

@@ -8,10 +8,10 @@ import math
 import numpy as np
 import pytest
 import torch
-from masks import CODES, FACTORED, LATENCY, cut, order_of, scheme, subproducts
 from torch import nn
 
 import uepgpu as uep
+from tests.cases.masks import CODES, FACTORED, LATENCY, cut, order_of, scheme, subproducts
 from uepgpu.train import CodedLinear, Scheme, coded
 from uepgpu.train.draws import Draws
 from uepgpu.train.networks import CIFAR10, MNIST

@@ -8,11 +8,11 @@ import math
 import numpy as np
 import pytest
 import torch
-from masks import CODES, LATENCY
 from torch import nn
 from torch.nn.utils import prune
 
 import uepgpu as uep
+from tests.cases.masks import CODES, LATENCY
 from uepgpu.train import CodedLinear, coded
 from uepgpu.train.blocks import slice_order
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from masks import CODES, FACTORED, scheme, subproducts
 
 import uepgpu as uep
+from tests.cases.masks import CODES, FACTORED, scheme, subproducts
 from uepgpu.monte_carlo import decode_times
 from uepgpu.train import Scheme
 from uepgpu.train.draws import CHUNK, Draws, StackDraws, realization_number

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from masks import scheme
 from torch import nn
 
+from tests.cases.masks import scheme
 from uepgpu.train import Member, Scheme, Stack, coded
 from uepgpu.train.networks import CIFAR10, MNIST, NETWORKS, Network
 

@@ -13,12 +13,12 @@ from unittest import mock
 
 import numpy as np
 import pytest
-from masks import scheme
-from test_data import cifar_batches, mnist_arrays, write_cifar, write_mnist
 
+from tests.cases.datasets import cifar_batches, mnist_arrays, write_cifar, write_mnist
+from tests.cases.masks import scheme
 from uepgpu.cli import main
 from uepgpu.train import Member
-from uepgpu.train.checkpoint import Store
+from uepgpu.train.checkpoint import Checkpoints
 from uepgpu.train.course import Course, Settings, members_per_stack
 from uepgpu.train.data import load_dataset
 from uepgpu.train.networks import CIFAR10, DIGITS, MNIST
@@ -108,7 +108,7 @@ def test_stacks_fit_in_the_cache():
 @pytest.fixture
 def no_figures(monkeypatch):
     """Drawing takes longer than training here."""
-    monkeypatch.setattr("uepgpu.train.plots.figures", lambda series, name: {})
+    monkeypatch.setattr("uepgpu.figures.training.figures", lambda series, name: {})
 
 
 @pytest.fixture(scope="module")
@@ -173,7 +173,7 @@ def test_a_run_goes_on_in_stacks_of_its_size_whatever_fits_now(tmp_path, monkeyp
     """What fits in a GPU's free memory is another number in another hour."""
     options = ("digits", "--codes", "centralized", "--replicas", "4", "--epochs", "1", "--threads", "1", "--out", tmp_path / "out")
     for fits in (3, 2):
-        monkeypatch.setattr("uepgpu.train.job.members_per_stack", lambda *_, fits=fits: fits)
+        monkeypatch.setattr("uepgpu.commands.train.members_per_stack", lambda *_, fits=fits: fits)
         uepgpu(*options)
         assert json.loads((tmp_path / "out" / "run.json").read_text())["stack"] == 3
     assert "holds a run with another stack" in uepgpu(*options, "--stack", "2", code=2).stderr
@@ -195,7 +195,7 @@ def test_an_interrupted_run_goes_on(tmp_path, monkeypatch, no_figures):
     options = ("--codes", "ew,uncoded", "--paradigm", "cxr", "--deadline", "1", "--replicas", "2", "--stack", "2", "--threads", "1")
     options = (*options, "--evaluate-every", "23", "--epochs", "3", "--out")
     monkeypatch.setattr("uepgpu.train.run.SECONDS_BETWEEN_CHECKPOINTS", 0.0)
-    keep, kept = Store.keep, []
+    keep, kept = Checkpoints.keep, []
 
     def interrupt(self, number, state):
         keep(self, number, state)
@@ -204,7 +204,7 @@ def test_an_interrupted_run_goes_on(tmp_path, monkeypatch, no_figures):
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(Store, "keep", interrupt)
+        patch.setattr(Checkpoints, "keep", interrupt)
         cut = uepgpu("digits", *options, tmp_path / "cut", code=130)
     assert "interrupted; 1 of 2 stacks are finished and kept" in cut.stderr
     assert "\new " in cut.stdout
@@ -223,7 +223,7 @@ def test_a_store_goes_on_inside_a_stack(tmp_path):
 
     rows = entries(["ew"], ["rxc"], ["unit"], [1.0], workers=15, rate=0.5, gamma=(0.45, 0.35, 0.2), seed=1)
     experiment = Experiment(DATA, DIGITS, rows, 2, 2, settings(epochs=4))
-    store, other = (Store(tmp_path / name, experiment.description()) for name in ("a", "b"))
+    store, other = (Checkpoints(tmp_path / name, experiment.description()) for name in ("a", "b"))
     members = [Member(rows[0].scheme, r) for r in range(2)]
     Course(DATA, DIGITS, members, settings(epochs=4)).run(lambda state: store.keep(0, state))
     held = store.state(0)
@@ -248,7 +248,7 @@ def test_deadline_zero_is_drawn_against_steps_only(tmp_path, codes):
 
 
 def test_a_damaged_store_is_told(tmp_path):
-    store = Store(tmp_path, {"a": 1})
+    store = Checkpoints(tmp_path, {"a": 1})
     store.begin()
     store.keep(0, {"step": np.array(1)})
     (path,) = (tmp_path / "stacks").iterdir()
@@ -256,10 +256,10 @@ def test_a_damaged_store_is_told(tmp_path):
     with pytest.raises(ValueError, match=r"cannot be read .*: delete it, its stack is then trained anew"):
         store.state(0)
     with pytest.raises(ValueError, match="holds a run with another a"):
-        Store(tmp_path, {"a": 2})
+        Checkpoints(tmp_path, {"a": 2})
     (tmp_path / "run.json").write_text("{")
     with pytest.raises(ValueError, match=r"run\.json cannot be read"):
-        Store(tmp_path, {"a": 1})
+        Checkpoints(tmp_path, {"a": 1})
 
 
 def test_mnist_and_cifar_run_from_small_files(tmp_path, no_figures):

@@ -20,7 +20,7 @@ def info(*, selftest: bool = False, backend: str = "auto") -> int:
     backend
         What the self-test tests: auto (the fastest that runs here) or a name from "uepgpu info".
     """
-    from uepgpu.info import print_selftest, report
+    from uepgpu.commands.machine import print_selftest, report
 
     print(report(), flush=True)
     return print_selftest(backend) if selftest else 0
@@ -41,6 +41,6 @@ def bench(*, backend: str = "auto", quick: bool = False, threads: Threads | None
     json
         Also write the figures to this file.
     """
-    from uepgpu.info import print_benchmark
+    from uepgpu.commands.machine import print_benchmark
 
     return print_benchmark(backend, quick=quick, threads=threads, json_path=json)

@@ -107,6 +107,6 @@ def multiply(
     output
         An .npy file for the product; replaced if it is there.
     """
-    from uepgpu.multiply_job import run_multiply
+    from uepgpu.commands.multiply import run_multiply
 
     return run_multiply(**locals())

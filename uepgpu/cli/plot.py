@@ -43,6 +43,6 @@ def plot(
         Deadlines that workers and distribution show, e.g. 0.5,1. Default: those that the specification
         shows, or three.
     """
-    from uepgpu.sweep.plot.job import run_plot
+    from uepgpu.commands.plot import run_plot
 
     return run_plot(store, kind=kind, output=output, sweep=sweep, series=series or (), at=at)

@@ -46,6 +46,6 @@ def replay(store: str, point: str, realization: Realization, /, *, json: bool = 
     json
         Print JSON, with everything that the tables leave out.
     """
-    from uepgpu.replay.job import run_replay
+    from uepgpu.commands.replay import run_replay
 
     return run_replay(store, point, realization, as_json=json)

@@ -39,6 +39,6 @@ def report(
         Deadlines that plots at a few of them show, e.g. 0.5,1. Default: those that the specification
         shows, or three.
     """
-    from uepgpu.sweep.report.job import run_report
+    from uepgpu.commands.report import run_report
 
     return run_report(store, output=output, sweep=sweep, series=series or (), at=at)

@@ -24,7 +24,7 @@ def combine(*stores: str, output: Annotated[str, Parameter(name=("--output", "-o
     output
         The new store; it must not exist.
     """
-    from uepgpu.sweep.store_commands import run_combine
+    from uepgpu.commands.store import run_combine
 
     return run_combine(stores, output)
 
@@ -44,6 +44,6 @@ def export(store: str, /, *, csv: str | None = None, parquet: str | None = None,
     netcdf
         An xarray Dataset over (point, step) as a .nc file. Needs pip install "uepgpu[export]".
     """
-    from uepgpu.sweep.store_commands import run_export
+    from uepgpu.commands.store import run_export
 
     return run_export(store, csv=csv, parquet=parquet, netcdf=netcdf)

@@ -55,7 +55,8 @@ def sweep(
     dry_run
         Show the points, what each will cost and what is stored already, and do nothing.
     """
-    from uepgpu.sweep.job import Options, run_job
+    from uepgpu.commands.options import Options
+    from uepgpu.commands.sweep import run_job
 
     options = Options(
         out=out,

@@ -104,7 +104,7 @@ def train(
     """
     options = dict(locals())
     try:
-        from uepgpu.train.job import run_train
+        from uepgpu.commands.train import run_train
     except ImportError as error:
         print(f"uepgpu: {' '.join(str(error).split())}", file=sys.stderr)
         return 2

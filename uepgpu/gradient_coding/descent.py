@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from uepgpu.checks import deadlines_array, realization_range
 from uepgpu.gradient_coding.engines import core_count, find_engine
 from uepgpu.gradient_coding.moments import Moments
-from uepgpu.gradient_coding.plan import Plan, make_plan
+from uepgpu.gradient_coding.plan import DescentPlan, make_plan
 from uepgpu.gradient_coding.problem import Problem
 from uepgpu.gradient_coding.schemes import SampledSketch, Scheme
 from uepgpu.latency import ROUNDING
@@ -138,7 +138,9 @@ def _at_deadlines(error: Floats, clock: Floats, deadlines: Floats) -> Floats:
     return np.where(deadlines <= clock[:, -1:] * ROUNDING, values, np.nan)
 
 
-def _dataset(plan: Plan, scheme: Scheme, total: list[Moments], deadlines: Floats | None, **attributes: int | str) -> xr.Dataset:
+def _dataset(
+    plan: DescentPlan, scheme: Scheme, total: list[Moments], deadlines: Floats | None, **attributes: int | str
+) -> xr.Dataset:
     import xarray as xr
 
     record, clock = total[:2]

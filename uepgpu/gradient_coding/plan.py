@@ -17,7 +17,7 @@ from uepgpu.gradient_coding.schemes import Scheme
 from uepgpu.workers import Workers
 from uepgpu_kernels.descent_job import BY_GRAM, BY_ROWS, DUAL, LOGISTIC, DescentJob
 
-__all__ = ["Plan", "make_plan"]
+__all__ = ["DescentPlan", "make_plan"]
 
 Floats = NDArray[np.float64]
 
@@ -26,7 +26,7 @@ MOST_COUNTERS = 2**32
 
 
 @dataclass(frozen=True, eq=False)
-class Plan:
+class DescentPlan:
     """A description resolved to arrays.
 
     Attributes
@@ -60,7 +60,7 @@ def make_plan(
     decay: float,
     start: Any,
     seed: int,
-) -> Plan:
+) -> DescentPlan:
     """Resolve a description; arguments as for :func:`uepgpu.gradient_coding.descend`."""
     _check(problem, workers)
     placement = place(problem, scheme, workers.count)
@@ -79,7 +79,7 @@ def make_plan(
     slope = problem.gradient(x) + problem.ridge * x
     if not np.any(slope):
         raise ValueError("start must not be the minimiser: gradient errors are relative to the gradient there")
-    return Plan(
+    return DescentPlan(
         _job(problem, placement, np.uint64(key), steps, x, float(np.linalg.norm(slope))), placement, workers, problem.blocks
     )
 

@@ -9,12 +9,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from uepgpu.gradient_coding.spec import Point, Study
+from uepgpu.gradient_coding.study import Study, StudyPoint
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["COLUMNS", "Curve", "print_plain", "rows", "to_csv"]
+__all__ = ["COLUMNS", "Convergence", "print_plain", "rows", "to_csv"]
 
 QUANTITIES = ("time", "error", "residual", "gradient_error")
 COLUMNS = (
@@ -43,14 +43,14 @@ Value = str | int | float
 
 
 @dataclass(frozen=True, eq=False)
-class Curve:
+class Convergence:
     """What was simulated of a point: the Dataset of :func:`uepgpu.gradient_coding.descend`."""
 
-    point: Point
+    point: StudyPoint
     run: xr.Dataset
 
 
-def rows(curves: Sequence[Curve]) -> Iterator[dict[str, Value]]:
+def rows(curves: Sequence[Convergence]) -> Iterator[dict[str, Value]]:
     """Yield a row per curve and iteration, then one per deadline, with the keys of :data:`COLUMNS`."""
     for curve in curves:
         point, run = curve.point, curve.run
@@ -81,7 +81,7 @@ def _known(value: float) -> Value:
     return "" if math.isnan(value) else value
 
 
-def to_csv(curves: Sequence[Curve]) -> str:
+def to_csv(curves: Sequence[Convergence]) -> str:
     """Return the table as CSV; floats keep all their digits."""
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
@@ -98,7 +98,7 @@ def _shown(value: float, spread: float) -> str:
     return f"{value:.3g} ± {spread:.1g}" if spread > 1e-6 * value else f"{value:.3g}"
 
 
-def print_plain(study: Study, curves: Sequence[Curve]) -> str:
+def print_plain(study: Study, curves: Sequence[Convergence]) -> str:
     """Return one aligned table per data set: errors at some iterations, then at some times."""
     lines = ["Error ‖x − x*‖ / ‖x*‖ ± standard error, after iterations t and at times T of the latency law."]
     for name in dict.fromkeys(c.point.data for c in curves):

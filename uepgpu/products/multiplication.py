@@ -12,7 +12,7 @@ from uepgpu.checks import choice, finite, integer, positive, realization_range, 
 from uepgpu.codes import Code
 from uepgpu.partition import Partition
 from uepgpu.plan import FOREVER, make_plan, resolve_decoder
-from uepgpu.products.payloads import Blocks
+from uepgpu.products.payloads import FactorBlocks
 from uepgpu.products.result import ProductResult
 from uepgpu.products.run import ProductRun
 from uepgpu.products.stage_clock import Clock
@@ -125,7 +125,7 @@ def multiply(
     size = _chunk(part, workers.count, n, memory, keep, faithful or dtype != "float64")
     clock = Clock(place.settle)
     with clock("multiply"):
-        blocks = Blocks.of(part, place.xp)
+        blocks = FactorBlocks.of(part, place.xp)
         tiles = dense.subproducts(place.xp, blocks.left, blocks.right, part.paradigm)
         inner = [(some, place.to_host(dense.gram(place.xp, tiles[:, :u, :q]))) for some, u, q in blocks.crops()]
     run = ProductRun(
@@ -174,7 +174,7 @@ def _chunk(part: Partition, n_workers: int, n: int, memory: int, keep: str, payl
     assert m is not None
     u, q = m.left.shape[0], m.right.shape[1]
     result = 8 * u * q
-    # Blocks are at most one slice larger than their share.
+    # FactorBlocks are at most one slice larger than their share.
     tile = u * q if part.paradigm == "cxr" else -(-u // part.shape[0]) * -(-q // part.shape[1])
     if keep == "product" and n * result > memory:
         raise ValueError(

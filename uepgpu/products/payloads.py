@@ -15,7 +15,7 @@ from uepgpu.products.coefficients import Packets
 from uepgpu.products.stage_clock import Clock
 from uepgpu_kernels.dense import products as dense
 
-__all__ = ["Blocks", "faithful_payloads"]
+__all__ = ["FactorBlocks", "faithful_payloads"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -26,7 +26,7 @@ cost as much as encoding."""
 
 
 @dataclass(frozen=True, eq=False)
-class Blocks:
+class FactorBlocks:
     """The blocks of both factors, padded with zeros to one size; arrays of the namespace that they were put in.
 
     Attributes
@@ -44,7 +44,7 @@ class Blocks:
     widths: list[int]
 
     @classmethod
-    def of(cls, part: Partition, xp: Any) -> Blocks:
+    def of(cls, part: Partition, xp: Any) -> FactorBlocks:
         """Cut and pad a partition's matrices."""
         m = part.matrices
         assert m is not None
@@ -101,7 +101,7 @@ class _Job:
 
 
 def faithful_payloads(
-    part: Partition, packets: Packets, encoding: str, blocks: Blocks, dtype: str, memory: int, place: Place, clock: Clock
+    part: Partition, packets: Packets, encoding: str, blocks: FactorBlocks, dtype: str, memory: int, place: Place, clock: Clock
 ) -> Any:
     """Return the payloads of the packets that arrived, in order of workers, shape (R, M, a, b) in `dtype`, where blocks live.
 
@@ -160,7 +160,7 @@ def _stacked_jobs(part: Partition, packets: Packets) -> list[_Job]:
     return jobs
 
 
-def _work(job: _Job, blocks: Blocks, dtype: str, place: Place, clock: Clock) -> Any:
+def _work(job: _Job, blocks: FactorBlocks, dtype: str, place: Place, clock: Clock) -> Any:
     """Encode and multiply packets: their payloads (F, a, b)."""
     xp = place.xp
     # NumPy multiplies float16 without BLAS and rounds every partial sum; devices sum such products in float32.

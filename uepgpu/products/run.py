@@ -14,7 +14,7 @@ from uepgpu.plan import Plan
 from uepgpu.products.coefficients import Packets, draw_packets
 from uepgpu.products.decoding_weights import Weights, lmmse_weights, selected_weights
 from uepgpu.products.noise import add_noise
-from uepgpu.products.payloads import Blocks, faithful_payloads
+from uepgpu.products.payloads import FactorBlocks, faithful_payloads
 from uepgpu.products.result import ProductResult
 from uepgpu.products.stage_clock import Clock
 from uepgpu_kernels.dense import products as dense
@@ -49,7 +49,7 @@ class ProductRun:
     plan: Plan
     sampler: Sampler
     place: Place
-    blocks: Blocks
+    blocks: FactorBlocks
     tiles: Any
     inner: list[tuple[NDArray[np.int64], Floats]]
     decoder: str
@@ -144,7 +144,7 @@ class ProductRun:
             return self.place.to_host(dense.squared_norms(xp, xp.sum(error, axis=1)))
         loss = np.zeros(len(estimate))
         for tiles, height, width in self.blocks.crops():
-            # Blocks of one size are not copied.
+            # FactorBlocks of one size are not copied.
             some = error[:, :, :height, :width] if len(tiles) == error.shape[1] else error[:, xp.asarray(tiles), :height, :width]
             loss += self.place.to_host(dense.squared_norms(xp, some))
         return loss

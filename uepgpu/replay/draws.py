@@ -14,7 +14,7 @@ from uepgpu_kernels.reference.sample import words
 if TYPE_CHECKING:
     from uepgpu_kernels.job import Job
 
-__all__ = ["Draws", "Packet", "Stream", "draw"]
+__all__ = ["Drawn", "Packet", "Stream", "draw"]
 
 PACKET_STREAM, ORDER_STREAM, COEFFICIENT_STREAM, SUPPORT_STREAM = 0, 1, 2, 3
 PURPOSES = {
@@ -81,7 +81,7 @@ class Packet:
 
 
 @dataclass(frozen=True)
-class Draws:
+class Drawn:
     """Everything random in a realization: the streams' words, the packets by number, and who arrives when.
 
     Attributes
@@ -99,7 +99,7 @@ class Draws:
     order: tuple[int, ...]
 
 
-def draw(job: Job, realization: int, *, coefficients: bool) -> Draws:
+def draw(job: Job, realization: int, *, coefficients: bool) -> Drawn:
     """Draw a realization of a plan's job.
 
     Parameters
@@ -145,7 +145,7 @@ def draw(job: Job, realization: int, *, coefficients: bool) -> Draws:
         drawn = take(COEFFICIENT_STREAM, n * padded, padded)
         rows = [tuple(_coefficient(drawn[w * padded + i], job.field) if i in support[w] else 0 for i in range(k)) for w in range(n)]
     packets = tuple(Packet(w, deciding[w], *cells[w][1:], window[w], support[w], rows[w], time[w]) for w in range(n))
-    return Draws(tuple(streams[s] for s in sorted(streams)), packets, tuple(order))
+    return Drawn(tuple(streams[s] for s in sorted(streams)), packets, tuple(order))
 
 
 def _cell(job: Job, packet: int, word: int) -> tuple[int, int, int]:

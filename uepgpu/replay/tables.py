@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from uepgpu.replay.draws import Packet, Stream
 from uepgpu.replay.told import Replay, Window
 
-__all__ = ["Table", "compact", "tables"]
+__all__ = ["TextTable", "compact", "tables"]
 
 PRIME = 2**31 - 1
 DECODERS = {
@@ -21,7 +21,7 @@ DECODERS = {
 
 
 @dataclass(frozen=True)
-class Table:
+class TextTable:
     """A titled table; cells of the last columns may be long.
 
     Attributes
@@ -51,7 +51,7 @@ def compact(numbers: Sequence[int]) -> str:
     return " ".join(str(r[0]) if len(r) == 1 else f"{r[0]}-{r[-1]}" if len(r) > 2 else f"{r[0]} {r[1]}" for r in runs) or "–"
 
 
-def tables(told: Replay) -> Iterator[Table]:
+def tables(told: Replay) -> Iterator[TextTable]:
     """Yield the tables of a replay, in the order in which things happen."""
     yield _windows(told)
     yield from (_words(told, stream) for stream in told.streams)
@@ -64,17 +64,19 @@ def tables(told: Replay) -> Iterator[Table]:
         yield _evaluations(told)
 
 
-def _windows(told: Replay) -> Table:
+def _windows(told: Replay) -> TextTable:
     def row(w: Window) -> tuple[str, ...]:
         chance = "fixed" if w.probability is None else f"{w.probability:.6g}"
         what = f"{w.degree} drawn ones" if w.support is None else compact(w.support)
         return (str(w.number), compact(w.of_code), chance, compact(sorted(set(w.work))), what)
 
     note = "As kernels number them; equal windows of the code are one. work: products of blocks that a packet takes."
-    return Table("Windows", note, ("window", "of the code", "probability", "work", "sub-products"), tuple(map(row, told.windows)))
+    return TextTable(
+        "Windows", note, ("window", "of the code", "probability", "work", "sub-products"), tuple(map(row, told.windows))
+    )
 
 
-def _words(told: Replay, stream: Stream) -> Table:
+def _words(told: Replay, stream: Stream) -> TextTable:
     low, high = told.realization & 0xFFFFFFFF, told.realization >> 32
     note = (
         f"{stream.purpose}. Philox4x32-10, key = seed {told.seed}, counter = ({low}, {high}, block, {stream.number}); "
@@ -85,10 +87,10 @@ def _words(told: Replay, stream: Stream) -> Table:
         (str(i // 4), compact(range(i, min(i + 4, len(words)))), "  ".join(f"{w:08x}" for w in words[i : i + 4]))
         for i in range(0, len(words), 4)
     )
-    return Table(f"Stream {stream.number}: words drawn", note, ("block", "words", "hexadecimal"), rows)
+    return TextTable(f"Stream {stream.number}: words drawn", note, ("block", "words", "hexadecimal"), rows)
 
 
-def _packets(told: Replay) -> Table:
+def _packets(told: Replay) -> TextTable:
     def arrival(p: Packet) -> str:
         if told.deadlines is None:
             return f"{p.time}."
@@ -103,10 +105,10 @@ def _packets(told: Replay) -> Table:
 
     note = f"A packet's word lies between two thresholds, which say its window{'' if told.deadlines is None else ' and arrival'}."
     header = ("packet", "word", "thresholds", "window", "arrives", "sub-products")
-    return Table("Packets, one a worker", note, header, tuple(map(row, told.packets)))
+    return TextTable("Packets, one a worker", note, header, tuple(map(row, told.packets)))
 
 
-def _coefficients(told: Replay) -> Table:
+def _coefficients(told: Replay) -> TextTable:
     def shown(x: float) -> str:
         if isinstance(x, float):
             return f"{x:.6g}"
@@ -120,10 +122,10 @@ def _coefficients(told: Replay) -> Table:
     )
     modulo = told.decoder == "eliminate" and told.field in ("generic real numbers", "given real numbers")
     where = "Integers modulo 2^31 - 1, from -(2^30 - 1) to 2^30 - 1" if modulo else f"{told.field[0].upper()}{told.field[1:]}"
-    return Table("Coefficients", f"{where}.", ("packet", "coefficients"), rows)
+    return TextTable("Coefficients", f"{where}.", ("packet", "coefficients"), rows)
 
 
-def _steps(told: Replay) -> Table:
+def _steps(told: Replay) -> TextTable:
     def when(time: int) -> str:
         return str(time) if told.deadlines is None else f"{told.deadlines[time]:g}"
 
@@ -142,10 +144,10 @@ def _steps(told: Replay) -> Table:
     time = "received" if told.deadlines is None else "by t"
     note = f"Order of arrival: {told.order_rule}. decodes: sub-products that became decodable. ↑: the rank rose."
     header = ("step", "packet", time, "window", "rank", "decodes", "what the decoder did")
-    return Table(f"Decoding by {DECODERS[told.decoder]}, packet by packet", note, header, rows, left=2)
+    return TextTable(f"Decoding by {DECODERS[told.decoder]}, packet by packet", note, header, rows, left=2)
 
 
-def _moments(told: Replay) -> Table:
+def _moments(told: Replay) -> TextTable:
     rows = tuple(
         (
             str(m.time) if m.deadline is None else f"{m.deadline:g}",
@@ -160,10 +162,10 @@ def _moments(told: Replay) -> Table:
     first = ("received",) if told.deadlines is None else ("deadline", "received")
     note = "loss: ‖C − Ĉ‖², zero in place of what is undecoded; of a model its expectation."
     title = "What is decoded and lost, " + ("by packets received" if told.deadlines is None else "by deadline")
-    return Table(title, note, (*first, "loss", "normalized", "classes decoded", "sub-products undecoded"), rows, left=2)
+    return TextTable(title, note, (*first, "loss", "normalized", "classes decoded", "sub-products undecoded"), rows, left=2)
 
 
-def _evaluations(told: Replay) -> Table:
+def _evaluations(told: Replay) -> TextTable:
     def likely(chances: tuple[float, ...]) -> str:
         best = max(range(len(chances)), key=chances.__getitem__)
         return f"{best} (probability {chances[best]:.3g})"
@@ -172,4 +174,4 @@ def _evaluations(told: Replay) -> Table:
         (f"{e.deadline:g}", f"{e.loss:.6g}", f"{e.normalized_loss:.6g}", likely(e.probabilities)) for e in told.evaluations
     )
     note = "The losses above weighted by Pr[N(t) = N] of the latency law: what this realization adds to the mean."
-    return Table("Loss by deadline", note, ("deadline", "loss", "normalized", "likeliest N"), rows)
+    return TextTable("Loss by deadline", note, ("deadline", "loss", "normalized", "likeliest N"), rows)

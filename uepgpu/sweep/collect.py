@@ -1,6 +1,6 @@
 """The loop of a sweep: ranges go to the point that is furthest from being done, until every point has stopped.
 
-Where a point stops depends on its stop rule and its counts alone (:mod:`uepgpu.sweep.stop`): the rule is asked at checkpoints,
+Where a point stops depends on its stop rule and its counts alone (:mod:`uepgpu.points.stop`): the rule is asked at checkpoints,
 about exactly the realizations below them, and nothing beyond a checkpoint is begun before it has answered. So any number of
 processes, workers, interruptions and machines end with the same integers. Points that share a tally share its ranges.
 """
@@ -14,15 +14,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from uepgpu.points.stop import MOST_REALIZATIONS
+from uepgpu.store.stored import merged
 from uepgpu.sweep.ranges import Ran, Range, Work, describe_work
-from uepgpu.sweep.stop import MOST_REALIZATIONS
-from uepgpu.sweep.stored import merged
 
 if TYPE_CHECKING:
-    from uepgpu.sweep.identity import Identity
-    from uepgpu.sweep.point import Point, Sweep
-    from uepgpu.sweep.stop import Verdict
-    from uepgpu.sweep.store import Claim, Member, Store
+    from uepgpu.points.identity import Identity
+    from uepgpu.points.point import Point, Sweep
+    from uepgpu.points.stop import Verdict
+    from uepgpu.store.store import Claim, Store, StoredMember
     from uepgpu.tally import Tally
 
 __all__ = ["Collection", "Runner", "Status"]
@@ -72,7 +72,7 @@ class Status:
 
 
 @dataclass(eq=False)
-class _Shared:
+class _SharedTally:
     """A tally with the points that wait for it."""
 
     key: int
@@ -105,18 +105,20 @@ class Collection:
 
     def __post_init__(self) -> None:
         self.status = [Status(point) for point in self.sweep.points]
-        self.members: list[Member] = self.store.add_sweep(self.sweep, self.identities, self.options)
+        self.members: list[StoredMember] = self.store.add_sweep(self.sweep, self.identities, self.options)
         known = self.store.verdicts(self.members)
         self.added = 0
         self.kernel_seconds = 0.0
         self.ranges = 0
-        self._shared: dict[int, _Shared] = {}
+        self._shared: dict[int, _SharedTally] = {}
         self._queue: list[tuple[float, int, int]] = []
         self._queued: set[int] = set()
         self._asleep: list[int] = []
         for i, (member, identity) in enumerate(zip(self.members, self.identities, strict=True)):
             self.status[i].verdict = self._trusted(member, known.get((member.point, member.rule)))
-            work = self._shared.get(member.tally) or _Shared(member.tally, describe_work(identity, self.sweep.points[i].seed), [])
+            work = self._shared.get(member.tally) or _SharedTally(
+                member.tally, describe_work(identity, self.sweep.points[i].seed), []
+            )
             work.points.append(i)
             self._shared[member.tally] = work
         stored = self.store.all_covered()
@@ -125,7 +127,7 @@ class Collection:
                 self.status[i].realizations = stored.get(shared.key, 0)
             self._advance(shared)
 
-    def _trusted(self, member: Member, verdict: Verdict | None) -> Verdict | None:
+    def _trusted(self, member: StoredMember, verdict: Verdict | None) -> Verdict | None:
         """Return a verdict if the realizations are there that it was about: a damaged store may have lost them."""
         if verdict is None or self.store.covered(member.tally, verdict.realizations) == verdict.realizations:
             return verdict
@@ -218,7 +220,7 @@ class Collection:
             self.ranges += 1
         self._refresh(shared)
 
-    def _refresh(self, shared: _Shared) -> None:
+    def _refresh(self, shared: _SharedTally) -> None:
         """Look at what is stored of a tally, by whomever, and put it where it belongs."""
         shared.covered = self.store.covered(shared.key, shared.until)
         for i in shared.points:
@@ -235,7 +237,7 @@ class Collection:
         for key in asleep:
             self._refresh(self._shared[key])
 
-    def _push(self, shared: _Shared) -> None:
+    def _push(self, shared: _SharedTally) -> None:
         if shared.key not in self._queued:
             open_points = [i for i in shared.points if not self.status[i].stopped]
             done = min((self._fraction(i, max(shared.covered, shared.begun)) for i in open_points), default=0.0)
@@ -256,7 +258,7 @@ class Collection:
 
     # --- stop rules -----------------------------------------------------------------------------------------------
 
-    def _advance(self, shared: _Shared) -> None:
+    def _advance(self, shared: _SharedTally) -> None:
         """Ask the rules of a tally's points at every checkpoint that is reached; queue the tally for the next one."""
         while True:
             open_points = {i: self._next_checkpoint(i) for i in shared.points if not self.status[i].stopped}
@@ -274,7 +276,7 @@ class Collection:
         at = rule.next_checkpoint(0 if verdict is None else verdict.realizations)
         return rule.realizations if at is None else at
 
-    def _ask(self, shared: _Shared, points: list[int]) -> None:
+    def _ask(self, shared: _SharedTally, points: list[int]) -> None:
         """Ask the rules of some points at the checkpoint that is reached; another process may have done so."""
         counted = None
         for i in points:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from uepgpu.sweep.ranges import Ran, Range, Work, run_range
 
 if TYPE_CHECKING:
-    from uepgpu.sweep.store import Claim
+    from uepgpu.store.store import Claim
 
 __all__ = ["DaskCluster"]
 

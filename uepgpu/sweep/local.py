@@ -10,7 +10,7 @@ from uepgpu.sweep.ranges import Ran, Range, Work, run_range
 
 if TYPE_CHECKING:
     from uepgpu.backends import Devices
-    from uepgpu.sweep.store import Claim
+    from uepgpu.store.store import Claim
 
 __all__ = ["Local"]
 

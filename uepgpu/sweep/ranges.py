@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import uepgpu as uep
-from uepgpu.sweep.notation import read_code, read_partition, read_workers
+from uepgpu.points.notation import read_code, read_partition, read_workers
 
 if TYPE_CHECKING:
     from uepgpu.backends import Devices
-    from uepgpu.sweep.identity import Identity
+    from uepgpu.points.identity import Identity
     from uepgpu.tally import Tally
 
 __all__ = ["Ran", "Range", "Work", "describe_work", "run_range"]
@@ -38,7 +38,7 @@ class Work:
     Attributes
     ----------
     code, part, workers : str
-        See :mod:`uepgpu.sweep.notation`.
+        See :mod:`uepgpu.points.notation`.
     deadlines : tuple of float or None
         Those that are simulated; None in the count domain.
     seed : int

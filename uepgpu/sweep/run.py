@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from uepgpu.points.identity import Identity, identify
+from uepgpu.points.point import Point, Sweep
+from uepgpu.store.store import Store
 from uepgpu.sweep.collect import Collection
-from uepgpu.sweep.identity import Identity, identify
 from uepgpu.sweep.local import Local
-from uepgpu.sweep.point import Point, Sweep
-from uepgpu.sweep.store import Store
 
 if TYPE_CHECKING:
     from uepgpu.tally import Tally

@@ -5,22 +5,22 @@ from __future__ import annotations
 import itertools
 import json
 import math
-import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from uepgpu.checks import closest
 from uepgpu.partition import Partition
-from uepgpu.sweep import describe
-from uepgpu.sweep.axes import CODE, MAX_POINTS, PARTITION, WORKERS, Choice, choices
-from uepgpu.sweep.fields import SpecError, Table, closest, deadlines, number, numbers, text, texts, whole
-from uepgpu.sweep.point import Point, Sweep
-from uepgpu.sweep.stop import MOST_REALIZATIONS, StopRule
+from uepgpu.points.point import Point, Sweep
+from uepgpu.points.stop import MOST_REALIZATIONS, StopRule
+from uepgpu.specification import describe
+from uepgpu.specification.axes import CODE, MAX_POINTS, PARTITION, WORKERS, Choice, choices
+from uepgpu.specification.fields import SpecError, TomlTable, deadlines, number, numbers, text, texts, whole
+from uepgpu.specification.load import load_spec
 
-__all__ = ["MAX_SEED", "bundled_specs", "find_spec", "load_spec", "parse_spec", "read_spec"]
+__all__ = ["MAX_SEED", "parse_spec", "read_spec"]
 
-SPECS = Path(__file__).parent / "specs"
 TOP_KEYS = (
     *("title", "realizations", "seed", "deadlines", "show", "gamma", "workers", "partitions", "series", "grid", "zip", "stop"),
 )
@@ -28,52 +28,6 @@ SERIES_KEYS = ("label", "code", "partitions", "workers", "deadlines", "grid", "z
 STOP_KEYS = tuple(f.name for f in fields(StopRule))
 MAX_SEED = 2**64 - 1
 DEFAULT_REALIZATIONS = 100_000
-
-
-def bundled_specs() -> tuple[str, ...]:
-    """Return the names of the specifications that come with the package."""
-    return tuple(sorted(file.stem for file in SPECS.glob("*.toml")))
-
-
-def find_spec(spec: str) -> Path:
-    """Return the file of a specification: a bundled name (letters only, no path) or a path.
-
-    Raises
-    ------
-    SpecError
-        If there is no such file.
-    """
-    if spec in bundled_specs():
-        return SPECS / f"{spec}.toml"
-    path = Path(spec).expanduser()
-    if not spec.strip():
-        raise SpecError(f"SPEC must be a TOML file or one of {', '.join(bundled_specs())}, got {spec!r}")
-    if path.is_dir():
-        raise SpecError(f"SPEC must be a TOML file, {spec!r} is a directory")
-    if not path.is_file():
-        names = ", ".join(bundled_specs())
-        raise SpecError(
-            f"SPEC: no file {spec!r} and no bundled specification of that name{closest(spec, bundled_specs())}; bundled are {names}"
-        )
-    return path
-
-
-def load_spec(spec: str) -> tuple[Path, str, dict[str, Any]]:
-    """Return the file of a specification, its text and its tables.
-
-    Raises
-    ------
-    SpecError
-        If there is no such file, or it is not TOML.
-    """
-    path = find_spec(spec)
-    try:
-        written = path.read_text(encoding="utf-8")
-        return path, written, tomllib.loads(written)
-    except tomllib.TOMLDecodeError as error:
-        raise SpecError(f"{path.name} is not valid TOML: {' '.join(str(error).split())}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpecError(f"{path.name} cannot be read: {error}") from None
 
 
 def read_spec(spec: str, *, realizations: int | None = None, seed: int | None = None) -> Sweep:
@@ -107,7 +61,7 @@ def read_spec(spec: str, *, realizations: int | None = None, seed: int | None = 
 
 def parse_spec(data: dict[str, Any], *, name: str, folder: Path, realizations: int | None = None, seed: int | None = None) -> Sweep:
     """Return the sweep that a parsed specification describes; paths in it are relative to `folder`."""
-    top = Table("", data, TOP_KEYS)
+    top = TomlTable("", data, TOP_KEYS)
     times = top.get("deadlines", deadlines)
     show = top.get("show", deadlines, ())
     _require_among("show", show, times)
@@ -119,14 +73,14 @@ def parse_spec(data: dict[str, Any], *, name: str, folder: Path, realizations: i
         fixed_seed=seed is not None,
         times=times,
         gamma=top.get("gamma", numbers, None),
-        workers=Table("[workers]", top.get("workers", _as_it_is, {}), describe.WORKER_KEYS).data,
+        workers=TomlTable("[workers]", top.get("workers", _as_it_is, {}), describe.WORKER_KEYS).data,
         partitions=_partitions(top),
     )
     for part_name in shared.partitions:
         shared.partition(part_name, {})
     points: list[Point] = []
     for place, entry in enumerate(_series(top), start=1):
-        for point in _points(shared, Table(f"series {place}", entry, SERIES_KEYS)):
+        for point in _points(shared, TomlTable(f"series {place}", entry, SERIES_KEYS)):
             points.append(point)
             if len(points) > MAX_POINTS:
                 raise SpecError(
@@ -142,7 +96,7 @@ class _Shared:
 
     folder: Path
     count: int | None
-    top: Table
+    top: TomlTable
     seed: int
     fixed_seed: bool
     times: tuple[float, ...]
@@ -165,13 +119,13 @@ def _as_it_is(key: str, value: Any) -> Any:
     return value
 
 
-def _points(shared: _Shared, table: Table) -> Iterator[Point]:
+def _points(shared: _Shared, table: TomlTable) -> Iterator[Point]:
     """Yield the points of one series."""
     label = table.get("label", text)
     where = table.where = f"series {label!r}"
     top = shared.top
     stop = _stop(shared, table)
-    own = Table(f"{where}: workers", table.get("workers", _as_it_is, {}), describe.WORKER_KEYS).data
+    own = TomlTable(f"{where}: workers", table.get("workers", _as_it_is, {}), describe.WORKER_KEYS).data
     listed = table.get("partitions", texts, list(shared.partitions))
     grid = top.get("grid", _as_it_is, {}), table.get("grid", _as_it_is, {})
     zipped = top.get("zip", _as_it_is, {}), table.get("zip", _as_it_is, {})
@@ -207,7 +161,7 @@ def _dict(value: Any) -> dict[str, Any]:
     return value
 
 
-def _code(table: Table, choice: Choice) -> Any:
+def _code(table: TomlTable, choice: Choice) -> Any:
     """Return the code of a series with the values of a choice put in."""
     changes = choice.of(CODE)
     written = choice.values["code"] if "code" in choice.values else table.get("code", _as_it_is)
@@ -217,10 +171,10 @@ def _code(table: Table, choice: Choice) -> Any:
     return base | changes if isinstance(base, dict) else base
 
 
-def _stop(shared: _Shared, table: Table) -> StopRule:
+def _stop(shared: _Shared, table: TomlTable) -> StopRule:
     """Return the stop rule of a series: its own keys over those of the whole specification."""
-    common = Table("[stop]", shared.top.get("stop", _as_it_is, {}), STOP_KEYS)
-    own = Table(f"{table.where}: stop", table.get("stop", _as_it_is, {}), STOP_KEYS)
+    common = TomlTable("[stop]", shared.top.get("stop", _as_it_is, {}), STOP_KEYS)
+    own = TomlTable(f"{table.where}: stop", table.get("stop", _as_it_is, {}), STOP_KEYS)
     if "realizations" in common and "realizations" in shared.top:
         raise SpecError("realizations is given twice, at the top and in [stop]; leave it in one of them")
     values: dict[str, Any] = {"realizations": shared.top.get("realizations", _realizations, DEFAULT_REALIZATIONS)}
@@ -255,7 +209,7 @@ def _seed(key: str, value: Any) -> int:
 STOP_READERS: dict[str, Any] = {"realizations": _realizations, "failures": whole, "first": whole, "deadlines": deadlines}
 
 
-def _partitions(top: Table) -> dict[str, Any]:
+def _partitions(top: TomlTable) -> dict[str, Any]:
     tables = top.get("partitions", lambda _, value: value)
     if not isinstance(tables, dict) or not tables:
         raise SpecError(f"partitions must be tables [partitions.NAME], at least one, got {tables!r}")
@@ -264,7 +218,7 @@ def _partitions(top: Table) -> dict[str, Any]:
     return tables
 
 
-def _series(top: Table) -> list[Any]:
+def _series(top: TomlTable) -> list[Any]:
     series = top.get("series", lambda _, value: value)
     if not isinstance(series, list) or not series:
         raise SpecError(f"series must be tables [[series]], at least one, got {series!r}")

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from uepgpu.sweep.files import write_file
+from uepgpu.files import write_file
 from uepgpu.train.course import Curves
 
-__all__ = ["Store", "held_description"]
+__all__ = ["Checkpoints", "held_description"]
 
 NAME = "run.json"
 CURVES = ("steps", "train", "test", "final")
@@ -40,7 +40,7 @@ def held_description(folder: Path) -> dict[str, Any] | None:
     return description
 
 
-class Store:
+class Checkpoints:
     """Curves of finished stacks and the state of an unfinished one, in ``OUT/stacks``, for one description of a run.
 
     Parameters

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from uepgpu.train.checkpoint import Store
+from uepgpu.train.checkpoint import Checkpoints
 from uepgpu.train.clock import product_slots
 from uepgpu.train.course import Course, Curves, Settings
 from uepgpu.train.data import Dataset
@@ -66,7 +66,7 @@ class Experiment:
         }
 
 
-def run_stacks(experiment: Experiment, store: Store, progress: Callable[[int], None] | None = None) -> Iterator[int]:
+def run_stacks(experiment: Experiment, store: Checkpoints, progress: Callable[[int], None] | None = None) -> Iterator[int]:
     """Train what the store does not hold yet, stack by stack; yield each stack's number as it is finished.
 
     Interrupted, it leaves the state of the last point of the curves that was kept, some seconds ago.
@@ -94,7 +94,7 @@ def _times(progress: Callable[[int], None], members: int) -> Callable[[int], Non
     return lambda steps: progress(steps * members)
 
 
-def _sparing(store: Store, number: int) -> Callable[[dict[str, Any]], None]:
+def _sparing(store: Checkpoints, number: int) -> Callable[[dict[str, Any]], None]:
     """Return a checkpoint that is kept only if the last one is old enough."""
     last = time.monotonic()
 
@@ -107,7 +107,7 @@ def _sparing(store: Store, number: int) -> Callable[[dict[str, Any]], None]:
     return keep
 
 
-def series_of(experiment: Experiment, store: Store, *, works: Sequence[str], workers: int, rate: float) -> list[Series]:
+def series_of(experiment: Experiment, store: Checkpoints, *, works: Sequence[str], workers: int, rate: float) -> list[Series]:
     """Return the series of all entries that have finished replicas, then those of exact training that waits for all."""
     of: dict[int, list[tuple[int, Curves, int]]] = {}
     for number, places in enumerate(experiment.stacks()):

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from uepgpu_kernels.descent_job import BY_GRAM, LOGISTIC, DescentJob
 
-__all__ = ["Blocks", "block_values", "descend", "make_blocks"]
+__all__ = ["RowBlocks", "block_values", "descend", "make_blocks"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
-class Blocks(NamedTuple):
+class RowBlocks(NamedTuple):
     """The data of a job where it is computed with; `h` is the height of the tallest block, others are padded with zeros."""
 
     gram: Any  # (K, d, d) or None
@@ -30,7 +30,7 @@ class Blocks(NamedTuple):
     star_gradient: Any  # (d,)
 
 
-def make_blocks(xp: Any, job: DescentJob) -> Blocks:
+def make_blocks(xp: Any, job: DescentJob) -> RowBlocks:
     """Copy the data of a job to where `xp` keeps arrays."""
     gram = moment = rows = target = None
     if job.form == BY_GRAM:
@@ -42,7 +42,7 @@ def make_blocks(xp: Any, job: DescentJob) -> Blocks:
             cut = slice(job.bounds[k], job.bounds[k + 1])
             padded[k, : cut.stop - cut.start], b[k, : cut.stop - cut.start] = job.rows[cut], job.target[cut]
         rows, target = xp.asarray(padded), xp.asarray(b)
-    return Blocks(gram, moment, rows, target, *(xp.asarray(a) for a in (job.full_gram, job.star, job.star_gradient)))
+    return RowBlocks(gram, moment, rows, target, *(xp.asarray(a) for a in (job.full_gram, job.star, job.star_gradient)))
 
 
 def block_values(job: DescentJob) -> int:
@@ -51,7 +51,7 @@ def block_values(job: DescentJob) -> int:
     return d * d if job.form == BY_GRAM else int(np.diff(job.bounds).max()) * d
 
 
-def descend(xp: Any, job: DescentJob, blocks: Blocks, active: Ints, weight: Floats) -> Any:
+def descend(xp: Any, job: DescentJob, blocks: RowBlocks, active: Ints, weight: Floats) -> Any:
     """Return the record of a batch, shape (realizations, T + 1, 3), where `xp` keeps arrays.
 
     Parameters
@@ -73,7 +73,7 @@ def descend(xp: Any, job: DescentJob, blocks: Blocks, active: Ints, weight: Floa
     return xp.stack(record, axis=1)
 
 
-def _estimate(xp: Any, job: DescentJob, blocks: Blocks, active: Any, weight: Any, x: Any) -> Any:
+def _estimate(xp: Any, job: DescentJob, blocks: RowBlocks, active: Any, weight: Any, x: Any) -> Any:
     """Return Σ weight · block gradient, shape (realizations, d)."""
     count, m = weight.shape
     d = x.shape[1]
@@ -98,7 +98,7 @@ def _slope(xp: Any, job: DescentJob, z: Any, target: Any) -> Any:
     return z - target
 
 
-def _measure(xp: Any, job: DescentJob, blocks: Blocks, x: Any, estimate: Any) -> Any:
+def _measure(xp: Any, job: DescentJob, blocks: RowBlocks, x: Any, estimate: Any) -> Any:
     """Return error, residual and gradient error of iterates, shape (realizations, 3)."""
     difference = x - blocks.star
     error = xp.sqrt(xp.sum(difference * difference, axis=1)) / job.star_norm

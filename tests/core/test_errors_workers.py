@@ -1,0 +1,90 @@
+"""Bad values of latency laws, workers and deadlines."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import uepgpu as uep
+from tests.cases.refusals import cases, refused
+from uepgpu.checks import deadlines_array
+
+LATENCIES = {
+    "negative rate": (lambda: uep.latency.Exponential(-1.0), "rate", "> 0", "-1.0"),
+    "negative rate from an array": (lambda: uep.latency.Exponential(np.array([-1.0])[0]), "rate", "> 0", "-1.0"),
+    "rate of zero": (lambda: uep.latency.Exponential(0), "rate", "> 0", "got 0"),
+    "nan rate": (lambda: uep.latency.Exponential(np.nan), "rate", "finite", "nan"),
+    "rate in words": (lambda: uep.latency.Exponential("fast"), "rate", "number", "'fast'"),
+    "negative shift": (lambda: uep.latency.ShiftedExponential(1.0, -0.5), "shift", ">= 0", "-0.5"),
+    "Weibull shape": (lambda: uep.latency.Weibull(0.0), "shape", "> 0", "0.0"),
+    "Weibull scale": (lambda: uep.latency.Weibull(1.0, np.inf), "scale", "finite", "inf"),
+    "Pareto shape": (lambda: uep.latency.Pareto(-2), "shape", "> 0", "-2"),
+    "log-normal mu": (lambda: uep.latency.LogNormal(np.nan), "mu", "finite", "nan"),
+    "log-normal mu in words": (lambda: uep.latency.LogNormal("x"), "mu", "finite", "'x'"),
+    "log-normal sigma": (lambda: uep.latency.LogNormal(0.0, 0.0), "sigma", "> 0", "0.0"),
+    "negative time": (lambda: uep.latency.Deterministic(-1.0), "time", ">= 0", "-1.0"),
+    "no samples": (lambda: uep.latency.Empirical([]), "samples", "at least one"),
+    "negative sample": (lambda: uep.latency.Empirical([1.0, -2.0]), "samples", ">= 0"),
+    "infinite sample": (lambda: uep.latency.Empirical([np.inf]), "samples", "finite"),
+    "complex samples": (lambda: uep.latency.Empirical(np.array([1j])), "samples"),
+    "ragged samples": (lambda: uep.latency.Empirical([[1.0], [2.0, 3.0]]), "samples", "[[1.0], [2.0, 3.0]]"),
+    "masked samples": (lambda: uep.latency.Empirical(np.ma.masked_equal([1.0, 2.0], 2.0)), "samples", "masked"),
+    "log-normal mu beyond float64": (lambda: uep.latency.LogNormal(10**400), "mu", "finite"),
+    "time in words": (lambda: uep.latency.Exponential().cdf("soon"), "time", "'soon'"),
+    "complex time": (lambda: uep.latency.Weibull(2.0).sf(np.array([1j])), "time", "real"),
+    "complex function": (lambda: uep.latency.FromCDF(lambda t: 0j * t).cdf([1.0]), "function", "real"),
+    "function that is none": (lambda: uep.latency.FromCDF(0.5), "function", "callable", "0.5"),
+    "function beyond 1": (lambda: uep.latency.FromCDF(lambda t: t).cdf([2.0]), "function", "[0, 1]", "2.0"),
+    "function that falls": (lambda: uep.latency.FromCDF(lambda t: np.exp(-t)).cdf([0.0, 1.0]), "function", "non-decreasing"),
+    "function of one time": (
+        lambda: uep.latency.FromCDF(lambda t: 1.0 if t > 1 else t).cdf([1.0, 2.0]),
+        "function",
+        "array of times",
+    ),
+    "function of another shape": (lambda: uep.latency.FromCDF(lambda t: 0.5).cdf([1.0, 2.0]), "function", "(2,)", "()"),
+}
+
+WORKERS = {
+    "no workers": (lambda: uep.Workers(0), "count", ">= 1", "got 0"),
+    "no workers from an array": (lambda: uep.Workers(np.array([0])[0]), "count", ">= 1", "0"),
+    "negative workers": (lambda: uep.Workers(-3), "count", ">= 1", "-3"),
+    "half a worker": (lambda: uep.Workers(2.5), "count", "integer", "2.5"),
+    "latency that is no law": (lambda: uep.Workers(3, latency="exponential"), "latency", "'exponential'"),
+    "latency class in place of a law": (lambda: uep.Workers(3, latency=uep.latency.Exponential), "latency", "Exponential"),
+    "omega of zero": (lambda: uep.Workers(3, omega=0), "omega", "> 0", "got 0"),
+    "negative omega": (lambda: uep.Workers(3, omega=-1.0), "omega", "> 0", "-1.0"),
+    "nan omega": (lambda: uep.Workers(3, omega=np.nan), "omega", "finite", "nan"),
+    "unfair omega": (lambda: uep.Workers(3, omega="unfair"), "omega", "'fair'", "'unfair'"),
+    "no omega": (lambda: uep.Workers(3, omega=None), "omega", "None"),
+    "omega of each worker": (lambda: uep.Workers(2, omega=np.array([1.0, 2.0])), "omega", "[1., 2.]"),
+    "work": (lambda: uep.Workers(3, work="fair"), "work", "'true'", "'unit'", "'fair'"),
+    "everything lost": (lambda: uep.Workers(3, loss_probability=1.0), "loss_probability", "[0, 1)", "1.0"),
+    "negative loss from an array": (lambda: uep.Workers(3, loss_probability=np.array([-0.1])[0]), "loss_probability", "-0.1"),
+    "negative loss": (lambda: uep.Workers(3, loss_probability=-0.1), "loss_probability", "[0, 1)", "-0.1"),
+    "nan loss": (lambda: uep.Workers(3, loss_probability=np.nan), "loss_probability", "[0, 1)", "nan"),
+    "too few speeds": (lambda: uep.Workers(3, speeds=(1.0, 2.0)), "speeds", "3 workers", "2 speeds"),
+    "speed of zero": (lambda: uep.Workers(2, speeds=(1.0, 0.0)), "speeds", "> 0", "0.0"),
+    "one speed": (lambda: uep.Workers(2, speeds=2.0), "speeds", "2.0"),
+    "complex speeds": (lambda: uep.Workers(2, speeds=(1.0, 1j)), "speeds", "real"),
+    "table of speeds": (lambda: uep.Workers(2, speeds=[[1.0, 2.0]]), "speeds", "sequence", "[[1.0, 2.0]]"),
+    "no speeds at all": (lambda: uep.Workers(2, speeds=[]), "speeds", "2 workers", "0 speeds"),
+    "speeds in words": (lambda: uep.Workers(2, speeds=("fast", "slow")), "speeds", "'fast'"),
+}
+
+DEADLINES = {
+    "negative": (lambda: deadlines_array([-0.5, 1.0]), "deadlines", ">= 0", "-0.5"),
+    "nan": (lambda: deadlines_array([0.5, np.nan]), "deadlines", "finite", "nan"),
+    "infinite": (lambda: deadlines_array(np.inf), "deadlines", "finite", "inf"),
+    "none": (lambda: deadlines_array([]), "deadlines", "non-empty", "(0,)"),
+    "table": (lambda: deadlines_array([[0.5, 1.0]]), "deadlines", "one-dimensional", "(1, 2)"),
+    "falling": (lambda: deadlines_array([1.0, 0.5]), "deadlines", "not decrease"),
+    "ragged": (lambda: deadlines_array([[1.0], [1.0, 2.0]]), "deadlines", "[[1.0], [1.0, 2.0]]"),
+    "masked": (lambda: deadlines_array(np.ma.masked_equal([1.0, 2.0], 2.0)), "deadlines", "masked"),
+    "words": (lambda: deadlines_array("soon"), "deadlines", "'soon'"),
+    "complex": (lambda: deadlines_array(np.array([1j])), "deadlines"),
+}
+
+
+@pytest.mark.parametrize("call, pieces", cases(latencies=LATENCIES, workers=WORKERS, deadlines=DEADLINES))
+def test_a_bad_value_is_named_with_what_is_allowed(call, pieces):
+    refused(call, pieces)

@@ -1,0 +1,389 @@
+"""Figures show what the store holds: estimates with intervals, bounds instead of zeros, exact curves; in files of any format."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import uepgpu as uep
+from tests.cases.stores import EW, SPEC, make_store, shared_store
+from uepgpu.charts import KINDS, Chart, NothingToShow, Panel, build_chart
+from uepgpu.charts.looks import MOST_LOOKS
+from uepgpu.charts.times import preferred
+from uepgpu.cli import main
+from uepgpu.figures import draw_chart, to_bytes
+from uepgpu.figures.style import style
+from uepgpu.store.sections import only_series, read_sections
+from uepgpu.store.stored import StoredPoint, read_points
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return shared_store(tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def points(store: Path) -> tuple[StoredPoint, ...]:
+    return read_sections(store)[0].points
+
+
+def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["uepgpu", *arguments])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert isinstance(stop.value.code, int)
+    return stop.value.code
+
+
+def point_of(points: tuple[StoredPoint, ...], series: str, work: str) -> StoredPoint:
+    return next(p for p in points if p.point.series == series and p.point.workers.work == work)
+
+
+def panel_of(chart: Chart, text: str) -> Panel:
+    return next(p for p in chart.panels if text in p.title)
+
+
+# --- words ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_words_with_dollar_signs_are_words(points: tuple[StoredPoint, ...], kind: str) -> None:
+    # A broken formula, one that is whole, and prices.
+    changed, words = [], (r"$\frac{$", "$x_1$", "$5 or $10")
+    for p, word in zip(points, itertools.cycle(words), strict=False):
+        changed.append(replace(p, point=replace(p.point, series=f"{p.point.series} {word}", partition=word)))
+    shown = to_bytes(draw_chart(build_chart(kind, tuple(changed), "$x_1$")), "svg")
+    assert b"<!-- $x_1$ -->" in shown
+    # As a formula its x would be italic.
+    assert b"Oblique" not in shown
+
+
+# --- what charts say ----------------------------------------------------------------------------------------------
+
+
+def test_a_store_gives_every_kind_with_labelled_axes_and_units(points: tuple[StoredPoint, ...]) -> None:
+    for kind in KINDS:
+        chart = build_chart(kind, points, "title")
+        assert chart.panels
+        for panel in chart.panels:
+            assert panel.lines or panel.boxes
+            assert all(line.label in chart.looks for line in panel.lines)
+            text = panel.x_label + panel.y_label
+            assert any(unit in text for unit in ("unit of time", "packets received", "number of workers", "‖C‖²"))
+        # A series looks the same in every figure.
+        every = build_chart("loss", points, "").looks
+        assert all(every[label] == number for label, number in chart.looks.items() if label in every)
+
+
+def test_lines_are_the_tallies_losses_and_the_exact_ones(points: tuple[StoredPoint, ...]) -> None:
+    for kind, where in (("loss", "deadline"), ("packets", "received")):
+        chart = build_chart(kind, points, "")
+        ew = point_of(points, EW, "unit")
+        line = next(line for line in panel_of(chart, "unit work").lines if line.label == EW)
+        options: dict[str, Any] = {"workers": ew.point.workers, "deadlines": ew.point.deadlines} if where == "deadline" else {}
+        found = ew.tally.loss(ew.point.part, **options)
+        for name, values in (("loss", line.value), ("loss_low", line.low), ("loss_high", line.high)):
+            assert np.array_equal(values, found[f"normalized_{name}"].values)
+        exact = {"workers": ew.point.workers, "deadlines": ew.point.deadlines} if where == "deadline" else {"received": range(13)}
+        theory = uep.theory.loss(ew.point.code, ew.point.part, exact.pop("workers", ew.point.workers), **exact)  # type: ignore[arg-type]
+        assert line.exact is not None
+        assert np.array_equal(line.exact, theory["normalized_loss"].values)
+        assert next(line for line in panel_of(chart, "unit work").lines if line.label == "nested").exact is None
+
+
+def test_one_point_gives_the_line_of_smaller_numbers_of_workers(points: tuple[StoredPoint, ...]) -> None:
+    chart = build_chart("workers", points, "", (1.0,))
+    lines = {line.label: line for line in panel_of(chart, "unit work").lines}
+    ew = point_of(points, EW, "unit")
+    assert lines[EW].x.tolist() == list(range(1, 13))
+    for w, value, high, exact in zip(lines[EW].x, lines[EW].value, lines[EW].high, lines[EW].exact, strict=True):  # type: ignore[arg-type]
+        workers = replace(ew.point.workers, count=int(w))
+        fresh = uep.simulate(ew.point.code, ew.point.part, workers, realizations=3000, seed=7, backend="numpy")
+        own = fresh.loss(ew.point.part, workers=workers, deadlines=[1.0])
+        # The same packets: a tally of 12 workers holds those of w.
+        assert value == pytest.approx(float(own["normalized_loss"].values[0]), rel=1e-9)
+        # Four standard errors, from the half-width of the interval.
+        assert abs(value - exact) <= 4 * (high - value) / 1.96 + 1e-12
+    assert lines["uncoded"].x.tolist() == [9]
+    true_work = {line.label: line.x.tolist() for line in panel_of(chart, "true work").lines}
+    assert true_work[EW] == [12]
+
+
+def test_probabilities_are_the_tallies_by_class(points: tuple[StoredPoint, ...]) -> None:
+    chart = build_chart("probability", points, "")
+    ew = point_of(points, EW, "true")
+    found = ew.tally.decoding_probability()
+    for c in range(3):
+        panel = next(p for p in chart.panels if p.title.startswith(f"class {c + 1}") and "true work" in p.title)
+        line = next(line for line in panel.lines if line.label == EW)
+        assert np.array_equal(line.value, found["probability"].values[:, c])
+        assert line.exact is not None
+    assert chart.value_range() == (-0.03, 1.03)
+
+
+def test_quantiles_are_the_tallies_and_codes_without_are_named(points: tuple[StoredPoint, ...]) -> None:
+    chart = build_chart("distribution", points, "", (1.0,))
+    ew = point_of(points, EW, "true")
+    box = next(b for b in panel_of(chart, "true work").boxes if b.label == EW)
+    row = list(ew.point.deadlines).index(1.0)
+    expected = ew.tally.loss_quantile(ew.point.part, (0.05, 0.25, 0.5, 0.75, 0.95))["normalized_loss"].values[row]
+    assert box.quantiles == tuple(expected)
+    assert "nested" in chart.notes[0]
+    assert "uncoded" in chart.notes[0]
+
+
+def test_nothing_observed_is_an_upper_bound_and_no_failure_a_lower_one(points: tuple[StoredPoint, ...]) -> None:
+    chart = build_chart("packets", points, "")
+    mds = next(line for line in panel_of(chart, "unit work").lines if line.label == "MDS")
+    assert mds.upper_bound.tolist() == [False] * 9 + [True] * 4
+    assert not mds.drawn(probability=False)[9:].any()
+    assert np.all(mds.high[9:] > 0)
+    probability = build_chart("probability", points, "")
+    line = next(line for line in probability.panels[0].lines if line.label == "MDS")
+    assert line.upper_bound[0]
+    assert not line.drawn(probability=True)[0]
+
+
+def test_axes_are_logarithmic_where_the_data_call_for_it(points: tuple[StoredPoint, ...]) -> None:
+    assert build_chart("loss", points, "").logarithmic
+    assert not build_chart("probability", points, "").logarithmic
+    assert not build_chart("workers", only_series(points, ["uncoded", "MDS"]), "", (0.3,)).logarithmic
+    assert not build_chart("loss", points, "").log_x
+    later = [replace(p, point=replace(p.point, deadlines=(0.01, 0.1, 1.0, 10.0))) for p in points if p.tally.domain == "count"]
+    assert build_chart("loss", later, "").log_x
+
+
+def test_a_few_deadlines_are_those_that_the_sweep_shows(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    section = read_sections(store)[0]
+    assert preferred(section.points, section.sweep.show) == (0.3, 1.0)
+    assert preferred(section.points, (0.3, 0.7)) == (0.3,)
+    times: list[Any] = []
+
+    def note(kind: str, points: Any, title: str, at: Any) -> Chart:
+        times.append(at)
+        return build_chart(kind, points, title, at)
+
+    monkeypatch.setattr("uepgpu.commands.plot.build_chart", note)
+    for options in ((), ("--at", "9")):
+        file = str(tmp_path / "x.svg")
+        assert call(monkeypatch, "plot", str(store), "--kind", "workers", "--series", "MDS", *options, "-o", file) == 0
+    assert times == [(0.3, 1.0), (9.0,)]
+
+
+def test_numbers_of_workers_far_apart_get_a_logarithmic_axis_with_even_steps(tmp_path: Path) -> None:
+    head = SPEC[: SPEC.index("[[series]]")].replace("count = 12", "count = [3, 90]").replace('["unit", "true"]', '"unit"')
+    store = make_store(tmp_path, head + '[[series]]\nlabel = "M"\ncode = "mds"\n')
+    chart = build_chart("workers", read_sections(store)[0].points, "", (1.0,))
+    assert chart.log_x
+    (line,) = chart.panels[0].lines
+    assert line.label == "M"
+    assert {3, 90} <= set(line.x)
+    assert np.all(line.x[1:] / line.x[:-1] <= 2)
+
+
+def test_points_of_other_deadlines_are_named(points: tuple[StoredPoint, ...]) -> None:
+    ew = point_of(points, EW, "true")
+    tally = replace(ew.tally, deadlines=np.array([0.0, 0.3, 2.0, 3.0, 9.0]))
+    other = replace(ew, point=replace(ew.point, series="other", deadlines=(0.0, 0.3, 2.0, 3.0, 9.0)), tally=tally)
+    for kind in ("workers", "distribution"):
+        chart = build_chart(kind, [*points, other], "", (0.3, 1.0))
+        assert "Left out where they have no such deadline: rxc, true work: other." in chart.notes
+        shown = {p.title[:7]: {x.label for x in (*p.lines, *p.boxes)} for p in chart.panels if "true work" in p.title}
+        assert "other" in shown["t = 0.3"]
+        assert "other" not in shown["t = 1: "]
+
+
+def test_kinds_with_nothing_to_show_say_why(points: tuple[StoredPoint, ...]) -> None:
+    by_deadline = tuple(p for p in points if p.tally.domain == "deadline")
+    with pytest.raises(NothingToShow, match="no point was simulated by the number of packets received"):
+        build_chart("packets", by_deadline, "")
+    with pytest.raises(NothingToShow, match="no series has two numbers of workers"):
+        build_chart("workers", by_deadline, "")
+    with pytest.raises(NothingToShow, match="no code here decodes class by class"):
+        build_chart("distribution", only_series(points, ["nested", "uncoded"]), "")
+    with pytest.raises(ValueError, match=r"no point has the deadline 0.7; there are 0, 0.3, 1, 3, 9"):
+        build_chart("workers", points, "", (0.7,))
+
+
+# --- what is drawn ------------------------------------------------------------------------------------------------
+
+
+def test_bounds_are_arrows_at_their_height_and_no_mark_stands_at_zero(points: tuple[StoredPoint, ...]) -> None:
+    chart = build_chart("packets", points, "")
+    figure = draw_chart(chart)
+    axes = next(a for a in figure.axes if a.get_visible() and "unit work" in a.get_title())
+    bars = [line for line in axes.lines if line.get_gid() == "bound MDS"]
+    mds = next(line for line in panel_of(chart, "unit work").lines if line.label == "MDS")
+    drawn = np.concatenate([np.asarray(b.get_ydata(), dtype=float) for b in bars])
+    assert drawn.size
+    assert set(drawn) <= set(mds.high[mds.upper_bound])
+    for line in axes.lines:
+        y = np.asarray(line.get_ydata(), dtype=float)
+        assert not np.any(y[~np.isnan(y)] <= 0), "a logarithmic axis has no place for 0"
+    legend = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert "arrow down: nothing observed, 95 % upper bound" in legend
+    assert axes.get_yscale() == "log"
+
+
+def test_every_mark_of_a_short_line_is_drawn(points: tuple[StoredPoint, ...]) -> None:
+    chart = build_chart("workers", points, "")
+    for panel in chart.panels:
+        for line in panel.lines:
+            assert chart.turn(panel, line).any()
+            assert line.x.size > 3 or chart.turn(panel, line).all()
+
+
+def test_series_differ_in_colour_or_line_and_neighbours_in_every_way() -> None:
+    looks = [style(i) for i in range(MOST_LOOKS)]
+    assert len({(s.color, s.marker) for s in looks}) == len({(s.color, s.line) for s in looks}) == MOST_LOOKS
+    for one, other in itertools.pairwise(looks):
+        assert one.color != other.color
+        assert one.marker != other.marker
+
+
+def _luminance(color: str) -> float:
+    parts = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_colours_stand_out_from_their_paper() -> None:
+    for i in range(7):
+        # 2:1 against white, for lines that markers and dashes tell apart as well.
+        assert 1.05 / (_luminance(style(i).color) + 0.05) > 2
+
+
+@pytest.fixture(scope="module")
+def few(points: tuple[StoredPoint, ...]) -> tuple[StoredPoint, ...]:
+    """Points of one panel."""
+    return tuple(p for p in only_series(points, [EW, "MDS"]) if p.point.workers.work == "unit")
+
+
+def test_files_of_every_format_are_what_their_suffix_says_and_the_same_twice(few: tuple[StoredPoint, ...]) -> None:
+    chart = build_chart("loss", few, "title")
+    for form, start in {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}.items():
+        content = to_bytes(draw_chart(chart), form)
+        assert content.startswith(start)
+        assert content == to_bytes(draw_chart(chart), form)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_is_drawn_with_its_labels(few: tuple[StoredPoint, ...], kind: str) -> None:
+    chart = build_chart(kind, few, "title", (1.0,) if kind in ("workers", "distribution") else ())
+    figure = draw_chart(chart)
+    assert to_bytes(figure, "svg").startswith(b"<?xml")
+    shown = [a for a in figure.axes if a.get_visible()]
+    assert [a.get_xlabel() for a in shown] == [p.x_label for p in chart.panels]
+    assert all(a.lines for a in shown)
+    names = {t.get_text() for t in figure.legends[0].get_texts()} | {t.get_text() for a in shown for t in a.get_yticklabels()}
+    assert set(chart.looks) <= names
+
+
+# --- the command --------------------------------------------------------------------------------------------------
+
+
+def test_plot_writes_the_file_that_it_names(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert call(monkeypatch, "plot", str(store)) == 0
+    assert capsys.readouterr().out == "Figure  mine-loss.png\n"
+    assert (tmp_path / "mine-loss.png").read_bytes().startswith(b"\x89PNG")
+    options = ("--kind", "workers", "--at", "1,3", "--series", "E*", "--series", "MDS", "-o", "deep/er.SVG")
+    assert call(monkeypatch, "plot", str(store), *options) == 0
+    assert (tmp_path / "deep" / "er.SVG").read_bytes().startswith(b"<?xml")
+
+
+WRONG = [
+    (("--kind", "losses"), "--kind must be one of loss, packets, workers, probability, distribution, got 'losses'"),
+    (("--at", "soon"), "--at must be deadlines with commas between them, such as 0.5,1, got 'soon'"),
+    (("--kind", "workers", "--at", "0.7"), "no point has the deadline 0.7"),
+    (("-o", "x.jpg"), "--output must end in .png or .svg or .pdf, got 'x.jpg'"),
+    (("-o", "sub.png"), "--output must be a file, 'sub.png' is a folder"),
+    (("-o", "file/x.png"), "'file' is not a folder"),
+    (("--series", "neste"), "--series must fit a label, got 'neste' (did you mean 'nested'?)"),
+    (("--sweep", "mien"), "has no sweep 'mien' (did you mean 'mine'?), only mine"),
+    (("--kind", "distribution", "--series", "nested"), "no code here decodes class by class"),
+]
+
+
+@pytest.mark.parametrize("options, message", WRONG, ids=[m for _, m in WRONG])
+def test_wrong_calls_of_plot_end_with_2_and_one_line_and_write_nothing(
+    store: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    options: tuple[str, ...],
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("no folder")
+    (tmp_path / "sub.png").mkdir()
+    before = sorted(tmp_path.rglob("*"))
+    assert call(monkeypatch, "plot", str(store), *options) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert message in err
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("command", ["plot", "report", "replay"])
+def test_files_that_are_no_store_are_refused_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "text.db").write_text("no store\n" * 99)
+    for name in ("none.db", "text.db"):
+        assert call(monkeypatch, command, name, *(("abc", "0") if command == "replay" else ())) == 2
+        out, err = capsys.readouterr()
+        assert (out, err.count("\n")) == ("", 1)
+        assert name in err
+    assert [f.name for f in tmp_path.iterdir()] == ["text.db"]
+
+
+def test_a_store_of_several_sweeps_wants_one_named_and_a_changed_one_keeps_both(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    tail = SPEC[SPEC.index('[[series]]\nlabel = "nested"') :]
+    small = SPEC[: SPEC.index("[[series]]")] + tail
+    store = make_store(tmp_path, small)
+    make_store(tmp_path, small.replace("seed = 7", "seed = 8"))
+    sections = read_sections(store)
+    assert [s.title.endswith("(points of an earlier specification)") for s in sections] == [False, True]
+    assert [{p.point.seed for p in s.points} for s in sections] == [{8}, {7}]
+    make_store(tmp_path, small, name="other")
+    # Its points are those of the first specification: both sweeps show them.
+    mine, earlier, other = read_sections(store)
+    assert [s.sweep.name for s in (mine, earlier, other)] == ["mine", "mine", "other"]
+    assert {p.id for p in earlier.points} == {p.id for p in other.points}
+    capsys.readouterr()
+    assert call(monkeypatch, "plot", "store.db") == 2
+    assert "the store has several sweeps, choose one with --sweep: mine, other" in capsys.readouterr().err
+    assert call(monkeypatch, "plot", "store.db", "--sweep", "other") == 0
+
+
+def test_more_series_than_looks_are_refused_with_the_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    head = (
+        SPEC[: SPEC.index("[[series]]")].replace("realizations = 3000", "realizations = 10").replace('["unit", "true"]', '"unit"')
+    )
+    many = "".join(f'[[series]]\nlabel = "S{i}"\ncode = "mds"\nworkers = {{ omega = {i + 1} }}\n' for i in range(22))
+    make_store(tmp_path, head + many)
+    capsys.readouterr()
+    assert call(monkeypatch, "plot", "store.db") == 2
+    message = "22 series in one panel are more than the 21 that can be told apart; choose some with --series"
+    assert message in capsys.readouterr().err
+    assert call(monkeypatch, "plot", "store.db", "--series", "S1*") == 0
+    # Points that share a tally share its realizations.
+    assert len({p.tally_id for p in read_points("store.db")}) == 1
+    assert math.isclose(sum(p.tally.realizations for p in read_points("store.db")), 220)

@@ -1,0 +1,233 @@
+"""Killed, doubled, spread over a cluster: a sweep ends with the same integers, and keeps what was finished."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+import uepgpu as uep
+from tests.cases.sweeping import command, environment, killed_runs, run, same_tallies, start, write_spec
+from uepgpu.cli import main
+from uepgpu.store.stored import read_points
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals")
+NUMPY = ("--backend", "numpy")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A specification, and the store of its uninterrupted run."""
+    folder = tmp_path_factory.mktemp("whole")
+    spec = write_spec(folder)
+    done = run("sweep", spec, "--out", folder / "out", *NUMPY, cwd=folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    return spec, folder / "out" / "store.db"
+
+
+def test_an_uninterrupted_run_holds_what_simulate_returns(whole: tuple[Path, Path]) -> None:
+    points = read_points(whole[1])
+    assert len(points) == 6
+    assert len({p.tally_id for p in points}) == 5  # MDS packets are alike, so that its work models share a tally
+    for stored in points:
+        point, n = stored.point, stored.tally.realizations
+        assert stored.tally.ranges == ((0, n),)
+        deadlines = point.deadlines if stored.tally.domain == "deadline" else None
+        direct = uep.simulate(point.code, point.part, point.workers, deadlines=deadlines, realizations=n, seed=11, backend="numpy")
+        assert stored.tally == direct
+        assert stored.stop_reason
+
+
+def test_killed_runs_end_with_the_same_integers(whole: tuple[Path, Path], tmp_path: Path) -> None:
+    spec, store = whole
+    killed_runs("sweep", spec, "--out", "killed", *NUMPY, cwd=tmp_path, kills=6, latest=2.0, seed=3)
+    done = run("sweep", spec, "--out", "killed", *NUMPY, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert same_tallies(store, tmp_path / "killed" / "store.db")
+
+
+def test_two_processes_share_a_store(whole: tuple[Path, Path], tmp_path: Path) -> None:
+    spec, store = whole
+    both = [start("sweep", spec, "--out", name, "--store", "shared.db", *NUMPY, cwd=tmp_path) for name in ("a", "b")]
+    for process in both:
+        with process:
+            _, err = process.communicate(timeout=120)
+            assert (process.returncode, err) == (0, "")
+    assert same_tallies(store, tmp_path / "shared.db")
+    assert (tmp_path / "a" / "table.csv").read_bytes() == (tmp_path / "b" / "table.csv").read_bytes()
+    with sqlite3.connect(tmp_path / "shared.db") as db:
+        assert db.execute("SELECT COUNT(*) FROM claim").fetchone() == (0,)
+        assert db.execute("SELECT COUNT(*) FROM owner").fetchone() == (0,)
+    db.close()
+
+
+def test_a_finished_sweep_adds_nothing(whole: tuple[Path, Path], tmp_path: Path) -> None:
+    spec, store = whole
+    for _ in range(2):
+        table, figure, before = tmp_path / "o" / "table.csv", tmp_path / "o" / "loss.png", read_points(store)
+        stamps = [f.stat().st_mtime_ns for f in (table, figure) if f.exists()]
+        done = run("sweep", spec, "--out", "o", "--store", store, *NUMPY, cwd=tmp_path)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "finished before, nothing added" in done.stdout
+        assert [p.tally for p in read_points(store)] == [p.tally for p in before]
+    assert stamps == [table.stat().st_mtime_ns, figure.stat().st_mtime_ns]
+
+
+@contextmanager
+def cluster(folder: Path, workers: int) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
+    """A scheduler and workers in processes of their own; yields the address and the workers."""
+    pytest.importorskip("distributed")
+    quiet = {"cwd": folder, "env": environment(), "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    file = folder / "scheduler.json"
+    options = ["--scheduler-file", str(file), "--no-dashboard"]
+    processes = [
+        subprocess.Popen([sys.executable, "-m", "distributed.cli.dask_scheduler", "--port", "0", *options], **quiet)  # type: ignore[call-overload]
+    ]
+    worker = [sys.executable, "-m", "distributed.cli.dask_worker", "--nthreads", "1", "--no-nanny", *options]
+    processes += [subprocess.Popen(worker, **quiet) for _ in range(workers)]  # type: ignore[call-overload]
+    try:
+        from json import JSONDecodeError, loads
+
+        for _ in range(600):
+            try:
+                address = loads(file.read_text())["address"]
+                break
+            except (OSError, JSONDecodeError):
+                time.sleep(0.1)
+        yield address, processes[1:]
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
+@pytest.mark.slow
+def test_a_cluster_that_loses_a_worker_ends_with_the_same_integers(tmp_path: Path) -> None:
+    spec = write_spec(tmp_path, error=0.0008, realizations=6_000_000)  # long enough to lose a worker on a busy machine
+    assert run("sweep", spec, "--out", "whole", *NUMPY, cwd=tmp_path).returncode == 0
+    with cluster(tmp_path, 3) as (address, workers):
+        with start("sweep", spec, "--out", "out", "--dask", address, *NUMPY, cwd=tmp_path) as process:
+            # As soon as something is stored the workers are at work.
+            for _ in range(600):
+                time.sleep(0.05)
+                if process.poll() is not None or stored_ranges(tmp_path / "out" / "store.db") >= 2:
+                    break
+            workers[0].send_signal(signal.SIGKILL)
+            running = process.poll() is None
+            _, err = process.communicate(timeout=120)
+        assert (process.returncode, err) == (0, "")
+        assert running, "the sweep had ended before the worker was killed"
+    assert same_tallies(tmp_path / "whole" / "store.db", tmp_path / "out" / "store.db")
+
+
+def stored_ranges(path: Path) -> int:
+    if not path.exists():
+        return 0
+    db = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    try:
+        return int(db.execute("SELECT COUNT(*) FROM span").fetchone()[0])
+    except sqlite3.OperationalError:  # the tables are being made
+        return 0
+    finally:
+        db.close()
+
+
+@pytest.mark.slow
+def test_dask_without_an_address_makes_a_cluster(tmp_path: Path) -> None:
+    pytest.importorskip("distributed")
+    spec = write_spec(tmp_path, error=0.01)
+    done = run("sweep", spec, "--out", "out", *NUMPY, "--dask", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert run("sweep", spec, "--out", "here", *NUMPY, cwd=tmp_path).returncode == 0
+    assert same_tallies(tmp_path / "here" / "store.db", tmp_path / "out" / "store.db")
+
+
+@pytest.mark.parametrize(
+    "address, message",
+    [("somewhere", "--dask must be tcp://HOST:PORT"), ("tcp://127.0.0.1:1", "no scheduler answers there")],
+)
+def test_a_cluster_that_is_not_there_is_a_wrong_call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str, message: str
+) -> None:
+    pytest.importorskip("distributed")
+    spec = write_spec(tmp_path)
+    code = (
+        "import sys\nimport uepgpu.sweep.dask_cluster as module\nmodule.CONNECT_SECONDS = 1\nfrom uepgpu.cli import main\n"
+        f"sys.argv = ['uepgpu', 'sweep', {str(spec)!r}, '--dask', {address!r}]\nmain()\n"
+    )
+    done = subprocess.run(
+        [command()[0], "-c", code], cwd=tmp_path, env=environment(), capture_output=True, encoding="utf-8", check=False, timeout=60
+    )
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert sorted(f.name for f in tmp_path.iterdir()) == ["mine.toml"]
+
+
+# --- a specification that has changed -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[str, str]]:
+    """Return what runs a sweep in this process, checks that it succeeds and returns what it prints."""
+    monkeypatch.chdir(tmp_path)
+
+    def run_here(*arguments: str) -> tuple[str, str]:
+        monkeypatch.setattr(sys, "argv", ["uepgpu", "sweep", "mine.toml", "--out", "o", *arguments, *NUMPY])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        out, err = capsys.readouterr()
+        assert stop.value.code == 0, err
+        return out, err
+
+    return run_here
+
+
+def test_a_changed_specification_keeps_what_there_is_and_says_so(tmp_path: Path, sweep: Callable[..., tuple[str, str]]) -> None:
+    spec = write_spec(tmp_path, error=0.01)
+    sweep()
+    before = {p.id: p.tally for p in read_points(tmp_path / "o" / "store.db")}
+    spec.write_text(spec.read_text().replace("seed = 11", "seed = 12"))
+    _, err = sweep()
+    assert err.startswith("uepgpu: o/store.db also holds 6 points of an earlier specification called 'mine' that this one does not")
+    assert err.count("\n") == 1
+    after = {p.id: p.tally for p in read_points(tmp_path / "o" / "store.db")}
+    assert len(after) == 12
+    assert all(after[i] == tally for i, tally in before.items())
+
+
+def test_finer_deadlines_and_other_matrices_simulate_nothing_in_the_count_domain(
+    tmp_path: Path, sweep: Callable[..., tuple[str, str]]
+) -> None:
+    spec = write_spec(tmp_path, error=0.01)
+    text = spec.read_text().replace('work = ["unit", "true"]', 'work = "unit"')
+    spec.write_text(text)
+    sweep()
+    # Looser than what has been seen, so that no rule asks for more.
+    finer = text.replace("[0.25, 0.5, 1]", "[0.25, 0.4, 0.5, 0.75, 1]").replace("[10, 1, 0.1]", "[9, 3, 1]")
+    spec.write_text(finer.replace("relative_error = 0.01", "relative_error = 0.5"))
+    out, _ = sweep()
+    assert "nothing added" in out
+    latest = read_points(tmp_path / "o" / "store.db")[-1].point
+    assert len(latest.deadlines) == 5
+    assert latest.part.energy[0] == 81
+
+
+def test_more_realizations_extend_what_there_is(tmp_path: Path, sweep: Callable[..., tuple[str, str]]) -> None:
+    text = write_spec(tmp_path).read_text()
+    head, tail = text.split("[stop]")[0], text[text.index("[workers]") :]
+    (tmp_path / "mine.toml").write_text(head + tail.replace("stop = {", "# "))
+    for n in (3000, 7000, 7000):
+        out, _ = sweep("--realizations", str(n))
+        points = read_points(tmp_path / "o" / "store.db")
+        assert {p.tally.realizations for p in points} == {n}
+        assert {p.stop_reason for p in points} == {f"{n:,} of {n:,} realizations"}
+    assert "nothing added" in out

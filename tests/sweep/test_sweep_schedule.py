@@ -1,0 +1,175 @@
+"""Where the next range goes, how one process waits for another, and what people see of it."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from uepgpu.commands.progress import LINE_SECONDS, Display, duration
+from uepgpu.points.point import Sweep
+from uepgpu.store.store import Claim, Store
+from uepgpu.sweep.collect import Collection
+from uepgpu.sweep.local import Local
+from uepgpu.sweep.ranges import Ran, Range, run_range
+from uepgpu.sweep.run import identify_all
+from uepgpu.sweep.spec import parse_spec
+
+RXC = {"paradigm": "rxc", "left_variances": [10, 1, 0.1], "right_variances": [10, 1, 0.1], "classes": [3, 3, 3]}
+
+
+def sweep(**changes: Any) -> Sweep:
+    data = {
+        "deadlines": [0.5, 1.0],
+        "gamma": [0.40, 0.35, 0.25],
+        "workers": {"count": 12, "work": "unit"},
+        "partitions": {"rxc": RXC},
+        "series": [{"label": name, "code": name} for name in ("ew", "now", "mds")],
+    }
+    return parse_spec(data | changes, name="mine", folder=Path())
+
+
+class Small(Local):
+    """Runs ranges of 1000, and notes where each went."""
+
+    def __init__(self, slots: int = 1) -> None:
+        super().__init__("numpy")
+        self.slots = slots
+        self.went: list[tuple[int, int, int]] = []
+        self.running: list[tuple[Claim, Any, Range]] = []
+
+    def submit(self, claim: Claim, work: Any, span: Range, progress: Callable[[int], None]) -> None:
+        self.went.append((claim.tally, claim.start, claim.stop))
+        self.running.append((claim, work, span))
+
+    def collect(self, timeout: float) -> list[tuple[Claim, Ran]]:
+        # The latest first, as on a cluster whose workers differ.
+        claim, work, span = self.running.pop()
+        stop = span.stop if span.size else min(span.start + 1000, span.stop)
+        ran = run_range(work, Range(span.start, stop, 1), backend="numpy")
+        return [(claim, Ran(ran.tally, 1000, ran.provenance))]
+
+
+def collection(store: Store, made: Sweep) -> Collection:
+    return Collection(store, made, identify_all(made.points))
+
+
+def test_points_advance_together() -> None:
+    with Store(":memory:") as store:
+        runner, made = Small(), collection(store, sweep(realizations=4000))
+        made.run(runner)
+    assert [tally for tally, _, _ in runner.went] == [1, 2, 3] * 4
+
+
+def test_ranges_go_where_the_stop_rule_is_furthest_from_met() -> None:
+    # Losses of NOW and EW vary; the second wants four times the precision of the first.
+    series = [
+        {"label": "loose", "code": "ew", "stop": {"relative_error": 0.008}},
+        {"label": "tight", "code": "now", "stop": {"relative_error": 0.002}},
+    ]
+    stop = {"realizations": 200_000, "first": 1000, "growth": 1.5}
+    with Store(":memory:") as store:
+        runner, made = Small(), collection(store, sweep(series=series, stop=stop))
+        made.run(runner)
+        assert all(s.stopped for s in made.status)
+        loose, tight = (made.tally(i) for i in (0, 1))
+    assert loose is not None
+    assert tight is not None
+    assert tight.realizations > 8 * loose.realizations
+    last_of_loose = max(i for i, (tally, _, _) in enumerate(runner.went) if tally == 1)
+    # By the time the loose one is done, the tight one has had most of the ranges, and still leads to the end.
+    assert [t for t, _, _ in runner.went[:last_of_loose]].count(2) > [t for t, _, _ in runner.went[:last_of_loose]].count(1)
+
+
+@pytest.mark.parametrize("slots", [1, 4])
+def test_nothing_beyond_a_checkpoint_is_begun_before_the_rule_has_spoken(slots: int) -> None:
+    stop = {"realizations": 50_000, "relative_error": 0.004, "first": 3000, "growth": 2}
+    with Store(":memory:") as store:
+        made = collection(store, sweep(stop=stop, series=[{"label": "now", "code": "now"}]))
+        runner = Small(slots)
+        made.run(runner)
+        tally, verdict = made.tally(0), made.status[0].verdict
+    assert verdict is not None
+    assert tally is not None
+    assert tally.ranges == ((0, verdict.realizations),)
+    checkpoints = list(made.sweep.points[0].stop.checkpoints())
+    assert verdict.realizations in checkpoints[1:]
+    for _, start, end in runner.went:
+        assert not any(start < c < end for c in checkpoints)
+
+
+def test_any_number_of_slots_ends_with_the_same_counts() -> None:
+    stop = {"realizations": 50_000, "relative_error": 0.01, "first": 2500, "growth": 1.6}
+    found = []
+    for slots in (1, 2, 7):
+        with Store(":memory:") as store:
+            made = collection(store, sweep(stop=stop))
+            made.run(Small(slots))
+            found.append([made.tally(i) for i in range(3)])
+    assert found[0] == found[1] == found[2]
+
+
+def test_stopping_finishes_what_runs() -> None:
+    with Store(":memory:") as store:
+        runner, made = Small(3), collection(store, sweep(realizations=40_000))
+        made.run(runner, stopping=lambda: len(runner.went) >= 7)
+        assert not runner.running
+        assert not made.finished
+        assert sum(stop - start for _, start, stop in runner.went) >= made.added == store.realizations() > 0
+
+
+def test_points_of_one_tally_that_want_different_precision_share_it() -> None:
+    series = [
+        {"label": "a", "code": "ew", "stop": {"realizations": 3000}},
+        {"label": "b", "code": "ew", "stop": {"realizations": 5000}},
+    ]
+    with Store(":memory:") as store:
+        made = collection(store, sweep(series=series, workers={"count": 12, "work": "unit"}))
+        runner = Small()
+        made.run(runner)
+        assert store.realizations() == 5000
+        assert [s.verdict.realizations for s in made.status if s.verdict] == [3000, 5000]
+
+
+def test_a_line_a_minute_when_piped() -> None:
+    with Store(":memory:") as store:
+        made, stream = collection(store, sweep(realizations=4000)), io.StringIO()
+        display = Display(made, stream)
+        made.run(Small(), progress=display.advance, tick=display.tick)
+        assert stream.getvalue() == ""
+        display._last_line -= LINE_SECONDS
+        display.tick()
+        display.tick()
+        assert stream.getvalue().count("\n") == 1
+        assert stream.getvalue().startswith("3 of 3 points done, ")
+        assert stream.getvalue().endswith(", done\n")
+
+
+def test_the_live_table_keeps_figures_where_labels_are_long() -> None:
+    from rich.console import Console
+
+    series = [{"label": "a label that goes on " * 8, "code": "now"}]
+    with Store(":memory:") as store:
+        stop = {"realizations": 10**9, "relative_error": 1e-3, "first": 1000}
+        made = collection(store, sweep(series=series, stop=stop))
+        runner = Small()
+        made.run(runner, stopping=lambda: len(runner.went) > 2)
+        stream = io.StringIO()
+        Console(file=stream, width=100).print(Display(made, stream).table())
+    lines = stream.getvalue().splitlines()
+    assert max(map(len, lines)) <= 100
+    assert any("…" in line and " 2,000 " in line and "relative error 0.0" in line for line in lines), lines
+
+
+def test_times_as_people_say_them() -> None:
+    assert [duration(s) for s in (0.2, 119, 121, 3599, 3600, 86400 * 3)] == [
+        "0 s",
+        "119 s",
+        "2 min",
+        "59 min",
+        "1 h 00 min",
+        "3 d 0 h",
+    ]

@@ -1,0 +1,84 @@
+"""The kinds of charts, by the names that people call them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from uepgpu.charts.chart import Chart
+from uepgpu.charts.distribution import distribution_chart
+from uepgpu.charts.looks import MOST_LOOKS
+from uepgpu.charts.loss import loss_chart
+from uepgpu.charts.packets import packets_chart
+from uepgpu.charts.probability import probability_chart
+from uepgpu.charts.workers import line_groups, workers_chart
+from uepgpu.results.simulated import Simulated
+
+__all__ = ["HEADINGS", "KINDS", "build_chart", "too_many"]
+
+MOST_BOXES = 60
+"""Codes of a distribution have their labels beside them, and just need room."""
+
+KINDS: dict[str, Callable[[Sequence[Simulated], str, Sequence[float]], Chart]] = {
+    "loss": loss_chart,
+    "packets": packets_chart,
+    "workers": workers_chart,
+    "probability": probability_chart,
+    "distribution": distribution_chart,
+}
+HEADINGS = {
+    "loss": "Loss against deadline",
+    "packets": "Loss against packets received",
+    "workers": "Loss against number of workers",
+    "probability": "Decoding probability by class",
+    "distribution": "Distribution of the loss of one realization",
+}
+
+
+def build_chart(kind: str, simulated: Sequence[Simulated], title: str, at: Sequence[float] = ()) -> Chart:
+    """Return a chart of points.
+
+    Parameters
+    ----------
+    kind : str
+        One of :data:`KINDS`.
+    simulated : sequence of points with tallies
+        At least one; no two of one panel with one label.
+    title : str
+    at : sequence of float
+        Deadlines that charts of a few deadlines show; default: a few.
+
+    Raises
+    ------
+    NothingToShow
+        If no point has anything for this kind.
+    ValueError
+        If `at` is none of the points' deadlines.
+
+    Examples
+    --------
+    >>> from uepgpu.sweep.run import run_points
+    >>> from uepgpu.sweep.spec import read_spec
+    >>> outcome = run_points(read_spec("paper", realizations=100).points[:3], backend="numpy")
+    >>> chart = build_chart("packets", outcome.results, "first three")
+    >>> list(chart.looks), [panel.x_label for panel in chart.panels]
+    (['NOW', 'EW'], ['packets received N', 'packets received N'])
+    """
+    return KINDS[kind](simulated, title, at)
+
+
+def most_series(kind: str, simulated: Sequence[Simulated]) -> int:
+    """Return how many series the fullest panel of a chart would have, without building it."""
+    if kind == "workers":
+        return max(Counter(panel for panel, _ in line_groups(simulated)).values(), default=0)
+    if kind == "packets":
+        simulated = [s for s in simulated if s.tally.domain == "count"]
+    if kind == "distribution":
+        simulated = [s for s in simulated if s.tally.class_wise]
+    return max(Counter(s.point.panel for s in simulated).values(), default=0)
+
+
+def too_many(kind: str, points: Sequence[Simulated]) -> str | None:
+    """Return why the series of a chart of these points could not be told apart, or None."""
+    most, limit = most_series(kind, points), MOST_BOXES if kind == "distribution" else MOST_LOOKS
+    return f"{most} series in one panel are more than the {limit} that can be told apart" if most > limit else None

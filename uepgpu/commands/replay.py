@@ -1,0 +1,219 @@
+"""A stored point's realization replayed and printed, for the command line."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+import textwrap
+from typing import TYPE_CHECKING
+
+from uepgpu.replay.realization import replay
+from uepgpu.replay.tables import TextTable, compact, tables
+from uepgpu.replay.told import Replay
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from rich.console import Console
+
+    from uepgpu.store.stored import StoredPoint
+
+__all__ = ["check", "replay_stored", "run_replay", "to_json"]
+
+MOST_NAMED = 8
+"""Points that an error lists."""
+WIDTH = 110
+"""Of notes in a pipe; tables take what they need."""
+
+
+def run_replay(store: str, point: str, realization: int, *, as_json: bool) -> int:
+    """Print a replay, and return the exit code.
+
+    Parameters
+    ----------
+    store : str
+        Its file.
+    point : str
+        The beginning of an id, or a label.
+    realization : int
+        0..2^64-1.
+    as_json : bool
+    """
+    from uepgpu.store.stored import iterate_points
+
+    try:
+        stored = choose(iterate_points(store), point)
+        told = replay_stored(stored, realization)
+    except ValueError as error:
+        print(f"uepgpu: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    differs = check(stored, told)
+    if as_json:
+        print(to_json(stored, told, differs))
+    elif sys.stdout.isatty():
+        from rich.console import Console
+
+        _print_rich(_facts(stored, told, differs), list(tables(told)), Console())
+    else:
+        print(_plain(_facts(stored, told, differs), list(tables(told))))
+    if differs:
+        print(f"uepgpu: the kernel decodes this realization otherwise: {differs}. Please report it", file=sys.stderr)
+        return 1
+    return 0
+
+
+def choose(points: Iterable[StoredPoint], name: str) -> StoredPoint:
+    """Return the point of that label, or description, or beginning of an id; only those that fit are held in memory.
+
+    Raises
+    ------
+    ValueError
+        If there is none, or several.
+    """
+    called: dict[str, StoredPoint] = {}
+    begins: dict[str, StoredPoint] = {}
+    first: list[str] = []
+    for p in points:
+        if name in (p.point.series, p.point.describe()):
+            called[p.id] = p
+        if name and p.id.startswith(name.lower()):
+            begins[p.id] = p
+        if len(first) < MOST_NAMED:
+            first.append(f"{p.short_id} {p.point.describe()}")
+    found = called or begins
+    if len(found) == 1:
+        return next(iter(found.values()))
+    if found:
+        what = "is the label" if called else "is the beginning of the ids"
+        shown = ", ".join(f"{p.short_id} {p.point.describe()}" for p in list(found.values())[:MOST_NAMED])
+        raise ValueError(f"POINT {name!r} {what} of {len(found)} points; give one's id: {shown}")
+    raise ValueError(
+        f"POINT must be a point's label or the beginning of its id, got {name!r}, which is neither; there are {', '.join(first)}"
+    )
+
+
+def replay_stored(stored: StoredPoint, realization: int) -> Replay:
+    """Replay a realization of a stored point, as its tally counts it."""
+    point, tally = stored.point, stored.tally
+    counted = tally.domain == "count"
+    return replay(
+        point.code,
+        point.part,
+        point.workers,
+        realization=realization,
+        seed=tally.seed,
+        deadlines=None if counted else point.deadlines,
+        decoder="eliminate" if tally.decoder == "real" else tally.decoder,
+        evaluate=point.deadlines if counted else None,
+    )
+
+
+def check(stored: StoredPoint, told: Replay) -> str:
+    """Return in what a kernel differs from the replay; empty if in nothing.
+
+    The NumPy kernel is asked: it needs no compilation and is written apart from the replay and from the other kernels.
+    """
+    from uepgpu.monte_carlo import decode_times
+
+    point = stored.point
+    kernel = decode_times(
+        point.code,
+        point.part,
+        point.workers,
+        deadlines=told.deadlines,
+        realizations=1,
+        first_realization=told.realization,
+        seed=told.seed,
+        backend="numpy",
+        decoder="eliminate" if told.decoder == "real" else told.decoder,
+    )[0]
+    ours = told.decode_times()
+    wrong = [f"X{k} at {kernel[k]} instead of {ours[k]}" for k in range(told.n_subproducts) if kernel[k] != ours[k]]
+    if told.problem != stored.tally.problem:
+        wrong.append(f"the tally is of problem {stored.tally.problem}, the replay of {told.problem}")
+    return ", ".join(wrong)
+
+
+def to_json(stored: StoredPoint, told: Replay, differs: str) -> str:
+    """Return everything as JSON; packets and sub-products counted from 0, classes from 1."""
+    data = dataclasses.asdict(told)
+    for step, plain in zip(told.steps, data["steps"], strict=True):
+        plain["action"] = {"kind": type(step.action).__name__.lower(), **plain["action"]}
+    where = {
+        "id": stored.id,
+        "sweep": stored.sweep,
+        "series": stored.point.series,
+        "partition": stored.point.partition,
+        "stored": _is_stored(stored, told),
+        "kernel_agrees": not differs,
+    }
+    return json.dumps({"point": where, **data}, indent=1)
+
+
+def _is_stored(stored: StoredPoint, told: Replay) -> bool:
+    return any(start <= told.realization < stop for start, stop in stored.tally.ranges)
+
+
+def _facts(stored: StoredPoint, told: Replay, differs: str) -> list[tuple[str, str]]:
+    point = stored.point
+    of_class = {c: [k for k, mine in enumerate(told.subproduct_class) if mine == c] for c in sorted(set(told.subproduct_class))}
+    classes = [f"{c}: {compact(members)}" for c, members in of_class.items()]
+    held = "counted in the store" if _is_stored(stored, told) else "not (yet) counted in the store"
+    return [
+        ("realization", f"{told.realization} of seed {told.seed}, {held}"),
+        ("point", f"{stored.short_id}  {point.describe()}, sweep {stored.sweep}"),
+        ("code", " ".join(told.code.split())),
+        ("partition", f"{point.part.paradigm}, K = {told.n_subproducts} sub-products; classes {'; '.join(classes)}"),
+        ("workers", _workers(stored)),
+        ("simulated", f"by {'packets received' if told.domain == 'count' else 'deadline'}; coefficients: {told.field}"),
+        ("problem", told.problem),
+        ("kernel", f"differs: {differs}" if differs else "the NumPy kernel decodes every sub-product at the same time"),
+    ]
+
+
+def _workers(stored: StoredPoint) -> str:
+    w = stored.point.workers
+    omega = w.resolved_omega(stored.point.part.n_subproducts)
+    more = f", loss probability {w.loss_probability:g}" if w.loss_probability else ""
+    more += "" if w.speeds is None else ", of unequal speed" if not w.identical else f", of speed {w.speeds[0]:g}"
+    return f"W = {w.count}, {w.latency!r}, Ω = {omega:g}, {w.work} work{more}"
+
+
+COUNTING = "Packets and sub-products X0, X1, … are counted from 0, classes from 1."
+
+
+def _plain(facts: list[tuple[str, str]], shown: list[TextTable]) -> str:
+    width = max(len(name) for name, _ in facts)
+    lines = [f"{name.ljust(width)}  {value}" for name, value in facts] + ["", COUNTING]
+    for table in shown:
+        lines += ["", table.title, *textwrap.wrap(table.note, WIDTH)]
+        widths = [max(map(len, column)) for column in zip(table.header, *table.rows, strict=True)]
+        first_text = len(table.header) - table.left
+        for row in (table.header, *table.rows):
+            cells = [c.ljust(w) if i >= first_text else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))]
+            lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)
+
+
+def _print_rich(facts: list[tuple[str, str]], shown: list[TextTable], console: Console) -> None:
+    from rich import box
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    grid = RichTable.grid(padding=(0, 2))
+    for name, value in facts:
+        grid.add_row(Text(name, style="bold"), Text(value))
+    console.print(grid)
+    console.print(Text(COUNTING, style="dim"))
+    for table in shown:
+        console.print()
+        console.print(Text(table.title, style="bold"))
+        console.print(Text(table.note, style="dim"))
+        body = RichTable(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+        for i, name in enumerate(table.header):
+            text = i >= len(table.header) - table.left
+            body.add_column(Text(name), justify="left" if text else "right", no_wrap=not text)
+        for row in table.rows:
+            body.add_row(*map(Text, row))
+        console.print(body)

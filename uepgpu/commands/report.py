@@ -1,0 +1,58 @@
+"""From a store to the report's file, for the command line."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from uepgpu.commands.plot import parse_times
+from uepgpu.files import check_file, write_file
+from uepgpu.report.page import build_page
+from uepgpu.store.sections import Section, only_series, read_sections
+
+__all__ = ["plotly_source", "run_report"]
+
+
+def run_report(store: str, *, output: str | None, sweep: str | None, series: Sequence[str], at: str | None) -> int:
+    """Write the report of a store, and return the exit code; parameters as for :func:`uepgpu.commands.plot.run_plot`."""
+    try:
+        times = parse_times(at)
+        file = check_file("--output", f"{Path(store).stem}.html" if output is None else output, ("html",))
+        source = plotly_source()
+        sections = _chosen(read_sections(store, sweep=sweep), series)
+        page = build_page(Path(store).name, sections, source, times)
+    except ValueError as error:
+        print(f"uepgpu: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    try:
+        write_file(file, page.encode())
+    except OSError as error:
+        print(f"uepgpu: the report could not be written to {str(file)!r}: {error}", file=sys.stderr)
+        return 1
+    print(f"Report  {file}  ({len(page.encode()) / 1e6:.1f} MB, opens without a network)")
+    return 0
+
+
+def plotly_source() -> str:
+    """Return the source of plotly.js.
+
+    Raises
+    ------
+    ValueError
+        If plotly is not installed; with the remedy.
+    """
+    try:
+        from plotly.offline import get_plotlyjs
+    except ImportError as error:
+        raise ValueError(f'a report needs plotly ({error}): pip install "uepgpu[report]"') from None
+    return str(get_plotlyjs())
+
+
+def _chosen(sections: Sequence[Section], series: Sequence[str]) -> list[Section]:
+    """Return the sections with the wanted series alone; one without any is left out."""
+    every = [p for s in sections for p in s.points]
+    wanted = {id(p) for p in only_series(every, series)}
+    kept = [dataclasses.replace(s, points=tuple(p for p in s.points if id(p) in wanted)) for s in sections]
+    return [s for s in kept if s.points]

@@ -1,0 +1,90 @@
+"""What a sweep leaves beside its store: the table and the figure, made anew only when something has changed."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from uepgpu import __version__
+from uepgpu.files import write_file
+from uepgpu.results.curve import Curve
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from uepgpu.sweep.collect import Collection
+
+__all__ = ["MOST_DRAWN", "curves_of", "write_results"]
+
+MOST_DRAWN = 120
+"""Curves of a figure: more cannot be told apart, and take minutes to draw."""
+KEPT_AT_ONCE = 200
+
+_ARRAYS = tuple(f.name for f in dataclasses.fields(Curve) if f.name not in ("point", "realizations", "domain", "backend"))
+
+
+def curves_of(collection: Collection) -> list[Curve]:
+    """Return the curves of the points that have a finished range; those that are kept in the store are not made again."""
+    store, curves = collection.store, []
+    fresh: list[tuple[int, str, str]] = []
+    for i, (member, point) in enumerate(zip(collection.members, collection.sweep.points, strict=True)):
+        ranges = store.ranges(member.tally)
+        if not ranges:
+            continue
+        state = f"uepgpu {__version__}: {ranges}"
+        text = store.kept_curve(member.point, state)
+        if text is not None:
+            data = json.loads(text)
+            arrays: dict[str, Any] = {name: None if data[name] is None else np.array(data[name]) for name in _ARRAYS}
+            curves.append(Curve(point, data["realizations"], data["domain"], data["backend"], **arrays))
+            continue
+        from uepgpu.results.curve import curve_of
+        from uepgpu.sweep.run import Result
+
+        tally = collection.tally(i)
+        assert tally is not None
+        curve = curve_of(Result(point, tally))
+        curves.append(curve)
+        kept = {name: None if (a := getattr(curve, name)) is None else a.tolist() for name in _ARRAYS}
+        kept |= {"realizations": curve.realizations, "domain": curve.domain, "backend": curve.backend}
+        fresh.append((member.point, state, json.dumps(kept)))
+        if len(fresh) >= KEPT_AT_ONCE:
+            store.keep_curves(fresh)
+            fresh.clear()
+    if fresh:
+        store.keep_curves(fresh)
+    return curves
+
+
+def write_results(collection: Collection, curves: Sequence[Curve], folder: Path) -> list[Path]:
+    """Write ``table.csv`` and ``loss.png`` unless they are there as they would be; return the files that are there.
+
+    Raises
+    ------
+    OSError
+        If they cannot be written.
+    """
+    from uepgpu.results.table import to_csv
+
+    table = to_csv(curves).encode()
+    files = [folder / "table.csv"]
+    if not files[0].is_file() or files[0].read_bytes() != table:
+        write_file(files[0], table)
+    if len(curves) > MOST_DRAWN:
+        return files
+    files.append(folder / "loss.png")
+    made_from = hashlib.sha256(f"{__version__}\0{collection.sweep.title}\0".encode() + table).hexdigest()
+    place = str(files[1].resolve())
+    there = hashlib.sha256(files[1].read_bytes()).hexdigest() if files[1].is_file() else None
+    if there is None or collection.store.kept_output(place) != f"{made_from} {there}":
+        from uepgpu.figures import draw, to_png
+
+        figure = to_png(draw(curves, collection.sweep.title))
+        write_file(files[1], figure)
+        collection.store.keep_output(place, f"{made_from} {hashlib.sha256(figure).hexdigest()}")
+    return files

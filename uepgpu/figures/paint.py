@@ -1,0 +1,182 @@
+"""Charts drawn with matplotlib: simulated as marks with intervals, exact as lines, bounds as arrows."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+from numpy.typing import NDArray
+
+from uepgpu.charts.chart import Chart, Line, Panel
+from uepgpu.charts.loss import chart_of_curves
+from uepgpu.figures.boxes import box_handles, draw_boxes
+from uepgpu.figures.plain import plain
+from uepgpu.figures.style import GUIDE, Style, style
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.axes import Axes
+
+    from uepgpu.results.curve import Curve
+
+__all__ = ["draw", "draw_chart"]
+
+CHARACTERS_PER_INCH = 9
+"""How much of the title fits."""
+TITLE_CHARACTERS = 52
+"""How much of a panel's does."""
+ARROW = 5.5
+"""Size of the arrows of bounds."""
+
+
+def draw(curves: Sequence[Curve], title: str) -> Figure:
+    """Return the figure of a sweep: loss against deadline.
+
+    Parameters
+    ----------
+    curves : sequence of Curve
+        At least one.
+    title : str
+    """
+    return draw_chart(chart_of_curves(curves, title))
+
+
+def draw_chart(chart: Chart) -> Figure:
+    """Return the figure of a chart: its panels, one legend beside them."""
+    n_rows, n_columns = len(chart.rows), max(map(len, chart.rows))
+    most_boxes = max((len(p.boxes) for p in chart.panels), default=0)
+    boxes = most_boxes > 0
+    width = 4.4 * n_columns + 2.9
+    height = max(3.6, 1.2 + 0.34 * most_boxes) if boxes else 3.6
+    figure = Figure(figsize=(width, height * n_rows + 0.9), layout="constrained")
+    FigureCanvasAgg(figure)
+    grid = figure.subplots(n_rows, n_columns, squeeze=False, sharex=False, sharey=False)
+    styles = {label: style(number) for label, number in chart.looks.items()}
+    for i, row in enumerate(chart.rows):
+        for j, panel in enumerate(row):
+            axes: Axes = grid[i, j]
+            if panel is None:
+                axes.set_visible(False)
+                continue
+            if panel.boxes:
+                draw_boxes(axes, panel, styles, chart, named=j == 0)
+            else:
+                _draw_lines(axes, panel, styles, chart)
+            axes.set_title(plain(textwrap.fill(panel.title, TITLE_CHARACTERS)), fontsize=10)
+            axes.set_xlabel(panel.x_label, fontsize=9)
+            axes.set_ylabel(panel.y_label, fontsize=9)
+            axes.tick_params(labelsize=8)
+            for side in ("top", "right"):
+                axes.spines[side].set_visible(False)
+    handles = box_handles() if boxes else [*_series_handles(chart, styles), *_meanings(chart)]
+    figure.legend(handles=handles, loc="outside right center", fontsize=8, frameon=False, handlelength=3.2)
+    title = textwrap.fill(chart.title, int(width * CHARACTERS_PER_INCH))
+    figure.suptitle(plain(title), fontsize=11, x=0.01, ha="left")
+    if chart.notes:
+        text = textwrap.fill(" ".join(chart.notes), int(width * CHARACTERS_PER_INCH * 1.5))
+        figure.supxlabel(plain(text), fontsize=8, x=0.01, ha="left", color="0.3")
+    return figure
+
+
+def _draw_lines(axes: Axes, panel: Panel, styles: dict[str, Style], chart: Chart) -> None:
+    floor, top = chart.value_range()
+    for line in panel.lines:
+        _draw_line(axes, line, styles[line.label], chart, chart.turn(panel, line), floor)
+    axes.set_ylim(floor, top)
+    if chart.logarithmic:
+        axes.set_yscale("log")
+        axes.set_ylim(floor, top)
+        axes.yaxis.set_major_locator(LogLocator(base=10, numticks=15))
+        axes.yaxis.set_minor_formatter(NullFormatter())
+    if chart.log_x:
+        axes.set_xscale("log")
+    elif chart.kind in ("packets", "workers"):
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(visible=True, which="major", color="0.88", linewidth=0.7)
+    axes.set_axisbelow(True)
+
+
+def _shown(values: NDArray[np.float64], chart: Chart) -> NDArray[np.float64]:
+    """Leave out what a logarithmic axis cannot show."""
+    return np.where(values > 0, values, np.nan) if chart.logarithmic else values
+
+
+def _draw_line(axes: Axes, line: Line, look: Style, chart: Chart, turn: NDArray[np.bool_], floor: float) -> None:
+    if line.exact is not None:
+        axes.plot(line.x, _shown(line.exact, chart), color=look.color, linestyle=look.line, linewidth=1.4, zorder=2)
+    else:
+        through = np.where(line.drawn(probability=chart.probability), line.value, np.nan)
+        axes.plot(line.x, through, color=look.color, linestyle=GUIDE, linewidth=1.2, zorder=2)
+    observed = turn & line.drawn(probability=chart.probability)
+    value = line.value[observed]
+    low = line.low[observed] if not chart.logarithmic else np.maximum(line.low[observed], floor * 1e-3)
+    axes.errorbar(
+        line.x[observed],
+        value,
+        yerr=(np.maximum(value - low, 0.0), np.maximum(line.high[observed] - value, 0.0)),
+        fmt=look.marker,
+        color=look.color,
+        markerfacecolor="white",
+        markersize=4.5,
+        markeredgewidth=1.1,
+        elinewidth=1.1,
+        capsize=2.0,
+        zorder=3,
+    )
+    bounds = [(line.upper_bound, line.high, -1)]
+    if chart.probability:
+        bounds.append((line.lower_bound, line.low, 1))
+    for where, at, direction in bounds:
+        _draw_bounds(axes, line.x[turn & where], at[turn & where], direction, look.color, line.label)
+
+
+def _draw_bounds(axes: Axes, x: NDArray[np.float64], y: NDArray[np.float64], direction: int, color: str, label: str) -> None:
+    """Draw bounds as a bar with an arrow towards where the truth is: "at most this", never a zero with no error."""
+    if x.size == 0:
+        return
+    common: dict[str, Any] = {"color": color, "linestyle": "none", "zorder": 3}
+    axes.plot(x, y, marker="_", markersize=ARROW + 2, markeredgewidth=1.3, gid=f"bound {label}", **common)
+    arrow = "$\\downarrow$" if direction < 0 else "$\\uparrow$"
+    axes.plot(x, y, marker=arrow, markersize=ARROW + 2, markeredgewidth=0.4, **common)
+
+
+def _series_handles(chart: Chart, styles: dict[str, Style]) -> list[Line2D]:
+    return [
+        Line2D(
+            [],
+            [],
+            color=s.color,
+            linestyle=GUIDE if label in chart.without_exact else s.line,
+            marker=s.marker,
+            markerfacecolor="white",
+            markersize=5,
+            linewidth=1.4,
+            label=plain(label),
+        )
+        for label, s in styles.items()
+    ]
+
+
+def _meanings(chart: Chart) -> list[Line2D]:
+    """Return the legend of what marks and lines mean."""
+    grey: dict[str, Any] = {"color": "0.4"}
+    handles = [Line2D([], [], linewidth=1.4, label="line: exact", **grey)]
+    if chart.without_exact:
+        text = "dotted: no closed form, through the marks"
+        handles.append(Line2D([], [], linestyle=GUIDE, linewidth=1.2, label=text, **grey))
+    handles.append(
+        Line2D([], [], linestyle="none", marker="o", markerfacecolor="white", label="mark: simulated, 95 % interval", **grey)
+    )
+    if any(line.upper_bound.any() for line in chart.lines):
+        text = "arrow down: nothing observed, 95 % upper bound"
+        handles.append(Line2D([], [], linestyle="none", marker="$\\downarrow$", markersize=8, label=text, **grey))
+    if chart.probability and any(line.lower_bound.any() for line in chart.lines):
+        text = "arrow up: no failure observed, 95 % lower bound"
+        handles.append(Line2D([], [], linestyle="none", marker="$\\uparrow$", markersize=8, label=text, **grey))
+    return handles

@@ -1,0 +1,93 @@
+"""Who a simulation is: the id of its tally and the id of its point.
+
+* A **tally** is known by the SHA-256 of every field that the kernel sees, and of nothing else: seed, thresholds, windows,
+  coefficients, decoding rule and what is counted. Not the latency law and the deadlines of the count domain, not matrices,
+  not labels; in the deadline domain laws and deadlines enter through the thresholds that they give.
+* A **point** is a tally and its evaluation: Gram matrix, workers with their law, deadlines. Points with one tally share its
+  realizations. Points with the same seed share random numbers, so that their differences are estimated better than each.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from uepgpu.plan import count_domain_refusal, decoding_rule, make_plan, resolve_decoder, resolve_tally
+from uepgpu.points.notation import write_code, write_partition, write_workers
+
+if TYPE_CHECKING:
+    from uepgpu.points.point import Point
+
+__all__ = ["Identity", "identify", "simulated_deadlines"]
+
+
+@dataclass(frozen=True)
+class Identity:
+    """The ids of a point, and its description as text.
+
+    Attributes
+    ----------
+    tally, point : str
+        SHA-256, hexadecimal.
+    frame : str
+        JSON of the fields of a :class:`Tally` that the counts do not hold.
+    code, part, workers, deadlines : str
+        The description, see :mod:`uepgpu.points.notation`.
+    shape : (int, int, int)
+        Times, classes and sub-products of the counts.
+    kind : str
+        What is counted besides class patterns: ``"patterns"`` (nothing) or ``"pairs"``.
+    """
+
+    tally: str
+    point: str
+    frame: str
+    code: str
+    part: str
+    workers: str
+    deadlines: str
+    shape: tuple[int, int, int]
+    kind: str
+
+
+def simulated_deadlines(point: Point) -> tuple[float, ...] | None:
+    """Return the deadlines that are simulated: None where the count domain applies, which has the smaller variance."""
+    return None if count_domain_refusal(point.code, point.part, point.workers) is None else point.deadlines
+
+
+def identify(point: Point) -> Identity:
+    """Return the identity of a point.
+
+    Raises
+    ------
+    ValueError
+        If the point cannot be simulated, or a store cannot keep its description.
+    """
+    plan = make_plan(point.code, point.part, point.workers, seed=point.seed, deadlines=simulated_deadlines(point))
+    decoder = resolve_decoder(plan, "auto")
+    kind = resolve_tally(plan, decoder, "auto")
+    rule = decoding_rule(decoder)
+    tally = hashlib.sha256(f"uepgpu sweep tally 1\0{kind}\0{plan.kernel_digest(rule)}".encode()).hexdigest()
+    law = plan.law
+    frame: dict[str, Any] = {
+        "problem": plan.digest(rule),
+        "code": repr(point.code),
+        "decoder": decoder,
+        "domain": plan.domain,
+        "seed": int(plan.job.seed),
+        "n_packets": plan.job.n_packets,
+        "tied": law.tied,
+        "packet_work": int(law.occurring_work[0]) if law.equal_work else None,
+        "paradigm": point.part.paradigm,
+        "class_wise": kind == "patterns",
+    }
+    code, part, workers = write_code(point.code), write_partition(point.part), write_workers(point.workers)
+    deadlines = json.dumps(point.deadlines)
+    hashed = hashlib.sha256(f"uepgpu sweep point 1\0{tally}\0{frame['packet_work']}\0{workers}\0{deadlines}\0".encode())
+    hashed.update(np.ascontiguousarray(point.part.gram, dtype="<f8").tobytes())
+    shape = (plan.job.n_times, plan.job.n_classes, plan.job.k)
+    return Identity(tally, hashed.hexdigest(), json.dumps(frame, sort_keys=True), code, part, workers, deadlines, shape, kind)

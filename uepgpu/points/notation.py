@@ -1,0 +1,119 @@
+"""Descriptions as JSON text and back: codes, partitions (by their Gram matrix), workers and laws, exact to the last bit.
+
+The text is canonical: equal descriptions give equal text, in every version that reads this notation. Matrices are left out;
+a partition read back has all that theory, estimates and replay need, and ``matrices`` None.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import json
+from typing import Any
+
+import numpy as np
+
+from uepgpu.codes import Code
+from uepgpu.partition import Partition
+from uepgpu.specification.names import CODES, LAWS
+from uepgpu.workers import Workers
+
+__all__ = ["read_code", "read_partition", "read_workers", "write_code", "write_partition", "write_workers"]
+
+
+def _plain(value: Any) -> Any:
+    """Return `value` as JSON takes it."""
+    if isinstance(value, np.ndarray):
+        little = np.ascontiguousarray(value, dtype=value.dtype.newbyteorder("<"))
+        return {"dtype": little.dtype.str, "shape": list(value.shape), "base64": base64.b64encode(little.tobytes()).decode()}
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, set | frozenset):
+        return sorted(_plain(v) for v in value)
+    if isinstance(value, list | tuple | range):
+        return [_plain(v) for v in value]
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise ValueError(f"a store can keep numbers, texts, lists and arrays, got {type(value).__name__}")
+
+
+def _value(data: Any, *, as_tuple: bool = True) -> Any:
+    if isinstance(data, dict):
+        raw = np.frombuffer(base64.b64decode(data["base64"]), dtype=np.dtype(data["dtype"])).reshape(data["shape"])
+        return raw.astype(raw.dtype.newbyteorder("="))
+    if isinstance(data, list):
+        return tuple(_value(v) for v in data) if as_tuple else [_value(v) for v in data]
+    return data
+
+
+def _text(data: dict[str, Any]) -> str:
+    return json.dumps(data, sort_keys=True, separators=(",", ":"))
+
+
+def _fields(thing: Any) -> dict[str, Any]:
+    return {f.name: _plain(getattr(thing, f.name)) for f in dataclasses.fields(thing)}
+
+
+def _name(thing: Any, kinds: dict[str, type], what: str) -> str:
+    for name, kind in kinds.items():
+        if type(thing) is kind:
+            return name
+    raise ValueError(
+        f"a store keeps the {what} {', '.join(kinds)}, got {type(thing).__name__}: it has no text that could rebuild it"
+    )
+
+
+def write_code(code: Code) -> str:
+    """Return a code as text.
+
+    Examples
+    --------
+    >>> from uepgpu.codes import Repetition
+    >>> write_code(Repetition(copies=2)), read_code(write_code(Repetition(copies=2)))
+    ('{"copies":2,"name":"repetition"}', Repetition(copies=2))
+    """
+    return _text({"name": _name(code, CODES, "codes"), **_fields(code)})
+
+
+def read_code(text: str) -> Code:
+    """Return the code that :func:`write_code` wrote."""
+    data = json.loads(text)
+    kind = CODES[data.pop("name")]
+    code = kind(**{key: _value(value) for key, value in data.items()})
+    assert isinstance(code, Code)
+    return code
+
+
+def write_workers(workers: Workers) -> str:
+    """Return workers and their law as text."""
+    law = {"law": _name(workers.latency, LAWS, "laws"), **_fields(workers.latency)}
+    data = {f.name: _plain(getattr(workers, f.name)) for f in dataclasses.fields(workers) if f.name != "latency"}
+    return _text(data | {"latency": law})
+
+
+def read_workers(text: str) -> Workers:
+    """Return the workers that :func:`write_workers` wrote."""
+    data = json.loads(text)
+    law = data.pop("latency")
+    kind = LAWS[law.pop("law")]
+    made = kind(**{key: _value(value) for key, value in law.items()})
+    return Workers(latency=made, **{key: _value(value) for key, value in data.items()})
+
+
+_PARTITION = ("paradigm", "shape", "classes", "gram", "row_level", "col_level")
+
+
+def write_partition(part: Partition) -> str:
+    """Return a partition as text, without its matrices; a diagonal Gram matrix as its diagonal."""
+    data = {name: _plain(getattr(part, name)) for name in _PARTITION}
+    if part.paradigm == "rxc":
+        data["gram"] = _plain(part.energy)
+    return _text(data)
+
+
+def read_partition(text: str) -> Partition:
+    """Return the partition that :func:`write_partition` wrote."""
+    data = {key: _value(value) for key, value in json.loads(text).items()}
+    if data["gram"].ndim == 1:
+        data["gram"] = np.diag(data["gram"])
+    return Partition(**data)

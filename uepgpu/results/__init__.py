@@ -1,0 +1,1 @@
+"""What is read from tallies: curves, tables, summaries and exports."""

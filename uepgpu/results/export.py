@@ -1,0 +1,151 @@
+"""A store as a table for other programs, or as one xarray Dataset."""
+
+from __future__ import annotations
+
+import csv
+import importlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from uepgpu.results.curve import curve_of
+from uepgpu.results.table import COLUMNS, rows
+from uepgpu.store.schema import StoreError
+from uepgpu.store.stored import StoredPoint, iterate_points
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["dataset", "write_csv", "write_netcdf", "write_parquet"]
+
+EXTRA = ("point", "tally", "sweep", "stop_reason", "seconds", "devices", "versions", "latency")
+"""Columns that a store adds to those of ``table.csv``."""
+LOSSES = ("loss", "loss_stderr", "loss_low", "loss_high")
+VALUES = (*LOSSES, *(f"normalized_{name}" for name in LOSSES), "normalized_loss_exact")
+
+
+def _extra(stored: StoredPoint) -> dict[str, Any]:
+    return {
+        "point": stored.id,
+        "tally": stored.tally_id,
+        "sweep": stored.sweep,
+        "stop_reason": stored.stop_reason,
+        "seconds": stored.seconds,
+        "devices": "; ".join(stored.devices),
+        "versions": "; ".join(stored.versions),
+        "latency": repr(stored.point.workers.latency),
+    }
+
+
+def _rows(path: Path | str) -> Iterator[dict[str, Any]]:
+    for stored in iterate_points(path):
+        extra = _extra(stored)
+        for row in rows([curve_of(stored)]):
+            yield row | extra
+
+
+def write_csv(path: Path | str, target: Path) -> int:
+    """Write one row per point and deadline, and return how many; floats keep all their digits."""
+    count = 0
+    with _whole(target) as part, part.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, (*COLUMNS, *EXTRA), lineterminator="\n")
+        writer.writeheader()
+        for row in _rows(path):
+            writer.writerow(row)
+            count += 1
+    return count
+
+
+def write_parquet(path: Path | str, target: Path) -> int:
+    """Write the same rows as Parquet; a missing exact loss is null.
+
+    Raises
+    ------
+    StoreError
+        If pyarrow is not installed.
+    """
+    pa, parquet = _optional("pyarrow", "--parquet"), _optional("pyarrow.parquet", "--parquet")
+    table = list(_rows(path))
+    for row in table:
+        row["normalized_loss_exact"] = None if row["normalized_loss_exact"] == "" else row["normalized_loss_exact"]
+        row["seed"] = str(row["seed"])  # up to 2^64 - 1, which no signed column holds
+    with _whole(target) as part:
+        parquet.write_table(pa.Table.from_pylist(table), part)
+    return len(table)
+
+
+def dataset(points: Sequence[StoredPoint]) -> xr.Dataset:
+    """Return the points as one Dataset.
+
+    Parameters
+    ----------
+    points : sequence of StoredPoint
+
+    Returns
+    -------
+    xarray.Dataset
+        ``loss``, ``normalized_loss`` and their ``_stderr``, ``_low``, ``_high``, and ``normalized_loss_exact`` (NaN where there is
+        none) over (``point``, ``step``). ``deadline`` is a coordinate over both, as points may have different ones; shorter
+        lists end in NaN. What describes a point is a coordinate over ``point``.
+    """
+    import xarray as xr
+
+    curves = [curve_of(stored) for stored in points]
+    steps = max((len(c.point.deadlines) for c in curves), default=0)
+    tables = [list(rows([curve])) for curve in curves]
+
+    def over_steps(name: str) -> Any:
+        values = np.full((len(tables), steps), np.nan)
+        for i, table in enumerate(tables):
+            values[i, : len(table)] = [np.nan if row[name] == "" else row[name] for row in table]
+        return values
+
+    one_each = [name for name in COLUMNS if name not in (*VALUES, "deadline", "seed")]
+    coords: dict[str, Any] = {name: ("point", [table[0][name] for table in tables]) for name in one_each}
+    coords |= {name: ("point", [_extra(stored)[name] for stored in points]) for name in EXTRA if name != "point"}
+    coords |= {"point": [stored.id for stored in points], "deadline": (("point", "step"), over_steps("deadline"))}
+    coords["seed"] = ("point", np.array([stored.point.seed for stored in points], dtype=np.uint64))
+    data = {name: (("point", "step"), over_steps(name)) for name in VALUES}
+    return xr.Dataset(data, coords=coords, attrs={"title": "uepgpu sweep", "interval": "95 %"})
+
+
+def write_netcdf(path: Path | str, target: Path) -> int:
+    """Write :func:`dataset` of a store as netCDF, and return the number of points.
+
+    Raises
+    ------
+    StoreError
+        If h5netcdf is not installed.
+    """
+    _optional("h5netcdf", "--netcdf")
+    _optional("h5py", "--netcdf")
+    points = list(iterate_points(path))
+    with _whole(target) as part:
+        dataset(points).to_netcdf(part, engine="h5netcdf")
+    return len(points)
+
+
+def _optional(module: str, option: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise StoreError(f'{option} needs {module.partition(".")[0]} ({error}): pip install "uepgpu[export]"') from None
+
+
+class _whole:  # noqa: N801 - reads as a verb's object: with _whole(target) as part
+    """A file that appears under its name when it is whole, or not at all."""
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+        self.part = target.with_name(f".{target.name}.part")
+
+    def __enter__(self) -> Path:
+        return self.part
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        if kind is None:
+            self.part.replace(self.target)
+        else:
+            self.part.unlink(missing_ok=True)

@@ -1,0 +1,141 @@
+"""The printed summary of a sweep: every series at a few deadlines, simulated beside exact."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+
+    from uepgpu.results.curve import Curve
+
+__all__ = ["Block", "blocks", "choose_deadlines", "print_plain", "print_rich"]
+
+NOTE = (
+    "Normalized loss at deadline t: simulated ± standard error, then exact. "
+    "worst: greatest |simulated − exact| of all deadlines, in standard errors."
+)
+ROUNDING = 1e-12
+CELL = 26
+"""Columns of text that one deadline takes: simulated, ±, exact and the gaps."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """The table of one panel.
+
+    Attributes
+    ----------
+    title : str
+    header : tuple of str
+    body : tuple of tuples of str
+        One row per series.
+    """
+
+    title: str
+    header: tuple[str, ...]
+    body: tuple[tuple[str, ...], ...]
+
+
+def choose_deadlines(deadlines: Sequence[float], show: Sequence[float], most: int) -> list[int]:
+    """Return the indices of at most `most` deadlines: those of `show`, else evenly spread ones with the last."""
+    wanted = [min(range(len(deadlines)), key=lambda i: abs(deadlines[i] - t)) for t in show]
+    if not wanted:
+        count = min(most, len(deadlines))
+        return sorted({round((i + 1) * len(deadlines) / count) - 1 for i in range(count)})
+    if len(wanted) <= most:
+        return wanted
+    return [wanted[round(i * (len(wanted) - 1) / max(most - 1, 1))] for i in range(most)]
+
+
+def _value(x: float) -> str:
+    return f"{x:.4f}" if x >= 0.01 or x == 0 else f"{x:.2e}"
+
+
+def _simulated(curve: Curve, d: int) -> str:
+    estimate, error = float(curve.normalized[d]), float(curve.normalized_stderr[d])
+    if error > ROUNDING * estimate:
+        shown = f"{error:.4f}" if estimate >= 0.01 and error >= 0.5e-4 else f"{error:.0e}"
+        return f"{_value(estimate)} ± {shown}"
+    low, high = float(curve.normalized_low[d]), float(curve.normalized_high[d])
+    if high - low <= ROUNDING * high:
+        # Such a code decodes alike in every realization with as many packets.
+        return f"{_value(estimate)} ± 0"
+    # Nothing observed is a bound, not a zero.
+    return f"< {_value(high)}" if estimate == 0 else _value(estimate)
+
+
+def _deviation(curve: Curve) -> str:
+    worst = curve.worst_deviation()
+    return "–" if worst is None else f"{worst:.1f}" if math.isfinite(worst) else "∞"
+
+
+def blocks(curves: Sequence[Curve], show: Sequence[float], width: int) -> list[Block]:
+    """Return one table per panel, with as many deadlines as fit `width` characters.
+
+    Parameters
+    ----------
+    curves : sequence of Curve
+    show : sequence of float
+        Deadlines to prefer; empty for evenly spread ones.
+    width : int
+        Characters of a line.
+    """
+    label = max([6, *(len(c.point.series) for c in curves)])
+    most = max(1, min(5, (width - label - 14) // CELL))
+    result = []
+    for partition, work in dict.fromkeys(c.point.panel for c in curves):
+        members = [c for c in curves if c.point.panel == (partition, work)]
+        first = members[0].point
+        chosen = choose_deadlines(first.deadlines, show, most)
+        times = [f"{first.deadlines[d]:g}" for d in chosen]
+        header = ("series", "W", *itertools.chain.from_iterable((f"t = {t}", "exact") for t in times), "worst")
+        body = tuple(
+            (
+                c.point.series,
+                str(c.point.workers.count),
+                *itertools.chain.from_iterable(
+                    (_simulated(c, d), "–" if c.exact is None else _value(float(c.exact[d]))) for d in chosen
+                ),
+                _deviation(c),
+            )
+            for c in members
+        )
+        paradigm = "" if partition == first.part.paradigm else f" ({first.part.paradigm})"
+        result.append(Block(f"{partition}{paradigm}, {work} work", header, body))
+    return result
+
+
+def print_plain(tables: Sequence[Block]) -> str:
+    """Return the tables as aligned plain text without control codes."""
+    lines = [NOTE]
+    for block in tables:
+        widths = [max(map(len, column)) for column in zip(block.header, *block.body, strict=True)]
+        lines += ["", block.title]
+        for row in (block.header, *block.body):
+            cells = [cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))]
+            lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)
+
+
+def print_rich(tables: Sequence[Block], console: Console) -> None:
+    """Print the tables on a terminal."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    console.print(Text(NOTE, style="dim"))
+    for block in tables:
+        table = Table(title=Text(block.title, style="bold"), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+        for i, name in enumerate(block.header):
+            table.add_column(
+                Text(name), justify="left" if i == 0 else "right", no_wrap=True, style="cyan" if name == "exact" else None
+            )
+        for row in block.body:
+            table.add_row(*map(Text, row))
+        console.print(table)

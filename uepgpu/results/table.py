@@ -1,0 +1,89 @@
+"""The curves of a sweep as a table with one row per deadline, and as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from uepgpu.results.curve import Curve
+
+__all__ = ["COLUMNS", "rows", "to_csv"]
+
+COLUMNS = (
+    "series",
+    "code",
+    "paradigm",
+    "partition",
+    "encoding",
+    "window",
+    "work",
+    "workers",
+    "omega",
+    "gamma",
+    "domain",
+    "deadline",
+    "loss",
+    "loss_stderr",
+    "loss_low",
+    "loss_high",
+    "normalized_loss",
+    "normalized_loss_stderr",
+    "normalized_loss_low",
+    "normalized_loss_high",
+    "normalized_loss_exact",
+    "realizations",
+    "seed",
+    "backend",
+)
+"""Columns of ``table.csv``. ``window`` is empty unless the encoding is factored, ``gamma`` for codes without window
+probabilities, ``normalized_loss_exact`` where there is no closed form."""
+
+Value = str | int | float
+
+
+def rows(curves: Sequence[Curve]) -> Iterator[dict[str, Value]]:
+    """Yield one row per curve and deadline, with the keys of :data:`COLUMNS`."""
+    for curve in curves:
+        point = curve.point
+        shared: dict[str, Value] = {
+            "series": point.series,
+            "code": point.code_name,
+            "paradigm": point.part.paradigm,
+            "partition": point.partition,
+            "encoding": point.encoding,
+            "window": point.window,
+            "work": point.workers.work,
+            "workers": point.workers.count,
+            "omega": point.workers.resolved_omega(point.part.n_subproducts),
+            "gamma": " ".join(map(repr, getattr(point.code, "gamma", ()))),
+            "domain": curve.domain,
+            "realizations": curve.realizations,
+            "seed": point.seed,
+            "backend": curve.backend,
+        }
+        for d, deadline in enumerate(point.deadlines):
+            yield shared | {
+                "deadline": deadline,
+                "loss": float(curve.loss[d]),
+                "loss_stderr": float(curve.loss_stderr[d]),
+                "loss_low": float(curve.loss_low[d]),
+                "loss_high": float(curve.loss_high[d]),
+                "normalized_loss": float(curve.normalized[d]),
+                "normalized_loss_stderr": float(curve.normalized_stderr[d]),
+                "normalized_loss_low": float(curve.normalized_low[d]),
+                "normalized_loss_high": float(curve.normalized_high[d]),
+                "normalized_loss_exact": "" if curve.exact is None else float(curve.exact[d]),
+            }
+
+
+def to_csv(curves: Sequence[Curve]) -> str:
+    """Return the table as CSV; floats keep all their digits."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows(curves))
+    return text.getvalue()

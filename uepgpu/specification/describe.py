@@ -1,0 +1,258 @@
+"""From tables of a specification to the library's descriptions: partitions, codes, latency laws, workers."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import zipfile
+from collections.abc import Callable, Iterator, Sized
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from uepgpu import latency
+from uepgpu.checks import closest
+from uepgpu.codes import Code
+from uepgpu.partition import Partition, load_matrix
+from uepgpu.specification.fields import SpecError, TomlTable, number, numbers, one_or_more, text, whole, whole_numbers
+from uepgpu.specification.names import CODES, LAWS
+from uepgpu.workers import Workers
+
+__all__ = ["WORKER_KEYS", "code", "located", "partition", "worker_grid"]
+
+MODEL_KEYS = ("left_variances", "right_variances", "shape", "left_means", "right_means")
+MATRIX_KEYS = {"rxc": ("a", "b", "rows", "cols", "order"), "cxr": ("a", "b", "blocks", "order")}
+WORKER_KEYS = ("count", "latency", "omega", "work", "loss_probability", "speeds")
+
+Read = Callable[[str, Any], Any]
+
+
+@contextmanager
+def located(where: str) -> Iterator[None]:
+    """Turn the errors of a description into a :class:`SpecError` that says where in the specification it stands."""
+    try:
+        yield
+    except SpecError:
+        raise
+    except (ValueError, TypeError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise SpecError(f"{where}: {' '.join(str(error).split())}") from None
+
+
+def _file(folder: Path) -> Read:
+    def read(key: str, value: Any) -> str:
+        return str(folder / Path(text(key, value)).expanduser())
+
+    return read
+
+
+def _file_or(folder: Path, other: Read) -> Read:
+    def read(key: str, value: Any) -> Any:
+        return _file(folder)(key, value) if isinstance(value, str) else other(key, value)
+
+    return read
+
+
+def _kind(table: TomlTable, key: str, kinds: dict[str, type]) -> type:
+    name = table.get(key, text)
+    if name not in kinds:
+        raise table.error(f"{key} must be one of {', '.join(kinds)}, got {name!r}{closest(name, kinds)}")
+    return kinds[name]
+
+
+def _named(where: str, key: str, data: Any, kinds: dict[str, type], extra: tuple[str, ...] = ()) -> tuple[type, TomlTable]:
+    """Return the class that `key` of the table names, and the table with its keys checked against the class's fields."""
+    if isinstance(data, str):
+        data = {key: data}
+    every = sorted({f.name for kind in kinds.values() for f in dataclasses.fields(kind)})
+    kind = _kind(TomlTable(where, data, (key, *every, *extra)), key, kinds)
+    return kind, TomlTable(where, data, (key, *(f.name for f in dataclasses.fields(kind)), *extra))
+
+
+def _make(kind: type, table: TomlTable, readers: dict[str, Read], fallback: dict[str, Any] | None = None) -> Any:
+    fields = dataclasses.fields(kind)
+    given = {f.name: table.get(f.name, readers.get(f.name, number)) for f in fields if f.name in table}
+    values = {f.name: (fallback or {})[f.name] for f in fields if f.name in (fallback or {})} | given
+    for field in fields:
+        if field.name not in values and field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+            raise table.error(f"{field.name} is missing")
+    with located(table.where):
+        return kind(**values)
+
+
+# --- partitions ---------------------------------------------------------------------------------------------------
+
+
+def _order(key: str, value: Any) -> str | None:
+    if value not in ("norm", "mean_abs", "none"):
+        raise SpecError(f"{key} must be one of 'norm', 'mean_abs', 'none', got {value!r}")
+    return None if value == "none" else str(value)
+
+
+def _classes(key: str, value: Any) -> Any:
+    if value == "auto":
+        return value
+    if isinstance(value, list) and value and all(isinstance(row, list) for row in value):
+        rows = [whole_numbers(key, row) for row in value]
+        if len({len(row) for row in rows}) != 1:
+            raise SpecError(f"{key} must have rows of one length, got {value!r}")
+        return rows
+    if isinstance(value, list):
+        return whole_numbers(key, value)
+    raise SpecError(f"{key} must be a list of class sizes, a table of class numbers or 'auto', got {value!r}")
+
+
+def _shape(key: str, value: Any) -> tuple[int, ...]:
+    sizes = tuple(whole_numbers(key, value))
+    if len(sizes) != 3:
+        raise SpecError(f"{key} must be the three sizes [U, H, Q] of one block pair, got {value!r}")
+    return sizes
+
+
+def partition(where: str, data: Any, folder: Path) -> Partition:
+    """Return the partition that a ``[partitions.NAME]`` table describes.
+
+    Parameters
+    ----------
+    where : str
+        What errors call the table.
+    data : dict
+        ``paradigm`` and either files ``a`` and ``b`` or ``left_variances`` and ``right_variances``.
+    folder : Path
+        What paths are relative to.
+    """
+    levels = ("classes", "row_levels", "col_levels")
+    every = tuple(dict.fromkeys(("paradigm", *MATRIX_KEYS["rxc"], *MATRIX_KEYS["cxr"], *MODEL_KEYS, *levels)))
+    table = TomlTable(where, data, every)
+    paradigm = table.get("paradigm", text)
+    if paradigm not in MATRIX_KEYS:
+        raise table.error(f"paradigm must be 'rxc' (row-times-column) or 'cxr' (column-times-row), got {paradigm!r}")
+    real = "a" in table or "b" in table
+    allowed = ("paradigm", *(MATRIX_KEYS[paradigm] if real else MODEL_KEYS), *(levels if paradigm == "rxc" else levels[:1]))
+    kind = f"{paradigm} partition of {'the matrices a and b' if real else 'a model (no files a and b)'}"
+    for key in table.data:
+        if key not in allowed:
+            raise table.error(f"{key} is not for a {kind}; allowed are {', '.join(allowed)}")
+    readers: dict[str, Read] = {
+        "a": _file(folder),
+        "b": _file(folder),
+        "order": _order,
+        "classes": _classes,
+        "shape": _shape,
+        "rows": whole,
+        "cols": whole,
+        "blocks": whole,
+        "row_levels": whole_numbers,
+        "col_levels": whole_numbers,
+        "left_means": one_or_more(number),
+        "right_means": one_or_more(number),
+    }
+    needed = ("a", "b") if real else ("left_variances", "right_variances")
+    for key in needed:
+        if key not in table:
+            hint = "" if real else "; a partition needs files a and b, or left_variances and right_variances"
+            raise table.error(f"{key} is missing{hint}")
+    values = {key: table.get(key, readers.get(key, numbers)) for key in table.data if key != "paradigm"}
+    for key in ("left_means", "right_means"):
+        if len(values.get(key, ())) == 1:
+            values[key] = values[key][0]
+    with located(where):
+        if not real:
+            return Partition.model(paradigm, **values)  # type: ignore[arg-type]
+        A, B = load_matrix("a", values.pop("a")), load_matrix("b", values.pop("b"))
+        return Partition.rxc(A, B, **values) if paradigm == "rxc" else Partition.cxr(A, B, **values)
+
+
+# --- codes --------------------------------------------------------------------------------------------------------
+
+
+def _matrix(key: str, value: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
+    if not isinstance(value, list):
+        raise SpecError(f"{key} must be the path of an .npy file or a list of rows, got {value!r}")
+    with located(key):
+        return np.asarray([numbers(key, row) for row in value], dtype=np.float64)
+
+
+def _supports(key: str, value: Any) -> list[list[int]]:
+    if not isinstance(value, list) or not value:
+        raise SpecError(f"{key} must be a non-empty list of lists of sub-product numbers, got {value!r}")
+    return [whole_numbers(key, row) for row in value]
+
+
+def _integers(key: str, value: Any) -> Any:
+    return whole_numbers(key, value) if isinstance(value, list) else whole(key, value)
+
+
+def code(where: str, data: Any, folder: Path, gamma: list[float] | None) -> Code:
+    """Return the code that ``{name = "ew", ...}``, or its bare name, describes; `gamma` is for codes that name none."""
+    kind, table = _named(where, "name", data, CODES)
+    readers: dict[str, Read] = {
+        "gamma": numbers,
+        "gamma_b": numbers,
+        "probabilities": numbers,
+        "encoding": text,
+        "window": text,
+        "windows": text,
+        "coefficients": text,
+        "copies": whole,
+        "supports": _supports,
+        "work": _integers,
+        "matrix": _file_or(folder, _matrix),
+    }
+    if isinstance(table.data.get("matrix"), str):
+        with located(where):
+            matrix = load_matrix("matrix", table.get("matrix", _file(folder)))
+        readers["matrix"] = lambda key, value: matrix
+    result = _make(kind, table, readers, {} if gamma is None else {"gamma": gamma})
+    assert isinstance(result, Code)
+    return result
+
+
+# --- workers ------------------------------------------------------------------------------------------------------
+
+
+def _law(where: str, folder: Path) -> Callable[[str, Any], tuple[str, latency.Latency]]:
+    def read(key: str, value: Any) -> tuple[str, latency.Latency]:
+        kind, table = _named(f"{where}: {key}", "law", value, LAWS)
+        readers: dict[str, Read] = {"samples": numbers}
+        if isinstance(table.data.get("samples"), str):
+            with located(table.where):
+                samples = np.load(table.get("samples", _file(folder)), allow_pickle=False)
+            readers["samples"] = lambda key, value: samples
+        law = _make(kind, table, readers)
+        shown = ", ".join(f"{k} = {v}" for k, v in table.data.items() if k != "law")
+        return f"{table.data['law']} ({shown})" if shown else str(table.data["law"]), law
+
+    return read
+
+
+def _omega(key: str, value: Any) -> float | str:
+    if isinstance(value, str) and value != "fair":
+        raise SpecError(f"{key} must be a number > 0 or 'fair', got {value!r}")
+    return value if isinstance(value, str) else number(key, value)
+
+
+def worker_grid(where: str, data: dict[str, Any], folder: Path) -> list[tuple[str, Workers]]:
+    """Return the workers of every combination of the listed values, each with a suffix that says what varies.
+
+    ``count``, ``omega``, ``work`` and ``latency`` may each be one value or a list. The suffix leaves out the work model,
+    which has a panel of its own.
+    """
+    table = TomlTable(where, data, WORKER_KEYS)
+    counts = table.get("count", one_or_more(whole))
+    omegas = table.get("omega", one_or_more(_omega), ["fair"])
+    works = table.get("work", one_or_more(text), ["true"])
+    try:
+        laws = one_or_more(_law(where, folder))("latency", table.data.get("latency", "exponential"))
+    except SpecError as error:
+        raise error if str(error).startswith(where) else table.error(str(error)) from None
+    lossy = table.get("loss_probability", number, 0.0)
+    speeds = table.get("speeds", numbers, None)
+    result = []
+    for count, omega, (law_name, law), work in itertools.product(counts, omegas, laws, works):
+        varies: list[tuple[Sized, str]] = [(counts, f"W = {count}"), (omegas, f"Ω = {omega}"), (laws, law_name)]
+        with located(where):
+            workers = Workers(count, law, omega, work, lossy, speeds)  # type: ignore[arg-type]
+        result.append(("".join(f", {name}" for values, name in varies if len(values) > 1), workers))
+    return result

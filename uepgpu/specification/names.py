@@ -1,0 +1,31 @@
+"""What specifications and stores call codes and latency laws."""
+
+from __future__ import annotations
+
+from uepgpu import latency
+from uepgpu.codes import LT, MDS, ExpandingWindow, Generator, NonOverlappingWindow, Repetition, Uncoded, Windows
+
+__all__ = ["CODES", "LAWS"]
+
+CODES: dict[str, type] = {
+    "now": NonOverlappingWindow,
+    "ew": ExpandingWindow,
+    "mds": MDS,
+    "uncoded": Uncoded,
+    "repetition": Repetition,
+    "lt": LT,
+    "windows": Windows,
+    "generator": Generator,
+}
+"""What a specification calls the codes."""
+
+LAWS: dict[str, type] = {
+    "exponential": latency.Exponential,
+    "shifted-exponential": latency.ShiftedExponential,
+    "weibull": latency.Weibull,
+    "pareto": latency.Pareto,
+    "log-normal": latency.LogNormal,
+    "deterministic": latency.Deterministic,
+    "empirical": latency.Empirical,
+}
+"""What a specification calls the laws."""

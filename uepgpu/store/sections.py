@@ -1,0 +1,106 @@
+"""The sweeps of a store as people look at them: which points belong together in a figure."""
+
+from __future__ import annotations
+
+import dataclasses
+import fnmatch
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from uepgpu.checks import closest
+from uepgpu.store.stored import StoredPoint, StoredSweep, read_points, read_sweeps
+
+__all__ = ["Section", "only_series", "read_sections"]
+
+
+@dataclass(frozen=True, eq=False)
+class Section:
+    """A sweep with what has been simulated of it.
+
+    Attributes
+    ----------
+    title : str
+    sweep : StoredSweep
+        Its specification, as it was last run.
+    points : tuple of StoredPoint
+        Those with a finished range, in the order of the specification; no two of one panel with one label.
+    missing : int
+        How many of its points have none.
+    """
+
+    title: str
+    sweep: StoredSweep
+    points: tuple[StoredPoint, ...]
+    missing: int
+
+
+def read_sections(store: Path | str, *, sweep: str | None = None) -> list[Section]:
+    """Return the sweeps of a store that have a finished range, oldest first.
+
+    Points of an earlier specification of a sweep that the latest one does not have are a section of their own.
+
+    Parameters
+    ----------
+    store : path
+    sweep : str, optional
+        Only the one of that name.
+
+    Raises
+    ------
+    ValueError
+        If the store cannot be read, has no such sweep, or nothing has been simulated.
+    """
+    latest: dict[str, list[StoredSweep]] = {}
+    for row in read_sweeps(store):
+        latest.setdefault(row.name, []).append(row)
+    if sweep is not None and sweep not in latest:
+        known = ", ".join(latest) or "none"
+        raise ValueError(f"store {str(store)!r} has no sweep {sweep!r}{closest(sweep, list(latest))}, only {known}")
+    result = []
+    for name, rows in latest.items():
+        if sweep not in (None, name):
+            continue
+        # One sweep at a time: two of them may have a point in common.
+        mine = left = read_points(store, sweep=name)
+        for age, row in enumerate(reversed(rows)):
+            place = {point_id: i for i, point_id in enumerate(row.points)}
+            here = sorted((p for p in left if p.id in place), key=lambda p: place[p.id])
+            left = [p for p in left if p.id not in place]
+            if here:
+                title = row.title if age == 0 else f"{row.title} (points of an earlier specification)"
+                missing = len(set(place) - {p.id for p in mine})
+                result.append(Section(title, row, _distinct(here), missing if age == 0 else 0))
+    if not result:
+        raise ValueError(f"store {str(store)!r} holds no finished range yet: run `uepgpu sweep` first")
+    return result
+
+
+def _distinct(points: Sequence[StoredPoint]) -> tuple[StoredPoint, ...]:
+    """Tell points of one panel and label apart by their ids."""
+    seen = Counter((*p.point.panel, p.point.series) for p in points)
+    return tuple(
+        p
+        if seen[*p.point.panel, p.point.series] == 1
+        else dataclasses.replace(p, point=dataclasses.replace(p.point, series=f"{p.point.series} [{p.short_id}]"))
+        for p in points
+    )
+
+
+def only_series(points: Sequence[StoredPoint], patterns: Sequence[str]) -> tuple[StoredPoint, ...]:
+    """Return the points whose label is one of the patterns, in which ``*`` stands for anything.
+
+    Raises
+    ------
+    ValueError
+        If a pattern fits no label.
+    """
+    if not patterns:
+        return tuple(points)
+    labels = list(dict.fromkeys(p.point.series for p in points))
+    for pattern in patterns:
+        if not any(fnmatch.fnmatchcase(label, pattern) for label in labels):
+            shown = ", ".join(labels[:20]) + (", …" if len(labels) > 20 else "")
+            raise ValueError(f"--series must fit a label, got {pattern!r}{closest(pattern, labels)}; there are {shown}")
+    return tuple(p for p in points if any(fnmatch.fnmatchcase(p.point.series, pattern) for pattern in patterns))
