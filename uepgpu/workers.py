@@ -24,7 +24,7 @@ class Workers:
     """A pool of workers, each of which returns one packet.
 
     A packet of work r from a worker of speed s has arrived by time t with probability
-    (1 - loss_probability) F(Ω s t / r), where r = 1 if `work` is ``"unit"`` (MATH.md §4).
+    (1 - loss_probability) F(Ω s t / r), where r = 1 if `work` is ``"unit"`` (docs/mathematics.md §4).
 
     Parameters
     ----------

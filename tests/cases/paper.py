@@ -1,4 +1,4 @@
-"""The paper's setting (MATH.md §3, §5) and what several test files measure with."""
+"""The paper's setting (docs/mathematics.md §3, §5) and what several test files measure with."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Exact decoders give equal tallies from equal supports; peeling gives less; finite fields follow MATH.md."""
+"""Exact decoders give equal tallies from equal supports; peeling gives less; finite fields follow docs/mathematics.md."""
 
 from __future__ import annotations
 

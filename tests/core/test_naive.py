@@ -171,7 +171,7 @@ def test_hand_made_supports(supports, k, decoded, peeled):
 
 @pytest.mark.parametrize("n1, n2, n3", list(itertools.product(range(3), range(4), range(4))))
 def test_matching_gives_the_expanding_window_recursion(n1, n2, n3):
-    # MATH.md §3: R_l = min(R_(l-1) + n_l, K_l); here k = (1, 2, 1).
+    # docs/mathematics.md §3: R_l = min(R_(l-1) + n_l, K_l); here k = (1, 2, 1).
     sizes, reached, best = (1, 3, 4), 0, 0
     for n, cumulative in zip((n1, n2, n3), sizes, strict=True):
         reached = min(reached + n, cumulative)

@@ -1,4 +1,4 @@
-"""Partitions of matrices and of models against explicit products, samples and MATH.md."""
+"""Partitions of matrices and of models against explicit products, samples and docs/mathematics.md."""
 
 from __future__ import annotations
 

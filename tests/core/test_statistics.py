@@ -123,7 +123,7 @@ def test_repetition_under_fair_load_equals_uncoded(part):
 
 
 def test_uncoded_packets_do_not_arrive_in_order_of_importance():
-    # MATH.md section 4: class 1 first would lose 0.026 of the energy at N = 3 where two thirds are lost.
+    # docs/mathematics.md §4: class 1 first would lose 0.026 of the energy at N = 3 where two thirds are lost.
     tally = simulate(codes.Uncoded(), RXC, Workers(9), realizations=100_000, seed=1)
     loss = tally.loss(RXC).normalized_loss.values
     assert loss[3] == pytest.approx(2 / 3, abs=0.01)

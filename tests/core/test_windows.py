@@ -1,4 +1,4 @@
-"""Window laws of NOW and EW in every encoding against MATH.md §1, §2 and §6."""
+"""Window laws of NOW and EW in every encoding against docs/mathematics.md §1, §2 and §6."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Workers: arrival, absence and load against the scaled law of MATH.md §4."""
+"""Workers: arrival, absence and load against the scaled law of docs/mathematics.md §4."""
 
 from __future__ import annotations
 

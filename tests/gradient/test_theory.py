@@ -1,4 +1,4 @@
-"""Sketched gradients against the closed forms of MATH.md §8, within 4 standard errors at fixed seeds."""
+"""Sketched gradients against the closed forms of docs/mathematics.md §8, within 4 standard errors at fixed seeds."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ def philox4x32(counter: tuple[int, int, int, int], key: tuple[int, int]) -> tupl
 
 
 def word(seed: int, realization: int, stream: int, index: int) -> int:
-    """Return word `index` of a stream of a realization, in the frozen layout of DESIGN.md."""
+    """Return word `index` of a stream of a realization, in the layout of docs/mathematics.md §10."""
     key = (seed & M32, (seed >> 32) & M32)
     counter = (realization & M32, (realization >> 32) & M32, index // 4, stream)
     return philox4x32(counter, key)[index % 4]

@@ -157,7 +157,7 @@ def test_surplus_and_repeated_packets_are_harmless():
 
 
 def test_energies_alone_can_lose_where_summands_cancel():
-    """MATH.md §5: cxr, G = [[1, -.9], [-.9, 1]], one packet: .55 with energies alone against .20 for zero-filling.
+    """docs/mathematics.md §5: cxr, G = [[1, -.9], [-.9, 1]], one packet: .55 with energies alone against .20 for zero-filling.
 
     With unit-norm coefficients (cos θ, sin θ) and Σ = I the loss is (1 - sin 2θ)(1 + .9 sin 2θ); over the uniform angle of two
     normal coefficients its mean is 1 - .9/2 = .55. With the Gram matrix the estimate cannot lose.

@@ -1,4 +1,4 @@
-"""The exact theory against the tables of MATH.md §3, §5 and §6."""
+"""The exact theory against the tables of docs/mathematics.md §3, §5 and §6."""
 
 from __future__ import annotations
 

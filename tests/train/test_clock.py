@@ -164,7 +164,7 @@ def test_named_codes_have_the_workers_of_the_paper():
 
 
 def test_repetition_as_published_loses_a_block_if_any_copy_is_late():
-    """MATH.md §9: .951 lost instead of .607 at p = .221, that is at λΩt = .25."""
+    """docs/mathematics.md §9: .951 lost instead of .607 at p = .221, that is at λΩt = .25."""
     s = [scheme("repetition", 1.0), scheme("uncoded", 1.0)]
     for name, expected in (("repetition", 0.6065), ("repetition-any-late", 0.9511)):
         code, workers = named_code(name, 9, workers=15, rate=0.5, gamma=(1.0,), work="unit")

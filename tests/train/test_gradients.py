@@ -158,7 +158,7 @@ def test_expected_weight_gradients_of_a_layer(paradigm):
 @pytest.mark.parametrize(
     ("time", "name", "work", "expected"),
     [
-        # MATH.md §7, W = 15, λΩ = .3
+        # docs/mathematics.md §7, W = 15, λΩ = .3
         (0.5, "now", "unit", (0.621, 0.164, 0.0)),
         (0.5, "ew", "unit", (0.636, 0.111, 0.0)),
         (1.0, "now", "unit", (0.844, 0.400, 1e-4)),

@@ -1,7 +1,7 @@
 """Loss against the number of workers, at chosen deadlines.
 
-A tally of the count domain whose packets are not tied to workers serves every smaller number of workers too (MATH.md §4),
-so one stored point gives a whole line.
+A tally of the count domain whose packets are not tied to workers serves every smaller number of workers too
+(docs/mathematics.md §4), so one stored point gives a whole line.
 """
 
 from __future__ import annotations

@@ -60,7 +60,7 @@ class NonOverlappingWindow:
     gamma : sequence of float
         Window selection probabilities Γ_1..Γ_L, summing to 1.
     encoding : "auto", "free", "factored" or "stacked"
-        ``"auto"``: free for rxc, stacked for cxr. See MATH.md §1 on what each costs.
+        ``"auto"``: free for rxc, stacked for cxr. See docs/mathematics.md §1 on what each costs.
     window : "level-pair" or None
         With ``"factored"``: the packet combines one pair of block levels of the class, drawn uniformly.
     windows : "drawn" or "fixed"

@@ -106,7 +106,7 @@ def descend(
 
     Notes
     -----
-    MATH.md §8.
+    docs/mathematics.md §8.
     """
     name, kernels = find_engine(backend)
     first, n = realization_range(first_realization, realizations)

@@ -20,7 +20,7 @@ DIGITS = 9
 
 
 def replication_numbers(law: Any, servers: int, *, every_block: bool = True) -> Ints:
-    """Return integers r that sum to R and minimise ‖Π − r/R‖₁ (MATH.md §8).
+    """Return integers r that sum to R and minimise ‖Π − r/R‖₁ (docs/mathematics.md §8).
 
     Servers are given out one by one to the block that gains most: optimal, as the distance is a sum of convex functions of one
     r_ι each. Ties go to the lower block number.

@@ -23,7 +23,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class ReplicatedSketch:
-    """Block leverage score sampling by replication: no draw, no decoding; stragglers do the sampling (MATH.md §8).
+    """Block leverage score sampling by replication: no draw, no decoding; stragglers do the sampling (docs/mathematics.md §8).
 
     Block ι is held by r_ι of the R servers, r/R nearest to the law. The master takes the q fastest answers, a uniform sample of
     servers without replacement, and weighs an answer with R / (q r_ι): unbiased where every block is held. Servers that hold the

@@ -1,4 +1,4 @@
-"""Block leverage scores, exact and approximate (MATH.md §8)."""
+"""Block leverage scores, exact and approximate (docs/mathematics.md §8)."""
 
 from __future__ import annotations
 

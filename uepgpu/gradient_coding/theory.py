@@ -1,4 +1,4 @@
-"""Closed forms of sketched gradients: variances, the finite-population factor, the embedding bound (MATH.md §8)."""
+"""Closed forms of sketched gradients: variances, the finite-population factor, the embedding bound (docs/mathematics.md §8)."""
 
 from __future__ import annotations
 
@@ -149,8 +149,8 @@ def embedding_error(basis: Any, bounds: Any, weights: Any) -> Floats:
 def debiased_loss(energies: Any, probabilities: Any) -> float:
     """Return Σ_k (1/P_k − 1)‖X_k‖², the mean squared error of UEP tiles divided by their decoding probabilities.
 
-    The contrast of MATH.md §8: a sketched gradient is unbiased. Zero-filling is biased and has loss Σ_k (1 − P_k)‖X_k‖²;
-    dividing by P_k takes the bias away and costs a factor 1/P_k of every term. For disjoint tiles (row-times-column).
+    The contrast of docs/mathematics.md §8: a sketched gradient is unbiased. Zero-filling is biased and has loss Σ_k (1 −
+    P_k)‖X_k‖²; dividing by P_k takes the bias away and costs a factor 1/P_k of every term. For disjoint tiles (row-times-column).
 
     Parameters
     ----------

@@ -223,7 +223,7 @@ class Partition:
         Notes
         -----
         E‖A_n B_p‖² = U Q [H (σ_A² + μ_A²)(σ_B² + μ_B²) + H (H−1) μ_A² μ_B²], and for cxr the cross terms
-        U Q H² μ_A μ_B μ_A' μ_B' (MATH.md §5).
+        U Q H² μ_A μ_B μ_A' μ_B' (docs/mathematics.md §5).
 
         Examples
         --------

@@ -89,7 +89,7 @@ _IDENTITY = (
 
 
 def count_domain_refusal(code: Code, part: Partition, workers: Workers) -> str | None:
-    """Return why the count domain does not apply, or None where it does (MATH.md §4)."""
+    """Return why the count domain does not apply, or None where it does (docs/mathematics.md §4)."""
     return refusal(code.law(part, workers.count), workers)
 
 

@@ -59,7 +59,7 @@ def multiply(
         As for :func:`uepgpu.simulate`, whose realizations with ``deadlines=[deadline]`` these are.
     decoder : "linear", "peel" or "lmmse"
         ``"linear"`` returns the decodable sub-products and zero for the others, ``"peel"`` those that peeling reaches,
-        ``"lmmse"`` the best linear estimate of every sub-product (MATH.md §5).
+        ``"lmmse"`` the best linear estimate of every sub-product (docs/mathematics.md §5).
     faithful : bool
         Multiply the encoded factors of every packet that arrives. Otherwise payloads are formed from the sub-products,
         computed once: the same numbers to rounding, at a fraction of the time.

@@ -39,7 +39,7 @@ class Counted:
 
 
 class Counting:
-    """The state of a decoder that counts (MATH.md §3)."""
+    """The state of a decoder that counts (docs/mathematics.md §3)."""
 
     def __init__(self, job: Job) -> None:
         self.begins = [bool(b) for b in job.chain_start]

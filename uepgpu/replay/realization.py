@@ -166,7 +166,7 @@ def _moments(plan: Plan, part: Partition, decoded_at: list[int | None], arrivals
     result = []
     for time in range(plan.job.n_times):
         undecoded = [x for x, at in enumerate(decoded_at) if at is None or at > time]
-        # The squared norm of the sum of what is missing (MATH.md §5); rounding must not make it negative.
+        # The squared norm of the sum of what is missing (docs/mathematics.md §5); rounding must not make it negative.
         loss = max(float(sum(part.gram[i, j] for i in undecoded for j in undecoded)), 0.0)
         lacking = {int(plan.job.class_of[x]) + 1 for x in undecoded}
         result.append(

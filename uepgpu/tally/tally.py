@@ -179,8 +179,8 @@ class Tally:
         Raises
         ------
         ValueError
-            If the classes differ, the workers do not fit (MATH.md §4), or true work is asked for and the packets of this
-            partition's paradigm have another. In the deadline domain true work is in the arrivals already: a tally at
+            If the classes differ, the workers do not fit (docs/mathematics.md §4), or true work is asked for and the packets of
+            this partition's paradigm have another. In the deadline domain true work is in the arrivals already: a tally at
             true work is for partitions of its own paradigm.
         """
         from uepgpu.tally.estimates import loss

@@ -1,4 +1,4 @@
-"""Exact theory: closed forms for losses and decoding probabilities (MATH.md §3 to §6)."""
+"""Exact theory: closed forms for losses and decoding probabilities (docs/mathematics.md §3 to §6)."""
 
 from __future__ import annotations
 

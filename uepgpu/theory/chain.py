@@ -1,6 +1,6 @@
 """Nested windows W_1 ⊂ W_2 ⊂ … (EW, bounding boxes): what each adds to the one before decodes all or nothing.
 
-R_0 = 0, R_i = min(R_(i-1) + n_i, K_i); increments 1..ℓ* are decoded, ℓ* = max{i : R_i = K_i} (MATH.md §3).
+R_0 = 0, R_i = min(R_(i-1) + n_i, K_i); increments 1..ℓ* are decoded, ℓ* = max{i : R_i = K_i} (docs/mathematics.md §3).
 {ℓ* = j} is {R_j = K_j} together with the tail pattern {n_(j+1) + … + n_i < K_i - K_j for all i > j}, which has fewer
 than K_L - K_j packets. With h_ji(m) = Pr[pattern up to i, m packets in it] and
 S_i(n) = Pr[R_i = K_i, n packets in windows 1..i or absent],

@@ -78,7 +78,7 @@ def loss(
 
     References
     ----------
-    MATH.md §3 to §6; Tegin et al., arXiv 2103.02928.
+    docs/mathematics.md §3 to §6; Tegin et al., arXiv 2103.02928.
     """
     problem = _Problem.make(code, part, workers, deadlines, received)
     if problem.law.field in disjoint.ORDER:
@@ -134,7 +134,7 @@ def decoding_probability(
 
     References
     ----------
-    MATH.md §3; Vukobratovic and Stankovic, IEEE Trans. Commun. 2012.
+    docs/mathematics.md §3; Vukobratovic and Stankovic, IEEE Trans. Commun. 2012.
     """
     problem = _Problem.make(code, part, workers, deadlines, received)
     structure, counts = problem.structure, problem.counts

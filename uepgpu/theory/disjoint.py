@@ -60,7 +60,7 @@ def both_undecoded(counts: Counts, sizes: Ints, pairs: Sequence[tuple[int, int]]
 
 
 def _decoded_given_count(size: int, most: int, field: Field) -> Floats:
-    """Pr[a window of `size` sub-products is decoded | n packets] for n = 0..most (MATH.md §3)."""
+    """Pr[a window of `size` sub-products is decoded | n packets] for n = 0..most (docs/mathematics.md §3)."""
     n = np.arange(most + 1)
     result = (n >= size).astype(np.float64)
     if field in ORDER:

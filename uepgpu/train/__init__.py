@@ -1,7 +1,7 @@
 """Training of networks by coded back-propagation; needs PyTorch (``pip install "uepgpu[train]"``).
 
 :func:`coded` makes the dense layers of any PyTorch model compute their backward products as stragglers would;
-:class:`Stack` trains many replicas at once; ``uepgpu train`` runs the experiment of the paper (MATH.md §7).
+:class:`Stack` trains many replicas at once; ``uepgpu train`` runs the experiment of the paper (docs/mathematics.md §7).
 """
 
 from __future__ import annotations

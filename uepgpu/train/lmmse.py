@@ -29,7 +29,7 @@ def lmmse_product(
 ) -> Tensor:
     """Return the product with every sub-product replaced by its estimate, shape (U, Q).
 
-    The prior is what the server knows: sub-products uncorrelated, of energy (‖A_n‖·‖B_p‖)² (MATH.md §5).
+    The prior is what the server knows: sub-products uncorrelated, of energy (‖A_n‖·‖B_p‖)² (docs/mathematics.md §5).
     """
     scheme = draws.scheme
     plan, part = draws.plan_of(table)

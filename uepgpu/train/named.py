@@ -1,4 +1,4 @@
-"""The codes of the experiments by name, with the workers that each has (MATH.md §7)."""
+"""The codes of the experiments by name, with the workers that each has (docs/mathematics.md §7)."""
 
 from __future__ import annotations
 
@@ -63,8 +63,8 @@ class _AllCopies:
 def named_code(name: str, k: int, *, workers: int, rate: float, gamma: Sequence[float], work: str) -> tuple[Code, Workers]:
     """Return a code and its workers: `workers` of them for now, ew and mds, K for uncoded, 2K for two-fold repetition.
 
-    ``"repetition-any-late"`` is what a published program computes, a block being lost if any copy is late (MATH.md §9): the
-    minimum over copies is taken for the maximum. It is here to be compared with, not used.
+    ``"repetition-any-late"`` is what a published program computes, a block being lost if any copy is late (docs/mathematics.md
+    §9): the minimum over copies is taken for the maximum. It is here to be compared with, not used.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The networks of the experiments (MATH.md §7)."""
+"""The networks of the experiments (docs/mathematics.md §7)."""
 
 from __future__ import annotations
 

@@ -44,14 +44,14 @@ class Scheme:
     classes : sequence of int or table
         Importance classes: sizes, most important first, or a table of class numbers of shape (N, P), for cxr (M, 1).
     order : "norm", "mean_abs" or None
-        How slices are sorted before they are cut, so that important ones fall together (MATH.md §7).
+        How slices are sorted before they are cut, so that important ones fall together (docs/mathematics.md §7).
     importance : "position" or "step"
         ``"position"``: class by place in the sorted order, the same in every step. ``"step"``: the sizes `classes` are
         given to the sub-products by ‖A_n‖·‖B_p‖ of the step at hand.
     estimator : "zero", "debiased" or "lmmse"
         What stands for sub-products that are not decoded: zero; zero, with the decoded ones divided by their decoding
         probability; or the best linear estimate under the prior that sub-products are uncorrelated with energies
-        ‖A_n‖²·‖B_p‖² (MATH.md §5).
+        ‖A_n‖²·‖B_p‖² (docs/mathematics.md §5).
     p_min : float
         In (0, 1]. With ``"debiased"``, sub-products decoded with a lower probability are not divided: they stay
         zero-filled, and biased.
