@@ -19,10 +19,10 @@ from uepgpu_kernels.cuda.stage import cuda, kernel, stage
 from uepgpu_kernels.cuda.tables import code_bits
 from uepgpu_kernels.cuda.tally import packed_tally
 from uepgpu_kernels.network import merge_exchange
+from uepgpu_kernels.streams import PACKETS
 
 __all__ = ["network_source", "sorted_kernel"]
 
-ZERO = np.uint64(0)
 ZERO32 = np.uint32(0)
 ONE32 = np.uint32(1)
 TWO32 = np.uint32(2)
@@ -74,7 +74,7 @@ def _realizer(shape: Shape) -> Any:
         keys = cuda.local.array(padded, np.uint32)
         for b in range(blocks):
             head = np.uint32(4 * b)
-            w0, w1, w2, w3 = block_of(seed, realization, b, ZERO)
+            w0, w1, w2, w3 = block_of(seed, realization, b, PACKETS)
             keys[head] = value_of(t, bucket, head, w0)
             keys[head + ONE32] = value_of(t, bucket, head + ONE32, w1)
             keys[head + TWO32] = value_of(t, bucket, head + TWO32, w2)

@@ -12,10 +12,10 @@ from uepgpu_kernels.cuda.shape import BUCKET_BITS, Shape
 from uepgpu_kernels.cuda.span import clear, fill, flush, sub_batch_start, thread_start, thread_step
 from uepgpu_kernels.cuda.stage import cuda, kernel, stage
 from uepgpu_kernels.cuda.tally import packed_tally
+from uepgpu_kernels.streams import PACKETS
 
 __all__ = ["streamed_kernel"]
 
-ZERO = np.uint64(0)
 ZERO32 = np.uint32(0)
 ONE32 = np.uint32(1)
 
@@ -66,13 +66,13 @@ def streamed_kernel(shape: Shape) -> Any:
             state = state_type(t.first_state)
             when = start_times
             for b in range(full_blocks):
-                w0, w1, w2, w3 = block_of(seed, first + i, b, ZERO)
+                w0, w1, w2, w3 = block_of(seed, first + i, b, PACKETS)
                 state, when = step(walk, inner, state, when, move_of(t, bucket, threshold, value, w0), ONE32)
                 state, when = step(walk, inner, state, when, move_of(t, bucket, threshold, value, w1), ONE32)
                 state, when = step(walk, inner, state, when, move_of(t, bucket, threshold, value, w2), ONE32)
                 state, when = step(walk, inner, state, when, move_of(t, bucket, threshold, value, w3), ONE32)
             if left > 0:
-                w0, w1, w2, w3 = block_of(seed, first + i, full_blocks, ZERO)
+                w0, w1, w2, w3 = block_of(seed, first + i, full_blocks, PACKETS)
                 state, when = step(walk, inner, state, when, move_of(t, bucket, threshold, value, w0), ONE32)
                 if left > 1:
                     state, when = step(walk, inner, state, when, move_of(t, bucket, threshold, value, w1), ONE32)
