@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from uepgpu.checks import deadlines_array, instance, integer, shown
+from uepgpu.checks import deadlines_array, instance, shown, word64
 from uepgpu.codes import Code
 from uepgpu.codes.supports import PRIME, SupportLaw, is_whole
 from uepgpu.partition import Partition
@@ -114,8 +114,7 @@ def make_plan(code: Code, part: Partition, workers: Workers, *, seed: int, deadl
         raise ValueError(f"code must be one from uepgpu.codes or have a method law, got {shown(code)}")
     instance("part", part, Partition)
     instance("workers", workers, Workers)
-    if not 0 <= integer("seed", seed, 0) < 2**64:
-        raise ValueError(f"seed must be an integer in 0..2^64-1, got {seed!r}")
+    word64("seed", seed)
     n = workers.count
     if n > MOST_PACKETS:
         raise ValueError(f"workers: at most {MOST_PACKETS} are simulated, got {n}")

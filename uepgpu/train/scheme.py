@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from uepgpu.checks import choice, integer, positive, probability, shown
+from uepgpu.checks import choice, integer, positive, probability, shown, word64
 from uepgpu.codes import Code
 from uepgpu.partition import Classes, Partition
 from uepgpu.workers import Workers
@@ -99,8 +99,7 @@ class Scheme:
         choice("estimator", self.estimator, ESTIMATORS)
         probability("p_min", self.p_min, zero=False)
         positive("threshold", self.threshold, zero=True)
-        if integer("seed", self.seed, 0) >= 2**64:
-            raise ValueError(f"seed must be an integer in 0..2^64-1, got {self.seed!r}")
+        word64("seed", self.seed)
         object.__setattr__(self, "blocks", _blocks(self.paradigm, self.blocks))
         object.__setattr__(self, "classes", _hashable(self.classes))
         if self.importance == "step" and (np.ndim(self.classes) != 1 or isinstance(self.classes, str)):
