@@ -148,9 +148,10 @@ def _points(shared: _Shared, table: TomlTable) -> Iterator[Point]:
                 raise table.error(f"partitions must be names of [partitions.NAME] tables, that is {known}, got {name!r}")
             part = shared.partition(name, choice.of(PARTITION))
             for suffix, made in describe.worker_grid(f"{place}: workers" if own or chosen else "[workers]", workers, shared.folder):
+                point = Point(label + choice.suffix + suffix, name, code, part, made, times, stop, seed)
                 with describe.located(f"{place} with partition {name!r}"):
-                    code.law(part, made.count)
-                yield Point(label + choice.suffix + suffix, name, code, part, made, times, stop, seed)
+                    _ = point.law  # tells here whether the code fits
+                yield point
 
 
 def _dict(value: Any) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from uepgpu.checks import choice, integer, positive, probability, shown, word64
 from uepgpu.codes import Code
+from uepgpu.codes.law import support_law
 from uepgpu.partition import Classes, Partition
 from uepgpu.workers import Workers
 
@@ -86,8 +87,6 @@ class Scheme:
     seed: int = 1
 
     def __post_init__(self) -> None:
-        if isinstance(self.code, type) or not isinstance(self.code, Code):
-            raise ValueError(f"code must be one from uepgpu.codes or have a method law, got {shown(self.code)}")
         if not isinstance(self.workers, Workers):
             raise ValueError(f"workers must be a uepgpu.Workers, got {shown(self.workers)}")
         if not (isinstance(self.deadline, float) and self.deadline == math.inf):
@@ -107,7 +106,7 @@ class Scheme:
         if self.estimator == "debiased" and self.importance == "step":
             raise ValueError("estimator='debiased' needs importance='position': classes that follow the data have no probability")
         # The code meets the partition once here, so that what does not fit is told before any training.
-        law = self.code.law(self.partition, self.workers.count)
+        law = support_law(self.code, self.partition, self.workers.count)
         if law.encoding == "factored" and self.importance == "step" and self.order != "norm":
             raise ValueError(
                 f"importance='step' with encoding='factored' needs order='norm', got {self.order!r}: factored windows are "
