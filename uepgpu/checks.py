@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
+    "WORD64",
     "bool_array",
     "choice",
     "closest",
@@ -31,9 +32,13 @@ __all__ = [
     "realization_range",
     "shown",
     "sizes",
+    "word64",
 ]
 
 Scalar = TypeVar("Scalar", bound=np.generic)
+
+WORD64 = "an integer from 0 to 2**64 - 1"
+"""What seeds and numbers of realizations are."""
 
 MOST_SHOWN = 200
 """Characters of a value that a message repeats: it is to stay one line that can be read."""
@@ -83,6 +88,13 @@ def instance(name: str, value: Any, kind: type) -> None:
     """Raise ``ValueError`` unless `value` is one of this package's `kind`."""
     if not isinstance(value, kind):
         raise ValueError(f"{name} must be a uepgpu.{kind.__name__}, got {shown(value)}")
+
+
+def word64(name: str, value: Any) -> int:
+    """Return `value` as an int if it is a seed or the number of a realization, else raise ``ValueError``."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or not 0 <= value < 2**64:
+        raise ValueError(f"{name} must be {WORD64}, got {shown(value)}")
+    return int(value)
 
 
 def realization_range(first_realization: Any, realizations: Any) -> tuple[int, int]:

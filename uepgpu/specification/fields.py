@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from uepgpu.checks import closest
+from uepgpu import checks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -25,6 +25,7 @@ __all__ = [
     "texts",
     "whole",
     "whole_numbers",
+    "word64",
 ]
 
 T = TypeVar("T")
@@ -67,7 +68,7 @@ class TomlTable:
             raise SpecError(f"{where} must be a table of key = value, got {data!r}")
         for key in data:
             if key not in allowed:
-                raise self.error(f"unknown key {key!r}{closest(key, allowed)}; allowed are {', '.join(allowed)}")
+                raise self.error(f"unknown key {key!r}{checks.closest(key, allowed)}; allowed are {', '.join(allowed)}")
         self.data: dict[str, Any] = data
 
     def __contains__(self, key: str) -> bool:
@@ -111,6 +112,14 @@ def whole(key: str, value: Any) -> int:
     if not exact or isinstance(value, bool):
         raise SpecError(f"{key} must be an integer, got {value!r}")
     return int(value)
+
+
+def word64(key: str, value: Any) -> int:
+    """Return a seed or the number of a realization, or raise."""
+    try:
+        return checks.word64(key, value)
+    except ValueError as error:
+        raise SpecError(str(error)) from None
 
 
 def one_or_more(read: Callable[[str, Any], T]) -> Callable[[str, Any], list[T]]:

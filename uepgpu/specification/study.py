@@ -48,7 +48,7 @@ from uepgpu.gradient_coding.plan import make_plan
 from uepgpu.gradient_coding.problem import Problem
 from uepgpu.gradient_coding.study import Study, StudyPoint
 from uepgpu.specification.describe import located, worker_grid
-from uepgpu.specification.fields import SpecError, TomlTable, deadlines, number, numbers, text, texts, whole, whole_numbers
+from uepgpu.specification.fields import SpecError, TomlTable, deadlines, number, numbers, text, texts, whole, whole_numbers, word64
 from uepgpu.specification.load import load_spec
 
 __all__ = ["KIND", "is_gradient_coding", "parse_study", "read_study"]
@@ -134,7 +134,7 @@ def parse_study(
     """Return the study that a parsed specification describes; paths in it are relative to `folder`."""
     top = TomlTable("", data, TOP_KEYS)
     count = top.get("realizations", _at_least(1), DEFAULT_REALIZATIONS) if realizations is None else realizations
-    key = top.get("seed", _at_least(0), 1) if seed is None else seed
+    key = top.get("seed", word64, 1) if seed is None else seed
     iterations = top.get("iterations", _at_least(1))
     times = top.get("deadlines", deadlines)
     show, show_iterations = top.get("show", deadlines, ()), tuple(top.get("show_iterations", whole_numbers, ()))

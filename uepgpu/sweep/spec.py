@@ -16,17 +16,16 @@ from uepgpu.points.point import Point, Sweep
 from uepgpu.points.stop import MOST_REALIZATIONS, StopRule
 from uepgpu.specification import describe
 from uepgpu.specification.axes import CODE, MAX_POINTS, PARTITION, WORKERS, Choice, choices
-from uepgpu.specification.fields import SpecError, TomlTable, deadlines, number, numbers, text, texts, whole
+from uepgpu.specification.fields import SpecError, TomlTable, deadlines, number, numbers, text, texts, whole, word64
 from uepgpu.specification.load import load_spec
 
-__all__ = ["MAX_SEED", "parse_spec", "read_spec"]
+__all__ = ["parse_spec", "read_spec"]
 
 TOP_KEYS = (
     *("title", "realizations", "seed", "deadlines", "show", "gamma", "workers", "partitions", "series", "grid", "zip", "stop"),
 )
 SERIES_KEYS = ("label", "code", "partitions", "workers", "deadlines", "grid", "zip", "stop")
 STOP_KEYS = tuple(f.name for f in fields(StopRule))
-MAX_SEED = 2**64 - 1
 DEFAULT_REALIZATIONS = 100_000
 
 
@@ -69,7 +68,7 @@ def parse_spec(data: dict[str, Any], *, name: str, folder: Path, realizations: i
         folder=folder,
         count=realizations,
         top=top,
-        seed=top.get("seed", _seed, 1) if seed is None else seed,
+        seed=top.get("seed", word64, 1) if seed is None else seed,
         fixed_seed=seed is not None,
         times=times,
         gamma=top.get("gamma", numbers, None),
@@ -139,7 +138,7 @@ def _points(shared: _Shared, table: TomlTable) -> Iterator[Point]:
         times = choice.values.get("deadlines", table.data.get("deadlines"))
         times = shared.times if times is None else deadlines(f"{place}: deadlines", times)
         _require_among(f"{place}: stop: deadlines", stop.deadlines, times)
-        seed = _seed(f"{place}: seed", choice.values["seed"]) if "seed" in choice.values else shared.seed
+        seed = word64(f"{place}: seed", choice.values["seed"]) if "seed" in choice.values else shared.seed
         seed = shared.seed if shared.fixed_seed else seed
         chosen = choice.of(tuple(WORKERS))
         workers = shared.workers | own | {WORKERS[axis]: value for axis, value in chosen.items()}
@@ -149,9 +148,10 @@ def _points(shared: _Shared, table: TomlTable) -> Iterator[Point]:
                 raise table.error(f"partitions must be names of [partitions.NAME] tables, that is {known}, got {name!r}")
             part = shared.partition(name, choice.of(PARTITION))
             for suffix, made in describe.worker_grid(f"{place}: workers" if own or chosen else "[workers]", workers, shared.folder):
+                point = Point(label + choice.suffix + suffix, name, code, part, made, times, stop, seed)
                 with describe.located(f"{place} with partition {name!r}"):
-                    code.law(part, made.count)
-                yield Point(label + choice.suffix + suffix, name, code, part, made, times, stop, seed)
+                    _ = point.law  # tells here whether the code fits
+                yield point
 
 
 def _dict(value: Any) -> dict[str, Any]:
@@ -198,12 +198,6 @@ def _realizations(key: str, value: Any) -> int:
     if not 1 <= count <= MOST_REALIZATIONS:
         raise SpecError(f"{key} must be an integer from 1 to 2**63 - 1, got {value!r}")
     return count
-
-
-def _seed(key: str, value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_SEED:
-        raise SpecError(f"{key} must be an integer from 0 to 2**64 - 1, got {value!r}")
-    return value
 
 
 STOP_READERS: dict[str, Any] = {"realizations": _realizations, "failures": whole, "first": whole, "deadlines": deadlines}
