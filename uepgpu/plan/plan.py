@@ -102,8 +102,18 @@ def refusal(law: SupportLaw, workers: Workers) -> str | None:
     return None
 
 
-def make_plan(code: Code, part: Partition, workers: Workers, *, seed: int, deadlines: ArrayLike | None = None) -> Plan:
+def make_plan(
+    code: Code,
+    part: Partition,
+    workers: Workers,
+    *,
+    seed: int,
+    deadlines: ArrayLike | None = None,
+    law: SupportLaw | None = None,
+) -> Plan:
     """Resolve a description; with deadlines in the deadline domain, else in the count domain.
+
+    `law` is what ``code.law`` returns, where the caller has asked for it.
 
     Raises
     ------
@@ -119,7 +129,7 @@ def make_plan(code: Code, part: Partition, workers: Workers, *, seed: int, deadl
     n = workers.count
     if n > MOST_PACKETS:
         raise ValueError(f"workers: at most {MOST_PACKETS} are simulated, got {n}")
-    law = code.law(part, n)
+    law = code.law(part, n) if law is None else law
     times = None if deadlines is None else np.array(FOREVER) if deadlines is FOREVER else deadlines_array(deadlines)
     if times is None and (reason := refusal(law, workers)):
         raise ValueError(f"the count domain does not apply: {reason}. Give deadlines to simulate arrival times")

@@ -1,4 +1,4 @@
-"""Who a simulation is: the id of its tally and the id of its point.
+"""The identifiers of a simulation: the id of its tally and the id of its point.
 
 * A **tally** is known by the SHA-256 of every field that the kernel sees, and of nothing else: seed, thresholds, windows,
   coefficients, decoding rule and what is counted. Not the latency law and the deadlines of the count domain, not matrices,
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from uepgpu.plan import count_domain_refusal, decoding_rule, make_plan, resolve_decoder, resolve_tally
+from uepgpu.plan import decoding_rule, make_plan, refusal, resolve_decoder, resolve_tally
 from uepgpu.points.notation import write_code, write_partition, write_workers
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Identity:
 
 def simulated_deadlines(point: Point) -> tuple[float, ...] | None:
     """Return the deadlines that are simulated: None where the count domain applies, which has the smaller variance."""
-    return None if count_domain_refusal(point.code, point.part, point.workers) is None else point.deadlines
+    return None if refusal(point.law, point.workers) is None else point.deadlines
 
 
 def identify(point: Point) -> Identity:
@@ -67,7 +67,8 @@ def identify(point: Point) -> Identity:
     ValueError
         If the point cannot be simulated, or a store cannot keep its description.
     """
-    plan = make_plan(point.code, point.part, point.workers, seed=point.seed, deadlines=simulated_deadlines(point))
+    times = simulated_deadlines(point)
+    plan = make_plan(point.code, point.part, point.workers, seed=point.seed, deadlines=times, law=point.law)
     decoder = resolve_decoder(plan, "auto")
     kind = resolve_tally(plan, decoder, "auto")
     rule = decoding_rule(decoder)

@@ -12,13 +12,19 @@ from uepgpu.specification.names import CODES
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from uepgpu.codes.supports import SupportLaw
     from uepgpu.partition import Partition
     from uepgpu.points.stop import StopRule
     from uepgpu.workers import Workers
 
-__all__ = ["Panel", "Point", "Sweep"]
+__all__ = ["Panel", "Point", "Sweep", "code_name"]
 
 Panel = tuple[str, str]
+
+
+def code_name(code: Code) -> str:
+    """Return what specifications call the code."""
+    return next(name for name, kind in CODES.items() if isinstance(code, kind))
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,12 +67,17 @@ class Point:
     @property
     def code_name(self) -> str:
         """What specifications call the code."""
-        return next(name for name, kind in CODES.items() if isinstance(self.code, kind))
+        return code_name(self.code)
 
     @cached_property
+    def law(self) -> SupportLaw:
+        """The law of the supports that the code gives; raises ``ValueError`` if it has none for the partition."""
+        return self.code.law(self.part, self.workers.count)
+
+    @property
     def encoding(self) -> str:
         """The encoding that ``"auto"`` became."""
-        return self.code.law(self.part, self.workers.count).encoding
+        return self.law.encoding
 
     @property
     def window(self) -> str:
