@@ -25,7 +25,7 @@
     ridge = 1.0
 
     [[series]]
-    label = "leverage, fresh"
+    label = "leverage, fresh"               # default: the name of the scheme
     scheme = { name = "replicated-sketch", law = "leverage", fastest = 10 }       # or a bare name
     data = ["mine"]                         # default: all
     step = 0.5                              # optional: step, decay

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Ran", "Range", "Work", "describe_work", "run_range"]
 
 RANGE_SECONDS = 1.0
-"""What a killed process loses at most, and long beside the milliseconds that a range costs to start and to store."""
+"""A killed process loses at most so much; it is long compared with the milliseconds that starting and storing a range take."""
 PILOT = 4096
 PILOT_SECONDS = 0.25
 SIZES = (10, 40)
@@ -34,7 +34,7 @@ SIZES = (10, 40)
 
 @dataclass(frozen=True)
 class Work:
-    """A point as text, for whoever is to run it.
+    """A point as text, for the process that is to run it.
 
     Attributes
     ----------
@@ -63,7 +63,7 @@ class Range:
 
 @dataclass(frozen=True, eq=False)
 class Ran:
-    """What came of a range.
+    """The result of a range.
 
     Attributes
     ----------
