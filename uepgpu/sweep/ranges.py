@@ -13,7 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import uepgpu as uep
+from uepgpu import __version__, monte_carlo
 from uepgpu.points.notation import read_code, read_partition, read_workers
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def run_range(
     code, part, workers = read_code(work.code), read_partition(work.part), read_workers(work.workers)
 
     def simulate(first: int, count: int) -> Tally:
-        return uep.simulate(
+        return monte_carlo.simulate(
             code,
             part,
             workers,
@@ -158,7 +158,7 @@ def provenance(backend: str) -> str:
 @cache
 def _versions() -> str:
     packages = ("numpy", "numba")
-    return ", ".join([f"uepgpu {uep.__version__}", *(f"{p} {metadata.version(p)}" for p in packages)])
+    return ", ".join([f"uepgpu {__version__}", *(f"{p} {metadata.version(p)}" for p in packages)])
 
 
 @cache
