@@ -36,7 +36,19 @@ ENCODINGS = ("auto", "free", "factored", "stacked")
 
 @runtime_checkable
 class Code(Protocol):
-    """Whatever can say which supports its packets have."""
+    """Whatever can say which supports its packets have: a code of one's own needs just this method.
+
+    Examples
+    --------
+    >>> from uepgpu import Partition, codes, theory
+    >>> class HalfAndHalf:
+    ...     def law(self, partition, n_workers):
+    ...         first = partition.classes == 1
+    ...         return codes.Windows([first.nonzero()[0], range(len(first))], (0.5, 0.5)).law(partition, n_workers)
+    >>> part = Partition.model("cxr", left_variances=[4, 1, 1], right_variances=[1, 1, 1], classes=(1, 2))
+    >>> theory.decoding_probability(HalfAndHalf(), part, received=[3]).probability.values.round(4).tolist()
+    [[1.0, 0.5]]
+    """
 
     def law(self, partition: Partition, n_workers: int) -> SupportLaw:
         """Return the law of supports for this partition and number of workers W."""
@@ -87,7 +99,6 @@ def windows_law(
     probabilities: Sequence[float],
     partition: Partition,
     n_workers: int,
-    *,
     encoding: str,
     windows: str,
     coefficients: Field,

@@ -43,6 +43,12 @@ class Partition:
         Level of every block, counted from 1, that windows of factored codes are built from.
     matrices : BlockMatrices or None
         The ordered factors; None for a model.
+
+    Examples
+    --------
+    >>> part = Partition.cxr(np.diag([3.0, 1.0, 2.0]), np.eye(3), blocks=3, classes=(1, 2))
+    >>> part.n_subproducts, part.class_sizes, part.energy.tolist(), part.norm2
+    (3, (1, 2), [9.0, 4.0, 1.0], 14.0)
     """
 
     paradigm: Paradigm
