@@ -27,7 +27,18 @@ def usable_cores() -> int:
 
 
 class BackendUnavailable(RuntimeError):
-    """A backend was asked for by name and cannot run; the message has the reason and the remedy."""
+    """A backend was asked for by name and cannot run; the message has the reason and the remedy.
+
+    Examples
+    --------
+    >>> import uepgpu as uep
+    >>> try:
+    ...     backend = get_backend("cuda")
+    ... except uep.BackendUnavailable:
+    ...     backend = get_backend("auto")
+    >>> backend.name in BACKENDS
+    True
+    """
 
 
 class Sampler(Protocol):

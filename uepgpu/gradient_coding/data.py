@@ -31,6 +31,12 @@ class Table:
     name : str
     A : (n, d) float64
     b : (n,) float64
+
+    Examples
+    --------
+    >>> table = Table("mine", np.array([[1.0, 0.0], [0.0, 2.0]]), np.array([1.0, 1.0]))
+    >>> table.A.shape, table.b.tolist()
+    ((2, 2), [1.0, 1.0])
     """
 
     name: str
@@ -92,7 +98,14 @@ def gaussian(
     by_norm: bool = False,
     loss: Literal["least-squares", "logistic"] = "least-squares",
 ) -> Table:
-    """Return normal rows, all of about the same leverage; arguments as for :func:`multivariate_t`."""
+    """Return normal rows, all of about the same leverage; arguments as for :func:`multivariate_t`.
+
+    Examples
+    --------
+    >>> table = gaussian(rows=6, columns=2, seed=1)
+    >>> table.name, table.A.shape, table.b.shape
+    ('normal', (6, 2), (6,))
+    """
     rng = _generator(seed)
     return _explained("normal", _normal_rows(rng, rows, columns, correlation), rng, noise, loss, by_norm=by_norm)
 
@@ -135,6 +148,11 @@ def bundled_table(name: str) -> Table:
     ------
     ImportError
         scikit-learn is not installed.
+
+    Examples
+    --------
+    >>> bundled_table("diabetes").A.shape
+    (442, 11)
     """
     choice("name", name, BUNDLED)
     try:
@@ -165,6 +183,15 @@ def read_table(path: str | os.PathLike[str], *, target: int = -1) -> Table:
         Not a table of finite numbers with two columns at least; for CSV, the line that is not.
     FileNotFoundError
         The file does not exist.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     np.savetxt(f"{folder}/mine.csv", [[1.0, 2.0, 5.0], [3.0, 4.0, 6.0]], delimiter=",", header="x,y,z", comments="")
+    ...     table = read_table(f"{folder}/mine.csv")
+    >>> table.A.tolist(), table.b.tolist()
+    ([[1.0, 2.0], [3.0, 4.0]], [5.0, 6.0])
     """
     file = Path(path).expanduser()
     matrix = load_matrix("table", _read_csv(file) if file.suffix.lower() == ".csv" else str(file))

@@ -38,6 +38,12 @@ class CodeMatrix:
         Basis N of {a : aᵀB = 0}, orthonormal.
     particular : (n,) float64
         Some a₀ with a₀ᵀB = 1ᵀ.
+
+    Examples
+    --------
+    >>> code = cyclic_code(6, 1)
+    >>> code.matrix.shape, code.left_null.shape, code.stragglers
+    ((6, 6), (6, 1), 1)
     """
 
     matrix: Floats

@@ -70,11 +70,23 @@ def replication_numbers(law: Any, servers: int, *, every_block: bool = True) -> 
 
 
 def induced_law(replicas: Any) -> Floats:
-    """Return Π̃ = r/R, the law of the block of a uniformly chosen server."""
+    """Return Π̃ = r/R, the law of the block of a uniformly chosen server.
+
+    Examples
+    --------
+    >>> induced_law([3, 1]).tolist()
+    [0.75, 0.25]
+    """
     r = integer_array("replicas", replicas)
     return np.asarray(r / r.sum())
 
 
 def distortion(law: Any, replicas: Any) -> float:
-    """Return ‖Π − r/R‖₁."""
+    """Return ‖Π − r/R‖₁.
+
+    Examples
+    --------
+    >>> round(distortion([0.7, 0.3], [3, 1]), 3)
+    0.1
+    """
     return float(np.abs(np.asarray(law, dtype=np.float64) - induced_law(replicas)).sum())

@@ -106,6 +106,11 @@ def misestimation(approximate: Any, exact: Any) -> float:
     """Return β = min over blocks of Π̂_ι / Π_ι, in [0, 1]: sampling from Π̂ needs at most 1/β times the samples.
 
     Both arguments are scores or laws, shape (K,); each is normalised to sum 1, and blocks of score zero do not count.
+
+    Examples
+    --------
+    >>> misestimation([0.5, 0.5], [0.25, 0.75]), misestimation([0.5, 0.5], [2.0, 2.0])
+    (0.6666666666666666, 1.0)
     """
     hat, true = real_array("approximate", approximate), real_array("exact", exact)
     if hat.shape != true.shape or hat.ndim != 1 or not (np.all(hat >= 0) and np.all(true >= 0) and hat.sum() > 0 < true.sum()):

@@ -88,7 +88,13 @@ def fastest_variance(gradients: Any, replicas: Any, fastest: int) -> float:
 
 
 def finite_population_factor(servers: int, fastest: int) -> float:
-    """Return (R − q)/(R − 1): the variance of the q fastest of R servers relative to q draws with replacement from r/R."""
+    """Return (R − q)/(R − 1): the variance of the q fastest of R servers relative to q draws with replacement from r/R.
+
+    Examples
+    --------
+    >>> finite_population_factor(5, 1), finite_population_factor(5, 3), finite_population_factor(5, 5)
+    (1.0, 0.5, 0.0)
+    """
     total, q = integer("servers", servers, 1), integer("fastest", fastest, 1)
     if q > total:
         raise ValueError(f"fastest must be at most the {total} servers, got {q}")
@@ -105,6 +111,11 @@ def overlap(basis: Any, bounds: Any, law: Any) -> float:
     bounds : array_like of int, shape (K + 1,)
         ``problem.bounds``.
     law : array_like, shape (K,)
+
+    Examples
+    --------
+    >>> overlap([[1.0, 0.0], [0.0, 1.0]], [0, 1, 2], [0.25, 0.75])
+    4.0
     """
     U, edges, p = real_array("basis", basis), integer_array("bounds", bounds), np.asarray(probability_vector("law", law))
     norms = np.array([np.linalg.norm(U[a:b], 2) ** 2 for a, b in itertools.pairwise(edges)])
@@ -139,6 +150,11 @@ def embedding_error(basis: Any, bounds: Any, weights: Any) -> Floats:
     Returns
     -------
     (sketches,) float64
+
+    Examples
+    --------
+    >>> embedding_error([[1.0, 0.0], [0.0, 1.0]], [0, 1, 2], [[1.0, 1.0], [1.5, 0.0]]).tolist()
+    [0.0, 1.0]
     """
     U, edges, w = real_array("basis", basis), integer_array("bounds", bounds), real_array("weights", weights)
     grams = np.stack([U[a:b].T @ U[a:b] for a, b in itertools.pairwise(edges)])

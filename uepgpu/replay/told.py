@@ -62,6 +62,16 @@ class Step:
     action : Counted, Matched, Eliminated or Peeled
     decoded : tuple of int
         The sub-products that became decodable.
+
+    Examples
+    --------
+    >>> import uepgpu as uep
+    >>> from uepgpu.replay import replay
+    >>> part = uep.Partition.model("cxr", left_variances=[4, 1], right_variances=[1, 1], classes=(1, 1))
+    >>> code, workers = uep.codes.ExpandingWindow((0.5, 0.5)), uep.Workers(3, omega=1.0, work="unit")
+    >>> steps = replay(code, part, workers, realization=0, seed=2).steps
+    >>> [(step.packet, step.rank, step.gained, step.decoded) for step in steps]
+    [(0, 1, True, (0,)), (1, 1, False, ()), (2, 2, True, (1,))]
     """
 
     position: int
@@ -90,6 +100,16 @@ class Moment:
         Sub-products that are not.
     loss, normalized_loss : float
         ‖C − Ĉ‖², and over ‖C‖²; for a model their expectation given what is undecoded.
+
+    Examples
+    --------
+    >>> import uepgpu as uep
+    >>> from uepgpu.replay import replay
+    >>> part = uep.Partition.model("cxr", left_variances=[4, 1], right_variances=[1, 1], classes=(1, 1))
+    >>> code, workers = uep.codes.ExpandingWindow((0.5, 0.5)), uep.Workers(3, omega=1.0, work="unit")
+    >>> moments = replay(code, part, workers, realization=0, seed=2).moments
+    >>> [(moment.received, moment.classes, moment.loss) for moment in moments]
+    [(0, (), 5.0), (1, (1,), 1.0), (2, (1,), 1.0), (3, (1, 2), 0.0)]
     """
 
     time: int
@@ -112,6 +132,16 @@ class Evaluation:
         Pr[N(t) = 0..W].
     loss, normalized_loss : float
         What the realization contributes to the tally's mean.
+
+    Examples
+    --------
+    >>> import uepgpu as uep
+    >>> from uepgpu.replay import replay
+    >>> part = uep.Partition.model("cxr", left_variances=[4, 1], right_variances=[1, 1], classes=(1, 1))
+    >>> code, workers = uep.codes.ExpandingWindow((0.5, 0.5)), uep.Workers(3, omega=1.0, work="unit")
+    >>> (evaluation,) = replay(code, part, workers, realization=0, seed=2, evaluate=[1.0]).evaluations
+    >>> [round(p, 3) for p in evaluation.probabilities], round(evaluation.loss, 3)
+    ([0.05, 0.257, 0.441, 0.253], 0.947)
     """
 
     deadline: float
@@ -152,6 +182,16 @@ class Replay:
         Index of the time by which X_k is decoded; None if it never is.
     moments : tuple of Moment
     evaluations : tuple of Evaluation
+
+    Examples
+    --------
+    >>> import uepgpu as uep
+    >>> from uepgpu.replay import replay
+    >>> part = uep.Partition.model("cxr", left_variances=[4, 1], right_variances=[1, 1], classes=(1, 1))
+    >>> code, workers = uep.codes.ExpandingWindow((0.5, 0.5)), uep.Workers(3, omega=1.0, work="unit")
+    >>> told = replay(code, part, workers, realization=0, seed=2)
+    >>> told.decoder, told.order, told.decoded_at
+    ('count', (0, 1, 2), (1, 3))
     """
 
     code: str
