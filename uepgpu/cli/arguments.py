@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from uepgpu.checks import WORD64
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -46,5 +48,5 @@ Realizations = Annotated[
         allow_leading_hyphen=True,
     ),
 ]
-Seed = Annotated[int, Parameter(converter=_reader(0, 2**64 - 1, "an integer from 0 to 2**64 - 1"), allow_leading_hyphen=True)]
+Seed = Annotated[int, Parameter(converter=_reader(0, 2**64 - 1, WORD64), allow_leading_hyphen=True)]
 Threads = Annotated[int, Parameter(converter=_reader(1, None, "an integer >= 1"), allow_leading_hyphen=True)]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from uepgpu.checks import WORD64, word64
 from uepgpu.cli.app import app
 
 if TYPE_CHECKING:
@@ -18,12 +19,9 @@ __all__ = ["replay"]
 
 def _realization(type_: Any, tokens: Sequence[Token]) -> int:
     try:
-        value = int(tokens[0].value)
+        return word64("REALIZATION", int(tokens[0].value))
     except ValueError:
-        value = -1
-    if not 0 <= value < 2**64:
-        raise ValueError(f"REALIZATION must be an integer from 0 to 2**64 - 1, got {tokens[0].value!r}")
-    return value
+        raise ValueError(f"REALIZATION must be {WORD64}, got {tokens[0].value!r}") from None
 
 
 Realization = Annotated[int, Parameter(converter=_realization, allow_leading_hyphen=True)]

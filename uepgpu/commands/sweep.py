@@ -133,7 +133,7 @@ def _collect(
     from uepgpu.backends import BackendUnavailable
     from uepgpu.commands.interruption import asked_to_stop
     from uepgpu.commands.progress import Display
-    from uepgpu.store.schema import StoreError
+    from uepgpu.store.errors import StoreError
     from uepgpu.store.store import Store
     from uepgpu.sweep.collect import Collection
 
