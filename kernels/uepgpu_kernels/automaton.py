@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 __all__ = ["MOST_STATES", "Automaton", "build_automaton"]
 
 MOST_STATES = 1024
-"""More states than this are not built: the table would leave the cache, and building it would take longer than it saves."""
+"""Larger automata are not built: the table would not fit the cache, and building it would take longer than it saves."""
 
 
 class Automaton(NamedTuple):

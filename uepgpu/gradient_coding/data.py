@@ -1,4 +1,4 @@
-"""Data: coherent and incoherent rows, the tables bundled with scikit-learn, the user's files."""
+"""Data: coherent and incoherent rows, the tables bundled with scikit-learn, and files of the user."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ BUNDLED = ("diabetes", "linnerud", "breast_cancer", "digits", "iris", "wine")
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """A matrix and what is to be explained.
+    """A matrix and the targets of its rows.
 
     Attributes
     ----------
@@ -141,7 +141,7 @@ def bundled_table(name: str) -> Table:
     Parameters
     ----------
     name : "diabetes", "linnerud", "breast_cancer", "digits", "iris" or "wine"
-        breast_cancer has labels −1 and 1 and suits logistic loss; of linnerud the first target is taken; class numbers of digits,
+        breast_cancer has labels −1 and 1 and suits logistic loss; linnerud has its first target; class numbers of digits,
         iris and wine are targets of least squares. Constant columns are dropped.
 
     Raises
@@ -168,19 +168,19 @@ def bundled_table(name: str) -> Table:
 
 
 def read_table(path: str | os.PathLike[str], *, target: int = -1) -> Table:
-    """Return a table from an ``.npy``, ``.npz`` or ``.csv`` file, one of whose columns is to be explained.
+    """Return a table from an ``.npy``, ``.npz`` or ``.csv`` file, one column of which is the target.
 
     Parameters
     ----------
     path : path
-        CSV: numbers with commas between; a first line without any number is taken for a header.
+        CSV: comma-separated numbers; a first line without any number is taken for a header.
     target : int
         Which column, counted from 0, or from the end if negative.
 
     Raises
     ------
     ValueError
-        Not a table of finite numbers with two columns at least; for CSV, the line that is not.
+        Not a table of finite numbers with at least two columns; for CSV, the message names the line.
     FileNotFoundError
         The file does not exist.
 

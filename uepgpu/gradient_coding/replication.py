@@ -1,4 +1,4 @@
-"""How many servers hold each block: replication numbers, the law that they induce, and how far it is from the wanted one."""
+"""How many servers hold each block: replication numbers, the law that they induce, and its distance from the wanted one."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ DIGITS = 9
 def replication_numbers(law: Any, servers: int, *, every_block: bool = True) -> Ints:
     """Return integers r that sum to R and minimise ‖Π − r/R‖₁ (docs/mathematics.md §8).
 
-    Servers are given out one by one to the block that gains most: optimal, as the distance is a sum of convex functions of one
-    r_ι each. Ties go to the lower block number.
+    Servers go one by one to the block that gains most, which is optimal because the distance is a sum of convex functions of
+    one r_ι each. Ties go to the lower block number.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def replication_numbers(law: Any, servers: int, *, every_block: bool = True) -> 
     servers : int
         R >= 1, and >= K where every block is to be held.
     every_block : bool
-        Whether each block is to be held at least once. Without, a block may get no server, and its gradient is never heard of.
+        Whether each block is to be held at least once. If not, a block may get no server, and its gradient is never received.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Schemes of distributed gradient descent: what servers hold, whom the master waits for, what it makes of the answers."""
+"""Schemes of distributed gradient descent: what servers hold, whom the master waits for, how it uses the answers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class ReplicatedSketch:
     """Block leverage score sampling by replication: no draw, no decoding; stragglers do the sampling (docs/mathematics.md §8).
 
     Block ι is held by r_ι of the R servers, r/R nearest to the law. The master takes the q fastest answers, a uniform sample of
-    servers without replacement, and weighs an answer with R / (q r_ι): unbiased where every block is held. Servers that hold the
+    servers without replacement, and weights an answer by R / (q r_ι): unbiased if every block is held. Servers that hold the
     same block send the same gradient, so that a repeated block counts with its multiplicity.
 
     Parameters
@@ -35,9 +35,9 @@ class ReplicatedSketch:
         q, 1..R.
     law : "leverage", "uniform" or sequence of K probabilities
     every_block : bool
-        Whether each block is held at least once. Otherwise blocks without a server are never heard of, and the gradient is biased.
+        Whether each block is held at least once. Otherwise blocks without a server are never received, and the gradient is biased.
     sketch : "fresh" or "fixed"
-        A fresh sketch each iteration, or the servers of the first iteration for all of them, which must then be waited for.
+        A fresh sketch in each iteration, or the servers of the first iteration in all of them, which must then be waited for.
 
     Examples
     --------
@@ -64,7 +64,7 @@ class ReplicatedSketch:
 
 @dataclass(frozen=True)
 class SampledSketch:
-    """Sampling with replacement by the master, as in the theory: q blocks of the law go to q servers, and all are waited for.
+    """Sampling with replacement by the master, as in the theory: q drawn blocks go to q servers, and all are waited for.
 
     Parameters
     ----------
@@ -113,7 +113,7 @@ class ExactGradient:
 
 @dataclass(frozen=True)
 class IgnoreStragglers:
-    """Rows are shared out over R servers; the sum of the `fastest` answers is taken for the gradient: biased, as by q/R.
+    """Rows are shared out over R servers; the sum of the `fastest` answers is taken for the gradient: biased by a factor of q/R.
 
     Examples
     --------

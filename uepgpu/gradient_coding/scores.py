@@ -31,7 +31,7 @@ def block_scores(A: Any, blocks: int, *, method: str = "svd") -> Floats:
     blocks : int
         K, 1..n.
     method : "svd" or "qr"
-        The thin QR factorisation is a few times faster and wants full column rank.
+        The thin QR factorisation is a few times faster and needs full column rank.
 
     Raises
     ------
@@ -71,16 +71,16 @@ def approximate_block_scores(A: Any, blocks: int, *, sketch_rows: int, projectio
     A : array_like or path, shape (n, d)
     blocks : int
     sketch_rows : int
-        >= d; 10 d² or so for scores within tens of per cent.
+        >= d; about 10 d² for scores within tens of per cent.
     projection : int, optional
-        Columns of Ω. Default: none, so that only the count sketch errs.
+        Columns of Ω. Default: no Ω, so that only the count sketch makes an error.
     seed : int
         Of NumPy's Philox generator.
 
     Returns
     -------
     (K,) float64
-        Their quality is :func:`misestimation`.
+        :func:`misestimation` measures their quality.
 
     Examples
     --------

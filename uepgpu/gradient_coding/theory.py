@@ -39,7 +39,7 @@ def sampling_variance(gradients: Any, law: Any, samples: int) -> float:
     gradients : array_like, shape (K, d)
         Block gradients g_ι; g is their sum.
     law : array_like, shape (K,)
-        Π; zero only where the gradient is.
+        Π; zero only where the gradient is zero.
     samples : int
         q.
 
@@ -166,7 +166,7 @@ def debiased_loss(energies: Any, probabilities: Any) -> float:
     """Return Σ_k (1/P_k − 1)‖X_k‖², the mean squared error of UEP tiles divided by their decoding probabilities.
 
     The contrast of docs/mathematics.md §8: a sketched gradient is unbiased. Zero-filling is biased and has loss Σ_k (1 −
-    P_k)‖X_k‖²; dividing by P_k takes the bias away and costs a factor 1/P_k of every term. For disjoint tiles (row-times-column).
+    P_k)‖X_k‖²; dividing by P_k removes the bias and multiplies every term by 1/P_k. For disjoint tiles (row-times-column).
 
     Parameters
     ----------
@@ -178,7 +178,7 @@ def debiased_loss(energies: Any, probabilities: Any) -> float:
     Raises
     ------
     ValueError
-        If a tile with energy is never decoded: no factor makes up for it.
+        If a tile with energy is never decoded: no factor can make it unbiased.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What a replay tells: frozen values, from windows and words to what is lost when."""
+"""The result of a replay as frozen values, from windows and words to losses."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Action = Counted | Matched | Eliminated | Peeled
 
 @dataclass(frozen=True)
 class Window:
-    """A window as kernels number them.
+    """A window, numbered as in kernels.
 
     Attributes
     ----------
@@ -30,7 +30,7 @@ class Window:
     degree : int or None
         How many sub-products a packet draws.
     of_code : tuple of int
-        Which of the code's windows it is, counted from 1: equal ones are one.
+        Which of the code's windows it is, counted from 1; equal ones are merged.
     probability : float or None
         Of a packet to draw it; None where windows are tied to workers.
     work : tuple of int
@@ -85,7 +85,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Moment:
-    """What is there at one deadline, or after so many packets.
+    """The state at one deadline, or after a number of packets.
 
     Attributes
     ----------
@@ -123,7 +123,7 @@ class Moment:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A realization of the count domain at a deadline: its losses weighted by the law of how many packets have come.
+    """A realization of the count domain at a deadline: its losses weighted by the law of the number of received packets.
 
     Attributes
     ----------
@@ -171,7 +171,7 @@ class Replay:
         Class of each sub-product.
     deadlines : tuple of float or None
     order_rule : str
-        How the order of arrival comes about.
+        How the order of arrival is determined.
     windows : tuple of Window
     streams : tuple of Stream
     packets : tuple of Packet

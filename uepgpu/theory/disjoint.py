@@ -23,7 +23,7 @@ ORDER = {"gf2": 2, "gf256": 256}
 
 
 def _short(counts: Counts, window: int, size: int) -> NDArray[np.bool_]:
-    """Whether fewer than `size` packets of the window are certain; shape (points,)."""
+    """Whether the window certainly receives fewer than `size` packets; shape (points,)."""
     most = counts.reach[:, window] if counts.total is None else np.minimum(counts.reach[:, window], counts.total)
     return np.asarray(most < size)
 
@@ -75,7 +75,7 @@ def all_decoded(counts: Counts, sizes: Ints, windows: Sequence[int], field: Fiel
     value = counts.expect(windows, [_decoded_given_count(int(sizes[u]), int(most[u]), field) for u in windows])
     if field in ORDER:
         return np.minimum(value, 1.0)
-    # Near 1 the lower tails are the accurate ones; they bound the value from both sides and give it for one window.
+    # Near 1 the lower tails are more accurate; they bound the value from both sides, and for one window they give it.
     failing = np.stack([_undecoded(counts, u, int(sizes[u])) for u in windows], axis=1)
     bounded = np.clip(value, 1.0 - failing.sum(axis=1), 1.0 - failing.max(axis=1))
     return np.where(failing.sum(axis=1) < 0.5, bounded, np.minimum(value, 1.0))

@@ -36,7 +36,7 @@ def source_digest() -> str:
 
 
 class _OwnFiles(IndexDataCacheFile):
-    """Files of compiled code that nothing else ever writes. A lost race for the index costs a compilation, nothing more."""
+    """Files of compiled code whose names are used once. A lost race for the index costs one compilation and nothing else."""
 
     def _data_name(self, number: int) -> str:
         return f"{Path(self._index_name).stem}.{uuid.uuid4().hex}.nbc"

@@ -97,7 +97,7 @@ def _cells(job: Job, least: np.dtype[Any]) -> Cells:
     """Return what cells stand for, in the narrowest integers from `least` up."""
     most = int(job.cell_window.max())
     shift = most.bit_length()
-    # Windows that are never drawn have no cell, and still their place in the walk.
+    # Windows that are never drawn have no cell, but still a place in the walk.
     label = np.arange(max(most + 1, job.support.shape[0]), dtype=least)
     if job.order != BY_TIME:
         return Cells(job.cell_window.astype(least), shift, least.type(0), label, merge_exchange(0))
