@@ -42,7 +42,7 @@ WORD64 = "an integer from 0 to 2**64 - 1"
 """What seeds and numbers of realizations are."""
 
 MOST_SHOWN = 200
-"""Characters of a value that a message repeats: it is to stay one line that can be read."""
+"""How many characters of a value a message repeats, so that it stays one readable line."""
 
 
 def shown(value: Any) -> str:
