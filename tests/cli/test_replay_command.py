@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import io
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.cases.command_line import call
 from tests.cases.stores import EW, shared_store
-from uepgpu.cli import main
-from uepgpu.commands.replay import _facts, _print_rich, check, replay_stored
-from uepgpu.replay.tables import DECODERS, compact, tables
+from uepgpu.commands.replay import check, replay_stored, shown_tables
+from uepgpu.console import show
+from uepgpu.replay.tables import DECODERS, compact
 from uepgpu.store.stored import StoredPoint, read_points
 
 
@@ -25,14 +25,6 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def points(store: Path) -> list[StoredPoint]:
     return read_points(store)
-
-
-def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
-    monkeypatch.setattr(sys, "argv", ["uepgpu", *arguments])
-    with pytest.raises(SystemExit) as stop:
-        main()
-    assert isinstance(stop.value.code, int)
-    return stop.value.code
 
 
 def test_every_stored_point_is_replayed_as_the_kernel_decodes_it(points: list[StoredPoint]) -> None:
@@ -137,7 +129,7 @@ def test_a_terminal_gets_tables(points: list[StoredPoint]) -> None:
 
     told = replay_stored(points[0], 3)
     screen = io.StringIO()
-    _print_rich(_facts(points[0], told, ""), list(tables(told)), Console(file=screen, force_terminal=True, width=120))
+    show(shown_tables(told), Console(file=screen, force_terminal=True, width=120))
     shown = screen.getvalue()
     assert "\x1b" in shown
     assert "Packets, one a worker" in shown

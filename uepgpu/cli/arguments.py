@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from uepgpu.commands.outcome import Failure
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cyclopts import Token
 
-__all__ = ["Realizations", "Seed", "Threads"]
+__all__ = ["Realizations", "Seed", "Threads", "number", "numbers", "whole_numbers", "words"]
 
 
 def _integer(text: str, least: int, most: int | None) -> int | None:
@@ -48,3 +50,38 @@ Realizations = Annotated[
 ]
 Seed = Annotated[int, Parameter(converter=_reader(0, 2**64 - 1, "an integer from 0 to 2**64 - 1"), allow_leading_hyphen=True)]
 Threads = Annotated[int, Parameter(converter=_reader(1, None, "an integer >= 1"), allow_leading_hyphen=True)]
+
+
+def words(text: str) -> tuple[str, ...]:
+    """Return words that are written with commas between them."""
+    return tuple(word.strip() for word in text.split(","))
+
+
+def number(option: str, text: str, allowed: str) -> float:
+    """Return a number, or end with the line that says what is `allowed`."""
+    try:
+        return float(text)
+    except ValueError:
+        raise _wrong(option, allowed, text) from None
+
+
+def numbers(option: str, text: str) -> tuple[float, ...]:
+    """Return numbers that are written with commas between them."""
+    try:
+        return tuple(float(word) for word in words(text))
+    except ValueError:
+        raise _wrong(option, "numbers with commas between", text) from None
+
+
+def whole_numbers(option: str, text: str) -> tuple[int, ...]:
+    """Return whole numbers that are written with commas between them."""
+    try:
+        return tuple(int(word) for word in words(text))
+    except ValueError:
+        raise _wrong(option, "whole numbers with commas between", text) from None
+
+
+def _wrong(option: str, allowed: str, text: str) -> Failure:
+    from uepgpu.checks import shown  # loads NumPy, which help does not need
+
+    return Failure(f"{option} must be {allowed}, got {shown(text)}")

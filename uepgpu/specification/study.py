@@ -51,9 +51,8 @@ from uepgpu.specification.describe import located, worker_grid
 from uepgpu.specification.fields import SpecError, TomlTable, deadlines, number, numbers, text, texts, whole, whole_numbers
 from uepgpu.specification.load import load_spec
 
-__all__ = ["KIND", "is_gradient_coding", "parse_study", "read_study"]
+__all__ = ["parse_study", "read_study"]
 
-KIND = "gradient-coding"
 TOP_KEYS = (
     "kind",
     "title",
@@ -91,14 +90,6 @@ OF_PROBLEM = ("loss", "ridge", "blocks")
 DEFAULT_REALIZATIONS = 200
 
 Read = Callable[[str, Any], Any]
-
-
-def is_gradient_coding(spec: str) -> bool:
-    """Return whether a specification, a path or a bundled name, says ``kind = "gradient-coding"``."""
-    try:
-        return load_spec(spec)[2].get("kind") == KIND
-    except SpecError:
-        return False  # whoever reads it in earnest says what is wrong with it
 
 
 def read_study(spec: str, *, realizations: int | None = None, seed: int | None = None) -> Study:
