@@ -190,6 +190,65 @@ def test_files_that_are_no_tallies_are_refused(tmp_path):
     refused()
 
 
+def test_files_keep_their_format(tmp_path):
+    """What is written here is what every version has written since format 2."""
+    part, patterns = problems.line(1, 1), np.zeros((32, 3, 4), dtype=np.int64)
+    patterns[5] = [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 1]]
+    header = {
+        "format": 2,
+        "problem": "ab12",
+        "code": "MDS()",
+        "decoder": "count",
+        "backend": "numba",
+        "domain": "count",
+        "seed": 7,
+        "n_packets": 2,
+        "tied": False,
+        "packet_work": None,
+        "paradigm": "rxc",
+        "class_wise": True,
+        "ranges": [[37, 38]],
+        "seconds": 0.5,
+    }
+    _npz(tmp_path / "before.npz", header, patterns=patterns, classes=np.array([1, 2]))
+    loaded = Tally.load(tmp_path / "before.npz")
+    assert loaded.loss(part).loss.values.tolist() == [part.norm2, part.energy[1], 0.0]
+    loaded.save(tmp_path / "after.npz")
+    with np.load(tmp_path / "after.npz") as file:
+        assert json.loads(str(file["header"])) == header
+        assert sorted(file.files) == ["classes", "header", "patterns"]
+
+
+@pytest.mark.parametrize(
+    "changes, reason",
+    [
+        ({"ranges": ()}, "ranges must be ascending and disjoint"),
+        ({"ranges": ((0, 50), (40, 90))}, "ranges must be ascending and disjoint"),
+        ({"ranges": ((0, 99),)}, "do not add up to the realizations"),
+        ({"seed": 2**64}, "seed must be an integer from 0 to"),
+        ({"domain": "time"}, "domain must be 'count', or 'deadline'"),
+        ({"domain": "deadline"}, "those are missing"),
+        ({"deadlines": np.array(TIMES)}, "those are there"),
+        ({"n_packets": 29}, r"patterns must be int64 of shape \(32, 30, 8\)"),
+        ({"classes": np.array([1, 1, 1, 2, 2, 2, 4, 4, 4])}, "classes must be 1..L without gaps"),
+        ({"class_wise": False}, "it must hold patterns and either pairs or marginals"),
+        ({"marginals": np.zeros((32, 31, 9), dtype=np.int64)}, "it must hold patterns alone"),
+        ({"patterns": np.full((32, 31, 8), -1)}, "patterns must not be negative"),
+        ({"patterns": np.zeros((32, 31, 8))}, "patterns must be int64"),
+    ],
+)
+def test_counts_that_contradict_themselves_are_refused(changes, reason):
+    with pytest.raises(ValueError, match=reason):
+        replace(run(), **changes)
+
+
+def test_counts_are_read_only():
+    tally = run()
+    for array in (tally.patterns, tally.classes, (tally + run(100)).patterns):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 1
+
+
 def test_saving_fails_without_leaving_anything(tmp_path):
     with pytest.raises(OSError, match="nowhere"):
         run().save(tmp_path / "nowhere" / "t.npz")

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-import uepgpu as uep
+from uepgpu import theory
 from uepgpu.charts.chart import LOSS, Chart, Floats, Line, NothingToShow, Panel, call_for_log_x, panel_title, spread
 from uepgpu.charts.times import chosen_deadlines, lacking, place
 from uepgpu.results.simulated import Simulated
@@ -127,7 +127,7 @@ def _values(simulated: Simulated, count: int, times: Sequence[float]) -> Values:
 
 def _exact(simulated: Simulated, workers: Workers, times: Sequence[float]) -> Floats:
     try:
-        found = uep.theory.loss(simulated.point.code, simulated.point.part, workers, deadlines=times)
+        found = theory.loss(simulated.point.code, simulated.point.part, workers, deadlines=times)
     except NotImplementedError:
         return np.full(len(times), np.nan)
     return np.asarray(found["normalized_loss"].values, dtype=np.float64)

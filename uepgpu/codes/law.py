@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from uepgpu.checks import choice
+from uepgpu.checks import choice, shown
 from uepgpu.codes.supports import COEFFICIENTS, Field, SupportLaw, largest_remainders, term_rank
 
 if TYPE_CHECKING:
@@ -21,8 +21,10 @@ __all__ = [
     "Code",
     "Coefficients",
     "Encoding",
+    "check_code",
     "check_options",
     "resolve_encoding",
+    "support_law",
     "windows_law",
 ]
 
@@ -39,6 +41,27 @@ class Code(Protocol):
     def law(self, partition: Partition, n_workers: int) -> SupportLaw:
         """Return the law of supports for this partition and number of workers W."""
         ...
+
+
+def check_code(code: object) -> None:
+    """Raise ``ValueError`` unless `code` is a code."""
+    if isinstance(code, type) or not isinstance(code, Code):
+        raise ValueError(f"code must be one from uepgpu.codes or have a method law(partition, n_workers), got {shown(code)}")
+
+
+def support_law(code: Code, partition: Partition, n_workers: int) -> SupportLaw:
+    """Return the law of a code for this partition and number of workers, as everything that is not a code asks for it.
+
+    Raises
+    ------
+    ValueError
+        If `code` is no code, does not fit, or answers with something else.
+    """
+    check_code(code)
+    law = code.law(partition, n_workers)
+    if not isinstance(law, SupportLaw):
+        raise ValueError(f"code.law must return a SupportLaw, but that of {shown(code)} returned {shown(law)}")
+    return law
 
 
 def resolve_encoding(encoding: str, partition: Partition) -> str:

@@ -76,6 +76,11 @@ class SupportLaw:
         """Whether every packet that can occur has the same true work."""
         return len(set(self.occurring_work.tolist())) <= 1
 
+    @property
+    def packet_work(self) -> int | None:
+        """True work of every packet that can occur, or None where they differ."""
+        return int(self.occurring_work[0]) if self.equal_work else None
+
 
 def is_whole(matrix: Floats) -> bool:
     """Return whether a generator matrix holds whole numbers only."""

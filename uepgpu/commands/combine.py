@@ -22,7 +22,7 @@ def run_combine(stores: Sequence[str], output: str) -> int:
         The new store.
     """
     from uepgpu.store.combine import combine
-    from uepgpu.store.schema import StoreError
+    from uepgpu.store.errors import StoreError
 
     if not stores:
         raise Failure("combine needs at least one store")

@@ -34,7 +34,8 @@ def run_export(store: str, *, csv: str | None, parquet: str | None, netcdf: str 
         Files to write.
     """
     from uepgpu.results import export
-    from uepgpu.store.schema import StoreError, is_sqlite
+    from uepgpu.store.errors import StoreError
+    from uepgpu.store.opening import is_sqlite
 
     wanted = [
         (target, _Way(option, suffixes, write, unit))

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from uepgpu.figures.plain import plain
 from uepgpu.figures.style import style
+from uepgpu.tally.intervals import NORMAL
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,7 +29,6 @@ MARKS = 7
 HIGHEST = 2.0
 """Errors above this are cut off: the start has 1, what is above diverges."""
 LOWEST = 1e-6
-NORMAL = 1.96
 
 
 def _curve(axes: Axes, x: Floats, error: Floats, spread: Floats, number: int, label: str) -> None:

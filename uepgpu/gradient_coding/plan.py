@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from uepgpu.checks import integer, positive, real_array, shown
+from uepgpu.checks import integer, positive, real_array, shown, word64
 from uepgpu.gradient_coding.placement import Placement, place
 from uepgpu.gradient_coding.problem import Problem
 from uepgpu.gradient_coding.quantile import latency_of_words
@@ -67,9 +67,7 @@ def make_plan(
     n = integer("iterations", iterations, 1)
     if n * (max(placement.n_servers, placement.wait) + 3) // 4 >= MOST_COUNTERS:
         raise ValueError(f"iterations times workers must be at most 2^34, got {n} iterations and {workers.count} workers")
-    key = integer("seed", seed, 0)
-    if key >= 2**64:
-        raise ValueError(f"seed must be at most 2^64 - 1, got {seed}")
+    key = word64("seed", seed)
     rate = positive("step", step) / problem.curvature
     steps = np.asarray(rate / (1.0 + positive("decay", decay, zero=True) * np.arange(n)), dtype=np.float64)
     d = problem.shape[1]

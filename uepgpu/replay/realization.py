@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from uepgpu.checks import deadlines_array, integer
+from uepgpu.checks import deadlines_array, word64
 from uepgpu.plan import decoding_rule, make_plan, resolve_decoder
 from uepgpu.replay.count import Counting
 from uepgpu.replay.draws import Packet, draw
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from uepgpu.workers import Workers
 
 __all__ = ["replay"]
-
-MOST_REALIZATIONS = 2**64
 
 
 class _Decoder(Protocol):
@@ -97,9 +95,7 @@ def replay(
     >>> told.decoded_at
     (6, 6, 8, 6, 8, 11, 8, 11, 11)
     """
-    number = integer("realization", realization, 0)
-    if number >= MOST_REALIZATIONS:
-        raise ValueError(f"realization must be an integer in 0..2^64-1, got {realization!r}")
+    number = word64("realization", realization)
     plan = make_plan(code, part, workers, seed=seed, deadlines=deadlines)
     if evaluate is not None and plan.domain == "deadline":
         raise ValueError("evaluate is for the count domain: with deadlines, arrival times are drawn and losses need no weights")

@@ -13,7 +13,7 @@ import numpy as np
 from uepgpu.files import new_file
 from uepgpu.results.curve import curve_of
 from uepgpu.results.table import COLUMNS, rows
-from uepgpu.store.schema import StoreError
+from uepgpu.store.errors import StoreError
 from uepgpu.store.stored import StoredPoint, iterate_points
 
 if TYPE_CHECKING:

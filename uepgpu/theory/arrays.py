@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
-from scipy.special import gammaln, xlogy
 
 __all__ = ["binomial", "convolve", "correlate", "log_binomial", "log_poisson"]
 
@@ -15,12 +14,16 @@ Ints = NDArray[np.int64]
 
 def log_poisson(n: Ints, rate: Floats) -> Floats:
     """Return log Pr[Poisson(rate) = n]; -inf for n < 0. The arguments broadcast."""
+    from scipy.special import gammaln, xlogy
+
     at = np.maximum(n, 0)
     return np.where(n >= 0, xlogy(at, rate) - rate - gammaln(at + 1.0), -np.inf)
 
 
 def log_binomial(n: Ints, size: Ints | int, arrived: Floats, absent: Floats) -> Floats:
     """Return log Pr[Bin(size, arrived) = n], `absent` being 1 - arrived; -inf outside 0..size. The arguments broadcast."""
+    from scipy.special import gammaln, xlogy
+
     inside = (n >= 0) & (n <= size)
     at = np.where(inside, n, 0)
     choose = gammaln(np.asarray(size) + 1.0) - gammaln(at + 1.0) - gammaln(size - at + 1.0)

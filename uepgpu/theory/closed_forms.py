@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from uepgpu.checks import deadlines_array, instance
 from uepgpu.codes import Code
+from uepgpu.codes.law import support_law
 from uepgpu.partition import Partition
 from uepgpu.theory import chain, disjoint
 from uepgpu.theory.counts import Counts, ProductForm
@@ -173,8 +174,6 @@ class _Problem:
     @classmethod
     def make(cls, code: Code, part: Partition, workers: Workers | None, deadlines: Any, received: Any) -> _Problem:
         """Check the arguments; find the structure of the code's law and the law of the counts."""
-        if not isinstance(code, Code):
-            raise ValueError(f"code must be one of uepgpu.codes or have a method law(partition, n_workers), got {code!r}")
         instance("part", part, Partition)
         if workers is not None:
             instance("workers", workers, Workers)
@@ -185,7 +184,7 @@ class _Problem:
             if workers is None:
                 raise ValueError("workers must be given for deadlines: their number and latency law decide what has arrived")
             times = deadlines_array(deadlines)
-            law = code.law(part, workers.count)
+            law = support_law(code, part, workers.count)
             structure = _structure(law, code)
             counts = deadline_counts(law, structure, workers, times, code)
             return cls(code, law, structure, counts, "deadline", times, workers.count)
@@ -228,10 +227,10 @@ def _received_law(code: Code, part: Partition, workers: Workers | None, received
     if workers is None:
         n_workers = max(most, 1)
         try:
-            return code.law(part, n_workers), n_workers
+            return support_law(code, part, n_workers), n_workers
         except ValueError as error:
             raise ValueError(f"{error}; W was taken from max(received) = {most}: give workers to say how many there are") from None
-    law = code.law(part, workers.count)
+    law = support_law(code, part, workers.count)
     if law.tied and most > workers.count:
         raise ValueError(f"received must be at most the number of workers W = {workers.count} that packets are tied to, got {most}")
     return law, workers.count

@@ -9,8 +9,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from uepgpu.checks import choice, integer, positive, probability, shown
+from uepgpu.checks import choice, integer, positive, probability, shown, word64
 from uepgpu.codes import Code
+from uepgpu.codes.law import support_law
 from uepgpu.partition import Classes, Partition
 from uepgpu.workers import Workers
 
@@ -86,8 +87,6 @@ class Scheme:
     seed: int = 1
 
     def __post_init__(self) -> None:
-        if isinstance(self.code, type) or not isinstance(self.code, Code):
-            raise ValueError(f"code must be one from uepgpu.codes or have a method law, got {shown(self.code)}")
         if not isinstance(self.workers, Workers):
             raise ValueError(f"workers must be a uepgpu.Workers, got {shown(self.workers)}")
         if not (isinstance(self.deadline, float) and self.deadline == math.inf):
@@ -99,8 +98,7 @@ class Scheme:
         choice("estimator", self.estimator, ESTIMATORS)
         probability("p_min", self.p_min, zero=False)
         positive("threshold", self.threshold, zero=True)
-        if integer("seed", self.seed, 0) >= 2**64:
-            raise ValueError(f"seed must be an integer in 0..2^64-1, got {self.seed!r}")
+        word64("seed", self.seed)
         object.__setattr__(self, "blocks", _blocks(self.paradigm, self.blocks))
         object.__setattr__(self, "classes", _hashable(self.classes))
         if self.importance == "step" and (np.ndim(self.classes) != 1 or isinstance(self.classes, str)):
@@ -108,7 +106,7 @@ class Scheme:
         if self.estimator == "debiased" and self.importance == "step":
             raise ValueError("estimator='debiased' needs importance='position': classes that follow the data have no probability")
         # The code meets the partition once here, so that what does not fit is told before any training.
-        law = self.code.law(self.partition, self.workers.count)
+        law = support_law(self.code, self.partition, self.workers.count)
         if law.encoding == "factored" and self.importance == "step" and self.order != "norm":
             raise ValueError(
                 f"importance='step' with encoding='factored' needs order='norm', got {self.order!r}: factored windows are "
