@@ -125,8 +125,8 @@ def integer(name: str, value: Any, least: int) -> int:
 def choice(name: str, value: Any, allowed: Sequence[str]) -> str:
     """Return `value` if it is one of `allowed`, else raise ``ValueError`` listing them."""
     if not isinstance(value, str) or value not in allowed:
-        meant = closest(value, allowed) if isinstance(value, str) else ""
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {shown(value)}{meant}")
+        hint = closest(value, allowed) if isinstance(value, str) else ""
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {shown(value)}{hint}")
     return str(value)
 
 

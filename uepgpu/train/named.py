@@ -114,10 +114,10 @@ def entries(
     for name, given, allowed in given_words:
         for value in given:
             choice(name, value, allowed)
-        if len(set(given)) < len(given):
-            raise ValueError(f"{name} names one twice, got {', '.join(given)}")
-    if len(set(deadlines)) < len(deadlines):
-        raise ValueError(f"deadline names one twice, got {', '.join(f'{d:g}' for d in deadlines)}")
+    for name, listed in (("code", codes), ("paradigm", paradigms), ("work", works), ("deadline", [f"{d:g}" for d in deadlines])):
+        for value in listed:
+            if listed.count(value) > 1:
+                raise ValueError(f"{name} lists {value!r} twice, got {', '.join(listed)}")
     rows = [Entry("centralized", "any", "any", float("inf"), None)] if "centralized" in codes else []
     for paradigm in paradigms:
         for name in codes:
