@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
+    "MOST_SHOWN",
+    "WORD64",
     "bool_array",
     "choice",
     "closest",
@@ -31,12 +33,16 @@ __all__ = [
     "realization_range",
     "shown",
     "sizes",
+    "word64",
 ]
 
 Scalar = TypeVar("Scalar", bound=np.generic)
 
+WORD64 = "an integer from 0 to 2**64 - 1"
+"""What seeds and numbers of realizations are."""
+
 MOST_SHOWN = 200
-"""Characters of a value that a message repeats: it is to stay one line that can be read."""
+"""How many characters of a value a message repeats, so that it stays one readable line."""
 
 
 def shown(value: Any) -> str:
@@ -85,6 +91,13 @@ def instance(name: str, value: Any, kind: type) -> None:
         raise ValueError(f"{name} must be a uepgpu.{kind.__name__}, got {shown(value)}")
 
 
+def word64(name: str, value: Any) -> int:
+    """Return `value` as an int if it is a seed or the number of a realization, else raise ``ValueError``."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or not 0 <= value < 2**64:
+        raise ValueError(f"{name} must be {WORD64}, got {shown(value)}")
+    return int(value)
+
+
 def realization_range(first_realization: Any, realizations: Any) -> tuple[int, int]:
     """Return a range of realization numbers, its first and its length, checked to stay below 2^64."""
     n = integer("realizations", realizations, 1)
@@ -112,8 +125,8 @@ def integer(name: str, value: Any, least: int) -> int:
 def choice(name: str, value: Any, allowed: Sequence[str]) -> str:
     """Return `value` if it is one of `allowed`, else raise ``ValueError`` listing them."""
     if not isinstance(value, str) or value not in allowed:
-        meant = closest(value, allowed) if isinstance(value, str) else ""
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {shown(value)}{meant}")
+        hint = closest(value, allowed) if isinstance(value, str) else ""
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {shown(value)}{hint}")
     return str(value)
 
 
@@ -197,16 +210,18 @@ def probability_vector(name: str, value: Iterable[Any]) -> tuple[float, ...]:
     return vector
 
 
-def deadlines_array(deadlines: ArrayLike) -> NDArray[np.float64]:
+def deadlines_array(deadlines: ArrayLike, name: str = "deadlines") -> NDArray[np.float64]:
     """Return deadlines as a 1-D float64 array: non-empty, finite, >= 0 and non-decreasing, else raise ``ValueError``."""
-    array = np.atleast_1d(real_array("deadlines", deadlines))
+    array = np.atleast_1d(real_array(name, deadlines))
     if array.ndim != 1 or array.size == 0:
-        raise ValueError(f"deadlines must be a non-empty one-dimensional sequence of times, got shape {array.shape}")
+        raise ValueError(f"{name} must be a non-empty one-dimensional sequence of times, got shape {array.shape}")
     if not np.all(np.isfinite(array)) or np.any(array < 0):
         bad = array[~(np.isfinite(array) & (array >= 0))][0]
-        raise ValueError(f"deadlines must be finite and >= 0, got {shown(bad)}")
-    if np.any(np.diff(array) < 0):
-        raise ValueError("deadlines must not decrease: sort them first")
+        raise ValueError(f"{name} must be finite and >= 0, got {shown(bad)}")
+    falls = np.flatnonzero(np.diff(array) < 0)
+    if falls.size:
+        before, after = array[falls[0]], array[falls[0] + 1]
+        raise ValueError(f"{name} must not decrease: sort them first (got {shown(after)} after {shown(before)})")
     return array
 
 

@@ -39,7 +39,7 @@ class Problem:
 
     def plan(self, domain: str) -> Any:
         """Return the plan, or None where the count domain does not apply."""
-        if domain == "count" and count_domain_refusal(self.code, self.part, self.workers):
+        if domain == "count" and count_domain_refusal(self.code.law(self.part, self.workers.count), self.workers):
             return None
         return make_plan(self.code, self.part, self.workers, seed=3, deadlines=self.times(domain))
 

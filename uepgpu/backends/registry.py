@@ -28,7 +28,17 @@ def usable_cores() -> int:
 
 
 class BackendUnavailable(RuntimeError):
-    """A backend was asked for by name and cannot run; the message has the reason and the remedy."""
+    """A backend was asked for by name and cannot run; the message has the reason and the remedy.
+
+    Examples
+    --------
+    >>> try:
+    ...     name = get_backend("cuda").name
+    ... except BackendUnavailable as error:
+    ...     name = get_backend("numba").name
+    >>> name in ("cuda", "numba")
+    True
+    """
 
 
 class Sampler(Protocol):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from uepgpu.checks import deadlines_array, integer
+from uepgpu.checks import deadlines_array, word64
 from uepgpu.plan import DECODERS, decoding_rule, make_plan, resolve_decoder
 from uepgpu.replay.draws import Packet, draw
 from uepgpu.replay.told import Action, Evaluation, Moment, Replay, Step, Window
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["replay"]
 
-MOST_REALIZATIONS = 2**64
-
 
 class _Decoder(Protocol):
     """A teller: made from a job, it takes packets in one by one."""
@@ -34,7 +32,7 @@ class _Decoder(Protocol):
 
 
 ORDER_RULES = (
-    "as numbered: packets are drawn alike, so that any order is as good",
+    "as numbered: packets are exchangeable, so any order will do",
     "a random permutation: packets belong to workers",
     "by deadline; those of one deadline as numbered, which cannot change what is decoded by it",
 )
@@ -86,9 +84,7 @@ def replay(
     >>> told.decoded_at
     (6, 6, 8, 6, 8, 11, 8, 11, 11)
     """
-    number = integer("realization", realization, 0)
-    if number >= MOST_REALIZATIONS:
-        raise ValueError(f"realization must be an integer in 0..2^64-1, got {realization!r}")
+    number = word64("realization", realization)
     plan = make_plan(code, part, workers, seed=seed, deadlines=deadlines)
     if evaluate is not None and plan.domain == "deadline":
         raise ValueError("evaluate is for the count domain: with deadlines, arrival times are drawn and losses need no weights")
