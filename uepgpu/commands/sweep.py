@@ -144,8 +144,8 @@ def _collect(
         _say(str(error))
         return 2
     changed = {name: value for name in ("realizations", "seed") if (value := getattr(options, name)) is not None}
-    with store:
-        try:
+    try:
+        with store:
             collection = Collection(store, sweep, identities, dict(changed))
             display = Display(collection, sys.stderr)
             _tell_leftovers(collection, path)
@@ -165,10 +165,10 @@ def _collect(
             if interrupted:
                 _say(_interruption(collection, path, options.resume(spec)))
             return _show(collection, folder, path, took, interrupted)
-        except (ValueError, BackendUnavailable) as error:
-            # Not a wrong call: that has been checked. The store, a worker, a disk.
-            _say(str(error))
-            return 1
+    except (ValueError, BackendUnavailable) as error:
+        # Not a wrong call: that has been checked. The store, a worker, a disk.
+        _say(str(error))
+        return 1
 
 
 def _tell_leftovers(collection: Collection, path: Path) -> None:
