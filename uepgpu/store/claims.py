@@ -47,7 +47,7 @@ class Claims(Connection):
     def claim(self, tally: int, upto: int) -> Claim | None:
         """Claim the first free range of a tally below `upto`; None if all is stored or claimed by live processes."""
         with self._transaction():
-            self._release_dead_owners()
+            ownership.release_dead_owners(self._db, but=self._owner)
             size = self._rows.get(Tally, tally).range_size
             gap = next(self._gaps(tally, upto), None)
             if gap is None:
@@ -77,13 +77,6 @@ class Claims(Connection):
         self._db.execute("DELETE FROM owner WHERE typeof(host) != 'text' OR typeof(process) != 'text' OR beat > ?", (late,))
         kinds = "typeof(tally) || typeof(start) || typeof(stop) != 'integerintegerinteger'"
         self._db.execute(f"DELETE FROM claim WHERE owner NOT IN (SELECT key FROM owner) OR {kinds}")
-
-    def _release_dead_owners(self) -> None:
-        others = self._db.execute("SELECT key, host, process, beat FROM owner WHERE key != ?", (self._owner,)).fetchall()
-        for key, host, process, beat in others:
-            if ownership.is_dead(host, process, beat):
-                self._db.execute("DELETE FROM claim WHERE owner = ?", (key,))
-                self._db.execute("DELETE FROM owner WHERE key = ?", (key,))
 
     def beat(self) -> None:
         """Tell the other processes that this one is alive; call it often, it writes every 10 s."""

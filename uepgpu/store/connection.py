@@ -119,6 +119,6 @@ def _identity(path: Path | str) -> tuple[tuple[int, int] | None, ...]:
         try:
             status = os.stat(name)
             found.append((status.st_dev, status.st_ino))
-        except FileNotFoundError:
+        except OSError:
             found.append(None)
     return tuple(found)

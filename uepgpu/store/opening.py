@@ -6,9 +6,10 @@ import sqlite3
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
+from uepgpu.store import ownership
 from uepgpu.store.errors import BUSY_SECONDS, StoreError, StoreWarning, damaged, translated
 from uepgpu.store.migration import migrate
 from uepgpu.store.rows import Rows
@@ -125,6 +126,24 @@ def _tell_lost_log(db: sqlite3.Connection, path: Path | str, version: int, log: 
         )
 
 
+def _note_recovery(db: sqlite3.Connection) -> None:
+    """Remove the processes that were killed: their log is read here, and when this is closed it will be in the file itself.
+
+    A later reader would not find the log, and take the file for one whose log is lost.
+    """
+    db.execute("PRAGMA query_only = OFF")
+    # Another process is writing, or the file is read-only: then the log stays.
+    with suppress(sqlite3.OperationalError):
+        db.execute("PRAGMA busy_timeout = 0")
+        db.execute("BEGIN IMMEDIATE")
+        ownership.release_dead_owners(db)
+        db.execute("COMMIT")
+    if db.in_transaction:
+        db.execute("ROLLBACK")
+    db.execute(f"PRAGMA busy_timeout = {round(1000 * BUSY_SECONDS)}")
+    db.execute("PRAGMA query_only = ON")
+
+
 @contextmanager
 def reading(path: Path | str) -> Iterator[Rows]:
     """Open a store to be read only, as it is at this moment whatever is written meanwhile; also in a folder that cannot be written.
@@ -141,6 +160,8 @@ def reading(path: Path | str) -> Iterator[Rows]:
     with translated(path), closing(_connect_reading(Path(path), damaged_too=False)) as db:
         version = _checked_version(db, path, log)
         _tell_lost_log(db, path, version, log)
+        if log and version == SCHEMA_VERSION:
+            _note_recovery(db)
         rows = Rows(db, path, version)
         db.execute("BEGIN")
         if rows.checked:
