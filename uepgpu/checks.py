@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MOST_SHOWN",
+    "WORD64",
     "bool_array",
     "choice",
     "closest",
@@ -32,12 +33,16 @@ __all__ = [
     "realization_range",
     "shown",
     "sizes",
+    "word64",
 ]
 
 Scalar = TypeVar("Scalar", bound=np.generic)
 
+WORD64 = "an integer from 0 to 2**64 - 1"
+"""What seeds and numbers of realizations are."""
+
 MOST_SHOWN = 200
-"""Characters of a value that a message repeats: it is to stay one line that can be read."""
+"""How many characters of a value a message repeats, so that it stays one readable line."""
 
 
 def shown(value: Any) -> str:
@@ -86,6 +91,13 @@ def instance(name: str, value: Any, kind: type) -> None:
         raise ValueError(f"{name} must be a uepgpu.{kind.__name__}, got {shown(value)}")
 
 
+def word64(name: str, value: Any) -> int:
+    """Return `value` as an int if it is a seed or the number of a realization, else raise ``ValueError``."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or not 0 <= value < 2**64:
+        raise ValueError(f"{name} must be {WORD64}, got {shown(value)}")
+    return int(value)
+
+
 def realization_range(first_realization: Any, realizations: Any) -> tuple[int, int]:
     """Return a range of realization numbers, its first and its length, checked to stay below 2^64."""
     n = integer("realizations", realizations, 1)
@@ -113,7 +125,8 @@ def integer(name: str, value: Any, least: int) -> int:
 def choice(name: str, value: Any, allowed: Sequence[str]) -> str:
     """Return `value` if it is one of `allowed`, else raise ``ValueError`` listing them."""
     if not isinstance(value, str) or value not in allowed:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {shown(value)}")
+        hint = closest(value, allowed) if isinstance(value, str) else ""
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {shown(value)}{hint}")
     return str(value)
 
 

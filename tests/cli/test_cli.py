@@ -15,6 +15,7 @@ import pytest
 
 import uepgpu
 from tests.cases.command_line import call
+from uepgpu.backends import BACKENDS
 
 ROOT = Path(uepgpu.__file__).parent.parent
 ESCAPE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
@@ -101,7 +102,7 @@ WRONG = [
     (("sweep", "mine.toml", "--realizations", "1e30"), "got '1e30'"),
     (("sweep", "mine.toml", "--realizations", "nan"), "got 'nan'"),
     (("sweep", "mine.toml", "--realizations", "1e999"), "got '1e999'"),
-    (("sweep", "mine.toml", "--seed", "-1"), "--seed must be an integer from 0 to 2**64 - 1, got '-1'"),
+    (("sweep", "mine.toml", "--seed", "-1"), "--seed must be an integer from 0 to 2**64 - 1, got -1"),
     (("sweep", "mine.toml", "--threads", "0"), "--threads must be an integer >= 1, got '0'"),
     (("sweep", "mine.toml", "--backend", "nunba"), "(did you mean 'numba'?)"),
     (("sweep", "mine.toml", "--out", ""), "--out must be the name of a folder"),
@@ -140,7 +141,7 @@ def test_an_unwritable_folder_is_refused(folder: Path, monkeypatch: pytest.Monke
 def test_a_backend_that_cannot_run_is_refused_with_the_reason(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("uepgpu.backends.available", lambda: {"cuda": "no device answers", "numpy": None})
+    monkeypatch.setattr(BACKENDS["cuda"], "unavailable", lambda: "no device answers")
     assert call(monkeypatch, "sweep", "mine.toml", "--backend", "cuda") == 2
     assert capsys.readouterr().err == "uepgpu: backend 'cuda' cannot run: no device answers\n"
     assert not (folder / "uepgpu-mine").exists()
@@ -158,7 +159,7 @@ def test_help_and_version(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
 
 
 def test_info_names_versions_and_backends(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr("uepgpu.backends.available", lambda: {"cuda": "no device answers", "numpy": None})
+    monkeypatch.setattr(BACKENDS["cuda"], "unavailable", lambda: "no device answers")
     assert call(monkeypatch, "info") == 0
     lines = [re.split(r"  +", line, maxsplit=1) for line in capsys.readouterr().out.splitlines()]
     shown = dict(lines)
@@ -255,7 +256,7 @@ def test_output_that_cannot_show_greek_letters_is_no_error(folder: Path) -> None
 
 
 @pytest.mark.skipif(os.name == "nt", reason="SIGINT to a child process")
-def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(folder: Path) -> None:
+def test_ctrl_c_keeps_what_is_finished_and_says_how_to_resume(folder: Path) -> None:
     code = (
         "import sys\nfrom uepgpu.sweep.collect import Collection\nfrom uepgpu.cli import main\n"
         "inner = Collection._end\n"
@@ -287,7 +288,7 @@ def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(folder: Path) -> No
     assert message[0] == "uepgpu: interrupted: finishing the ranges that run; press Ctrl-C again to drop them"
     assert re.fullmatch(
         r"uepgpu: interrupted; kept/store.db keeps 0 of 3 points done and [123] begun. "
-        r"Go on with: uepgpu sweep long.toml --out kept --backend numpy",
+        r"Resume with: uepgpu sweep long.toml --out kept --backend numpy",
         message[1],
     )
     with (folder / "kept" / "table.csv").open(encoding="utf-8") as file:

@@ -16,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import uepgpu as uep
-from uepgpu.commands.store import run_combine, run_export
+from uepgpu.commands.combine import run_combine
+from uepgpu.commands.export import run_export
 from uepgpu.points.point import Sweep
 from uepgpu.results.export import dataset
 from uepgpu.store import ownership, tables
@@ -321,7 +322,7 @@ def test_exports_agree(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
         assert read.load().normalized_loss.identical(expected.normalized_loss)
         assert np.isnan(read.normalized_loss_exact.sel(point=points[1].id).values).all()
     assert run_export(str(tmp_path / "s.db"), csv=None, parquet=None, netcdf=None) == 2
-    assert run_export(str(tmp_path / "s.db"), csv=str(tmp_path / "no" / "x.csv"), parquet=None, netcdf=None) == 2
+    assert run_export(str(tmp_path / "s.db"), csv=str(tmp_path / "x.csv" / "x.csv"), parquet=None, netcdf=None) == 2
 
 
 def test_exports_replace_no_store_and_no_specification(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from uepgpu.cli.app import app
+from uepgpu.cli.arguments import numbers
 
 __all__ = ["plot"]
 
@@ -45,4 +46,4 @@ def plot(
     """
     from uepgpu.commands.plot import run_plot
 
-    return run_plot(store, kind=kind, output=output, sweep=sweep, series=series or (), at=at)
+    return run_plot(store, kind=kind, output=output, sweep=sweep, series=series or (), at=() if at is None else numbers("--at", at))

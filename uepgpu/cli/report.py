@@ -7,6 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from uepgpu.cli.app import app
+from uepgpu.cli.arguments import numbers
 
 __all__ = ["report"]
 
@@ -41,4 +42,4 @@ def report(
     """
     from uepgpu.commands.report import run_report
 
-    return run_report(store, output=output, sweep=sweep, series=series or (), at=at)
+    return run_report(store, output=output, sweep=sweep, series=series or (), at=() if at is None else numbers("--at", at))

@@ -28,8 +28,8 @@ def sweep(
 ) -> int:
     """Simulate loss against deadline for many codes, beside the exact loss; write a store, table.csv and loss.png.
 
-    Every finished range of realizations is safe in the store. Run the same command again and it goes on where it was; Ctrl-C
-    finishes the ranges that run and prints that command.
+    Every finished range of realizations is safe in the store. The same command again resumes where it was; Ctrl-C finishes the
+    ranges that run and prints that command.
 
     Parameters
     ----------
@@ -55,10 +55,9 @@ def sweep(
     dry_run
         Show the points, what each will cost and what is stored already, and do nothing.
     """
-    from uepgpu.commands.options import Options
-    from uepgpu.commands.sweep import run_job
+    from uepgpu.commands.sweep import SweepOptions, run_sweep
 
-    options = Options(
+    options = SweepOptions(
         out=out,
         store=store,
         realizations=realizations,
@@ -68,4 +67,4 @@ def sweep(
         dask=None if dask is None else " ".join(dask) or "local",
         dry_run=dry_run,
     )
-    return run_job(spec, options)
+    return run_sweep(spec, options)

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
     from uepgpu.sweep.collect import Collection
 
-__all__ = ["MOST_DRAWN", "curves_of", "write_results"]
+__all__ = ["FIGURE", "MOST_DRAWN", "TABLE", "curves_of", "write_results"]
 
+TABLE, FIGURE = "table.csv", "loss.png"
 MOST_DRAWN = 120
 """Curves of a figure: more cannot be told apart, and take minutes to draw."""
 KEPT_AT_ONCE = 200
@@ -72,12 +73,12 @@ def write_results(collection: Collection, curves: Sequence[Curve], folder: Path)
     from uepgpu.results.table import to_csv
 
     table = to_csv(curves).encode()
-    files = [folder / "table.csv"]
+    files = [folder / TABLE]
     if not files[0].is_file() or files[0].read_bytes() != table:
         write_file(files[0], table)
     if len(curves) > MOST_DRAWN:
         return files
-    files.append(folder / "loss.png")
+    files.append(folder / FIGURE)
     made_from = hashlib.sha256(f"{__version__}\0{collection.sweep.title}\0".encode() + table).hexdigest()
     place = str(files[1].resolve())
     there = hashlib.sha256(files[1].read_bytes()).hexdigest() if files[1].is_file() else None

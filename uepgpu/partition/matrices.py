@@ -26,7 +26,7 @@ def load_matrix(name: str, source: Any) -> Floats:
     Parameters
     ----------
     name : str
-        What errors call it.
+        Its name in errors.
     source : array_like, cupy array, or path
         A path names an ``.npy`` file, an ``.npz`` file with a single array, or ``file.npz:key``.
 
@@ -52,7 +52,7 @@ def load_matrix(name: str, source: Any) -> Floats:
 
 
 def load_factors(A: Any, B: Any) -> tuple[Floats, Floats]:
-    """Return A and B as :func:`load_matrix` does, if they multiply."""
+    """Return A and B as :func:`load_matrix` does, if their shapes fit."""
     left, right = load_matrix("A", A), load_matrix("B", B)
     if left.shape[1] != right.shape[0]:
         raise ValueError(
@@ -132,7 +132,7 @@ def summand_gram(left: Floats, right: Floats, bounds: Ints) -> Floats:
 
 @dataclass(frozen=True, eq=False)
 class BlockMatrices:
-    """Two factors, ordered and cut; read-only copies of what it is made from.
+    """Two factors, ordered and cut; read-only copies of the arguments.
 
     Attributes
     ----------

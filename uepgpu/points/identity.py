@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from uepgpu.plan import decoding_rule, make_plan, refusal, resolve_decoder, resolve_tally
+from uepgpu.plan import count_domain_refusal, decoding_rule, make_plan, resolve_decoder, resolve_tally
 from uepgpu.points.notation import write_code, write_partition, write_workers
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Identity:
 
 def simulated_deadlines(point: Point) -> tuple[float, ...] | None:
     """Return the deadlines that are simulated: None where the count domain applies, which has the smaller variance."""
-    return None if refusal(point.law, point.workers) is None else point.deadlines
+    return None if count_domain_refusal(point.law, point.workers) is None else point.deadlines
 
 
 def identify(point: Point) -> Identity:
@@ -67,8 +67,7 @@ def identify(point: Point) -> Identity:
     ValueError
         If the point cannot be simulated, or a store cannot keep its description.
     """
-    times = simulated_deadlines(point)
-    plan = make_plan(point.code, point.part, point.workers, seed=point.seed, deadlines=times, law=point.law)
+    plan = make_plan(point.code, point.part, point.workers, seed=point.seed, deadlines=simulated_deadlines(point), law=point.law)
     decoder = resolve_decoder(plan, "auto")
     kind = resolve_tally(plan, decoder, "auto")
     rule = decoding_rule(decoder)
@@ -82,7 +81,7 @@ def identify(point: Point) -> Identity:
         "seed": int(plan.job.seed),
         "n_packets": plan.job.n_packets,
         "tied": law.tied,
-        "packet_work": int(law.occurring_work[0]) if law.equal_work else None,
+        "packet_work": law.packet_work,
         "paradigm": point.part.paradigm,
         "class_wise": kind == "patterns",
     }

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from uepgpu.codes import Code, ExpandingWindow, NonOverlappingWindow
+from uepgpu.codes.law import support_law
 from uepgpu.specification.names import CODES
 
 if TYPE_CHECKING:
@@ -71,8 +72,14 @@ class Point:
 
     @cached_property
     def law(self) -> SupportLaw:
-        """The law of the supports that the code gives; raises ``ValueError`` if it has none for the partition."""
-        return self.code.law(self.part, self.workers.count)
+        """The code's law of supports, asked for once.
+
+        Raises
+        ------
+        ValueError
+            If the code does not fit the partition or the workers.
+        """
+        return support_law(self.code, self.part, self.workers.count)
 
     @property
     def encoding(self) -> str:

@@ -18,6 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uepgpu.checks import finite, integer, positive, shown
+from uepgpu.tally.axis import view
+from uepgpu.tally.intervals import NORMAL
 
 if TYPE_CHECKING:
     from uepgpu.partition import Partition
@@ -30,8 +32,6 @@ FIRST = 10_000
 GROWTH = 1.5
 MOST_REALIZATIONS = 2**63 - 1
 """SQLite's integers and the counters end here."""
-NORMAL = 1.96
-"""So many standard errors are half a 95 % interval."""
 
 
 @dataclass(frozen=True)
@@ -211,8 +211,6 @@ class StopRule:
 
 def failures_seen(tally: Tally, options: dict[str, Any]) -> NDArray[np.float64]:
     """Return how many realizations that lost something were seen at each deadline, shape (D,)."""
-    from uepgpu.tally.axis import view
-
     seen = view(tally, options.get("workers"), options.get("deadlines"))
     losing = tally.patterns.sum(axis=0)[:, :-1].sum(axis=1, keepdims=True).astype(np.float64)  # (T, 1)
     if seen.weight is None:

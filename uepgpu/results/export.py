@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from uepgpu.files import new_file
 from uepgpu.results.curve import curve_of
 from uepgpu.results.table import COLUMNS, rows
 from uepgpu.store.errors import StoreError
@@ -49,7 +50,7 @@ def _rows(path: Path | str) -> Iterator[dict[str, Any]]:
 def write_csv(path: Path | str, target: Path) -> int:
     """Write one row per point and deadline, and return how many; floats keep all their digits."""
     count = 0
-    with _whole(target) as part, part.open("w", newline="", encoding="utf-8") as file:
+    with new_file(target) as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, (*COLUMNS, *EXTRA), lineterminator="\n")
         writer.writeheader()
         for row in _rows(path):
@@ -71,7 +72,7 @@ def write_parquet(path: Path | str, target: Path) -> int:
     for row in table:
         row["normalized_loss_exact"] = None if row["normalized_loss_exact"] == "" else row["normalized_loss_exact"]
         row["seed"] = str(row["seed"])  # up to 2^64 - 1, which no signed column holds
-    with _whole(target) as part:
+    with new_file(target) as part:
         parquet.write_table(pa.Table.from_pylist(table), part)
     return len(table)
 
@@ -122,7 +123,7 @@ def write_netcdf(path: Path | str, target: Path) -> int:
     _optional("h5netcdf", "--netcdf")
     _optional("h5py", "--netcdf")
     points = list(iterate_points(path))
-    with _whole(target) as part:
+    with new_file(target) as part:
         dataset(points).to_netcdf(part, engine="h5netcdf")
     return len(points)
 
@@ -132,20 +133,3 @@ def _optional(module: str, option: str) -> Any:
         return importlib.import_module(module)
     except ImportError as error:
         raise StoreError(f'{option} needs {module.partition(".")[0]} ({error}): pip install "uepgpu[export]"') from None
-
-
-class _whole:  # noqa: N801 - reads as a verb's object: with _whole(target) as part
-    """A file that appears under its name when it is whole, or not at all."""
-
-    def __init__(self, target: Path) -> None:
-        self.target = target
-        self.part = target.with_name(f".{target.name}.part")
-
-    def __enter__(self) -> Path:
-        return self.part
-
-    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
-        if kind is None:
-            self.part.replace(self.target)
-        else:
-            self.part.unlink(missing_ok=True)

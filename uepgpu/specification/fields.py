@@ -6,7 +6,7 @@ import math
 import unicodedata
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from uepgpu.checks import closest, deadlines_array, finite, shown
+from uepgpu.checks import closest, deadlines_array, finite, shown, word64
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -142,7 +142,12 @@ def whole_between(least: int, bits: int) -> Callable[[str, Any], int]:
     return read
 
 
-seed = whole_between(0, 64)
+def seed(key: str, value: Any) -> int:
+    """Return a seed, which may be written as 1e5, or raise."""
+    try:
+        return word64(key, whole(key, value))
+    except ValueError as error:
+        raise SpecError(str(error)) from None
 
 
 def one_or_more(read: Callable[[str, Any], T]) -> Callable[[str, Any], list[T]]:

@@ -1,4 +1,4 @@
-"""How the time axis of a tally is looked at: as it is, or mixed by the law of the number of packets received."""
+"""The time axis of estimates: that of a tally, or deadlines, by the law of the number of packets received."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from uepgpu.checks import deadlines_array, instance
-from uepgpu.tally.tally import Tally
+from uepgpu.tally.counts import Counts
+from uepgpu.theory.arrays import binomial
 from uepgpu.workers import Workers
 
-__all__ = ["View", "binomial", "view"]
+__all__ = ["View", "view"]
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """How the time axis of a tally is looked at: as it is, or mixed by the law of the number of packets received.
+    """The time axis of estimates: that of a tally, or deadlines, by the law of the number of packets received.
 
     Attributes
     ----------
@@ -50,45 +51,35 @@ class View:
         return late**2 @ decoded_at, (1 - late) ** 2 @ decoded_at
 
 
-def view(tally: Tally, workers: Workers | None, deadlines: ArrayLike | None) -> View:
-    """Return how `tally` is to be looked at for these arguments, checked."""
-    if tally.domain == "deadline":
+def view(counts: Counts, workers: Workers | None, deadlines: ArrayLike | None) -> View:
+    """Return the time axis for these arguments, checked."""
+    if counts.domain == "deadline":
         if workers is not None or deadlines is not None:
             raise ValueError("workers and deadlines are for count-domain tallies: this one was simulated at fixed deadlines")
-        assert tally.deadlines is not None
-        return View("deadline", tally.deadlines, None)
+        assert counts.deadlines is not None
+        return View("deadline", counts.deadlines, None)
     if workers is None and deadlines is None:
-        return View("received", np.arange(tally.n_packets + 1), None)
+        return View("received", np.arange(counts.n_packets + 1), None)
     if workers is None or deadlines is None:
         raise ValueError("workers and deadlines belong together: give both, or neither for losses by received packets")
     instance("workers", workers, Workers)
     times = deadlines_array(deadlines)
     n = workers.count
-    if n > tally.n_packets or (n < tally.n_packets and tally.tied):
+    if n > counts.n_packets or (n < counts.n_packets and counts.tied):
         why = (
-            f"packets are tied to workers, so only W = {tally.n_packets} is served"
-            if tally.tied
-            else f"at most the W = {tally.n_packets} that were simulated are served"
+            f"packets are tied to workers, so only W = {counts.n_packets} is served"
+            if counts.tied
+            else f"at most the W = {counts.n_packets} that were simulated are served"
         )
         raise ValueError(f"workers: W = {n} does not fit this tally: {why}")
     if not workers.identical:
         raise ValueError("workers differ in speed: arrival order depends on the worker then; simulate with deadlines")
-    if workers.work == "true" and tally.packet_work is None:
+    if workers.work == "true" and counts.packet_work is None:
         raise ValueError("workers.work='true', but packets differ in true work: simulate with deadlines")
-    work = 1 if tally.packet_work is None else tally.packet_work
+    work = 1 if counts.packet_work is None else counts.packet_work
     speed = float(workers.speed()[0])
-    k = tally.classes.size
-    weight = np.zeros((times.size, tally.n_packets + 1))
-    weight[:, : n + 1] = binomial(n, workers.arrival(times, k, work, speed), workers.absence(times, k, work, speed))
+    k = counts.classes.size
+    weight = np.zeros((times.size, counts.n_packets + 1))
+    chance = binomial(n, workers.arrival(times, k, work, speed), workers.absence(times, k, work, speed), n)
+    weight[:, : n + 1] = chance / chance.sum(axis=1, keepdims=True)
     return View("deadline", times, weight)
-
-
-def binomial(n: int, p: Floats, q: Floats) -> Floats:
-    """Return Pr[Bin(n, p) = 0..n], shape (..., n + 1); q = 1 - p is given apart for accuracy."""
-    from scipy.special import gammaln, xlogy
-
-    i = np.arange(n + 1)
-    log = gammaln(n + 1) - gammaln(i + 1) - gammaln(n - i + 1) + xlogy(i, p[..., None]) + xlogy(n - i, q[..., None])
-    value: Floats = np.exp(log)
-    value /= value.sum(axis=-1, keepdims=True)
-    return value
