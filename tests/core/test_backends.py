@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from uepgpu.commands.machine import print_selftest
 
 import uepgpu as uep
 from tests.cases import problems
