@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
+    "MOST_SHOWN",
     "WORD64",
     "bool_array",
     "choice",
@@ -124,7 +125,8 @@ def integer(name: str, value: Any, least: int) -> int:
 def choice(name: str, value: Any, allowed: Sequence[str]) -> str:
     """Return `value` if it is one of `allowed`, else raise ``ValueError`` listing them."""
     if not isinstance(value, str) or value not in allowed:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {shown(value)}")
+        meant = closest(value, allowed) if isinstance(value, str) else ""
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {shown(value)}{meant}")
     return str(value)
 
 
@@ -208,16 +210,18 @@ def probability_vector(name: str, value: Iterable[Any]) -> tuple[float, ...]:
     return vector
 
 
-def deadlines_array(deadlines: ArrayLike) -> NDArray[np.float64]:
+def deadlines_array(deadlines: ArrayLike, name: str = "deadlines") -> NDArray[np.float64]:
     """Return deadlines as a 1-D float64 array: non-empty, finite, >= 0 and non-decreasing, else raise ``ValueError``."""
-    array = np.atleast_1d(real_array("deadlines", deadlines))
+    array = np.atleast_1d(real_array(name, deadlines))
     if array.ndim != 1 or array.size == 0:
-        raise ValueError(f"deadlines must be a non-empty one-dimensional sequence of times, got shape {array.shape}")
+        raise ValueError(f"{name} must be a non-empty one-dimensional sequence of times, got shape {array.shape}")
     if not np.all(np.isfinite(array)) or np.any(array < 0):
         bad = array[~(np.isfinite(array) & (array >= 0))][0]
-        raise ValueError(f"deadlines must be finite and >= 0, got {shown(bad)}")
-    if np.any(np.diff(array) < 0):
-        raise ValueError("deadlines must not decrease: sort them first")
+        raise ValueError(f"{name} must be finite and >= 0, got {shown(bad)}")
+    falls = np.flatnonzero(np.diff(array) < 0)
+    if falls.size:
+        before, after = array[falls[0]], array[falls[0] + 1]
+        raise ValueError(f"{name} must not decrease: sort them first (got {shown(after)} after {shown(before)})")
     return array
 
 

@@ -18,6 +18,7 @@ from tests.cases.requirements import ROOT, missing
 from uepgpu import simulate
 from uepgpu.backends.cuda import CudaBackend, CudaSampler, parse_devices
 from uepgpu_kernels import reference
+from uepgpu_kernels.reference import decode
 
 HIDDEN = """
 import importlib.abc, sys
@@ -103,7 +104,7 @@ class Short:
 
     def finished(self, queued, first, count):
         assert queued == [(first, count)]
-        return reference.run(self.job, "count", "patterns", first, count)
+        return reference.run(self.job, decode.count, "patterns", first, count)
 
 
 def test_short_memory_halves_the_batch_and_says_so(numba_cuda):
@@ -113,7 +114,7 @@ def test_short_memory_halves_the_batch_and_says_so(numba_cuda):
         warnings.simplefilter("always")
         tally = sampler.run(7, 300)
     assert [str(w.message).split(":")[1] for w in said] == [" continuing with 150", " continuing with 75"]
-    assert np.array_equal(tally.patterns, reference.run(job, "count", "patterns", 7, 300).patterns)
+    assert np.array_equal(tally.patterns, reference.run(job, decode.count, "patterns", 7, 300).patterns)
     with pytest.raises(MemoryError):
         CudaSampler(lambda kind, device: Short(job, -9), "patterns", [0]).run(0, 1)
 

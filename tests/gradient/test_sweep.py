@@ -82,6 +82,21 @@ def run(spec, folder, **options):
     return run_job(str(spec), Options(**{"out": str(folder)} | options))
 
 
+def test_a_series_without_a_label_is_called_by_its_scheme(spec):
+    spec.write_text(SPEC.replace('label = "leverage"\n', "").replace('label = "exact"\n', ""))
+    assert [p.series for p in read_study(str(spec)).points if p.data == "heavy"] == [
+        "replicated-sketch",
+        "own law",
+        "exact-gradient",
+    ]
+
+
+def test_deadlines_may_repeat(spec, tmp_path):
+    spec.write_text(SPEC.replace("{ start = 0, stop = 6, step = 2 }", "[0, 4, 4, 6]"))
+    assert run(spec, tmp_path / "out") == 0
+    assert read_study(str(spec)).points[0].deadlines == (0.0, 4.0, 4.0, 6.0)
+
+
 def test_a_study_writes_its_table_and_its_figure(spec, tmp_path, capsys):
     assert run(spec, tmp_path / "out") == 0
     printed, complaints = capsys.readouterr()
@@ -248,7 +263,7 @@ def test_the_bundled_study_shows_what_it_is_for():
         ("show = [4]", "show = [5]", "show must name some of the deadlines, got 5.0"),
         ("step = 0.8", "step = 0", "step must be a finite number > 0, got 0"),
         ("[0.5, 0.1, 0.1, 0.1, 0.1, 0.1]", "[0.5, 0.5]", "one probability per block, 6 of them, got 2"),
-        ("[data.heavy]", '[data."he\\u0000avy"]', "the name of a data table must be one line without control characters"),
+        ("[data.heavy]", '[data."he\\u0000avy"]', "the name of a .data.NAME. table must be one line without control characters"),
         ('kind = "gradient-coding"', 'kind = "gradient-coding"\nseries = 3', "not valid TOML|series must be tables"),
     ],
 )

@@ -160,6 +160,20 @@ def test_axes_are_logarithmic_where_the_data_call_for_it(points: tuple[StoredPoi
     assert build_chart("loss", later, "").log_x
 
 
+def test_a_pattern_that_is_a_label_means_that_label(points: tuple[StoredPoint, ...]) -> None:
+    labels = ("EW [0.1]", "EW 0", "EW 1", "EW*", "EW ?")
+    named = [replace(points[0], point=replace(points[0].point, series=label)) for label in labels]
+
+    def chosen(*patterns: str) -> list[str]:
+        return [p.point.series for p in only_series(named, patterns)]
+
+    assert chosen("EW [0.1]") == ["EW [0.1]"]
+    assert chosen("EW*") == ["EW*"]
+    assert chosen("EW ?") == ["EW ?"]
+    assert chosen("E*") == list(labels)
+    assert chosen("EW [0-1]", "EW*") == ["EW 0", "EW 1", "EW*"]
+
+
 def test_a_few_deadlines_are_those_that_the_sweep_shows(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     section = read_sections(store)[0]
     assert preferred(section.points, section.sweep.show) == (0.3, 1.0)

@@ -24,7 +24,7 @@ from uepgpu.results.export import dataset
 from uepgpu.store import ownership
 from uepgpu.store.combine import combine
 from uepgpu.store.counts import CountsError, pack, unpack
-from uepgpu.store.schema import StoreError
+from uepgpu.store.errors import StoreError
 from uepgpu.store.store import Claim, Store, StoredMember
 from uepgpu.store.stored import find_point, read_points, read_sweeps
 from uepgpu.sweep.collect import Collection

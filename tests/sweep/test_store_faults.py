@@ -167,6 +167,21 @@ def test_places_where_no_store_can_be(call: Call, copy: Path) -> None:
     assert not Path("o").exists()
 
 
+@pytest.mark.parametrize("name", ["file:", "file:x.db", ":memory:", "file:a%20b?mode=memory"])
+def test_a_store_is_the_file_of_its_name_whatever_sqlite_makes_of_that(call: Call, copy: Path, name: str) -> None:
+    shutil.copy(copy, name)
+    size = Path(name).stat().st_size
+    there = sorted(f.name for f in copy.parent.iterdir())
+    code, out, err = call("sweep", "mine.toml", "--out", "o", "--store", name, *NUMPY)
+    assert (code, err) == (0, "")
+    assert "finished before, nothing added" in out
+    assert Path(name).stat().st_size >= size
+    assert sorted(f.name for f in copy.parent.iterdir()) == sorted([*there, "o"])
+    os.remove(name)
+    assert call("sweep", "mine.toml", "--out", "o", "--store", name, "--realizations", "100", *NUMPY)[0] == 0
+    assert read_points(name)
+
+
 # --- disks --------------------------------------------------------------------------------------------------------
 
 

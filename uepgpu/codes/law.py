@@ -21,6 +21,7 @@ __all__ = [
     "Code",
     "Coefficients",
     "Encoding",
+    "check_code",
     "check_options",
     "resolve_encoding",
     "support_law",
@@ -54,6 +55,12 @@ class Code(Protocol):
         ...
 
 
+def check_code(code: object) -> None:
+    """Raise ``ValueError`` unless `code` is a code."""
+    if isinstance(code, type) or not isinstance(code, Code):
+        raise ValueError(f"code must be one from uepgpu.codes or have a method law(partition, n_workers), got {shown(code)}")
+
+
 def support_law(code: Code, partition: Partition, n_workers: int) -> SupportLaw:
     """Return the law of a code for this partition and number of workers, as everything that is not a code asks for it.
 
@@ -62,8 +69,7 @@ def support_law(code: Code, partition: Partition, n_workers: int) -> SupportLaw:
     ValueError
         If `code` is no code, does not fit, or answers with something else.
     """
-    if isinstance(code, type) or not isinstance(code, Code):
-        raise ValueError(f"code must be one from uepgpu.codes or have a method law(partition, n_workers), got {shown(code)}")
+    check_code(code)
     law = code.law(partition, n_workers)
     if not isinstance(law, SupportLaw):
         raise ValueError(f"code.law must return a SupportLaw, but that of {shown(code)} returned {shown(law)}")

@@ -21,7 +21,7 @@ def _fail(message: object, code: int) -> int:
 def run_combine(stores: Sequence[str], output: str) -> int:
     """Combine stores for the command line, and return the exit code."""
     from uepgpu.store.combine import combine
-    from uepgpu.store.schema import StoreError
+    from uepgpu.store.errors import StoreError
 
     if not stores:
         return _fail("combine needs at least one store", 2)
@@ -42,7 +42,8 @@ def run_combine(stores: Sequence[str], output: str) -> int:
 def run_export(store: str, *, csv: str | None, parquet: str | None, netcdf: str | None) -> int:
     """Export a store for the command line, and return the exit code."""
     from uepgpu.results import export
-    from uepgpu.store.schema import StoreError, is_sqlite
+    from uepgpu.store.errors import StoreError
+    from uepgpu.store.opening import is_sqlite
 
     ways: dict[str, tuple[str | None, Callable[[Path | str, Path], int], str]] = {
         "csv": (csv, export.write_csv, "rows"),

@@ -9,7 +9,6 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from uepgpu.checks import closest
 from uepgpu.commands.options import Options
 from uepgpu.files import check_folder
 from uepgpu.sweep.spec import read_spec
@@ -107,14 +106,9 @@ def _check_store(path: Path, given: str | None) -> None:
 def _check_backend(name: str) -> None:
     if name == "auto":  # something always runs, and loading it can wait until something is to be run
         return
-    from uepgpu.backends import BackendUnavailable, available
+    from uepgpu.backends import get_backend
 
-    known = available()
-    if name not in known:
-        raise ValueError(f"--backend must be one of auto, {', '.join(known)}, got {name!r}{closest(name, ['auto', *known])}")
-    reason = known.get(name)
-    if reason is not None:
-        raise BackendUnavailable(f"backend {name!r} cannot run: {reason}")
+    get_backend(name)
 
 
 def _runner(options: Options) -> AbstractContextManager[Runner]:
@@ -133,7 +127,7 @@ def _collect(
     from uepgpu.backends import BackendUnavailable
     from uepgpu.commands.interruption import asked_to_stop
     from uepgpu.commands.progress import Display
-    from uepgpu.store.schema import StoreError
+    from uepgpu.store.errors import StoreError
     from uepgpu.store.store import Store
     from uepgpu.sweep.collect import Collection
 

@@ -108,7 +108,8 @@ def descend(
     -----
     docs/mathematics.md §8.
     """
-    name, kernels = find_engine(backend)
+    by_iterate = isinstance(scheme, SampledSketch) and scheme.law == "gradient-norm"
+    name, kernels = find_engine(backend, without=("cuda",) if by_iterate else ())
     first, n = realization_range(first_realization, realizations)
     cores = core_count(threads)
     ends = None if deadlines is None else deadlines_array(deadlines)

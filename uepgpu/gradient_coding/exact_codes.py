@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uepgpu.checks import choice, integer
+from uepgpu.gradient_coding.engines import host_kernels
 
 __all__ = ["CONSTRUCTIONS", "CodeMatrix", "cyclic_code", "fractional_groups", "patterns_array"]
 
@@ -49,7 +50,7 @@ class CodeMatrix:
         """How many stragglers, s, are tolerated."""
         return int(self.left_null.shape[1])
 
-    def decoding_weights(self, answered: Any, *, backend: str = "numba") -> Floats:
+    def decoding_weights(self, answered: Any, *, backend: str = "auto") -> Floats:
         """Return weights a with aᵀB = 1ᵀ that are zero where no answer came, for many patterns at once.
 
         Weights are a₀ + Nz with z from the s equations that say zero at stragglers, whatever n is. With fewer than s stragglers
@@ -58,7 +59,7 @@ class CodeMatrix:
         Parameters
         ----------
         answered : (P, n) or (n,) array_like of bool
-        backend : "numba" or "numpy"
+        backend : "auto", "numba" or "numpy"
 
         Returns
         -------
@@ -77,11 +78,9 @@ class CodeMatrix:
         (True, 0.0)
         """
         pattern = patterns_array(answered, self.matrix.shape[0], self.stragglers)
-        if choice("backend", backend, ("numba", "numpy")) == "numpy":
-            from uepgpu_kernels.reference.descent import decode
-        else:
-            from uepgpu_kernels.cpu.descent import decode
-        return decode(pattern, self.left_null, self.particular)
+        kernels = host_kernels(choice("backend", backend, ("auto", "numba", "numpy")))
+        weights: Floats = kernels.decode(pattern, self.left_null, self.particular)
+        return weights
 
     def decoding_error(self, weights: Any) -> Floats:
         """Return max |aᵀB − 1| of weights (P, n), shape (P,): the error of the gradient relative to its blocks."""

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from uepgpu.checks import deadlines_array, instance, word64
 from uepgpu.codes import Code
-from uepgpu.codes.law import support_law
+from uepgpu.codes.law import check_code, support_law
 from uepgpu.codes.supports import PRIME, SupportLaw, is_whole
 from uepgpu.partition import Partition
 from uepgpu.plan.cells import count_cells, deadline_cells
@@ -111,6 +111,7 @@ def make_plan(
     ValueError
         If the description is inconsistent, or the count domain does not apply.
     """
+    check_code(code)
     instance("part", part, Partition)
     instance("workers", workers, Workers)
     word64("seed", seed)

@@ -1,4 +1,4 @@
-"""Who a simulation is: the id of its tally and the id of its point.
+"""The identifiers of a simulation: the id of its tally and the id of its point.
 
 * A **tally** is known by the SHA-256 of every field that the kernel sees, and of nothing else: seed, thresholds, windows,
   coefficients, decoding rule and what is counted. Not the latency law and the deadlines of the count domain, not matrices,

@@ -18,9 +18,14 @@ if TYPE_CHECKING:
     from uepgpu.points.stop import StopRule
     from uepgpu.workers import Workers
 
-__all__ = ["Panel", "Point", "Sweep"]
+__all__ = ["Panel", "Point", "Sweep", "code_name"]
 
 Panel = tuple[str, str]
+
+
+def code_name(code: Code) -> str:
+    """Return what specifications call the code."""
+    return next(name for name, kind in CODES.items() if isinstance(code, kind))
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +68,7 @@ class Point:
     @property
     def code_name(self) -> str:
         """What specifications call the code."""
-        return next(name for name, kind in CODES.items() if isinstance(self.code, kind))
+        return code_name(self.code)
 
     @cached_property
     def law(self) -> SupportLaw:

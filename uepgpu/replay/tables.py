@@ -5,19 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from uepgpu.plan import DECODERS
 from uepgpu.replay.draws import Packet, Stream
 from uepgpu.replay.told import Replay, Window
 
 __all__ = ["TextTable", "compact", "tables"]
 
 PRIME = 2**31 - 1
-DECODERS = {
-    "count": "counting",
-    "match": "matching",
-    "peel": "peeling",
-    "eliminate": "elimination",
-    "real": "elimination in float64",
-}
 
 
 @dataclass(frozen=True)
@@ -144,7 +138,7 @@ def _steps(told: Replay) -> TextTable:
     time = "received" if told.deadlines is None else "by t"
     note = f"Order of arrival: {told.order_rule}. decodes: sub-products that became decodable. ↑: the rank rose."
     header = ("step", "packet", time, "window", "rank", "decodes", "what the decoder did")
-    return TextTable(f"Decoding by {DECODERS[told.decoder]}, packet by packet", note, header, rows, left=2)
+    return TextTable(f"Decoding by {DECODERS[told.decoder].title}, packet by packet", note, header, rows, left=2)
 
 
 def _moments(told: Replay) -> TextTable:

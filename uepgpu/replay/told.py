@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from uepgpu.replay.count import Counted
 from uepgpu.replay.draws import Packet, Stream
-from uepgpu.replay.eliminate import Eliminated
-from uepgpu.replay.match import Matched
-from uepgpu.replay.peel import Peeled
 
 __all__ = ["Action", "Evaluation", "Moment", "Replay", "Step", "Window"]
 
-Action = Counted | Matched | Eliminated | Peeled
+
+class Action(Protocol):
+    """What a decoder made of a packet: a frozen data class beside its teller."""
+
+    def describe(self) -> str:
+        """Return a line for people."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import numpy as np
 
 from uepgpu.results.curve import curve_of
 from uepgpu.results.table import COLUMNS, rows
-from uepgpu.store.schema import StoreError
+from uepgpu.store.errors import StoreError
 from uepgpu.store.stored import StoredPoint, iterate_points
 
 if TYPE_CHECKING:

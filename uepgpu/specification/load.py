@@ -6,7 +6,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from uepgpu.checks import closest
+from uepgpu.checks import closest, shown
 from uepgpu.specification.fields import SpecError
 
 __all__ = ["SPECS", "bundled_specs", "find_spec", "load_spec"]
@@ -31,13 +31,14 @@ def find_spec(spec: str) -> Path:
         return SPECS / f"{spec}.toml"
     path = Path(spec).expanduser()
     if not spec.strip():
-        raise SpecError(f"SPEC must be a TOML file or one of {', '.join(bundled_specs())}, got {spec!r}")
+        raise SpecError(f"SPEC must be a TOML file or one of {', '.join(bundled_specs())}, got {shown(spec)}")
     if path.is_dir():
-        raise SpecError(f"SPEC must be a TOML file, {spec!r} is a directory")
+        raise SpecError(f"SPEC must be a TOML file, {shown(spec)} is a directory")
     if not path.is_file():
         names = ", ".join(bundled_specs())
         raise SpecError(
-            f"SPEC: no file {spec!r} and no bundled specification of that name{closest(spec, bundled_specs())}; bundled are {names}"
+            f"SPEC: no file {shown(spec)} and no bundled specification of that name{closest(spec, bundled_specs())}; "
+            f"bundled are {names}"
         )
     return path
 

@@ -1,8 +1,8 @@
-"""Several stores into one: what machines that share no disk have collected, or what a damaged file still holds.
+"""Combining stores into one: what machines that share no disk have collected, or what a damaged file still holds.
 
 Ranges of one tally that overlap are kept so that most realizations remain; equal ranges must have equal counts, which is a
 check of the machines against each other. Rows that cannot be read are left out and counted; whatever is left out is
-simulated again when the sweep goes on.
+simulated again when the sweep is resumed.
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from uepgpu.store.counts import CountsError, unpack
-from uepgpu.store.schema import StoreError, open_reading, open_writing, translated
-from uepgpu.store.store import FIND_SWEEP, INSERT_SPAN, INSERT_SWEEP
+from uepgpu.store.errors import StoreError, translated
+from uepgpu.store.members import FIND_SWEEP, INSERT_SWEEP
+from uepgpu.store.opening import open_reading, open_writing
+from uepgpu.store.spans import INSERT_SPAN
 
 __all__ = ["Combined", "combine"]
 
@@ -31,7 +33,7 @@ Row = tuple[Any, ...]
 
 @dataclass(frozen=True)
 class Combined:
-    """What came of it.
+    """What :func:`combine` has written.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Which process works on what: owners that are known to be dead give their claims back."""
+"""Which process works on what, and which of them have ended."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def host() -> str:
 
 
 def _birth(pid: int) -> str | None:
-    """Return when a process was started, where /proc tells; numbers of processes are used again. None for a corpse."""
+    """Return when a process was started, where /proc tells; process numbers are used again. None for a process that has ended."""
     try:
         # The name, in parentheses, may hold blanks; the third field is the state, the 22nd the start time.
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from uepgpu.checks import closest
+from uepgpu.checks import closest, shown
 from uepgpu.store.stored import StoredPoint, StoredSweep, read_points, read_sweeps
 
 __all__ = ["Section", "only_series", "read_sections"]
@@ -89,7 +89,9 @@ def _distinct(points: Sequence[StoredPoint]) -> tuple[StoredPoint, ...]:
 
 
 def only_series(points: Sequence[StoredPoint], patterns: Sequence[str]) -> tuple[StoredPoint, ...]:
-    """Return the points whose label is one of the patterns, in which ``*`` stands for anything.
+    """Return the points whose label is one of the patterns, in which ``*``, ``?`` and ``[...]`` are wildcards.
+
+    A pattern that is a label means that label alone, whatever brackets it has.
 
     Raises
     ------
@@ -99,8 +101,11 @@ def only_series(points: Sequence[StoredPoint], patterns: Sequence[str]) -> tuple
     if not patterns:
         return tuple(points)
     labels = list(dict.fromkeys(p.point.series for p in points))
+    wanted: set[str] = set()
     for pattern in patterns:
-        if not any(fnmatch.fnmatchcase(label, pattern) for label in labels):
-            shown = ", ".join(labels[:20]) + (", …" if len(labels) > 20 else "")
-            raise ValueError(f"--series must fit a label, got {pattern!r}{closest(pattern, labels)}; there are {shown}")
-    return tuple(p for p in points if any(fnmatch.fnmatchcase(p.point.series, pattern) for pattern in patterns))
+        fits = {pattern} if pattern in labels else {label for label in labels if fnmatch.fnmatchcase(label, pattern)}
+        if not fits:
+            known = ", ".join(labels[:20]) + (", …" if len(labels) > 20 else "")
+            raise ValueError(f"--series must fit a label, got {shown(pattern)}{closest(pattern, labels)}; there are {known}")
+        wanted |= fits
+    return tuple(p for p in points if p.point.series in wanted)

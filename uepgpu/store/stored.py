@@ -27,8 +27,9 @@ import numpy as np
 from uepgpu.points.notation import read_code, read_partition, read_workers
 from uepgpu.points.point import Point
 from uepgpu.points.stop import MOST_REALIZATIONS, StopRule
-from uepgpu.store.schema import StoreError, open_reading, translated
-from uepgpu.store.store import CountedRange, add_up
+from uepgpu.store.errors import StoreError, translated
+from uepgpu.store.opening import open_reading
+from uepgpu.store.spans import CountedRange, add_up
 from uepgpu.tally import Tally
 
 __all__ = ["StoredPoint", "StoredSweep", "find_point", "iterate_points", "read_points", "read_progress", "read_sweeps"]

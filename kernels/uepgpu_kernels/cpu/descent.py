@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from uepgpu_kernels.bodies.answers import BLOCK_STREAM, SERVER_STREAM, block_of_word, greatest_word, mark_fastest
+from uepgpu_kernels.bodies.answers import block_of_word, greatest_word, mark_fastest
 from uepgpu_kernels.bodies.dual import avoid_stragglers
 from uepgpu_kernels.bodies.gradient import add_gram, add_least_squares, add_logistic, logistic_loss, multiply_symmetric
 from uepgpu_kernels.bodies.sample import fill_words
@@ -26,6 +26,7 @@ from uepgpu_kernels.descent_job import (
     DescentJob,
     chunk_size,
 )
+from uepgpu_kernels.streams import BLOCKS, SERVERS
 
 __all__ = ["decode", "descend", "sketch"]
 
@@ -157,7 +158,7 @@ def draw_iteration(job: Any, realization: Any, t: Any, n_active: Any, own: Any) 
     """Draw iteration t: who answers, which blocks count and how much; return (active blocks, word of the last server)."""
     n = job.n_servers
     blocks = (n + 3) // 4
-    fill_words(own.words, job.seed, realization, SERVER_STREAM, t * blocks, blocks)
+    fill_words(own.words, job.seed, realization, SERVERS, t * blocks, blocks)
     again = t == 0 or job.fixed == 0
     if again:
         clear(own, n_active)
@@ -173,7 +174,7 @@ def draw_iteration(job: Any, realization: Any, t: Any, n_active: Any, own: Any) 
     last = greatest_word(own.words, n, own.answered)
     if again:
         blocks = (job.wait + 3) // 4
-        fill_words(own.drawn, job.seed, realization, BLOCK_STREAM, t * blocks, blocks)
+        fill_words(own.drawn, job.seed, realization, BLOCKS, t * blocks, blocks)
         if job.draw == GRADIENT_NORM:
             return draw_by_norm(job, own), last
         n_active = NONE

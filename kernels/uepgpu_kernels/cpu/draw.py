@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uepgpu_kernels.bodies.philox import MASK, SHIFT, philox4x32
-from uepgpu_kernels.bodies.sample import ORDER_STREAM, below
+from uepgpu_kernels.bodies.sample import below
 from uepgpu_kernels.cpu.compile import stage
+from uepgpu_kernels.streams import ORDER, PACKETS
 
 __all__ = ["Cells", "draw_cells", "permute", "sort_columns"]
 
@@ -59,7 +60,7 @@ def draw_cells(job: Any, first: Any, stride: Any, words: Any, value: Any, out: A
                 out[w, lane] = value[g, 0]
             continue
         if w // 4 != (w - 1) // 4 or job.n_threshold[job.group[w - 1]] == 0:
-            draw_block(words, job.seed, first, stride, w // 4, np.uint64(0))
+            draw_block(words, job.seed, first, stride, w // 4, PACKETS)
         if n <= FEW:
             compare_all(words[w % 4], job.threshold[g], n, value[g], out[w])
         else:
@@ -128,7 +129,7 @@ def permute(job: Any, first: Any, stride: Any, words: Any, source: Any, out: Any
     for i in range(n - 1, 0, -1):
         if i // 4 != held:
             held = i // 4
-            draw_block(words, job.seed, first, stride, held, ORDER_STREAM)
+            draw_block(words, job.seed, first, stride, held, ORDER)
         for lane in range(lanes):
             j = np.intp(below(np.uint64(words[i % 4, lane]), np.uint64(i + 1)))
             x = out[i, lane]
