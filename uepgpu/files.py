@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-__all__ = ["check_file", "check_folder", "write_file"]
+__all__ = ["check_file", "check_folder", "unreadable", "write_file"]
 
 
 def check_folder(folder: Path) -> None:
@@ -40,6 +40,24 @@ def write_file(path: Path, content: bytes) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def unreadable(error: Exception) -> str:
+    """Return why NumPy could not read a file, on one line, without its advice to unpickle: that runs whatever is in the file.
+
+    Examples
+    --------
+    >>> import io, numpy as np
+    >>> try:
+    ...     np.load(io.BytesIO(b"worker,latency"), allow_pickle=False)
+    ... except ValueError as error:
+    ...     print(unreadable(error))
+    it is no NumPy file
+    """
+    reason = " ".join(str(error).split())
+    if reason.startswith("Object arrays"):
+        return "it holds Python objects instead of numbers"
+    return "it is no NumPy file" if "pickle" in reason else reason
 
 
 def check_file(option: str, name: str, suffixes: Sequence[str]) -> Path:
