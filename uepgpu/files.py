@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["check_file", "check_folder", "new_file", "write_file"]
+__all__ = ["check_file", "check_folder", "new_file", "unreadable", "write_file"]
 
 
 def check_folder(option: str, name: str | Path, files: Sequence[str]) -> Path:
@@ -112,3 +112,21 @@ def write_file(path: Path, content: bytes) -> None:
     """
     with new_file(path) as part:
         part.write_bytes(content)
+
+
+def unreadable(error: Exception) -> str:
+    """Return why NumPy could not read a file, on one line, without its advice to unpickle: that runs whatever is in the file.
+
+    Examples
+    --------
+    >>> import io, numpy as np
+    >>> try:
+    ...     np.load(io.BytesIO(b"worker,latency"), allow_pickle=False)
+    ... except ValueError as error:
+    ...     print(unreadable(error))
+    it is no NumPy file
+    """
+    reason = " ".join(str(error).split())
+    if reason.startswith("Object arrays"):
+        return "it holds Python objects instead of numbers"
+    return "it is no NumPy file" if "pickle" in reason else reason

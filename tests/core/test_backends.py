@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from uepgpu.commands.machine import print_selftest
 
 import uepgpu as uep
 from tests.cases import problems

@@ -13,8 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uepgpu.checks import choice, frozen, real_array, shown
+from uepgpu.files import unreadable
 
-__all__ = ["BlockMatrices", "block_bounds", "block_norms", "load_factors", "load_matrix", "order_slices", "summand_gram"]
+__all__ = [
+    "BlockMatrices",
+    "block_bounds",
+    "block_norms",
+    "load_array",
+    "load_factors",
+    "load_matrix",
+    "order_slices",
+    "summand_gram",
+]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -38,7 +48,7 @@ def load_matrix(name: str, source: Any) -> Floats:
         The file does not exist.
     """
     if isinstance(source, str | os.PathLike):
-        array: Any = _read(name, str(source))
+        array: Any = load_array(name, str(source), "a matrix")
     else:
         array = source.get() if hasattr(source, "__cuda_array_interface__") and hasattr(source, "get") else source
     matrix = real_array(name, array)
@@ -61,13 +71,28 @@ def load_factors(A: Any, B: Any) -> tuple[Floats, Floats]:
     return left, right
 
 
-def _read(name: str, source: str) -> NDArray[Any]:
+def load_array(name: str, source: str, what: str) -> NDArray[Any]:
+    """Return the array of a file: of an ``.npy`` file, of an ``.npz`` file with a single array, or ``file.npz:key``.
+
+    Parameters
+    ----------
+    name, what : str
+        What errors call the argument, and what the file is to hold.
+    source : str
+
+    Raises
+    ------
+    ValueError
+        A file of another kind, or one that cannot be read.
+    FileNotFoundError
+        The file does not exist.
+    """
     path, _, key = source.partition(".npz:")
     file = Path(path + ".npz" if key else source)
     if not file.is_file():
         raise FileNotFoundError(f"{name}: no file {str(file)!r}")
     if file.suffix not in (".npy", ".npz"):
-        raise ValueError(f"{name} must be an .npy or .npz file, got {str(file)!r}")
+        raise ValueError(f"{name} must be an .npy or .npz file with {what}, got {str(file)!r}")
     try:
         with file.open("rb") as stream:  # np.load leaves a file that it opened itself open when it cannot read it
             loaded = np.load(stream, allow_pickle=False)
@@ -77,7 +102,7 @@ def _read(name: str, source: str) -> NDArray[Any]:
                 raise ValueError(f"it holds a single array, none called {key!r}")
             return loaded
     except (ValueError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(f"{name}: cannot read {str(file)!r}: {' '.join(str(error).split())}") from None
+        raise ValueError(f"{name}: cannot read {str(file)!r}: {unreadable(error)}") from None
 
 
 def _member(file: Path, archive: np.lib.npyio.NpzFile, key: str) -> NDArray[Any]:

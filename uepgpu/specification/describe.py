@@ -15,7 +15,7 @@ import numpy as np
 from uepgpu import latency
 from uepgpu.checks import closest, shown
 from uepgpu.codes import Code
-from uepgpu.partition import Partition, load_matrix
+from uepgpu.partition import Partition, load_array, load_matrix
 from uepgpu.specification.fields import SpecError, TomlTable, number, numbers, one_or_more, text, whole, whole_numbers
 from uepgpu.specification.names import CODES, LAWS
 from uepgpu.workers import Workers
@@ -224,7 +224,7 @@ def _law(where: str, folder: Path) -> Callable[[str, Any], tuple[str, latency.La
         readers: dict[str, Read] = {"samples": numbers}
         if isinstance(table.data.get("samples"), str):
             with located(table.where):
-                samples = np.load(table.get("samples", file_in(folder)), allow_pickle=False)
+                samples = load_array("samples", table.get("samples", file_in(folder)), "a one-dimensional array of latencies")
             readers["samples"] = lambda key, value: samples
         law = make(kind, table, readers)
         shown = ", ".join(f"{k} = {v}" for k, v in table.data.items() if k != "law")
