@@ -12,21 +12,27 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["Table", "plain", "progress", "say", "show"]
+__all__ = ["LONGEST", "Table", "plain", "progress", "say", "show"]
 
+LONGEST = 300
+"""Characters of a message."""
 NOTE_WIDTH = 110
 """Of a table's note in a pipe; tables take what they need."""
 
 
-def say(message: object) -> None:
+def say(message: object, command: str = "") -> None:
     """Write one line to stderr, ``uepgpu: `` before it.
 
     Parameters
     ----------
     message : object
-        Its text; white space, line breaks included, becomes single spaces.
+        Its text; white space, line breaks included, becomes single spaces, and what makes it longer than :data:`LONGEST` is cut.
+    command : str
+        What the reader may want to copy, whole.
     """
-    print(f"uepgpu: {' '.join(str(message).split())}", file=sys.stderr, flush=True)
+    text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in " ".join(str(message).split()))
+    text = text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+    print(" ".join(filter(None, ("uepgpu:", text, command))), file=sys.stderr, flush=True)
 
 
 @contextmanager

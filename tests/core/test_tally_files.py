@@ -47,6 +47,7 @@ def test_files_that_are_no_tallies_are_refused(tmp_path):
         with pytest.raises(ValueError, match=r"t\.npz") as error:
             Tally.load(path)
         assert "\n" not in str(error.value)
+        assert "pickle" not in str(error.value)
 
     for broken in (b"", b"nonsense", whole[:100], whole[: len(whole) // 2], whole[:-30], whole[:400] + b"x" * 40 + whole[440:]):
         path.write_bytes(broken)

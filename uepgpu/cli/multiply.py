@@ -46,6 +46,7 @@ def multiply(
     backend: str = "auto",
     threads: Threads | None = None,
     output: Annotated[str | None, Parameter(name=("--output", "-o"))] = None,
+    force: bool = False,
 ) -> int:
     """Multiply two matrices as workers with stragglers would: encode, multiply, decode what has come back by a deadline.
 
@@ -106,7 +107,9 @@ def multiply(
     threads
         CPU threads. Default: all cores.
     output
-        An .npy file for the product; replaced if it is there.
+        A new .npy file for the product.
+    force
+        Replace a file. Inputs and stores are never replaced.
     """
     from uepgpu.commands.multiply import run_multiply
 
@@ -140,5 +143,6 @@ def multiply(
         backend=backend,
         threads=threads,
         output=output,
+        force=force,
     )
     return run_multiply(options)

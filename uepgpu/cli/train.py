@@ -40,6 +40,7 @@ def train(
     seed: Seed = 1,
     device: str = "cpu",
     threads: Threads | None = None,
+    force: bool = False,
 ) -> int:
     """Train a network whose dense layers' backward products are computed by stragglers; write curves, a table and figures.
 
@@ -101,6 +102,8 @@ def train(
         cpu or cuda (unproven).
     threads
         CPU threads of PyTorch. Default: PyTorch's.
+    force
+        Replace files in the folder that are no earlier results.
     """
     with refusing():
         from uepgpu.commands.train import run_train
@@ -131,5 +134,6 @@ def train(
         seed=seed,
         device=device,
         threads=threads,
+        force=force,
     )
     return run_train(options)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +9,7 @@ import numpy as np
 from uepgpu.commands.options import Keep, MultiplyOptions
 from uepgpu.commands.outcome import exits, refusing, writing
 from uepgpu.console import Table, show
-from uepgpu.files import check_file, write_file
+from uepgpu.files import Kind, Output, check_file
 
 if TYPE_CHECKING:
     from uepgpu.codes import Code
@@ -20,6 +18,8 @@ if TYPE_CHECKING:
     from uepgpu.workers import Workers
 
 __all__ = ["run_multiply"]
+
+PRODUCT = Kind(("npy",), None)
 
 
 @exits
@@ -34,12 +34,12 @@ def run_multiply(options: MultiplyOptions) -> int:
         if target is not None and not everything:
             product = _multiply(options, part, code, workers, 1, "product").product[0]
     if target is not None:
-        with writing("the product", target):
+        with writing("the product", target.path):
             _write(target, product)
     rows = _rows(part, code, workers, options, result)
     if target is not None:
         which = f"Ĉ of {'all realizations' if everything else 'the first realization'}, shape {product.shape}"
-        rows.append(("product", f"{target}  ({which})"))
+        rows.append(("product", f"{target.path}  ({which})"))
     show([Table(rows, text=(0, 1))])
     return 0
 
@@ -109,19 +109,19 @@ def _code(options: MultiplyOptions) -> Code:
 # --- what is written and printed --------------------------------------------------------------------------------------
 
 
-def _target(options: MultiplyOptions) -> Path | None:
+def _target(options: MultiplyOptions) -> Output | None:
     """Return the file to write, checked before any work."""
     if options.output is not None:
-        return check_file("--output", options.output, ("npy",))
+        inputs = [factor.split(".npz:")[0] + ".npz" if ".npz:" in factor else factor for factor in (options.a, options.b)]
+        return check_file("--output", options.output, (PRODUCT,), force=options.force, inputs=inputs)
     if options.keep == "product":
         raise ValueError("--keep product needs a file to write to: -o C.npy")
     return None
 
 
-def _write(path: Path, product: Any) -> None:
-    buffer = io.BytesIO()
-    np.save(buffer, product)
-    write_file(path, buffer.getvalue())
+def _write(target: Output, product: Any) -> None:
+    with target.new() as part, part.open("wb") as file:
+        np.save(file, product)
 
 
 def _exact(part: Partition, code: Code, workers: Workers, options: MultiplyOptions) -> float | None:

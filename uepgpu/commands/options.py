@@ -38,6 +38,8 @@ class SweepOptions:
         As for :func:`uepgpu.simulate`.
     dask : str or None
         Address of a scheduler, ``"local"`` for a cluster of this machine's processes, None for this process alone.
+    force : bool
+        Replace files in the folder of the results that are no earlier results.
     dry_run : bool
         Show what would be done, and do nothing.
     """
@@ -49,6 +51,7 @@ class SweepOptions:
     backend: str = "auto"
     threads: int | None = None
     dask: str | None = None
+    force: bool = False
     dry_run: bool = False
 
     def resume(self, spec: str) -> str:
@@ -58,7 +61,8 @@ class SweepOptions:
             value = getattr(self, field.name)
             if value == field.default:
                 continue
-            words += [f"--{field.name}"] if (field.name, value) == ("dask", "local") else [f"--{field.name}", str(value)]
+            bare = value is True or (field.name, value) == ("dask", "local")
+            words += [f"--{field.name}"] if bare else [f"--{field.name}", str(value)]
         return shlex.join(words)
 
 
@@ -95,6 +99,7 @@ class MultiplyOptions:
     backend: str
     threads: int | None
     output: str | None
+    force: bool
 
 
 @dataclass(frozen=True)
@@ -127,6 +132,7 @@ class TrainOptions:
     seed: int
     device: str
     threads: int | None
+    force: bool
 
 
 def check_backend(name: str) -> None:

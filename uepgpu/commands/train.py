@@ -11,7 +11,8 @@ from uepgpu.checks import finite, integer, positive
 from uepgpu.commands.options import TrainOptions
 from uepgpu.commands.outcome import Failure, exits, refusing, writing
 from uepgpu.console import Table, progress, say, show
-from uepgpu.files import check_folder, write_file
+from uepgpu.figures.file import PNG
+from uepgpu.files import Folder, check_folder, table_kind
 from uepgpu.train.checkpoint import Checkpoints, held_description
 from uepgpu.train.course import Settings, members_per_stack
 from uepgpu.train.data import SOURCES, load_dataset
@@ -27,7 +28,8 @@ RATE = {"digits": 0.1, "mnist": 0.01, "cifar10": 0.01}
 ACCURACIES = (0.6, 0.7, 0.8, 0.85)
 
 
-FILES = ("curves.csv", "table.csv", "accuracy-steps.png", "accuracy-time.png", "accuracy-cost.png")
+TABLE = table_kind(("code", "paradigm", "work"))
+FILES = {"curves.csv": TABLE, "table.csv": TABLE, "accuracy-steps.png": PNG, "accuracy-time.png": PNG, "accuracy-cost.png": PNG}
 """What is written into the folder of the results, besides its checkpoints."""
 
 
@@ -39,15 +41,16 @@ def run_train(options: TrainOptions) -> int:
             import torch
 
             torch.set_num_threads(options.threads)
-        folder = check_folder("--out", f"uepgpu-train-{options.name}" if options.out is None else options.out, FILES)
-        experiment = _experiment(options, folder)
-        store = Checkpoints(folder, experiment.description())
+        out = f"uepgpu-train-{options.name}" if options.out is None else options.out
+        folder = check_folder("--out", out, FILES, force=options.force)
+        experiment = _experiment(options, folder.path)
+        store = Checkpoints(folder.path, experiment.description())
     finished, interrupted = 0, False
     stacks = len(experiment.stacks())
     trainings = len(experiment.entries) * experiment.replicas
     steps = experiment.settings.steps(len(experiment.data.train_y))
     try:
-        with writing("the results", folder), progress(f"{trainings} trainings of {steps} steps", trainings * steps) as advance:
+        with writing("the results", folder.path), progress(f"{trainings} trainings of {steps} steps", trainings * steps) as advance:
             store.begin()
             for _ in run_stacks(experiment, store, advance):
                 finished += 1
@@ -55,7 +58,7 @@ def run_train(options: TrainOptions) -> int:
         raise Failure(error) from error
     except KeyboardInterrupt:
         interrupted = True
-        kept = f"{finished} of {stacks} stacks are finished and kept in {str(folder)!r}"
+        kept = f"{finished} of {stacks} stacks are finished and kept in {str(folder.path)!r}"
         say(f"interrupted; {kept}, the same command resumes from there")
     if interrupted and not finished:
         return 130
@@ -143,21 +146,21 @@ def _check_batches(batch: int, samples: int, rows: Sequence[Entry]) -> None:
 # --- what is shown ----------------------------------------------------------------------------------------------------
 
 
-def _show(experiment: Experiment, store: Checkpoints, options: TrainOptions, folder: Path, *, interrupted: bool) -> int:
+def _show(experiment: Experiment, store: Checkpoints, options: TrainOptions, folder: Folder, *, interrupted: bool) -> int:
     """Write the files, then print: a reader that closes the pipe must not cost the files."""
     from uepgpu.figures.training import figures
 
     series = series_of(experiment, store, works=options.works, workers=options.workers, rate=options.latency_rate)
-    with writing("the results", folder):
-        write_file(folder / "curves.csv", curves_csv(series).encode())
-        write_file(folder / "table.csv", reached_csv(series, ACCURACIES).encode())
+    with writing("the results", folder.path):
+        folder.write("curves.csv", curves_csv(series).encode())
+        folder.write("table.csv", reached_csv(series, ACCURACIES).encode())
         written = figures(series, experiment.data.name)
         for name, png in written.items():
-            write_file(folder / name, png)
+            folder.write(name, png)
     show([_table(series)])
-    print(f"\nTable   {folder / 'table.csv'}\nCurves  {folder / 'curves.csv'}")
+    print(f"\nTable   {folder.path / 'table.csv'}\nCurves  {folder.path / 'curves.csv'}")
     for name in written:
-        print(f"Figure  {folder / name}")
+        print(f"Figure  {folder.path / name}")
     return 130 if interrupted else 0
 
 

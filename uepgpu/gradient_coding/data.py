@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uepgpu.checks import choice, frozen, integer, positive
+from uepgpu.files import expand
 from uepgpu.partition import load_matrix
 
 __all__ = ["BUNDLED", "Table", "bundled_table", "gaussian", "multivariate_t", "read_table"]
@@ -193,7 +194,7 @@ def read_table(path: str | os.PathLike[str], *, target: int = -1) -> Table:
     >>> table.A.tolist(), table.b.tolist()
     ([[1.0, 2.0], [3.0, 4.0]], [5.0, 6.0])
     """
-    file = Path(path).expanduser()
+    file = expand("table", path)
     matrix = load_matrix("table", _read_csv(file) if file.suffix.lower() == ".csv" else str(file))
     columns = matrix.shape[1]
     if columns < 2:
