@@ -12,6 +12,7 @@ from uepgpu.commands.outcome import exits, refusing, writing
 from uepgpu.figures.file import FORMATS
 from uepgpu.files import check_file, write_file
 from uepgpu.store.sections import Section, only_series, read_sections
+from uepgpu.text import file_name
 
 __all__ = ["run_plot"]
 
@@ -41,7 +42,7 @@ def run_plot(store: str, *, kind: str, output: str | None, sweep: str | None, se
         file = None if output is None else check_file("--output", output, FORMATS)
         section = _one(read_sections(store, sweep=sweep))
         points = only_series(section.points, series)
-        file = file or check_file("--output", f"{section.sweep.name}-{kind}.png", FORMATS)
+        file = file or check_file("--output", f"{file_name(section.sweep.name)}-{kind}.png", FORMATS)
         if reason := too_many(kind, points):
             raise ValueError(f"{reason}; choose some with --series, for example --series {points[0].point.series!r}")
         chart = build_chart(kind, points, section.title, tuple(at) or preferred(points, section.sweep.show))

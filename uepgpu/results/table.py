@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import io
 from typing import TYPE_CHECKING
+
+from uepgpu.text import write_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -81,9 +82,7 @@ def rows(curves: Sequence[Curve]) -> Iterator[dict[str, Value]]:
 
 
 def to_csv(curves: Sequence[Curve]) -> str:
-    """Return the table as CSV; floats keep all their digits."""
+    """Return the table as CSV; floats keep all their digits, and no label is a formula."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows(curves))
+    write_table(text, COLUMNS, rows(curves))
     return text.getvalue()
