@@ -32,7 +32,7 @@ Floats = NDArray[np.float64]
 class Latency(Protocol):
     """A law of non-negative latencies, in the user's unit of time.
 
-    A law of one's own needs just these two methods. ``sf`` is asked for apart from ``cdf`` because
+    Your own law needs only these two methods. ``sf`` is separate from ``cdf`` because
     1 - F loses its digits where almost everything has arrived.
 
     Examples
@@ -65,14 +65,14 @@ def _times(time: ArrayLike) -> Floats:
 
 
 class _ByHazard:
-    """A law with F(t) = 1 - exp(-H(t)), both of whose sides keep their digits."""
+    """A law with F(t) = 1 - exp(-H(t)); both F and 1 - F keep their digits."""
 
     def _hazard(self, time: Floats) -> Floats:
         """Return the cumulative hazard H(t) for times >= 0."""
         raise NotImplementedError
 
     def _cumulated(self, time: ArrayLike) -> Floats:
-        # A hazard beyond float64 is an infinite one: everything has arrived.
+        # A hazard that overflows float64 is infinite: everything has arrived.
         with np.errstate(over="ignore"):
             return self._hazard(np.maximum(_times(time), 0.0))
 
@@ -310,7 +310,7 @@ class FromCDF:
             raise ValueError(f"function must be callable, got {shown(self.function)}")
 
     def cdf(self, time: ArrayLike) -> Floats:
-        """Return F(t), checked; 0 for negative times, which `function` is not asked for."""
+        """Return F(t), checked; 0 for negative times, for which `function` is not called."""
         times = _times(time)
         at = np.asarray(np.maximum(times, 0.0))
         try:

@@ -24,7 +24,7 @@ __all__ = ["decode_times", "simulate"]
 
 FIRST_BATCH = 1 << 14
 TARGET_SECONDS = 0.2
-"""Batches are grown until they take about this long, so that progress and Ctrl-C stay alive."""
+"""Batches are grown until they take about this long, so that progress and Ctrl-C stay responsive."""
 
 
 def simulate(
@@ -52,7 +52,7 @@ def simulate(
     Parameters
     ----------
     code : Code
-        From :mod:`uepgpu.codes`, or one's own.
+        From :mod:`uepgpu.codes`, or your own.
     part : Partition
         Its classes and K matter here; its matrices only in :meth:`Tally.loss`.
     workers : Workers

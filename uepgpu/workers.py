@@ -62,7 +62,7 @@ class Workers:
 
     def __post_init__(self) -> None:
         integer("count (number of workers W)", self.count, 1)
-        # A class has the methods too, but its cdf wants an instance first.
+        # A class has these methods too, but they need an instance.
         if isinstance(self.latency, type) or not isinstance(self.latency, Latency):
             raise ValueError(f"latency must be a law from uepgpu.latency or have methods cdf and sf, got {shown(self.latency)}")
         if isinstance(self.omega, str) and self.omega != "fair":
@@ -144,8 +144,8 @@ class Workers:
 
     def _unit_time(self, time: ArrayLike, n_subproducts: int, work: ArrayLike, speed: ArrayLike) -> NDArray[np.float64]:
         """Ω s t / r, the time that one unit of work may take."""
-        # Products of integers and then one division, and no common factors: a rounded K/W would put a packet that is due
-        # exactly at a deadline before the step of a law that has one.
+        # Multiply integers without common factors, then divide once: with a rounded K/W, a packet that is due exactly at a
+        # deadline could miss the step of its law.
         common = math.gcd(n_subproducts, self.count)
         omega, share = (n_subproducts // common, self.count // common) if self.omega == "fair" else (float(self.omega), 1)
         times, speeds = np.asarray(time, dtype=np.float64), np.asarray(speed, dtype=np.float64)

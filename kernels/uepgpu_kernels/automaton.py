@@ -18,7 +18,7 @@ from uepgpu_kernels.job import Job
 __all__ = ["MOST_STATES", "Automaton", "automaton_of", "build_automaton", "undecoded_classes"]
 
 MOST_STATES = 1024
-"""More states than this are not built: the table would leave the cache, and building it would take longer than it saves."""
+"""Larger automata are not built: the table would not fit the cache, and building it would take longer than it saves."""
 
 
 class Automaton(NamedTuple):

@@ -14,9 +14,9 @@ from uepgpu import codes, simulate
 from uepgpu import gradient_coding as gc
 from uepgpu.backends import BACKENDS, BackendUnavailable, find_place, get_backend, registry
 from uepgpu.backends.cuda import CudaBackend
-from uepgpu.commands.machine import print_selftest
-from uepgpu.commands.options import Options
-from uepgpu.commands.sweep import run_job
+from uepgpu.commands.bench import run_bench
+from uepgpu.commands.info import run_info
+from uepgpu.commands.sweep import SweepOptions, run_sweep
 from uepgpu.gradient_coding.engines import find_engine
 from uepgpu.machine.benchmark import uep30
 from uepgpu.machine.selftest import run_selftest
@@ -227,11 +227,12 @@ def choosers():
         "multiply": lambda b: uep.multiply(part, p.code, p.workers, deadline=1.0, backend=b, **drawn),
         "descend": lambda b: gc.descend(least, sketch, problems.unit(4), iterations=1, backend=b, **drawn),
         "draw_sketches": lambda b: gc.draw_sketches(least, sketch, problems.unit(4), backend=b, **drawn),
-        "sweep": lambda b: run_job("paper", Options(backend=b, dry_run=True)),
-        "study": lambda b: run_job("gradient-coding", Options(backend=b)),
+        "sweep": lambda b: run_sweep("paper", SweepOptions(backend=b, dry_run=True)),
+        "study": lambda b: run_sweep("gradient-coding", SweepOptions(backend=b)),
         "selftest": lambda b: next(run_selftest(b)),
-        "bench": lambda b: next(uep30(b)),
-        "info": print_selftest,
+        "uep30": lambda b: next(uep30(b)),
+        "bench": lambda b: run_bench(b, quick=True, threads=None, json_path=None),
+        "info": lambda b: run_info(b, selftest=True),
     }
 
 

@@ -16,10 +16,10 @@ import pytest
 import uepgpu as uep
 from uepgpu import gradient_coding as gc
 from uepgpu.cli import main
-from uepgpu.commands.sweep import Options, run_job
+from uepgpu.commands.sweep import SweepOptions, run_sweep
 from uepgpu.gradient_coding.table import COLUMNS, _shown
 from uepgpu.specification.fields import SpecError
-from uepgpu.specification.study import is_gradient_coding, parse_study, read_study
+from uepgpu.specification.study import parse_study, read_study
 
 ROOT = Path(uep.__file__).parent.parent
 
@@ -79,7 +79,7 @@ def spec(tmp_path):
 
 
 def run(spec, folder, **options):
-    return run_job(str(spec), Options(**{"out": str(folder)} | options))
+    return run_sweep(str(spec), SweepOptions(**{"out": str(folder)} | options))
 
 
 def test_a_series_without_a_label_is_called_by_its_scheme(spec):
@@ -271,7 +271,7 @@ def test_a_wrong_specification_is_refused_in_one_line(spec, tmp_path, capsys, ol
     assert old in SPEC
     spec.write_text(SPEC.replace(old, new, 1))
     if "series = 3" in new:  # not TOML at all any more
-        assert not is_gradient_coding(str(spec))
+        assert run(spec, tmp_path / "out") == 2
         with pytest.raises(SpecError, match="not valid TOML"):
             read_study(str(spec))
         return
@@ -316,13 +316,6 @@ def test_data_of_series_default_to_all_and_seeds_may_be_given(tmp_path, spec):
     ]
     assert {(p.realizations, p.seed) for p in study.points} == {(5, 11)}
     assert [p.step for p in study.points] == [0.8, 0.8, 0.3, 0.8, 0.8]
-
-
-def test_other_specifications_are_not_taken_for_it(tmp_path):
-    assert is_gradient_coding("gradient-coding")
-    assert not is_gradient_coding("paper")
-    assert not is_gradient_coding("no such thing")
-    assert not is_gradient_coding(str(tmp_path))
 
 
 def test_shown_errors_say_what_is_unknown():

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 
 import uepgpu as uep
+from uepgpu.console import Table, plain
 from uepgpu.figures import draw, to_png
 from uepgpu.files import write_file
 from uepgpu.results.curve import Curve, curve_of
-from uepgpu.results.summary import blocks, choose_deadlines, print_plain
+from uepgpu.results.summary import blocks, choose_deadlines
 from uepgpu.results.table import COLUMNS, to_csv
 from uepgpu.specification.fields import SpecError, deadlines
 from uepgpu.specification.load import bundled_specs
@@ -397,7 +398,8 @@ def test_nothing_observed_counts_as_agreement_only_within_the_interval() -> None
 
 
 def test_summary_shows_bounds_instead_of_zeros() -> None:
-    assert "< 1.00e-03" in print_plain(blocks([fake(0.0, 0.0, 0.0, 1e-3, 1e-4)], (), 100))
+    (block,) = blocks([fake(0.0, 0.0, 0.0, 1e-3, 1e-4)], (), 100)
+    assert "< 1.00e-03" in block.body[0]
 
 
 def test_summary_has_a_row_per_series_and_fits_the_width(curves: list[Curve]) -> None:
@@ -405,7 +407,8 @@ def test_summary_has_a_row_per_series_and_fits_the_width(curves: list[Curve]) ->
         tables = blocks(curves, (0.5, 1, 2), width)
         assert [b.title for b in tables] == ["rxc, unit work", "rxc, true work"]
         assert all([row[0] for row in b.body] == ["EW", "nested", "U"] for b in tables)
-        assert all(len(line) <= max(width, 60) for line in print_plain(tables).splitlines()[2:])
+        printed = "\n".join(plain(Table(b.body, b.header)) for b in tables)
+        assert all(len(line) <= max(width, 60) for line in printed.splitlines())
 
 
 def test_shown_deadlines_are_the_wanted_ones_or_spread_evenly() -> None:

@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 from cyclopts import Parameter
 
-from uepgpu.checks import WORD64, word64
 from uepgpu.cli.app import app
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from cyclopts import Token
+from uepgpu.cli.arguments import word64
 
 __all__ = ["replay"]
 
-
-def _realization(type_: Any, tokens: Sequence[Token]) -> int:
-    try:
-        return word64("REALIZATION", int(tokens[0].value))
-    except ValueError:
-        raise ValueError(f"REALIZATION must be {WORD64}, got {tokens[0].value!r}") from None
-
-
-Realization = Annotated[int, Parameter(converter=_realization, allow_leading_hyphen=True)]
+Realization = Annotated[int, Parameter(converter=word64("REALIZATION"), allow_leading_hyphen=True)]
 
 
 @app.command

@@ -62,12 +62,12 @@ def check_code(code: object) -> None:
 
 
 def support_law(code: Code, partition: Partition, n_workers: int) -> SupportLaw:
-    """Return the law of a code for this partition and number of workers, as everything that is not a code asks for it.
+    """Return the law of a code for this partition and number of workers; all callers outside codes use this function.
 
     Raises
     ------
     ValueError
-        If `code` is no code, does not fit, or answers with something else.
+        If `code` is not a code, does not fit, or returns something else.
     """
     check_code(code)
     law = code.law(partition, n_workers)
@@ -114,7 +114,7 @@ def windows_law(
 
 
 def check_options(encoding: str, windows: str, coefficients: str) -> None:
-    """Raise ``ValueError`` for an option that no code has, or options that do not go together."""
+    """Raise ``ValueError`` for an unknown option, or for options that exclude each other."""
     choice("encoding", encoding, ENCODINGS)
     choice("windows", windows, ("drawn", "fixed"))
     choice("coefficients", coefficients, COEFFICIENTS)

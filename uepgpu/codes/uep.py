@@ -70,7 +70,7 @@ class NonOverlappingWindow:
     gamma : sequence of float
         Window selection probabilities Γ_1..Γ_L, summing to 1.
     encoding : "auto", "free", "factored" or "stacked"
-        ``"auto"``: free for rxc, stacked for cxr. See docs/mathematics.md §1 on what each costs.
+        ``"auto"``: free for rxc, stacked for cxr. docs/mathematics.md §1 says what each costs.
     window : "level-pair" or None
         With ``"factored"``: the packet combines one pair of block levels of the class, drawn uniformly.
     windows : "drawn" or "fixed"
@@ -129,7 +129,7 @@ class ExpandingWindow:
     encoding, windows, coefficients
         As for :class:`NonOverlappingWindow`.
     window : "max-rectangle", "nested", "bounding-box" or None
-        With ``"factored"`` (default max-rectangle), what stands for the staircase window l: one of its maximal
+        With ``"factored"`` (default max-rectangle), what replaces the staircase window l: one of its maximal
         rectangles, drawn uniformly; {1..i}×{1..j} with i ~ Γ and j ~ `gamma_b`; or all blocks that occur in it.
     gamma_b : sequence of float, optional
         Probabilities of the column levels for ``window="nested"``. Default: `gamma`.

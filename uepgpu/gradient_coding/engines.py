@@ -27,7 +27,7 @@ class Kernels(Protocol):
         ...
 
     def sketch(self, job: DescentJob, first: int, count: int, iterations: int, /) -> tuple[Ints, NDArray[np.uint32]]:
-        """Return the copies of blocks heard of, and the last words."""
+        """Return the copies of blocks received, and the last words."""
         ...
 
 

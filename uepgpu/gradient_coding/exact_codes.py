@@ -39,6 +39,12 @@ class CodeMatrix:
         Basis N of {a : aᵀB = 0}, orthonormal.
     particular : (n,) float64
         Some a₀ with a₀ᵀB = 1ᵀ.
+
+    Examples
+    --------
+    >>> code = cyclic_code(6, 1)
+    >>> code.matrix.shape, code.left_null.shape, code.stragglers
+    ((6, 6), (6, 1), 1)
     """
 
     matrix: Floats
@@ -53,8 +59,8 @@ class CodeMatrix:
     def decoding_weights(self, answered: Any, *, backend: str = "auto") -> Floats:
         """Return weights a with aᵀB = 1ᵀ that are zero where no answer came, for many patterns at once.
 
-        Weights are a₀ + Nz with z from the s equations that say zero at stragglers, whatever n is. With fewer than s stragglers
-        the first servers that answered are left out too.
+        Weights are a₀ + Nz, where z solves the s equations that make them zero at stragglers. With fewer than s stragglers, the
+        first servers that answered are left out too.
 
         Parameters
         ----------
@@ -152,8 +158,8 @@ def cyclic_code(servers: int, stragglers: int, *, construction: str = "auto", se
     Raises
     ------
     ValueError
-        A code that does not exist, or that float64 cannot decode: s neighbours of many servers that are late together leave a
-        system too ill-conditioned.
+        A code that does not exist, or that float64 cannot decode: with many servers, s neighbours that are late together leave
+        a system that is too ill-conditioned.
 
     Examples
     --------

@@ -3,28 +3,16 @@
 from __future__ import annotations
 
 import os
-import zipfile
-import zlib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from uepgpu.checks import choice, frozen, real_array, shown
-from uepgpu.files import unreadable
+from uepgpu.files import expand, read_array
 
-__all__ = [
-    "BlockMatrices",
-    "block_bounds",
-    "block_norms",
-    "load_array",
-    "load_factors",
-    "load_matrix",
-    "order_slices",
-    "summand_gram",
-]
+__all__ = ["BlockMatrices", "block_bounds", "block_norms", "load_factors", "load_matrix", "order_slices", "summand_gram"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -48,7 +36,7 @@ def load_matrix(name: str, source: Any) -> Floats:
         The file does not exist.
     """
     if isinstance(source, str | os.PathLike):
-        array: Any = load_array(name, str(source), "a matrix")
+        array: Any = _read(name, str(source))
     else:
         array = source.get() if hasattr(source, "__cuda_array_interface__") and hasattr(source, "get") else source
     matrix = real_array(name, array)
@@ -71,47 +59,9 @@ def load_factors(A: Any, B: Any) -> tuple[Floats, Floats]:
     return left, right
 
 
-def load_array(name: str, source: str, what: str) -> NDArray[Any]:
-    """Return the array of a file: of an ``.npy`` file, of an ``.npz`` file with a single array, or ``file.npz:key``.
-
-    Parameters
-    ----------
-    name, what : str
-        What errors call the argument, and what the file is to hold.
-    source : str
-
-    Raises
-    ------
-    ValueError
-        A file of another kind, or one that cannot be read.
-    FileNotFoundError
-        The file does not exist.
-    """
+def _read(name: str, source: str) -> NDArray[Any]:
     path, _, key = source.partition(".npz:")
-    file = Path(path + ".npz" if key else source)
-    if not file.is_file():
-        raise FileNotFoundError(f"{name}: no file {str(file)!r}")
-    if file.suffix not in (".npy", ".npz"):
-        raise ValueError(f"{name} must be an .npy or .npz file with {what}, got {str(file)!r}")
-    try:
-        with file.open("rb") as stream:  # np.load leaves a file that it opened itself open when it cannot read it
-            loaded = np.load(stream, allow_pickle=False)
-            if not isinstance(loaded, np.ndarray):
-                return _member(file, loaded, key)
-            if key:
-                raise ValueError(f"it holds a single array, none called {key!r}")
-            return loaded
-    except (ValueError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(f"{name}: cannot read {str(file)!r}: {unreadable(error)}") from None
-
-
-def _member(file: Path, archive: np.lib.npyio.NpzFile, key: str) -> NDArray[Any]:
-    keys = list(archive.files)
-    if not key and len(keys) != 1:
-        raise ValueError(f"it holds the arrays {keys}; name one as '{file}:{keys[0] if keys else 'name'}'")
-    if key and key not in keys:
-        raise ValueError(f"it holds no array {key!r}, only {keys}")
-    return np.asarray(archive[key or keys[0]])
+    return read_array(name, expand(name, path + ".npz" if key else source), key, what="a matrix")
 
 
 def block_bounds(name: str, length: int, blocks: int) -> Ints:

@@ -64,7 +64,7 @@ class Partition:
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, frozen(getattr(self, name)))
 
-    # --- what follows from it -------------------------------------------------------------------------------------
+    # --- derived quantities ---------------------------------------------------------------------------------------
 
     @property
     def n_subproducts(self) -> int:
@@ -102,7 +102,7 @@ class Partition:
         blocks = "×".join(map(str, self.shape))
         return f"Partition({self.paradigm}, {blocks} blocks, classes={self.class_sizes}, {kind})"
 
-    # --- how it is made -------------------------------------------------------------------------------------------
+    # --- constructors ----------------------------------------------------------------------------------------------
 
     @classmethod
     def rxc(

@@ -34,7 +34,7 @@ class Decoder:
     title : str
         What it does, as in "decoding by counting".
     refusal : callable
-        Takes a plan and returns why this decoder cannot decode it, or None. K is checked apart.
+        Takes a plan and returns why this decoder cannot decode it, or None. K is checked separately.
     limits : mapping of str to int or None
         The greatest K on each backend; None: any.
     too_many : str
@@ -195,7 +195,7 @@ CHOICES = ("auto", *dict.fromkeys(decoder.asked for decoder in DECODERS.values()
 
 
 def largest(limits: Iterable[int | None]) -> int | None:
-    """Return the greatest of limits of which None is none.
+    """Return the greatest limit; None means that there is none.
 
     Examples
     --------

@@ -32,7 +32,7 @@ class _Decoder(Protocol):
 
 
 ORDER_RULES = (
-    "as numbered: packets are drawn alike, so that any order is as good",
+    "as numbered: packets are exchangeable, so any order will do",
     "a random permutation: packets belong to workers",
     "by deadline; those of one deadline as numbered, which cannot change what is decoded by it",
 )

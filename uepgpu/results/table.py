@@ -6,12 +6,14 @@ import csv
 import io
 from typing import TYPE_CHECKING
 
+from uepgpu.files import table_kind
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from uepgpu.results.curve import Curve
 
-__all__ = ["COLUMNS", "rows", "to_csv"]
+__all__ = ["COLUMNS", "TABLE", "rows", "to_csv"]
 
 COLUMNS = (
     "series",
@@ -41,6 +43,8 @@ COLUMNS = (
 )
 """Columns of ``table.csv``. ``window`` is empty unless the encoding is factored, ``gamma`` for codes without window
 probabilities, ``normalized_loss_exact`` where there is no closed form."""
+
+TABLE = table_kind(COLUMNS)
 
 Value = str | int | float
 

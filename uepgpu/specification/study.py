@@ -63,12 +63,10 @@ from uepgpu.specification.fields import (
     whole_numbers,
 )
 from uepgpu.specification.fields import seed as read_seed
-from uepgpu.specification.load import load_spec
 from uepgpu.specification.series import labelled, named_tables, read_with, refuse_duplicates, series_tables
 
-__all__ = ["KIND", "is_gradient_coding", "parse_study", "read_study"]
+__all__ = ["parse_study", "read_study"]
 
-KIND = "gradient-coding"
 TOP_KEYS = (
     "kind",
     "title",
@@ -104,14 +102,6 @@ SOURCES = {
 }
 OF_PROBLEM = ("loss", "ridge", "blocks")
 DEFAULT_REALIZATIONS = 200
-
-
-def is_gradient_coding(spec: str) -> bool:
-    """Return whether a specification, a path or a bundled name, says ``kind = "gradient-coding"``."""
-    try:
-        return load_spec(spec)[2].get("kind") == KIND
-    except SpecError:
-        return False  # reading it as a sweep says what is wrong with it
 
 
 def read_study(spec: str, *, realizations: int | None = None, seed: int | None = None) -> Study:

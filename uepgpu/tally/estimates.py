@@ -148,9 +148,9 @@ def _pattern_loss(counts: Counts, part: Partition) -> Floats:
 
 
 def _enough(seen: View, events: Events, shares: Shares) -> NDArray[np.bool_]:
-    """Return where there are as good as 30 failures and 30 successes, or nothing is left to chance, shape (D, U).
+    """Return where there are effectively at least 30 failures and 30 successes, or nothing is left to chance, shape (D, U).
 
-    (Σv)²/Σv² is the number of failures that would tell as much as weights v do; for counts it is their number.
+    (Σv)²/Σv² is the number of failures that carry as much information as weights v; for counts it is their number.
     """
     n, undecoded = shares.n, events.counts.sum(axis=0).astype(np.float64)
     failing, succeeding = seen.second_moments(undecoded, n, events.open, shares.width)
@@ -160,7 +160,7 @@ def _enough(seen: View, events: Events, shares: Shares) -> NDArray[np.bool_]:
 
 
 def _unseen(seen: View, events: Events, left: Ints, right: Ints, weight: Floats, n: int) -> Floats:
-    """Return what the loss may owe to losing just one of two correlated units, where that was hardly seen, shape (D,)."""
+    """Return what losing only one of two correlated units could add to the loss, where that was hardly seen, shape (D,)."""
     place = {int(u): e for e, u in enumerate(left) if left[e] == right[e]}
     alone = [(e, place[int(u)]) for e in np.flatnonzero(left != right) for u in (left[e], right[e]) if int(u) in place]
     if not alone:
@@ -176,7 +176,7 @@ def _bounds_by_pattern(counts: Counts, part: Partition, seen: View) -> tuple[Flo
     """Return bounds of the loss where terms of different classes can cancel, so that a rare class pattern may decide.
 
     Patterns seen at least 30 times give a Student interval; each rarer one that is possible has its own exact bounds
-    (Bonferroni). Losses are taken relative to the commonest pattern's, so that a pattern that nearly always occurs does no harm.
+    (Bonferroni). Losses are taken relative to the commonest pattern's, so a pattern that nearly always occurs does not widen them.
     """
     n = counts.realizations
     value = _pattern_loss(counts, part)

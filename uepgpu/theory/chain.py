@@ -1,4 +1,4 @@
-"""Nested windows W_1 ⊂ W_2 ⊂ … (EW, bounding boxes): what each adds to the one before decodes all or nothing.
+"""Nested windows W_1 ⊂ W_2 ⊂ … (EW, bounding boxes): what a window adds to the one before is decoded as a whole.
 
 R_0 = 0, R_i = min(R_(i-1) + n_i, K_i); increments 1..ℓ* are decoded, ℓ* = max{i : R_i = K_i} (docs/mathematics.md §3).
 {ℓ* = j} is {R_j = K_j} together with the tail pattern {n_(j+1) + … + n_i < K_i - K_j for all i > j}. And R_j = K_j iff the

@@ -44,8 +44,8 @@ def loss(
     code : Code
         What packets combine.
     part : Partition
-        The product. Its Gram matrix is all that matters, so the loss is given the data for real matrices and an
-        expectation over them for a model.
+        The product. Only its Gram matrix matters: for real matrices the loss is that of these matrices, for a model an
+        expectation over them.
     workers : Workers, optional
         Needed for `deadlines`. Without it W = max(received).
     deadlines : array_like of float, shape (points,)
@@ -65,7 +65,7 @@ def loss(
     ValueError
         Bad deadlines or received counts, or a code that does not fit the partition or the number of workers.
     NotImplementedError
-        No closed form is known; the message names what has none.
+        There is no closed form; the message names what has none.
 
     Examples
     --------
@@ -248,7 +248,7 @@ def _product_form(counts: CountLaw) -> ProductForm:
 
 
 def _undecoded_and_loss(problem: _Problem, part: Partition) -> tuple[Floats, Floats]:
-    """Pr[unit undecoded], the never decoded rest last, shape (points, units + 1), and the expected loss, shape (points,)."""
+    """Pr[unit undecoded], last that of the rest in no window, shape (points, units + 1); and the expected loss, shape (points,)."""
     structure, counts = problem.structure, problem.counts
     member = (structure.unit_of[:, None] == np.arange(structure.n_units + 1)).astype(np.float64)
     gram = member.T @ part.gram @ member

@@ -1,4 +1,4 @@
-"""The kernel for everything: packets are listed in order of arrival, then decoded from the list."""
+"""The general kernel: packets are listed in order of arrival, then decoded from the list."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ class Memory:
         return 1 << 30
 
     def release(self) -> None:
-        """Give unused blocks back."""
+        """Release unused blocks."""
 
 
 class _Device(Memory):

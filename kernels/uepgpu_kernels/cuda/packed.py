@@ -1,7 +1,7 @@
 """Steps of a walk whose state and times lie in registers, packed in 8-bit fields.
 
 The time at which something is decoded is that of the first packet, plus the distance to the next packet's time for every
-packet after which it is still undecoded: a sum, so that one multiply-add serves all fields, with no branch and no look back.
+packet after which it is still undecoded: a sum, so one multiply-add serves all fields, without branches or a second pass.
 """
 
 from __future__ import annotations

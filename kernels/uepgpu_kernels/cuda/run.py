@@ -114,7 +114,7 @@ class Prepared:
             return max(1, self.memory.free() // (8 * self.job.k))
 
     def release(self) -> None:
-        """Give unused device memory back."""
+        """Release unused device memory."""
         with self.memory.chosen():
             self.memory.release()
 

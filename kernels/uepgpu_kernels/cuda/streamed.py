@@ -1,4 +1,4 @@
-"""The kernel of the count domain where packets arrive in the order drawn: each is taken in as it is drawn, none is kept."""
+"""The kernel of the count domain where packets arrive in the order drawn: each is decoded as it is drawn, none is kept."""
 
 from __future__ import annotations
 
