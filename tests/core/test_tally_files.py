@@ -82,12 +82,13 @@ def test_files_that_are_no_tallies_are_refused(tmp_path):
     refused()
 
 
-def test_files_keep_their_format(tmp_path):
-    """What is written here is what every version has written since format 2."""
+@pytest.mark.parametrize("format_number", [2, 3])
+def test_files_keep_their_format(tmp_path, format_number):
+    """What is written here is what every version has written since format 2, which does not know what is possible."""
     part, patterns = problems.line(1, 1), np.zeros((32, 3, 4), dtype=np.int64)
     patterns[5] = [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 1]]
     header = {
-        "format": 2,
+        "format": format_number,
         "problem": "ab12",
         "code": "MDS()",
         "decoder": "count",
@@ -102,13 +103,16 @@ def test_files_keep_their_format(tmp_path):
         "ranges": [[37, 38]],
         "seconds": 0.5,
     }
-    _npz(tmp_path / "before.npz", header, patterns=patterns, classes=np.array([1, 2]))
+    arrays = {"patterns": patterns, "classes": np.array([1, 2])}
+    if format_number == 3:
+        arrays["possible"] = np.array([[0, 2], [1, 2], [0, -1], [0, 2]])
+    _npz(tmp_path / "before.npz", header, **arrays)
     loaded = Tally.load(tmp_path / "before.npz")
     assert loaded.loss(part).loss.values.tolist() == [part.norm2, part.energy[1], 0.0]
     loaded.save(tmp_path / "after.npz")
     with np.load(tmp_path / "after.npz") as file:
-        assert json.loads(str(file["header"])) == header
-        assert sorted(file.files) == ["classes", "header", "patterns"]
+        assert json.loads(str(file["header"])) == header | {"format": 3}
+        assert set(file.files) == {"header", *arrays}
 
 
 def test_saving_fails_without_leaving_anything(tmp_path):

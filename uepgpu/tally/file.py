@@ -16,7 +16,9 @@ from uepgpu.tally.counts import ARRAYS, Counts
 
 __all__ = ["read_counts", "write_counts"]
 
-FORMAT = 2
+FORMAT = 3
+READABLE = (2, FORMAT)
+"""Format 2 says nothing of what is possible."""
 
 Kind = TypeVar("Kind", bound=Counts)
 
@@ -40,7 +42,7 @@ def read_counts(path: str | os.PathLike[str], kind: type[Kind]) -> Kind:
             with np.load(raw, allow_pickle=False) as file:
                 header: dict[str, Any] = json.loads(str(file["header"]))
                 arrays: dict[str, Any] = {key: file.get(key) for key in ARRAYS}
-            if header.pop("format") != FORMAT:
+            if header.pop("format") not in READABLE:
                 raise ValueError(f"it is of another format than {FORMAT}; read it with the version that wrote it")
             header["ranges"] = tuple((int(a), int(b)) for a, b in header["ranges"])
             return kind(**header, **arrays)
