@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -30,7 +31,7 @@ def scaled(paradigm="rxc"):
 def inner_products(part):
     """⟨X_k, X_k'⟩ of all sub-products, of rxc tiles too."""
     m = part.matrices
-    left, right = (zip(b, b[1:], strict=False) for b in (m.left_bounds, m.right_bounds))
+    left, right = (itertools.pairwise(b) for b in (m.left_bounds, m.right_bounds))
     if part.paradigm == "cxr":
         return part.gram
     columns = list(right)
