@@ -24,7 +24,7 @@ __all__ = ["decode_times", "simulate"]
 
 FIRST_BATCH = 1 << 14
 TARGET_SECONDS = 0.2
-"""Batches are grown until they take about this long, so that progress and Ctrl-C stay alive."""
+"""Batches are grown until they take about this long, so that progress and Ctrl-C stay responsive."""
 
 
 def simulate(
@@ -52,7 +52,7 @@ def simulate(
     Parameters
     ----------
     code : Code
-        From :mod:`uepgpu.codes`, or one's own.
+        From :mod:`uepgpu.codes`, or your own.
     part : Partition
         Its classes and K matter here; its matrices only in :meth:`Tally.loss`.
     workers : Workers
@@ -112,8 +112,8 @@ def simulate(
     if progress is not None and not callable(progress):
         raise ValueError(f"progress must be callable, got {shown(progress)}")
     plan = make_plan(code, part, workers, seed=seed, deadlines=deadlines)
-    chosen: Backend = get_backend(backend, part.n_subproducts)
     rule = resolve_decoder(plan, decoder)
+    chosen: Backend = get_backend(backend, part.n_subproducts, decoder=rule)
     kind = resolve_tally(plan, rule, tally)
     sampler = chosen.sampler(plan, rule, kind, threads, devices)
     began = time.perf_counter()
@@ -181,5 +181,6 @@ def decode_times(
         received by then, W + 1 if it never is.
     """
     plan = make_plan(code, part, workers, seed=seed, deadlines=deadlines)
-    sampler = get_backend(backend, part.n_subproducts).sampler(plan, resolve_decoder(plan, decoder), "patterns", 1)
+    rule = resolve_decoder(plan, decoder)
+    sampler = get_backend(backend, part.n_subproducts, decoder=rule).sampler(plan, rule, "patterns", 1)
     return sampler.decode_times(*realization_range(first_realization, realizations))

@@ -68,7 +68,7 @@ BAD = {
     "nested brackets": (header("[" * 5000 + "]" * 5000), ""),
     "not a header": (header("{'descr': "), ""),
     "version": (b"\x93NUMPY\x03\x00" + npy(MATRIX)[8:], "format 3.0"),
-    "pickle": (npy(np.array([{}], dtype=object)), "Python objects, which are never read"),
+    "pickle": (npy(np.array([{}], dtype=object)), "Python objects instead of numbers"),
     "no zip": (b"PK\x03\x04 and no more", ""),
     "zip of text": (npz({"a.npy": b"hello"}), ""),
     "encrypted": (encrypted(), "encrypted"),

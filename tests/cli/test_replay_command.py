@@ -13,7 +13,8 @@ from tests.cases.command_line import call
 from tests.cases.stores import EW, shared_store
 from uepgpu.commands.replay import check, replay_stored, shown_tables
 from uepgpu.console import show
-from uepgpu.replay.tables import DECODERS, compact
+from uepgpu.plan import DECODERS
+from uepgpu.replay.tables import compact
 from uepgpu.store.stored import StoredPoint, read_points
 
 
@@ -61,7 +62,7 @@ def test_the_text_has_every_part_and_every_number(
         told = replay_stored(stored, 17)
         for title in ("Windows", "Stream 0: words drawn", "Packets, one a worker", "What is decoded and lost"):
             assert title in out
-        assert f"Decoding by {DECODERS[told.decoder]}, packet by packet" in out
+        assert f"Decoding by {DECODERS[told.decoder].title}, packet by packet" in out
         assert all(f"{word:08x}" in out for stream in told.streams for word in stream.words)
         assert all(step.action.describe() in out for step in told.steps)
         assert all(f"{m.normalized_loss:.6g}" in out for m in told.moments)

@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
+import uepgpu as uep
 from uepgpu.commands.progress import LINE_SECONDS, Display, duration
 from uepgpu.points.point import Sweep
 from uepgpu.store.store import Claim, Store
 from uepgpu.sweep.collect import Collection
 from uepgpu.sweep.local import Local
-from uepgpu.sweep.ranges import Ran, Range, run_range
+from uepgpu.sweep.ranges import Ran, Range, _pilot, run_range
 from uepgpu.sweep.run import identify_all
 from uepgpu.sweep.spec import parse_spec
 
@@ -110,6 +111,28 @@ def test_any_number_of_slots_ends_with_the_same_counts() -> None:
             made.run(Small(slots))
             found.append([made.tally(i) for i in range(3)])
     assert found[0] == found[1] == found[2]
+
+
+def test_the_first_piece_of_a_pilot_is_no_measure_as_it_may_hold_a_compilation() -> None:
+    point = sweep(realizations=10**6).points[0]
+    now, pieces = [0.0], []
+
+    def run(first: int, count: int) -> uep.Tally:
+        # Five seconds of compilation, then 4096 realizations in .3 s.
+        now[0] += count / 4096 * 0.3 + (5.0 if not pieces else 0.0)
+        pieces.append((first, count))
+        options = {"realizations": count, "first_realization": first, "seed": 1, "backend": "numpy"}
+        return uep.simulate(point.code, point.part, point.workers, **options)
+
+    tally, size = _pilot(run, Range(1000, 10**6, None), clock=lambda: now[0])
+    assert pieces == [(1000, 4096), (5096, 4096)]
+    assert tally.ranges == ((1000, 9192),)
+    assert size == 2**14  # 4096 / .3 = 13,653 a second
+
+    now, pieces = [0.0], []
+    # A range that ends with its first piece has nothing else to go by.
+    tally, size = _pilot(run, Range(0, 500, None), clock=lambda: now[0])
+    assert (pieces, tally.ranges, size) == ([(0, 500)], ((0, 500),), 2**10)
 
 
 def test_stopping_finishes_what_runs() -> None:

@@ -78,7 +78,7 @@ def line_groups(simulated: Sequence[Simulated]) -> dict[tuple[tuple[str, str], s
     for (panel, label), members in groups.items():
         if len({s.point.workers.count for s in members}) == len(members):
             result[panel, label] = members
-        else:  # Two points of as many workers are not one line.
+        else:  # Two points with the same number of workers do not make one line.
             result |= {(panel, s.point.series): [s] for s in members}
     return result
 
@@ -89,7 +89,7 @@ def _counts(members: Sequence[Simulated]) -> dict[int, Simulated]:
     serving = {w: s for w, s in own.items() if s.tally.domain == "count" and not s.tally.tied}
     counts = dict(own)
     if serving:
-        # Numbers that lie far apart ask for a logarithmic axis, so for even steps on it.
+        # Numbers that span a large range get a logarithmic axis, and even steps on it.
         steps = np.geomspace if spread(own) else np.linspace
         for w in np.unique(np.round(steps(1, max(serving), MOST_COUNTS)).astype(int)).tolist():
             counts.setdefault(w, serving[min(n for n in serving if n >= w)])

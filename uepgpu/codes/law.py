@@ -36,7 +36,19 @@ ENCODINGS = ("auto", "free", "factored", "stacked")
 
 @runtime_checkable
 class Code(Protocol):
-    """Whatever can say which supports its packets have."""
+    """Whatever can say which supports its packets have: a code of one's own needs just this method.
+
+    Examples
+    --------
+    >>> from uepgpu import Partition, codes, theory
+    >>> class HalfAndHalf:
+    ...     def law(self, partition, n_workers):
+    ...         first = partition.classes == 1
+    ...         return codes.Windows([first.nonzero()[0], range(len(first))], (0.5, 0.5)).law(partition, n_workers)
+    >>> part = Partition.model("cxr", left_variances=[4, 1, 1], right_variances=[1, 1, 1], classes=(1, 2))
+    >>> theory.decoding_probability(HalfAndHalf(), part, received=[3]).probability.values.round(4).tolist()
+    [[1.0, 0.5]]
+    """
 
     def law(self, partition: Partition, n_workers: int) -> SupportLaw:
         """Return the law of supports for this partition and number of workers W."""
@@ -50,12 +62,12 @@ def check_code(code: object) -> None:
 
 
 def support_law(code: Code, partition: Partition, n_workers: int) -> SupportLaw:
-    """Return the law of a code for this partition and number of workers, as everything that is not a code asks for it.
+    """Return the law of a code for this partition and number of workers; all callers outside codes use this function.
 
     Raises
     ------
     ValueError
-        If `code` is no code, does not fit, or answers with something else.
+        If `code` is not a code, does not fit, or returns something else.
     """
     check_code(code)
     law = code.law(partition, n_workers)
@@ -87,7 +99,6 @@ def windows_law(
     probabilities: Sequence[float],
     partition: Partition,
     n_workers: int,
-    *,
     encoding: str,
     windows: str,
     coefficients: Field,
@@ -103,7 +114,7 @@ def windows_law(
 
 
 def check_options(encoding: str, windows: str, coefficients: str) -> None:
-    """Raise ``ValueError`` for an option that no code has, or options that do not go together."""
+    """Raise ``ValueError`` for an unknown option, or for options that exclude each other."""
     choice("encoding", encoding, ENCODINGS)
     choice("windows", windows, ("drawn", "fixed"))
     choice("coefficients", coefficients, COEFFICIENTS)

@@ -35,5 +35,5 @@ def run_combine(stores: Sequence[str], output: str) -> int:
     if done.doubled:
         print(f"{done.doubled:,} realizations were there several times, and are counted once")
     if done.unreadable:
-        print(f"{done.unreadable} rows could not be read and are left out; run the sweep on {output} to simulate what is missing")
+        print(f"not readable and left out: {done.lost}; run the sweep on {output} to simulate what is missing")
     return 0

@@ -89,7 +89,7 @@ def _collect(
         path.parent.mkdir(parents=True, exist_ok=True)
         store = Store(path)
     changed = {name: value for name in ("realizations", "seed") if (value := getattr(options, name)) is not None}
-    with store, refusing(UNWRITTEN):  # not a wrong call, which has been checked: the store, a worker, a disk
+    with refusing(UNWRITTEN), store:  # not a wrong call, which has been checked: the store, a worker, a disk
         collection = Collection(store, sweep, identities, dict(changed))
         display = Display(collection, sys.stderr)
         _tell_leftovers(collection, path)

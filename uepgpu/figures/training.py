@@ -35,9 +35,9 @@ COLORS = {
 }
 SOLID, DASHED, DASHDOT = LINES
 CHARACTERS_PER_INCH = 12
-"""Of a title, less than fit."""
+"""Fewer characters than fit in an inch of a title."""
 DOTS_PER_INCH = 90
-"""Sixteen panels with bands are large files otherwise."""
+"""Resolution; sixteen panels with bands make large files."""
 
 PARADIGMS = {"rxc": "row-times-column", "cxr": "column-times-row", "any": ""}
 TIME, STEP = "simulated time (unit of the latency law)", "step"

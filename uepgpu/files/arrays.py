@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from uepgpu.checks import require_memory, shown
 
-__all__ = ["FAULTS", "read_array"]
+__all__ = ["FAULTS", "read_array", "unreadable"]
 
 COPIES = 3
 """Arrays of the size of what is read, in float64, that reading and checking it take at once."""
@@ -29,7 +29,7 @@ FAULTS = (
 """What NumPy, zipfile and the parser of headers raise for files that are not what they say."""
 
 
-def read_array(name: str, file: Path, key: str = "") -> NDArray[Any]:
+def read_array(name: str, file: Path, key: str = "", *, what: str = "an array") -> NDArray[Any]:
     """Return the array of an ``.npy`` file, or of an ``.npz`` file that one of its arrays.
 
     Parameters
@@ -39,6 +39,8 @@ def read_array(name: str, file: Path, key: str = "") -> NDArray[Any]:
     file : Path
     key : str
         Which array of an ``.npz`` file; empty if there is one.
+    what : str
+        What errors say that the file is to hold.
 
     Raises
     ------
@@ -50,7 +52,7 @@ def read_array(name: str, file: Path, key: str = "") -> NDArray[Any]:
     if not file.is_file():
         raise FileNotFoundError(f"{name}: no file {shown(str(file))}")
     if file.suffix.lower() not in (".npy", ".npz"):
-        raise ValueError(f"{name} must be an .npy or .npz file, got {shown(str(file))}")
+        raise ValueError(f"{name} must be an .npy or .npz file with {what}, got {shown(str(file))}")
     try:
         with file.open("rb") as stream:
             if stream.read(4) == b"PK\x03\x04":
@@ -60,8 +62,25 @@ def read_array(name: str, file: Path, key: str = "") -> NDArray[Any]:
             stream.seek(0)
             return _array(stream, file.stat().st_size)
     except FAULTS as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise ValueError(f"{name}: cannot read {shown(str(file))}: {reason[:160]}") from None
+        raise ValueError(f"{name}: cannot read {shown(str(file))}: {unreadable(error)}") from None
+
+
+def unreadable(error: Exception) -> str:
+    """Return why NumPy could not read a file, on one line, without its advice to unpickle: that runs whatever is in the file.
+
+    Examples
+    --------
+    >>> import io, numpy as np
+    >>> try:
+    ...     np.load(io.BytesIO(b"worker,latency"), allow_pickle=False)
+    ... except ValueError as error:
+    ...     print(unreadable(error))
+    it is no NumPy file
+    """
+    reason = " ".join(str(error).split()) or type(error).__name__
+    if reason.startswith("Object arrays"):
+        return "it holds Python objects instead of numbers"
+    return "it is no NumPy file" if "pickle" in reason or "magic string" in reason else reason[:160]
 
 
 def _member(file: Path, key: str) -> NDArray[Any]:
@@ -91,7 +110,7 @@ def _array(stream: IO[bytes], size: int) -> NDArray[Any]:
     else:
         raise ValueError(f"it is of .npy format {version[0]}.{version[1]}, and must be of 1.0 or 2.0")
     if dtype.hasobject:
-        raise ValueError("it holds Python objects, which are never read; save an array of numbers")
+        raise ValueError("it holds Python objects instead of numbers, which are never read")
     if any(isinstance(n, bool) or n < 0 for n in shape):
         raise ValueError(f"its header says shape {shown(shape)}")
     count = math.prod(shape)

@@ -65,7 +65,7 @@ def descend(
     start : array_like, shape (d,), optional
         x_0. Default: zero.
     deadlines : array_like of float, optional
-        Non-decreasing times >= 0 at which the error of the latest iterate is wanted too.
+        Non-decreasing times >= 0 at which the error of the latest iterate is reported too.
     backend : "auto", "numba", "numpy" or "cuda"
         ``"auto"`` is Numba, else NumPy. ``"cuda"`` draws and decodes on the host and multiplies through CuPy; not for
         gradient-norm sampling.
@@ -108,7 +108,8 @@ def descend(
     -----
     docs/mathematics.md §8.
     """
-    name, kernels = find_engine(backend)
+    by_iterate = isinstance(scheme, SampledSketch) and scheme.law == "gradient-norm"
+    name, kernels = find_engine(backend, without=("cuda",) if by_iterate else ())
     first, n = realization_range(first_realization, realizations)
     cores = core_count(threads)
     ends = None if deadlines is None else deadlines_array(deadlines)
@@ -168,7 +169,7 @@ def draw_sketches(
     backend: str = "auto",
     first_realization: int = 0,
 ) -> xr.Dataset:
-    """Draw what :func:`descend` draws, and no more: which blocks each iteration hears of, and how long it takes.
+    """Draw what :func:`descend` draws, without descending: which blocks each iteration receives, and how long it takes.
 
     Parameters
     ----------

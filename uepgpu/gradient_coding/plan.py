@@ -46,7 +46,7 @@ class DescentPlan:
     def times(self, last: NDArray[np.uint32]) -> Floats:
         """Return the time of iterations whose last servers drew these words, in the unit of the latency law."""
         charge = float(self.workers.charge(self.placement.work))
-        # Workers._unit_time the other way round; all speeds are 1.
+        # The inverse of Workers._unit_time; all speeds are 1.
         return latency_of_words(self.workers.latency, last) * (charge / self.workers.resolved_omega(self.n_blocks))
 
 
@@ -103,7 +103,7 @@ def _job(problem: Problem, placement: Placement, seed: np.uint64, steps: Floats,
     n, d = problem.shape
     k = placement.bounds.size - 1
     logistic = problem.loss == "logistic"
-    # A Gram matrix does the work of d rows.
+    # A Gram matrix costs as much as d rows.
     form = LOGISTIC if logistic else BY_GRAM if n >= k * d else BY_ROWS
     gram, moment = np.zeros((0, d, d)), np.zeros((0, d))
     if form == BY_GRAM:

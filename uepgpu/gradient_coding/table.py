@@ -48,7 +48,7 @@ Value = str | int | float
 
 @dataclass(frozen=True, eq=False)
 class Convergence:
-    """What was simulated of a point: the Dataset of :func:`uepgpu.gradient_coding.descend`."""
+    """The results of a point: the Dataset of :func:`uepgpu.gradient_coding.descend`."""
 
     point: StudyPoint
     run: xr.Dataset

@@ -61,7 +61,7 @@ def load_factors(A: Any, B: Any) -> tuple[Floats, Floats]:
 
 def _read(name: str, source: str) -> NDArray[Any]:
     path, _, key = source.partition(".npz:")
-    return read_array(name, expand(name, path + ".npz" if key else source), key)
+    return read_array(name, expand(name, path + ".npz" if key else source), key, what="a matrix")
 
 
 def block_bounds(name: str, length: int, blocks: int) -> Ints:

@@ -43,6 +43,12 @@ class Partition:
         Level of every block, counted from 1, that windows of factored codes are built from.
     matrices : BlockMatrices or None
         The ordered factors; None for a model.
+
+    Examples
+    --------
+    >>> part = Partition.cxr(np.diag([3.0, 1.0, 2.0]), np.eye(3), blocks=3, classes=(1, 2))
+    >>> part.n_subproducts, part.class_sizes, part.energy.tolist(), part.norm2
+    (3, (1, 2), [9.0, 4.0, 1.0], 14.0)
     """
 
     paradigm: Paradigm
@@ -58,7 +64,7 @@ class Partition:
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, frozen(getattr(self, name)))
 
-    # --- what follows from it -------------------------------------------------------------------------------------
+    # --- derived quantities ---------------------------------------------------------------------------------------
 
     @property
     def n_subproducts(self) -> int:
@@ -96,7 +102,7 @@ class Partition:
         blocks = "×".join(map(str, self.shape))
         return f"Partition({self.paradigm}, {blocks} blocks, classes={self.class_sizes}, {kind})"
 
-    # --- how it is made -------------------------------------------------------------------------------------------
+    # --- constructors ----------------------------------------------------------------------------------------------
 
     @classmethod
     def rxc(

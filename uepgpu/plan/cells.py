@@ -22,7 +22,7 @@ def count_cells(law: SupportLaw, rank: Ints, n: int) -> Cells:
     if law.window is None:
         assert law.probabilities is not None
         total = np.cumsum(law.probabilities)
-        # The last window that can be drawn closes at 1, whatever rounding the sum has; those behind it have probability 0.
+        # The sum up to the last window that can be drawn is 1, whatever its rounding; windows after it have probability 0.
         total[int(np.flatnonzero(law.probabilities)[-1]) :] = 1.0
         cumulative = [total]
         return _pack(cumulative, [rank], [np.zeros(rank.size, dtype=np.int64)], np.zeros(n, dtype=np.int64))
@@ -47,7 +47,7 @@ def deadline_cells(law: SupportLaw, rank: Ints, workers: Workers, times: Floats)
         before = np.vstack([np.zeros(chosen.size), arrived[:-1]])
         # Up to window s at time d: windows <= s have F(t_d), later ones F(t_(d-1)). No sum of differences, so no drift.
         total = np.cumsum(arrived, axis=1) + (before.sum(axis=1, keepdims=True) - np.cumsum(before, axis=1))
-        # Where everything has arrived, nothing is left for "never", whatever rounding the sum has.
+        # Where everything has arrived, the cell "never" gets nothing, whatever the rounding of the sum.
         total[np.all((share == 1) | (weight == 0), axis=1), int(np.flatnonzero(weight)[-1]) :] = 1.0
         cumulative.append(np.append(np.maximum.accumulate(total.ravel()), 1.0))
         windows.append(np.append(np.tile(rank[chosen], times.size), 0))

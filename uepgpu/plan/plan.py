@@ -30,7 +30,7 @@ MOST_PACKETS = 65_000
 """Packets, times and windows are 16-bit numbers in kernels."""
 
 FOREVER = (math.inf,)
-"""What :func:`make_plan` takes for a deadline by which everything has arrived that ever will."""
+"""The deadline of :func:`make_plan` by which everything has arrived that arrives at all."""
 
 FIELDS = {"generic": 0, "real": 0, "gf2": 1, "gf256": 2}
 
@@ -72,7 +72,7 @@ class Plan:
         return hashed.hexdigest()
 
     def kernel_digest(self, decoding: str) -> str:
-        """Return the SHA-256 of what the kernel sees: deadlines count through their thresholds alone."""
+        """Return the SHA-256 of what the kernel sees: deadlines enter through their thresholds only."""
         return self._hashed(decoding).hexdigest()
 
     def _hashed(self, decoding: str) -> hashlib._Hash:
@@ -104,7 +104,7 @@ def make_plan(
 ) -> Plan:
     """Resolve a description; with deadlines in the deadline domain, else in the count domain.
 
-    `law` is the code's for this partition and these workers, where it has been asked for.
+    `law` is that of the code for this partition and these workers, if the caller has it already.
 
     Raises
     ------

@@ -59,14 +59,16 @@ def multiply(
         As for :func:`uepgpu.simulate`, whose realizations with ``deadlines=[deadline]`` these are.
     decoder : "linear", "peel" or "lmmse"
         ``"linear"`` returns the decodable sub-products and zero for the others, ``"peel"`` those that peeling reaches,
-        ``"lmmse"`` the best linear estimate of every sub-product (docs/mathematics.md §5).
+        ``"lmmse"`` the best linear estimate of every sub-product under the noise and rounding of payloads
+        (docs/mathematics.md §5). The first two take the weights of least squares.
     faithful : bool
         Multiply the encoded factors of every packet that arrives. Otherwise payloads are formed from the sub-products,
         computed once: the same numbers to rounding, at a fraction of the time.
     dtype : "float64", "float32" or "float16"
         Workers' arithmetic: factors and payloads are rounded to it; float16 products are summed in float32, as on tensor cores.
     noise : float
-        Standard deviation of noise added to every payload, relative to its root mean square; needs `faithful`.
+        Standard deviation of noise added to every payload, relative to its root mean square; needs `faithful`. Realizations
+        in which decoding makes much of it are flagged.
     keep : "loss" or "product"
         Whether the result holds Ĉ of every realization.
     prior : "gram" or "energy"

@@ -30,12 +30,13 @@ class ProductResult:
         Sub-products that are decodable, as the tally of :func:`uepgpu.simulate` decides.
     arrived : (R, W) bool
     condition : (R,) float64
-        Frobenius norm of the coefficients used times that of the decoding weights.
+        Frobenius norm of the packets used, at unit size, times that of their decoding weights.
     residual : (R,) float64
         How far weights times coefficients are from the unit rows that decoding needs.
     flagged : (R,) bool
-        Realizations whose decode is numerically hopeless: condition times rounding above 10 %, a residual above 1e-6, an
-        overflow of the workers' arithmetic, or floating point that finds another decodable set.
+        Realizations whose decode is numerically hopeless: condition times rounding above 10 %, noise that is expected to make
+        more than 10 % of ‖C‖ in Ĉ, a residual above 1e-6, an overflow of the workers' arithmetic, or floating point that finds
+        another decodable set.
     disagreements : int
         Realizations of the last kind.
     product : (R, U, Q) float64 array, NumPy or CuPy, or None

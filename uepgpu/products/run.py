@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +31,9 @@ decimal digit is sure."""
 
 MOST_RESIDUAL = 1e-6
 """So is one whose weights miss what decoding needs by more than this."""
+
+MOST_NOISE = 0.1
+"""So is one in whose Ĉ the noise of payloads is expected to exceed this share of ‖C‖."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,9 +73,10 @@ class ProductRun:
         with clock("decode"):
             decoded = self.sampler.decode_times(first, count) < self.plan.job.n_times
             weights, found, condition, residual = self._weights(packets, decoded)
+            noisy = self.noise > 0 and self._noise_energy(packets, weights) > MOST_NOISE**2 * self.part.norm2
         disagrees = (found != decoded).any(axis=1) if self.decoder == "linear" else (decoded & ~found).any(axis=1)
         rounding = float(np.finfo(self.dtype).eps)
-        unsound = ~np.isfinite(condition) | (condition * rounding > MOST_AMPLIFICATION) | (residual > MOST_RESIDUAL)
+        unsound = ~np.isfinite(condition) | (condition * rounding > MOST_AMPLIFICATION) | (residual > MOST_RESIDUAL) | noisy
         product = None
         if self.keep == "loss" and self.dtype == "float64" and not self.faithful:
             with clock("decode"):
@@ -102,9 +107,18 @@ class ProductRun:
         if self.decoder == "lmmse":
             gram = self.inner[0][1]
             known = gram if self.prior == "gram" else np.diag(np.diagonal(gram))
-            return lmmse_weights(packets.coefficients, packets.arrived, known, decoded)
+            # Rounding is noise too; that of float64 is below what separates singular values from zero.
+            rounding = 0.0 if self.dtype == "float64" else float(np.finfo(self.dtype).eps) / 2
+            return lmmse_weights(packets.coefficients, packets.arrived, known, decoded, math.hypot(self.noise, rounding))
         compiled = self.place.host.name == "numba"
         return selected_weights(packets.coefficients, packets.arrived, decoded, self.threads, compiled=compiled)
+
+    def _noise_energy(self, packets: Packets, weights: Floats) -> Floats:
+        """Return the expected energy of the noise in Ĉ, (R,): that of every payload times the squares of its weights."""
+        gram = self.inner[0][1]
+        payload = self.noise**2 * np.einsum("rwk,rwk->rw", packets.coefficients @ gram, packets.coefficients)
+        into = weights.sum(axis=1, keepdims=True) if self.part.paradigm == "cxr" else weights
+        return np.asarray(np.einsum("rkw,rkw,rw->r", into, into, payload), dtype=np.float64)
 
     def _estimates(self, packets: Packets, weights: Floats, first: int, clock: Clock) -> tuple[Any, Bools]:
         """Return the decoded sub-products (R, K, a, b), and which realizations overflowed the workers' arithmetic."""

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from uepgpu.checks import deadlines_array, word64
-from uepgpu.plan import decoding_rule, make_plan, resolve_decoder
-from uepgpu.replay.count import Counting
+from uepgpu.plan import DECODERS, decoding_rule, make_plan, resolve_decoder
 from uepgpu.replay.draws import Packet, draw
-from uepgpu.replay.eliminate import Elimination, RealElimination
-from uepgpu.replay.match import Matching
-from uepgpu.replay.peel import Peeling
-from uepgpu.replay.told import Evaluation, Moment, Replay, Step, Window
+from uepgpu.replay.told import Action, Evaluation, Moment, Replay, Step, Window
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -27,23 +23,16 @@ __all__ = ["replay"]
 
 
 class _Decoder(Protocol):
+    """A teller: made from a job, it takes packets in one by one."""
+
     @property
     def rank(self) -> int | None: ...
 
-    def take(self, packet: Packet) -> tuple[Any, frozenset[int]]: ...
-
-
-DECODERS: dict[str, Any] = {
-    "count": Counting,
-    "match": Matching,
-    "peel": Peeling,
-    "eliminate": Elimination,
-    "real": RealElimination,
-}
+    def take(self, packet: Packet) -> tuple[Action, frozenset[int]]: ...
 
 
 ORDER_RULES = (
-    "as numbered: packets are drawn alike, so that any order is as good",
+    "as numbered: packets are exchangeable, so any order will do",
     "a random permutation: packets belong to workers",
     "by deadline; those of one deadline as numbered, which cannot change what is decoded by it",
 )
@@ -101,8 +90,9 @@ def replay(
         raise ValueError("evaluate is for the count domain: with deadlines, arrival times are drawn and losses need no weights")
     rule = resolve_decoder(plan, decoder)
     job = plan.job
-    draws = draw(job, number, coefficients=rule in ("eliminate", "real"))
-    state: _Decoder = DECODERS[rule](job)
+    entry = DECODERS[rule]
+    draws = draw(job, number, coefficients=entry.coefficients)
+    state: _Decoder = entry.implementation("teller")(job)
     steps: list[Step] = []
     decoded: frozenset[int] = frozenset()
     decoded_at: list[int | None] = [None] * job.k

@@ -228,7 +228,9 @@ def _law(where: str, folder: Path) -> Callable[[str, Any], tuple[str, latency.La
         readers: dict[str, Read] = {"samples": numbers}
         if isinstance(table.data.get("samples"), str):
             with located(table.where):
-                samples = read_array("samples", Path(table.get("samples", file_in(folder))))
+                samples = read_array(
+                    "samples", Path(table.get("samples", file_in(folder))), what="a one-dimensional array of latencies"
+                )
             readers["samples"] = lambda key, value: samples
         law = make(kind, table, readers)
         shown = ", ".join(f"{k} = {v}" for k, v in table.data.items() if k != "law")

@@ -13,6 +13,7 @@ from pathlib import Path
 from uepgpu.store import ownership
 from uepgpu.store.connection import Connection
 from uepgpu.store.errors import translated
+from uepgpu.store.tables import Tally
 
 __all__ = ["Claim", "Claims"]
 
@@ -38,15 +39,16 @@ class Claims(Connection):
     def __init__(self, path: Path | str) -> None:
         super().__init__(path)
         self._beaten = 0.0
-        with translated(path), self._transaction():
+        with self._transaction():
+            self._remove_invalid()
             row = (ownership.host(), ownership.this_process(), time.time())
             self._owner = self._db.execute("INSERT INTO owner (host, process, beat) VALUES (?, ?, ?)", row).lastrowid
 
     def claim(self, tally: int, upto: int) -> Claim | None:
         """Claim the first free range of a tally below `upto`; None if all is stored or claimed by live processes."""
-        with translated(self.path), self._transaction():
-            self._release_dead_owners()
-            size = self._db.execute("SELECT range_size FROM tally WHERE key = ?", (tally,)).fetchone()[0]
+        with self._transaction():
+            ownership.release_dead_owners(self._db, but=self._owner)
+            size = self._rows.get(Tally, tally).range_size
             gap = next(self._gaps(tally, upto), None)
             if gap is None:
                 return None
@@ -69,24 +71,24 @@ class Claims(Connection):
         if at < upto:
             yield at, upto
 
-    def _release_dead_owners(self) -> None:
-        others = self._db.execute("SELECT key, host, process, beat FROM owner WHERE key != ?", (self._owner,)).fetchall()
-        for key, host, process, beat in others:
-            if ownership.is_dead(host, process, beat):
-                self._db.execute("DELETE FROM claim WHERE owner = ?", (key,))
-                self._db.execute("DELETE FROM owner WHERE key = ?", (key,))
+    def _remove_invalid(self) -> None:
+        """Remove owners and claims that a damaged file makes no sense of: nobody would ever give them back."""
+        late = time.time() + ownership.LEASE_SECONDS
+        self._db.execute("DELETE FROM owner WHERE typeof(host) != 'text' OR typeof(process) != 'text' OR beat > ?", (late,))
+        kinds = "typeof(tally) || typeof(start) || typeof(stop) != 'integerintegerinteger'"
+        self._db.execute(f"DELETE FROM claim WHERE owner NOT IN (SELECT key FROM owner) OR {kinds}")
 
     def beat(self) -> None:
         """Tell the other processes that this one is alive; call it often, it writes every 10 s."""
         now = time.time()
         if now - self._beaten > BEAT_SECONDS:
             self._beaten = now
-            with translated(self.path), self._transaction():
+            with self._transaction():
                 self._db.execute("UPDATE owner SET beat = ? WHERE key = ?", (now, self._owner))
 
     def release(self, claim: Claim) -> None:
         """Give back a range that has not been run."""
-        with translated(self.path), self._transaction():
+        with self._transaction():
             self._release(claim)
 
     def _release(self, claim: Claim) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["BUSY_SECONDS", "StoreError", "damaged", "translated"]
+__all__ = ["BUSY_SECONDS", "StoreError", "StoreLost", "StoreWarning", "damaged", "translated"]
 
 BUSY_SECONDS = 60.0
 """How long a process waits for another one that writes."""
@@ -15,6 +15,14 @@ BUSY_SECONDS = 60.0
 
 class StoreError(ValueError):
     """A store that cannot be used; the message is one line and says what to do."""
+
+
+class StoreLost(StoreError):
+    """A store whose file is not there any more; the message says where what it held is."""
+
+
+class StoreWarning(UserWarning):
+    """Something about a store that its user should know, and that makes no result wrong."""
 
 
 @contextmanager
@@ -46,7 +54,10 @@ def _explain(path: Path | str, error: sqlite3.DatabaseError) -> str:
         return f"{name} is not a store of uepgpu: it is no SQLite file. Name another one with --store; this one is left as it is"
     if code.startswith("SQLITE_CORRUPT") or "malformed" in text:
         return damaged(path, text)
-    return f"store {name}: {text} ({code or type(error).__name__})"
+    if isinstance(error, sqlite3.IntegrityError):
+        return f"store {name}: {text} ({code or type(error).__name__})"
+    # The statements are right for every store, so what SQLite cannot make of the file is damage.
+    return damaged(path, text)
 
 
 def damaged(path: Path | str, what: str) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from uepgpu import __version__
+from uepgpu.store import tables
 from uepgpu.store.connection import Connection
 from uepgpu.store.errors import translated
 
@@ -17,12 +18,7 @@ if TYPE_CHECKING:
     from uepgpu.points.identity import Identity
     from uepgpu.points.point import Sweep
 
-__all__ = ["FIND_SWEEP", "INSERT_SWEEP", "Members", "StoredMember"]
-
-INSERT_SWEEP = (
-    "INSERT OR IGNORE INTO sweep (name, title, text, show, options, digest, version, started) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-)
-FIND_SWEEP = "SELECT key FROM sweep WHERE (name, title, text, show, options, digest) = (?, ?, ?, ?, ?, ?)"
+__all__ = ["Members", "StoredMember"]
 
 
 @dataclass(frozen=True)
@@ -48,45 +44,43 @@ class Members(Connection):
         options : dict, optional
             What the command line changed in the specification.
         """
-        with translated(self.path), self._transaction(durable=True):
+        with self._transaction(durable=True):
             asked = "\n".join(f"{i.point} {p.series} {p.stop.id}" for i, p in zip(identities, sweep.points, strict=True))
-            digest = hashlib.sha256(asked.encode()).hexdigest()
-            options_text = json.dumps(options or {}, sort_keys=True)
-            row = (sweep.name, sweep.title, sweep.text, json.dumps(sweep.show), options_text, digest)
-            self._db.execute(INSERT_SWEEP, (*row, __version__, time.time()))
-            key = self._db.execute(FIND_SWEEP, row).fetchone()[0]
-            members = [
-                StoredMember(*self._add_point(identity), self._piece(point.stop.to_json()))
-                for point, identity in zip(sweep.points, identities, strict=True)
-            ]
-            self._db.executemany(
-                "INSERT OR REPLACE INTO member VALUES (?, ?, ?, ?, ?, ?)",
-                (
-                    (key, position, member.point, point.series, point.partition, member.rule)
-                    for position, (member, point) in enumerate(zip(members, sweep.points, strict=True))
-                ),
-            )
+            row = {
+                "name": sweep.name,
+                "title": sweep.title,
+                "text": sweep.text,
+                "show": json.dumps(sweep.show),
+                "options": json.dumps(options or {}, sort_keys=True),
+                "digest": hashlib.sha256(asked.encode()).hexdigest(),
+            }
+            held = self._rows.find(tables.Sweep, **row)
+            new = row | {"version": __version__, "started": time.time()}
+            key = held.key if held else self._rows.insert(tables.Sweep, *(new[c] for c in tables.columns_of(tables.Sweep)[1:]))
+            entered = {m.position: m for m in self._rows.select(tables.Member, "WHERE sweep = ?", (key,))}
+            members = []
+            for position, (point, identity) in enumerate(zip(sweep.points, identities, strict=True)):
+                member = StoredMember(*self._add_point(identity), self._piece(point.stop.to_json()))
+                members.append(member)
+                there = {"point": member.point, "series": point.series, "partition": point.partition, "rule": member.rule}
+                if position not in entered:
+                    self._rows.insert(tables.Member, key, position, *there.values())
+                elif any(getattr(entered[position], name) != value for name, value in there.items()):
+                    self._rows.replace(entered[position], **there)
         return members
 
     def left_over(self, name: str, members: Sequence[StoredMember]) -> int:
         """Return how many points of sweeps called `name` are none of `members`."""
-        query = "SELECT DISTINCT point FROM member JOIN sweep ON sweep.key = sweep WHERE name = ?"
         with translated(self.path):
-            return len({point for (point,) in self._db.execute(query, (name,))} - {m.point for m in members})
+            sweeps = {row.key for row in self._rows.select(tables.Sweep, "WHERE name = ?", (name,))}
+            return len({m.point for m in self._rows.select(tables.Member) if m.sweep in sweeps} - {m.point for m in members})
 
     def _add_point(self, identity: Identity) -> tuple[int, int]:
-        found = self._db.execute("SELECT key, tally FROM point WHERE id = ?", (identity.point,)).fetchone()
-        if found:
-            return found[0], found[1]
-        self._db.execute(
-            "INSERT OR IGNORE INTO tally (id, kind, times, classes, subproducts) VALUES (?, ?, ?, ?, ?)",
-            (identity.tally, identity.kind, *identity.shape),
-        )
-        tally = self._db.execute("SELECT key FROM tally WHERE id = ?", (identity.tally,)).fetchone()[0]
+        """Enter a point unless it is in, and return its key and its tally's."""
+        held = self._rows.find(tables.Point, id=identity.point)
+        if held is not None:
+            return held.key, held.tally
+        counted = self._rows.find(tables.Tally, id=identity.tally)
+        tally = counted.key if counted else self._rows.insert(tables.Tally, identity.tally, identity.kind, *identity.shape, None)
         texts = (identity.frame, identity.code, identity.part, identity.workers, identity.deadlines)
-        point = self._db.execute(
-            "INSERT INTO point (id, tally, frame, code, part, workers, deadlines) VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (identity.point, tally, *map(self._piece, texts)),
-        ).lastrowid
-        assert point is not None
-        return point, tally
+        return self._rows.insert(tables.Point, identity.point, tally, *map(self._piece, texts)), tally

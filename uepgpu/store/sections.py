@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from uepgpu.checks import closest, shown
-from uepgpu.store.stored import StoredPoint, StoredSweep, read_points, read_sweeps
+from uepgpu.store.opening import reading
+from uepgpu.store.rows import Rows
+from uepgpu.store.stored import StoredPoint, StoredSweep, points_of, sweeps_of
 
 __all__ = ["Section", "only_series", "read_sections"]
 
@@ -52,19 +54,24 @@ def read_sections(store: Path | str, *, sweep: str | None = None) -> list[Sectio
     ValueError
         If the store cannot be read, has no such sweep, or nothing has been simulated.
     """
+    with reading(store) as rows:
+        return _sections(rows, sweep)
+
+
+def _sections(rows: Rows, sweep: str | None) -> list[Section]:
     latest: dict[str, list[StoredSweep]] = {}
-    for row in read_sweeps(store):
+    for row in sweeps_of(rows):
         latest.setdefault(row.name, []).append(row)
     if sweep is not None and sweep not in latest:
         known = ", ".join(latest) or "none"
-        raise ValueError(f"store {str(store)!r} has no sweep {sweep!r}{closest(sweep, list(latest))}, only {known}")
+        raise ValueError(f"store {str(rows.path)!r} has no sweep {sweep!r}{closest(sweep, list(latest))}, only {known}")
     result = []
-    for name, rows in latest.items():
+    for name, versions in latest.items():
         if sweep not in (None, name):
             continue
         # One sweep at a time: two of them may have a point in common.
-        mine = left = read_points(store, sweep=name)
-        for age, row in enumerate(reversed(rows)):
+        mine = left = list(points_of(rows, name))
+        for age, row in enumerate(reversed(versions)):
             place = {point_id: i for i, point_id in enumerate(row.points)}
             here = sorted((p for p in left if p.id in place), key=lambda p: place[p.id])
             left = [p for p in left if p.id not in place]
@@ -73,7 +80,7 @@ def read_sections(store: Path | str, *, sweep: str | None = None) -> list[Sectio
                 missing = len(set(place) - {p.id for p in mine})
                 result.append(Section(title, row, _distinct(here), missing if age == 0 else 0))
     if not result:
-        raise ValueError(f"store {str(store)!r} holds no finished range yet: run `uepgpu sweep` first")
+        raise ValueError(f"store {str(rows.path)!r} holds no finished range yet: run `uepgpu sweep` first")
     return result
 
 

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from uepgpu.store.claims import Claim, Claims
 from uepgpu.store.counts import CountsError, Ints, pack, unpack
-from uepgpu.store.errors import StoreError, damaged, translated
+from uepgpu.store.errors import translated
+from uepgpu.store.rows import Rows
+from uepgpu.store.tables import Piece, Span
+from uepgpu.store.tables import Tally as TallyRow
 
 if TYPE_CHECKING:
     from uepgpu.tally import Tally
 
-__all__ = ["INSERT_SPAN", "CountedRange", "Spans", "add_up"]
+__all__ = ["CountedRange", "Spans", "add_up"]
 
-INSERT_SPAN = (
-    "INSERT INTO span (tally, start, stop, counts, checksum, seconds, provenance, finished) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-)
 JOINED = 16
 """So many neighbours become one row when a checkpoint is passed, so that files and checkpoints stay small."""
 
@@ -58,18 +58,19 @@ class Spans(Claims):
         """
         ((start, stop),) = tally.ranges
         assert claim.start == start < stop <= claim.stop, "a range that was not claimed"
-        blob, checksum = pack(tally.patterns, tally.pairs)
-        row = (claim.tally, start, stop, blob, checksum, tally.seconds)
+        counts, checksum = pack(tally.patterns, tally.pairs)
         stored = True
-        with translated(self.path), self._transaction(durable=True):
+        with self._transaction(durable=True):
+            row = (claim.tally, start, stop, checksum, tally.seconds, self._piece(provenance), time.time())
             try:
-                self._db.execute(INSERT_SPAN, (*row, self._piece(provenance), time.time()))
+                self._rows.insert(Span, *row, counts=counts)
             except sqlite3.IntegrityError as error:
                 if "stored twice" not in str(error):
                     raise
                 stored = False
-            if range_size is not None:
-                self._db.execute("UPDATE tally SET range_size = ? WHERE key = ? AND range_size IS NULL", (range_size, claim.tally))
+            held = self._rows.get(TallyRow, claim.tally)
+            if range_size is not None and held.range_size is None:
+                self._rows.replace(held, range_size=range_size)
             self._release(claim)
         return stored
 
@@ -92,46 +93,39 @@ class Spans(Claims):
     def counted(self, tally: int, upto: int) -> CountedRange | None:
         """Return the sum of the stored ranges that begin below `upto`; None if there are none."""
         with translated(self.path):
-            return add_up(self._db, self.path, tally, upto)
+            return add_up(self._rows, tally, upto)
 
     def ranges(self, tally: int) -> tuple[tuple[int, int], ...]:
         """Return which realizations of a tally are stored, neighbours joined."""
-        joined: list[tuple[int, int]] = []
         with translated(self.path):
-            for start, stop in self._db.execute("SELECT start, stop FROM span WHERE tally = ? ORDER BY start", (tally,)):
-                if joined and joined[-1][1] == start:
-                    joined[-1] = (joined[-1][0], stop)
-                else:
-                    joined.append((start, stop))
-        return tuple(joined)
+            return joined(self._db.execute("SELECT start, stop FROM span WHERE tally = ? ORDER BY start", (tally,)))
 
     def join(self, tally: int, upto: int) -> None:
         """Make one row of the ranges of a tally below `upto` that are neighbours and have one origin; the sum is the same."""
-        query = "SELECT key, start, stop, seconds, provenance, finished FROM span WHERE tally = ? AND stop <= ? ORDER BY start"
-        with translated(self.path), self._transaction(durable=True):
-            runs: list[list[tuple[Any, ...]]] = []
-            for row in self._db.execute(query, (tally, upto)):
-                if runs and runs[-1][-1][2] == row[1] and runs[-1][-1][4] == row[4]:
-                    runs[-1].append(row)
+        with self._transaction(durable=True):
+            runs: list[list[Span]] = []
+            for span in self._rows.select(Span, "WHERE tally = ? AND stop <= ? ORDER BY start", (tally, upto)):
+                if runs and runs[-1][-1].stop == span.start and runs[-1][-1].provenance == span.provenance:
+                    runs[-1].append(span)
                 else:
-                    runs.append([row])
+                    runs.append([span])
             for run in runs:
                 if len(run) >= JOINED:
                     self._join(tally, run)
 
-    def _join(self, tally: int, run: list[tuple[Any, ...]]) -> None:
-        start, stop = run[0][1], run[-1][2]
-        counted = add_up(self._db, self.path, tally, stop, start)
+    def _join(self, tally: int, run: list[Span]) -> None:
+        start, stop = run[0].start, run[-1].stop
+        counted = add_up(self._rows, tally, stop, start)
         assert counted is not None
-        blob, checksum = pack(counted.patterns, counted.pairs)
-        self._db.executemany("DELETE FROM span WHERE key = ?", ((row[0],) for row in run))
-        self._db.execute(
-            INSERT_SPAN,
-            (tally, start, stop, blob, checksum, counted.seconds, run[0][4], max(row[5] for row in run)),
-        )
+        counts, checksum = pack(counted.patterns, counted.pairs)
+        for span in run:
+            self._rows.delete(span)
+        finished = max(span.finished for span in run)
+        row = (tally, start, stop, checksum, counted.seconds, run[0].provenance, finished)
+        self._rows.insert(Span, *row, counts=counts)
 
 
-def add_up(db: sqlite3.Connection, path: Path | str, tally: int, upto: int, start: int = 0) -> CountedRange | None:
+def add_up(rows: Rows, tally: int, upto: int, start: int = 0) -> CountedRange | None:
     """Return the sum of the stored ranges of a tally that begin in `start` .. `upto` - 1; None if there are none.
 
     Raises
@@ -139,27 +133,35 @@ def add_up(db: sqlite3.Connection, path: Path | str, tally: int, upto: int, star
     StoreError
         If a range is not what was stored.
     """
-    kind, *shape = db.execute("SELECT kind, times, classes, subproducts FROM tally WHERE key = ?", (tally,)).fetchone()
-    query = (
-        "SELECT start, stop, counts, checksum, seconds, text FROM span JOIN piece ON piece.key = provenance "
-        "WHERE tally = ? AND start >= ? AND start < ? ORDER BY start"
-    )
+    held = rows.get(TallyRow, tally)
+    shape = (held.times, held.classes, held.subproducts)
     patterns: Ints | None = None
     pairs: Ints | None = None
     ranges: list[tuple[int, int]] = []
-    total, sources = 0.0, dict[str, None]()
-    for first, stop, blob, checksum, seconds, provenance in db.execute(query, (tally, start, upto)):
+    total, sources = 0.0, dict[int, None]()
+    for span, counts in rows.spans("WHERE tally = ? AND start >= ? AND start < ? ORDER BY start", (tally, start, upto)):
         try:
-            more, more_pairs = unpack(blob, checksum, kind, (shape[0], shape[1], shape[2]), stop - first)
+            more, more_pairs = unpack(counts, span.checksum, held.kind, shape, span.stop - span.start)
         except CountsError as error:
-            raise StoreError(damaged(path, f"realizations {first}..{stop - 1} of a tally: {error}")) from None
+            raise rows.damage(f"realizations {span.start}..{span.stop - 1} of a tally: {error}") from None
         patterns = more if patterns is None else patterns + more
         if more_pairs is not None:
             pairs = more_pairs if pairs is None else pairs + more_pairs
-        if ranges and ranges[-1][1] == first:
-            ranges[-1] = (ranges[-1][0], stop)
+        ranges.append((span.start, span.stop))
+        total += span.seconds
+        sources[span.provenance] = None
+    if patterns is None:
+        return None
+    provenance = tuple(rows.get(Piece, key).text for key in sources)
+    return CountedRange(patterns, pairs, joined(ranges), total, provenance)
+
+
+def joined(ranges: Iterable[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+    """Return ranges in ascending order with neighbours made one."""
+    result: list[tuple[int, int]] = []
+    for start, stop in ranges:
+        if result and result[-1][1] == start:
+            result[-1] = (result[-1][0], stop)
         else:
-            ranges.append((first, stop))
-        total += seconds
-        sources[provenance] = None
-    return None if patterns is None else CountedRange(patterns, pairs, tuple(ranges), total, tuple(sources))
+            result.append((start, stop))
+    return tuple(result)

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from uepgpu import __version__
 from uepgpu.store.claims import Claim
-from uepgpu.store.errors import translated
+from uepgpu.store.errors import StoreError, StoreLost
 from uepgpu.store.members import Members, StoredMember
 from uepgpu.store.spans import Spans
 from uepgpu.store.verdicts import Kept, Verdicts
@@ -52,7 +52,7 @@ class Store(Spans, Members, Verdicts, Kept):
 
     def __init__(self, path: Path | str) -> None:
         super().__init__(path)
-        with translated(path), self._transaction():
+        with self._transaction():
             self._db.execute("INSERT OR IGNORE INTO meta VALUES ('made by', ?)", (f"uepgpu {__version__}",))
 
     def __enter__(self) -> Store:
@@ -62,12 +62,35 @@ class Store(Spans, Members, Verdicts, Kept):
         self.close()
 
     def close(self) -> None:
-        """Give back what is claimed, and close the file."""
+        """Give back what is claimed, leave the file whole by itself, and close it.
+
+        Raises
+        ------
+        StoreLost
+            If the file is not there any more.
+        """
+        try:
+            if not self._release_and_empty():
+                # A full disk may have room once the log is in the file.
+                self._release_and_empty()
+        finally:
+            self._db.close()
+
+    def _release_and_empty(self) -> bool:
+        """Give back what is claimed and empty the log; return whether the disk allowed it.
+
+        If not, that has been reported by whatever met it first, and what is claimed is found to be that of a dead process.
+        """
+        allowed = True
         try:
             with self._transaction():
                 self._release_all()
+        except StoreLost:
+            raise
+        except StoreError:
+            allowed = False
+        try:
+            self._empty_log()
         except sqlite3.DatabaseError:
-            # A full or broken disk has been reported by whatever met it first; a claim that stays is one of a dead process.
-            pass
-        finally:
-            self._db.close()
+            allowed = False
+        return allowed

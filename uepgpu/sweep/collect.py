@@ -284,6 +284,7 @@ class Collection:
             if verdict is None or verdict.realizations < shared.until:
                 counted = counted or self.store.counted(shared.key, shared.until)
                 assert counted is not None
+                assert len(counted.ranges) == 1, "a rule is asked about all realizations below its checkpoint"
                 tally = merged(json.loads(self.identities[i].frame), point, counted)
                 verdict = point.stop.judge(tally, point.part, point.workers, point.deadlines, counted.seconds)
                 self.store.judge(self.members[i], verdict)

@@ -130,16 +130,16 @@ def run_range(
     return Ran(tally, size, provenance(tally.backend))
 
 
-def _pilot(run: Callable[[int, int], Tally], span: Range) -> tuple[Tally, int]:
+def _pilot(run: Callable[[int, int], Tally], span: Range, clock: Callable[[], float] = time.perf_counter) -> tuple[Tally, int]:
     """Run growing pieces until one takes long enough to be a measure; return them as one tally, and the range size."""
     total: Tally | None = None
     at, count, seconds = span.start, PILOT, 0.0
     while at < span.stop:
         count = min(count, span.stop - at)
         # The first piece may hold a compilation, so it is no measure if it was slow.
-        began = time.perf_counter()
+        began = clock()
         tally = run(at, count)
-        seconds = time.perf_counter() - began
+        seconds = clock() - began
         total = tally if total is None else total + tally
         at += count
         if seconds >= PILOT_SECONDS and at > span.start + count:

@@ -1,4 +1,4 @@
-"""How the time axis of a tally is looked at: as it is, or mixed by the law of the number of packets received."""
+"""The time axis of estimates: that of a tally, or deadlines, by the law of the number of packets received."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """How the time axis of a tally is looked at: as it is, or mixed by the law of the number of packets received.
+    """The time axis of estimates: that of a tally, or deadlines, by the law of the number of packets received.
 
     Attributes
     ----------
@@ -52,7 +52,7 @@ class View:
 
 
 def view(counts: Counts, workers: Workers | None, deadlines: ArrayLike | None) -> View:
-    """Return how the time axis of `counts` is to be looked at for these arguments, checked."""
+    """Return the time axis for these arguments, checked."""
     if counts.domain == "deadline":
         if workers is not None or deadlines is not None:
             raise ValueError("workers and deadlines are for count-domain tallies: this one was simulated at fixed deadlines")

@@ -1,4 +1,4 @@
-"""Counts: integers over disjoint ranges of realization numbers, with the problem that they are of. They add."""
+"""Counts: integers over disjoint ranges of realization numbers, and the problem that they belong to. They add."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ARRAYS = ("patterns", "pairs", "marginals", "deadlines", "classes")
 
 @dataclass(frozen=True, eq=False)
 class Counts:
-    """What was undecoded in every realization of some ranges, counted; checked when it is made. Its arrays are read-only.
+    """Counts of what was undecoded in the realizations of some ranges; checked on creation. Arrays are read-only.
 
     The time axis has T entries: the deadlines, or the numbers of packets received 0..W. Counters are kept apart in 32
     sub-batches by realization number mod 32.
@@ -121,7 +121,7 @@ class Counts:
         if np.any(self.patterns.sum(axis=2) != self.sub_batch_sizes[:, None]):
             raise ValueError("the counts do not add up to the realizations")
 
-    # --- what is in it --------------------------------------------------------------------------------------------
+    # --- contents -------------------------------------------------------------------------------------------------
 
     @property
     def realizations(self) -> int:

@@ -122,9 +122,9 @@ def _pattern_loss(counts: Counts, part: Partition) -> Floats:
 
 
 def _enough(seen: View, undecoded: Floats, missed: Floats, n: int) -> NDArray[np.bool_]:
-    """Return where there are as good as 30 failures and 30 successes, shape (D, U).
+    """Return where there are effectively at least 30 failures and 30 successes, shape (D, U).
 
-    (Σv)²/Σv² is the number of failures that would tell as much as weights v do; for counts it is their number.
+    (Σv)²/Σv² is the number of failures that carry as much information as weights v; for counts it is their number.
     """
     failing, succeeding = seen.second_moment(undecoded, n)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -133,7 +133,7 @@ def _enough(seen: View, undecoded: Floats, missed: Floats, n: int) -> NDArray[np
 
 
 def _unseen(events: Events, totals: Floats, n: int) -> Floats:
-    """Return what the loss may owe to losing just one of two correlated units, where that was hardly seen, shape (D,)."""
+    """Return what losing only one of two correlated units could add to the loss, where that was hardly seen, shape (D,)."""
     alone = np.zeros(totals.shape[0])
     place = {int(u): e for e, u in enumerate(events.left) if events.left[e] == events.right[e]}
     for e in np.flatnonzero(events.left != events.right):
@@ -149,7 +149,7 @@ def _bounds_by_pattern(counts: Counts, part: Partition, seen: View, sizes: NDArr
     """Return bounds of the loss where terms of different classes can cancel, so that a rare class pattern may decide.
 
     Patterns seen at least 30 times give a Student interval; each rarer one has its own exact bounds (Bonferroni). Losses are
-    taken relative to the commonest pattern's, so that a pattern that nearly always occurs does no harm.
+    taken relative to the commonest pattern's, so a pattern that nearly always occurs does not widen them.
     """
     n = counts.realizations
     sums = seen(counts.patterns)  # (32, D, 2^L)

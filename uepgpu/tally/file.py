@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from uepgpu.files import write_file
+from uepgpu.files import unreadable, write_file
 from uepgpu.tally.counts import ARRAYS, Counts
 
 __all__ = ["read_counts", "write_counts"]
@@ -45,6 +45,5 @@ def read_counts(path: str | os.PathLike[str], kind: type[Kind]) -> Kind:
             header["ranges"] = tuple((int(a), int(b)) for a, b in header["ranges"])
             return kind(**header, **arrays)
         except Exception as error:  # whatever numpy, zipfile and json make of a foreign file
-            reason = " ".join(str(error).split())
-            text = f"{os.fspath(path)!r} is no tally written by Tally.save: {type(error).__name__}: {reason}"
+            text = f"{os.fspath(path)!r} is no tally written by Tally.save: {type(error).__name__}: {unreadable(error)}"
             raise ValueError(text) from error

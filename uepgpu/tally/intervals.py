@@ -11,9 +11,9 @@ Floats = NDArray[np.float64]
 
 LEVEL = 0.95
 NORMAL = 1.96
-"""So many standard errors are half a 95 % interval of a normal law."""
+"""Half of a 95 % interval of a normal law, in standard errors."""
 ENOUGH = 30
-"""So many failures and successes, and Student's t is good; with fewer, exact binomial bounds are used."""
+"""From so many failures and successes on, Student's t is used; with fewer, exact binomial bounds."""
 
 
 def t_factor(degrees: Floats | float, level: Floats | float = LEVEL) -> Floats:

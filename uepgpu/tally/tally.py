@@ -24,6 +24,16 @@ class Tally(Counts):
     """What a simulation counted, and its estimates; made by :func:`uepgpu.simulate`, fields as for its base class.
 
     Tallies of one problem over disjoint ranges of realization numbers add with ``+``.
+
+    Examples
+    --------
+    >>> import uepgpu as uep
+    >>> part = uep.Partition.model("cxr", left_variances=[4, 1, 1], right_variances=[1, 1, 1], classes=(1, 2))
+    >>> problem = uep.codes.ExpandingWindow((0.5, 0.5)), part, uep.Workers(6, omega=1.0, work="unit")
+    >>> one = uep.simulate(*problem, realizations=600, seed=7)
+    >>> two = uep.simulate(*problem, realizations=400, seed=7, first_realization=600)
+    >>> one + two == uep.simulate(*problem, realizations=1000, seed=7)
+    True
     """
 
     def loss(self, part: Partition, *, workers: Workers | None = None, deadlines: ArrayLike | None = None) -> xr.Dataset:
@@ -46,9 +56,21 @@ class Tally(Counts):
         Raises
         ------
         ValueError
-            If the classes differ, the workers do not fit (docs/mathematics.md §4), or true work is asked for and the packets of
-            this partition's paradigm have another. In the deadline domain true work is in the arrivals already: a tally at
-            true work is for partitions of its own paradigm.
+            If the classes differ, the workers do not fit (docs/mathematics.md §4), or true work is asked for and packets have
+            another work in this partition's paradigm. In the deadline domain true work is part of the arrivals: a tally at
+            true work serves partitions of its own paradigm only.
+
+        Examples
+        --------
+        >>> import uepgpu as uep
+        >>> part = uep.Partition.model("cxr", left_variances=[4, 1, 1], right_variances=[1, 1, 1], classes=(1, 2))
+        >>> code, workers = uep.codes.ExpandingWindow((0.5, 0.5)), uep.Workers(6, omega=1.0, work="unit")
+        >>> tally = uep.simulate(code, part, workers, realizations=1000, seed=7)
+        >>> tally.loss(part).normalized_loss.values.round(3).tolist()
+        [1.0, 0.645, 0.498, 0.169, 0.113, 0.067, 0.037]
+        >>> found = tally.loss(part, workers=workers, deadlines=[0.5, 1.0])
+        >>> found.normalized_loss.values.round(3).tolist(), found.normalized_loss_stderr.values.round(3).tolist()
+        ([0.395, 0.17], [0.004, 0.003])
         """
         return estimates.loss(self, part, workers, deadlines)
 
@@ -59,11 +81,30 @@ class Tally(Counts):
         -------
         xarray.Dataset
             ``probability``, ``stderr``, ``low``, ``high`` (95 %) over (``deadline`` or ``received``, ``class``).
+
+        Examples
+        --------
+        >>> import uepgpu as uep
+        >>> part = uep.Partition.model("cxr", left_variances=[4, 1, 1], right_variances=[1, 1, 1], classes=(1, 2))
+        >>> code, workers = uep.codes.ExpandingWindow((0.5, 0.5)), uep.Workers(6, omega=1.0, work="unit")
+        >>> tally = uep.simulate(code, part, workers, deadlines=[0.5, 1.0], realizations=1000, seed=7)
+        >>> tally.decoding_probability().probability.values.round(3).tolist()
+        [[0.774, 0.246], [0.954, 0.58]]
         """
         return estimates.decoding_probability(self, workers, deadlines)
 
     def subproduct_probability(self, *, workers: Workers | None = None, deadlines: ArrayLike | None = None) -> xr.Dataset:
-        """Return Pr[X_k is decoded], as :meth:`decoding_probability` does, over ``subproduct`` (counted from 0)."""
+        """Return Pr[X_k is decoded], as :meth:`decoding_probability` does, over ``subproduct`` (counted from 0).
+
+        Examples
+        --------
+        >>> import uepgpu as uep
+        >>> part = uep.Partition.model("cxr", left_variances=[4, 1, 1], right_variances=[1, 1, 1], classes=(1, 2))
+        >>> code, workers = uep.codes.ExpandingWindow((0.5, 0.5)), uep.Workers(6, omega=1.0, work="unit")
+        >>> tally = uep.simulate(code, part, workers, deadlines=[1.0], realizations=1000, seed=7)
+        >>> tally.subproduct_probability().probability.values.round(3).tolist()
+        [[0.951, 0.589, 0.589]]
+        """
         return estimates.subproduct_probability(self, workers, deadlines)
 
     def loss_quantile(
@@ -80,13 +121,34 @@ class Tally(Counts):
         ------
         ValueError
             If the code does not decode class by class: pairs do not determine a distribution.
+
+        Examples
+        --------
+        >>> import uepgpu as uep
+        >>> part = uep.Partition.model("cxr", left_variances=[4, 1, 1], right_variances=[1, 1, 1], classes=(1, 2))
+        >>> code, workers = uep.codes.ExpandingWindow((0.5, 0.5)), uep.Workers(6, omega=1.0, work="unit")
+        >>> tally = uep.simulate(code, part, workers, deadlines=[0.5, 1.0], realizations=1000, seed=7)
+        >>> tally.loss_quantile(part, [0.1, 0.5]).normalized_loss.values.round(3).tolist()
+        [[0.0, 0.333], [0.0, 0.0]]
         """
         return estimates.loss_quantile(self, part, q, workers, deadlines)
 
     # --- files ----------------------------------------------------------------------------------------------------
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write to a file (NumPy's .npz), whole or not at all."""
+        """Write to a file (NumPy's .npz), whole or not at all.
+
+        Examples
+        --------
+        >>> import os, tempfile, uepgpu as uep
+        >>> part = uep.Partition.model("cxr", left_variances=[4, 1, 1], right_variances=[1, 1, 1], classes=(1, 2))
+        >>> tally = uep.simulate(uep.codes.MDS(), part, uep.Workers(6), realizations=1000, seed=7)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = os.path.join(folder, "mds.npz")
+        ...     tally.save(path)
+        ...     Tally.load(path) == tally
+        True
+        """
         write_counts(self, path)
 
     @classmethod
@@ -97,5 +159,14 @@ class Tally(Counts):
         ------
         ValueError
             If the file is no tally, or of another format.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> with tempfile.NamedTemporaryFile(suffix=".npz") as file:
+        ...     Tally.load(file.name)
+        Traceback (most recent call last):
+            ...
+        ValueError: ... is no tally written by Tally.save: EOFError: No data left in file
         """
         return read_counts(path, cls)

@@ -26,7 +26,7 @@ ESTIMATORS = ("zero", "debiased", "lmmse")
 DEFAULT_CLASSES = (1, 2, 6)
 DEFAULT_BLOCKS = {"rxc": (3, 3), "cxr": (9,)}
 WAIT_FOR_ALL = 1e300
-"""What a plan, which wants a finite deadline, gets for an infinite one: beyond every latency of workers that answer at all."""
+"""The finite deadline that a plan gets for an infinite one: beyond every latency of workers that answer at all."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,8 @@ class Scheme:
     order : "norm", "mean_abs" or None
         How slices are sorted before they are cut, so that important ones fall together (docs/mathematics.md §7).
     importance : "position" or "step"
-        ``"position"``: class by place in the sorted order, the same in every step. ``"step"``: the sizes `classes` are
-        given to the sub-products by ‖A_n‖·‖B_p‖ of the step at hand.
+        ``"position"``: class by position in the sorted order, the same in every step. ``"step"``: classes of the sizes
+        `classes` by ‖A_n‖·‖B_p‖ in each step.
     estimator : "zero", "debiased" or "lmmse"
         What stands for sub-products that are not decoded: zero; zero, with the decoded ones divided by their decoding
         probability; or the best linear estimate under the prior that sub-products are uncorrelated with energies
@@ -105,7 +105,7 @@ class Scheme:
             raise ValueError(f"classes must be sizes with importance='step', which assigns them anew, got {shown(self.classes)}")
         if self.estimator == "debiased" and self.importance == "step":
             raise ValueError("estimator='debiased' needs importance='position': classes that follow the data have no probability")
-        # The code meets the partition once here, so that what does not fit is told before any training.
+        # Ask the code for its law once here, so that a misfit is reported before any training.
         law = support_law(self.code, self.partition, self.workers.count)
         if law.encoding == "factored" and self.importance == "step" and self.order != "norm":
             raise ValueError(
@@ -126,7 +126,7 @@ class Scheme:
 
     @property
     def partition(self) -> Partition:
-        """The sub-products and classes by position: blocks of falling importance, as sorting puts them."""
+        """The sub-products and classes by position: blocks of falling importance, as after sorting."""
         return self.partition_of(self.classes)
 
     def partition_of(self, classes: Any) -> Partition:
@@ -139,7 +139,7 @@ class Scheme:
 
     @property
     def scales(self) -> bool:
-        """Whether an estimate is the product with decoded sub-products scaled, by factors that no tensor decides."""
+        """Whether an estimate is the product with decoded sub-products scaled, by factors that do not depend on tensors."""
         return not self.faithful and self.estimator != "lmmse" and self.importance == "position"
 
 
