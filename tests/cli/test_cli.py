@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -225,6 +226,41 @@ def test_output_that_cannot_show_greek_letters_is_no_error(folder: Path) -> None
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="SIGINT to a child process")
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_ctrl_c_before_anything_has_come_acts_at_once(folder: Path, threads: str) -> None:
+    """A kernel that takes a minute for its first realization, as one does that is compiled, in this thread or in others."""
+    code = (
+        "import sys, time\nimport uepgpu_kernels.cpu\nfrom uepgpu.cli import main\n"
+        "def slow(*arguments):\n"
+        "    sys.stderr.write('BEGUN\\n')\n"
+        "    time.sleep(60)\n"
+        "sys.modules['uepgpu_kernels.cpu.run'].patterns_of = slow\n"
+        f"sys.argv = ['uepgpu', 'sweep', 'mine.toml', '--backend', 'numba', '--threads', '{threads}']\n"
+        "main()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=folder,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+    ) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline() == "BEGUN\n"
+        began = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=120)
+        assert time.monotonic() - began < 30
+    assert (process.returncode, out) == (130, "")
+    assert [line for line in err.splitlines() if line != "BEGUN"] == [
+        "uepgpu: interrupted while starting: nothing is lost by that",
+        "uepgpu: interrupted before any range was finished. Resume with: uepgpu sweep mine.toml --backend numba --threads "
+        + threads,
+    ]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="SIGINT to a child process")

@@ -317,10 +317,10 @@ def test_plot_writes_the_file_that_it_names(
 
 WRONG = [
     (("--kind", "losses"), "--kind must be one of loss, packets, workers, probability, distribution, got 'losses'"),
-    (("--at", "soon"), "--at must be deadlines with commas between them, such as 0.5,1, got 'soon'"),
+    (("--at", "soon"), "--at must be numbers with commas between, got 'soon'"),
     (("--kind", "workers", "--at", "0.7"), "no point has the deadline 0.7"),
     (("-o", "x.jpg"), "--output must end in .png or .svg or .pdf, got 'x.jpg'"),
-    (("-o", "sub.png"), "--output must be a file, 'sub.png' is a folder"),
+    (("-o", "sub.png"), "--output must be a file that can be written: 'sub.png' is a folder"),
     (("-o", "file/x.png"), "'file' is not a folder"),
     (("--series", "neste"), "--series must fit a label, got 'neste' (did you mean 'nested'?)"),
     (("--sweep", "mien"), "has no sweep 'mien' (did you mean 'mine'?), only mine"),

@@ -337,8 +337,8 @@ def test_exports_replace_no_store_and_no_specification(tmp_path: Path, capsys: p
         ({"csv": store}, "--csv must end in .csv, got"),
         ({"parquet": spec}, "--parquet must end in .parquet, got"),
         ({"netcdf": tmp_path / "x"}, "--netcdf must end in .nc or .netcdf, got"),
-        ({"csv": other}, "--csv must not replace a store or another SQLite file, but"),
-        ({"csv": tmp_path / "link.csv"}, "--csv must not replace a store or another SQLite file, but"),
+        ({"csv": other}, "is a store or another SQLite file"),
+        ({"csv": tmp_path / "link.csv"}, "is an input of this call"),
         ({"csv": tmp_path / "x.csv", "parquet": tmp_path / "x.csv"}, "--parquet must end in .parquet, got"),
     ]
     for targets, message in cases:

@@ -17,7 +17,7 @@ from uepgpu.files import Folder, check_folder, check_parents, expand
 from uepgpu.sweep.spec import read_spec
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from uepgpu.points.identity import Identity
     from uepgpu.points.point import Sweep
@@ -91,24 +91,38 @@ def _collect(
     changed = {name: value for name in ("realizations", "seed") if (value := getattr(options, name)) is not None}
     with refusing(UNWRITTEN), store:  # not a wrong call, which has been checked: the store, a worker, a disk
         collection = Collection(store, sweep, identities, dict(changed))
-        display = Display(collection, sys.stderr)
         _tell_leftovers(collection, path)
-
-        def announce() -> None:
-            display.note = "; finishing what runs"
-            say("interrupted: finishing the ranges that run; press Ctrl-C again to drop them")
-
         began = time.perf_counter()
-        with asked_to_stop(announce) as stopping, display.shown():
-            try:
-                collection.run(runner, stopping=stopping, progress=display.advance, tick=display.tick)
-                interrupted = not collection.finished
-            except KeyboardInterrupt:
-                interrupted = True
+        with _compilation(collection, options) as compiling:
+            display = Display(collection, sys.stderr, compiling)
+
+            def announce() -> bool:
+                if display.waiting:
+                    say(f"interrupted while {'kernels compile' if compiling() else 'starting'}: nothing is lost by that")
+                    return False
+                display.note = "; finishing what runs"
+                say("interrupted: finishing the ranges that run; press Ctrl-C again to drop them")
+                return True
+
+            with asked_to_stop(announce) as stopping, display.shown():
+                try:
+                    collection.run(runner, stopping=stopping, progress=display.advance, tick=display.tick)
+                    interrupted = not collection.finished
+                except KeyboardInterrupt:
+                    interrupted = True
         took = time.perf_counter() - began
         if interrupted:
             say(_interruption(collection, path), options.resume(spec))
         return _show(collection, folder, path, took, interrupted)
+
+
+def _compilation(collection: Collection, options: SweepOptions) -> AbstractContextManager[Callable[[], bool]]:
+    """Return what watches compilation, where this process compiles: loading Numba for nothing takes a second."""
+    if collection.finished or options.dask is not None or options.backend == "numpy":
+        return nullcontext(lambda: False)
+    from uepgpu.commands.compilation import watched_compilation
+
+    return watched_compilation()
 
 
 def _tell_leftovers(collection: Collection, path: Path) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
 from numpy.typing import NDArray
 
 from uepgpu_kernels.cpu.nests import Nest
+from uepgpu_kernels.cpu.threads import in_threads
 from uepgpu_kernels.job import SUB_BATCHES, Job, RawTally
 from uepgpu_kernels.transitions import patterns_of, undecoded
 
@@ -54,8 +53,8 @@ def run(job: Job, nest: Nest, kind: str, first: int, count: int, threads: int) -
         for b in range(SUB_BATCHES):
             sub_batch(b)
     else:
-        with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(sub_batch, range(SUB_BATCHES)))
+        with in_threads(threads) as run_all:
+            list(run_all(sub_batch, range(SUB_BATCHES)))
     return RawTally(patterns, pairs, marginals)
 
 
