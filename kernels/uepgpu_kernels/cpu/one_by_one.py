@@ -16,9 +16,9 @@ from uepgpu_kernels.bodies.match import match_decoded, match_take
 from uepgpu_kernels.bodies.peel import peel_take
 from uepgpu_kernels.bodies.sample import draw_coefficients, draw_subset
 from uepgpu_kernels.cpu.compile import entry, stage
-from uepgpu_kernels.cpu.draw import draw_cells, permute, sort_columns
+from uepgpu_kernels.cpu.listed import draw_by_packet
 from uepgpu_kernels.cpu.tally import tally_subproducts
-from uepgpu_kernels.job import BY_PERMUTATION, BY_TIME
+from uepgpu_kernels.job import BY_TIME
 
 __all__ = ["run_eliminate", "run_match", "run_peel", "run_real"]
 
@@ -26,33 +26,6 @@ TILE = 64
 """Realizations that are drawn together."""
 
 ZERO = np.uint64(0)
-PACKET_BITS = 16
-
-
-@stage
-def draw_by_packet(
-    job: Any, first: Any, stride: Any, cells: Any, words: Any, window: Any, keys: Any, packet: Any, time: Any
-) -> None:
-    """Fill `packet` and `time` in order of arrival, and `window` by packet. `keys` is uint32 scratch."""
-    n, lanes = job.n_packets, keys.shape[1]
-    draw_cells(job, first, stride, words, cells.value, keys)
-    by_time = job.order == BY_TIME
-    for w in range(n):
-        for lane in range(lanes):
-            window[w, lane] = keys[w, lane] & cells.low if by_time else keys[w, lane]
-        for lane in range(lanes):
-            keys[w, lane] = ((keys[w, lane] >> cells.shift) << PACKET_BITS) | w if by_time else w
-    if by_time:
-        sort_columns(keys, cells.network)
-    if job.order == BY_PERMUTATION:
-        permute(job, first, stride, words, keys, packet)
-    else:
-        for w in range(n):
-            for lane in range(lanes):
-                packet[w, lane] = keys[w, lane]
-    for w in range(n):
-        for lane in range(lanes):
-            time[w, lane] = keys[w, lane] >> PACKET_BITS if by_time else w + 1
 
 
 @stage

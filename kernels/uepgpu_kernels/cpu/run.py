@@ -13,6 +13,8 @@ from uepgpu_kernels.automaton import Automaton
 from uepgpu_kernels.cpu.draw import Cells
 from uepgpu_kernels.cpu.lockstep import run_automaton, run_chains
 from uepgpu_kernels.cpu.one_by_one import run_eliminate, run_match, run_peel, run_real
+from uepgpu_kernels.cpu.members import member_table
+from uepgpu_kernels.cpu.sliced import run_gf2, run_gf256
 from uepgpu_kernels.job import BY_TIME, SUB_BATCHES, Job, RawTally
 from uepgpu_kernels.network import merge_exchange
 from uepgpu_kernels.transitions import patterns_of, undecoded
@@ -49,15 +51,15 @@ def run(job: Job, decoder: str, kind: str, first: int, count: int, threads: int,
         start = first + (b - first) % SUB_BATCHES
         n = max(0, -(-(first + count - start) // SUB_BATCHES))
         transitions = np.zeros((t + 1) * job.n_classes << job.n_classes, dtype=np.int64)
-        pair_times = np.zeros((0 if pairs is None else t + 1, width), dtype=np.int64)
-        each_time = np.zeros((0 if marginals is None else t + 1, k), dtype=np.int64)
+        pair_times = np.zeros((0 if pairs is None else t, width), dtype=np.int64)
+        each_time = np.zeros((0 if marginals is None else t, k), dtype=np.int64)
         if n:
             nest(np.uint64(start), n, np.uint64(SUB_BATCHES), transitions, pair_times, each_time, nothing)
         patterns[b] = patterns_of(transitions, n, t, job.n_classes)
         if pairs is not None:
-            pairs[b] = undecoded(pair_times)
+            pairs[b] = undecoded(pair_times, n)
         if marginals is not None:
-            marginals[b] = undecoded(each_time)
+            marginals[b] = undecoded(each_time, n)
 
     if threads == 1:
         for b in range(SUB_BATCHES):
@@ -89,6 +91,9 @@ def _nest(job: Job, decoder: str, automaton: Automaton | None) -> Nest:
         tables = (*_automaton_tables(job, automaton), np.empty(0, dtype=narrow))
         return lambda first, count, stride, *out: run_automaton(job, first, count, stride, cells, *tables, *out)
     cells = _cells(job, np.dtype(np.uint32))
+    if decoder == "eliminate" and job.field > 0:
+        sliced, members = run_gf2 if job.field == 1 else run_gf256, member_table(job)
+        return lambda first, count, stride, *out: sliced(job, first, count, stride, cells, members, *out)
     entry: Any = {"match": run_match, "peel": run_peel, "eliminate": run_eliminate, "real": run_real}[decoder]
     return lambda first, count, stride, *out: entry(job, first, count, stride, cells, *out)
 
