@@ -109,11 +109,10 @@ class NumbaBackend:
     def sampler(self, plan: Plan, decoder: str, kind: str, threads: int | None, devices: Devices = None) -> Sampler:
         """Make a plan ready."""
         from uepgpu_kernels import cpu
-        from uepgpu_kernels.automaton import build_automaton
 
         job = plan.job
         n = usable_cores() if threads is None else threads
-        automaton = build_automaton(job.mask) if decoder == "match" and job.mask.size else None
+        automaton = cpu.explored(job) if decoder == "match" else None
         return _Call(
             lambda first, count: cpu.run(job, decoder, kind, first, count, n, automaton),
             lambda first, count: cpu.decode_times(job, decoder, first, count, automaton),

@@ -82,10 +82,10 @@ def subsets(job: Job, realizations: U64, window: Ints) -> NDArray[np.bool_]:
     drawn = words(int(job.seed), realizations, int(SUPPORTS), 0, job.n_packets * padded).reshape(*window.shape, padded)
     inside = np.zeros((*window.shape, k), dtype=np.bool_)
     for i in range(int(degree.max())):
-        last = np.maximum(k - degree + i, 0)
+        last = np.minimum(k - degree + i, k - 1)  # beyond a packet's degree nothing is added
         pick = ((drawn[:, :, i] * (last + 1).astype(np.uint64)) >> HALF).astype(np.int64)
         taken = np.take_along_axis(inside, pick[:, :, None], axis=2)[:, :, 0]
-        pick = np.minimum(np.where(taken, last, pick), k - 1)
+        pick = np.where(taken, last, pick)
         present = np.take_along_axis(inside, pick[:, :, None], axis=2)
         np.put_along_axis(inside, pick[:, :, None], present | (i < degree)[:, :, None], axis=2)
     return inside

@@ -1,0 +1,235 @@
+"""Decoders of one realization from the members of its packets, for any K: peeling in time linear in them, and matching."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from uepgpu_kernels.bodies.bits import bit, lowest
+from uepgpu_kernels.cpu.compile import entry, stage
+from uepgpu_kernels.cpu.listed import draw_by_packet
+from uepgpu_kernels.cpu.supports import list_members
+from uepgpu_kernels.cpu.tally import tally_subproducts
+from uepgpu_kernels.job import BY_TIME
+
+__all__ = ["run_match_lists", "run_peel_lists"]
+
+TILE = 16
+"""Realizations that are drawn together."""
+ZERO = np.uint64(0)
+
+
+@stage
+def grown(array: Any) -> Any:
+    """Return a copy of twice the length."""
+    longer = np.empty(2 * array.shape[0], dtype=array.dtype)
+    for i in range(array.shape[0]):
+        longer[i] = array[i]
+    return longer
+
+
+@entry
+def run_peel_lists(
+    job: Any, first: Any, count: Any, stride: Any, cells: Any, tables: Any, transitions: Any, pairs: Any, marginals: Any, record: Any
+) -> None:
+    """Peel: of a waiting packet only the number of its unknown members and their sum (xor) are held.
+
+    Sub-products hold lists of the packets that wait for them: `head`, then `link` from entry to entry.
+    """
+    n, k, n_times = job.n_packets, job.k, job.n_times
+    by_time = job.order == BY_TIME
+    words = np.empty((4, TILE), dtype=np.uint32)
+    keys = np.empty((n, TILE), dtype=np.uint32)
+    time = np.empty((n, TILE), dtype=np.uint16)
+    packet = np.empty((n, TILE), dtype=np.uint16)
+    window = np.empty((n, TILE), dtype=np.uint16)
+    members = np.empty(k, dtype=np.int64)
+    drawn = np.full(k, -1, dtype=np.int64)
+    stamp = 0
+    unknown = np.empty(n, dtype=np.int64)
+    total = np.empty(n, dtype=np.int64)
+    head = np.empty(k, dtype=np.int64)
+    link = np.empty(4 * (n + k), dtype=np.int64)
+    waits = np.empty(4 * (n + k), dtype=np.int64)
+    stack = np.empty(n + 1, dtype=np.int64)
+    when = np.empty(k, dtype=np.int64)
+    class_time = np.empty(job.n_classes, dtype=np.int64)
+    for done in range(0, count, TILE):
+        start = first + stride * np.uint64(done)
+        draw_by_packet(job, start, stride, cells, words, window, keys, packet, time)
+        for lane in range(min(TILE, count - done)):
+            realization = start + stride * np.uint64(lane)
+            when[:] = n_times
+            head[:] = -1
+            n_links = 0
+            n_known = 0
+            for w in range(n):
+                if n_known == k or (by_time and time[w, lane] >= n_times):
+                    break
+                p = np.intp(packet[w, lane])
+                size = list_members(job, realization, tables, p, np.intp(window[p, lane]), drawn, stamp, members)
+                stamp += 1
+                left = 0
+                sum_ = 0
+                for i in range(size):
+                    if when[members[i]] == n_times:
+                        left += 1
+                        sum_ ^= members[i]
+                if left == 0:
+                    continue
+                unknown[p] = left
+                total[p] = sum_
+                if left > 1:
+                    if n_links + left > link.shape[0]:
+                        link = grown(link)
+                        waits = grown(waits)
+                    for i in range(size):
+                        m = members[i]
+                        if when[m] == n_times:
+                            link[n_links] = head[m]
+                            waits[n_links] = p
+                            head[m] = n_links
+                            n_links += 1
+                    continue
+                stack[0] = sum_
+                top = 1
+                while top > 0:
+                    top -= 1
+                    m = stack[top]
+                    if when[m] != n_times:
+                        continue
+                    when[m] = np.int64(time[w, lane])
+                    n_known += 1
+                    at = head[m]
+                    while at >= 0:
+                        q = waits[at]
+                        unknown[q] -= 1
+                        total[q] ^= m
+                        if unknown[q] == 1:
+                            stack[top] = total[q]
+                            top += 1
+                        at = link[at]
+            tally_subproducts(when, job.class_of, class_time, job.n_classes, n_times, transitions, pairs, marginals)
+            if record.shape[0] > 0:
+                record[done + lane] = when
+
+
+@stage
+def match_wide(support: Any, owner: Any, parent: Any, matched: Any, seen: Any, fresh: Any, pending: Any) -> None:
+    """Match a packet whose support is not wholly decoded, as :func:`uepgpu_kernels.bodies.match.match_take` does; sets of words."""
+    n = support.shape[0]
+    for v in range(n):
+        seen[v] = support[v]
+        fresh[v] = support[v]
+        pending[v] = ZERO
+    via = -1
+    found = -1
+    while found < 0:
+        for v in range(n):
+            rest = fresh[v]
+            pending[v] |= rest
+            while rest != ZERO:
+                i = lowest(rest)
+                rest ^= bit(i)
+                parent[64 * v + i] = via
+            if found < 0 and seen[v] & ~matched[v] != ZERO:
+                found = 64 * v + lowest(seen[v] & ~matched[v])
+        if found < 0:
+            v = 0
+            while pending[v] == ZERO:
+                v += 1
+            i = lowest(pending[v])
+            pending[v] ^= bit(i)
+            via = 64 * v + i
+            for v in range(n):
+                fresh[v] = owner[via, v] & ~seen[v]
+                seen[v] |= fresh[v]
+    k = found
+    matched[k >> 6] |= bit(k & 63)
+    while parent[k] >= 0:
+        for v in range(n):
+            owner[k, v] = owner[parent[k], v]
+        k = parent[k]
+    for v in range(n):
+        owner[k, v] = support[v]
+
+
+@stage
+def open_wide(owner: Any, matched: Any, when: Any, n_times: Any, open_: Any) -> None:
+    """Write in `open_` what alternating paths from unmatched sub-products reach."""
+    k, n = owner.shape
+    for v in range(n):
+        open_[v] = ~matched[v]
+    grew = True
+    while grew:
+        grew = False
+        for i in range(k):
+            if when[i] == n_times and (open_[i >> 6] & bit(i & 63)) == ZERO:
+                reached = ZERO
+                for v in range(n):
+                    reached |= owner[i, v] & open_[v]
+                if reached != ZERO:
+                    open_[i >> 6] |= bit(i & 63)
+                    grew = True
+
+
+@entry
+def run_match_lists(
+    job: Any, first: Any, count: Any, stride: Any, cells: Any, tables: Any, transitions: Any, pairs: Any, marginals: Any, record: Any
+) -> None:
+    """Match with sets of ⌈K/64⌉ words."""
+    n, k, n_times = job.n_packets, job.k, job.n_times
+    width = (k + 63) // 64
+    by_time = job.order == BY_TIME
+    words = np.empty((4, TILE), dtype=np.uint32)
+    keys = np.empty((n, TILE), dtype=np.uint32)
+    time = np.empty((n, TILE), dtype=np.uint16)
+    packet = np.empty((n, TILE), dtype=np.uint16)
+    window = np.empty((n, TILE), dtype=np.uint16)
+    members = np.empty(k, dtype=np.int64)
+    drawn = np.full(k, -1, dtype=np.int64)
+    stamp = 0
+    owner = np.empty((k, width), dtype=np.uint64)
+    parent = np.empty(64 * width, dtype=np.int64)
+    support, matched, seen, fresh, pending, open_ = (
+        np.empty(width, dtype=np.uint64),
+        np.empty(width, dtype=np.uint64),
+        np.empty(width, dtype=np.uint64),
+        np.empty(width, dtype=np.uint64),
+        np.empty(width, dtype=np.uint64),
+        np.empty(width, dtype=np.uint64),
+    )
+    when = np.empty(k, dtype=np.int64)
+    class_time = np.empty(job.n_classes, dtype=np.int64)
+    for done in range(0, count, TILE):
+        start = first + stride * np.uint64(done)
+        draw_by_packet(job, start, stride, cells, words, window, keys, packet, time)
+        for lane in range(min(TILE, count - done)):
+            realization = start + stride * np.uint64(lane)
+            when[:] = n_times
+            matched[:] = ZERO
+            n_known = 0
+            for w in range(n):
+                if n_known == k or (by_time and time[w, lane] >= n_times):
+                    break
+                p = np.intp(packet[w, lane])
+                size = list_members(job, realization, tables, p, np.intp(window[p, lane]), drawn, stamp, members)
+                stamp += 1
+                useful = False
+                support[:] = ZERO
+                for i in range(size):
+                    m = members[i]
+                    support[m >> 6] |= bit(m & 63)
+                    useful = useful or when[m] == n_times
+                if not useful:
+                    continue
+                match_wide(support, owner, parent, matched, seen, fresh, pending)
+                open_wide(owner, matched, when, n_times, open_)
+                for i in range(k):
+                    if when[i] == n_times and (open_[i >> 6] & bit(i & 63)) == ZERO:
+                        when[i] = np.int64(time[w, lane])
+                        n_known += 1
+            tally_subproducts(when, job.class_of, class_time, job.n_classes, n_times, transitions, pairs, marginals)
+            if record.shape[0] > 0:
+                record[done + lane] = when
