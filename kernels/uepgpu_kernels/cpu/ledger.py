@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from uepgpu_kernels.cpu.compile import stage
+from uepgpu_kernels.cpu.compile import allocation, stage
 from uepgpu_kernels.cpu.listed import times_of_lane
 from uepgpu_kernels.cpu.plain_vectors import WORDS
 from uepgpu_kernels.cpu.tally import tally_subproducts
@@ -41,7 +41,7 @@ class Ledger(NamedTuple):
     class_time: Any
 
 
-@stage
+@allocation
 def new_ledger(job: Any, counted: Any) -> Any:
     """Return the arrays; packets are counted for each lane if `counted`."""
     k, n_classes = job.k, job.n_classes
@@ -119,7 +119,8 @@ def end_tile(
                     ledger.when, job.class_of, ledger.class_time, job.n_classes, job.n_times, transitions, pairs, marginals
                 )
             if record.shape[0] > 0:
-                record[lane] = ledger.when
+                for i in range(job.k):
+                    record[lane, i] = ledger.when[i]
 
 
 @stage

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from uepgpu_kernels.bodies.bits import bit, lowest
-from uepgpu_kernels.cpu.compile import entry, stage
+from uepgpu_kernels.cpu.compile import allocation, entry, stage
 from uepgpu_kernels.cpu.listed import draw_by_packet
 from uepgpu_kernels.cpu.supports import list_members
 from uepgpu_kernels.cpu.tally import tally_subproducts
@@ -15,30 +15,105 @@ from uepgpu_kernels.job import BY_TIME
 
 __all__ = ["run_match_lists", "run_peel_lists"]
 
-TILE = 16
+TILE = 64
 """Realizations that are drawn together."""
 ZERO = np.uint64(0)
 
 
-@stage
+@allocation
 def grown(array: Any) -> Any:
     """Return a copy of twice the length."""
     longer = np.empty(2 * array.shape[0], dtype=array.dtype)
-    for i in range(array.shape[0]):
-        longer[i] = array[i]
+    longer[: array.shape[0]] = array
     return longer
+
+
+class Peeling(NamedTuple):
+    """Of a waiting packet only the number of its unknown members and their sum (xor) are held.
+
+    Sub-products hold lists of the packets that wait for them: `head`, then `link` from entry to entry.
+    """
+
+    unknown: Any  # (W,)
+    total: Any  # (W,)
+    head: Any  # (K,)
+    stack: Any  # (W + 1,)
+
+
+@stage
+def peel_one(
+    job: Any,
+    realization: Any,
+    tables: Any,
+    packet: Any,
+    window: Any,
+    time: Any,
+    members: Any,
+    drawn: Any,
+    stamp: Any,
+    peeling: Any,
+    link: Any,
+    waits: Any,
+    when: Any,
+) -> Any:
+    """Decode one realization; return False where `link` and `waits` are too short. Packets are drawn with marks from `stamp` on."""
+    n, k, n_times = packet.shape[0], job.k, job.n_times
+    by_time = job.order == BY_TIME
+    when[:] = n_times
+    peeling.head[:] = -1
+    n_links = 0
+    n_known = 0
+    for w in range(n):
+        if n_known == k or (by_time and time[w] >= n_times):
+            break
+        p = np.intp(packet[w])
+        size = list_members(job, realization, tables, p, np.intp(window[p]), drawn, stamp + w, members)
+        left = 0
+        total = 0
+        for i in range(size):
+            if when[members[i]] == n_times:
+                left += 1
+                total ^= members[i]
+        if left > 1:
+            if n_links + left > link.shape[0]:
+                return False
+            peeling.unknown[p] = left
+            peeling.total[p] = total
+            for i in range(size):
+                m = members[i]
+                if when[m] == n_times:
+                    link[n_links] = peeling.head[m]
+                    waits[n_links] = p
+                    peeling.head[m] = n_links
+                    n_links += 1
+        elif left == 1:
+            peeling.stack[0] = total
+            top = 1
+            while top > 0:
+                top -= 1
+                m = peeling.stack[top]
+                if when[m] != n_times:
+                    continue
+                when[m] = np.int64(time[w])
+                n_known += 1
+                at = peeling.head[m]
+                while at >= 0:
+                    q = waits[at]
+                    peeling.unknown[q] -= 1
+                    peeling.total[q] ^= m
+                    if peeling.unknown[q] == 1:
+                        peeling.stack[top] = peeling.total[q]
+                        top += 1
+                    at = link[at]
+    return True
 
 
 @entry
 def run_peel_lists(
     job: Any, first: Any, count: Any, stride: Any, cells: Any, tables: Any, transitions: Any, pairs: Any, marginals: Any, record: Any
 ) -> None:
-    """Peel: of a waiting packet only the number of its unknown members and their sum (xor) are held.
-
-    Sub-products hold lists of the packets that wait for them: `head`, then `link` from entry to entry.
-    """
-    n, k, n_times = job.n_packets, job.k, job.n_times
-    by_time = job.order == BY_TIME
+    """Peel, in time linear in the members of packets."""
+    n, k = job.n_packets, job.k
     words = np.empty((4, TILE), dtype=np.uint32)
     keys = np.empty((n, TILE), dtype=np.uint32)
     time = np.empty((n, TILE), dtype=np.uint16)
@@ -46,71 +121,39 @@ def run_peel_lists(
     window = np.empty((n, TILE), dtype=np.uint16)
     members = np.empty(k, dtype=np.int64)
     drawn = np.full(k, -1, dtype=np.int64)
-    stamp = 0
-    unknown = np.empty(n, dtype=np.int64)
-    total = np.empty(n, dtype=np.int64)
-    head = np.empty(k, dtype=np.int64)
+    peeling = Peeling(
+        np.empty(n, dtype=np.int64), np.empty(n, dtype=np.int64), np.empty(k, dtype=np.int64), np.empty(n + 1, dtype=np.int64)
+    )
     link = np.empty(4 * (n + k), dtype=np.int64)
     waits = np.empty(4 * (n + k), dtype=np.int64)
-    stack = np.empty(n + 1, dtype=np.int64)
     when = np.empty(k, dtype=np.int64)
     class_time = np.empty(job.n_classes, dtype=np.int64)
+    stamp = 0
     for done in range(0, count, TILE):
         start = first + stride * np.uint64(done)
         draw_by_packet(job, start, stride, cells, words, window, keys, packet, time)
         for lane in range(min(TILE, count - done)):
             realization = start + stride * np.uint64(lane)
-            when[:] = n_times
-            head[:] = -1
-            n_links = 0
-            n_known = 0
-            for w in range(n):
-                if n_known == k or (by_time and time[w, lane] >= n_times):
-                    break
-                p = np.intp(packet[w, lane])
-                size = list_members(job, realization, tables, p, np.intp(window[p, lane]), drawn, stamp, members)
-                stamp += 1
-                left = 0
-                sum_ = 0
-                for i in range(size):
-                    if when[members[i]] == n_times:
-                        left += 1
-                        sum_ ^= members[i]
-                if left == 0:
-                    continue
-                unknown[p] = left
-                total[p] = sum_
-                if left > 1:
-                    if n_links + left > link.shape[0]:
-                        link = grown(link)
-                        waits = grown(waits)
-                    for i in range(size):
-                        m = members[i]
-                        if when[m] == n_times:
-                            link[n_links] = head[m]
-                            waits[n_links] = p
-                            head[m] = n_links
-                            n_links += 1
-                    continue
-                stack[0] = sum_
-                top = 1
-                while top > 0:
-                    top -= 1
-                    m = stack[top]
-                    if when[m] != n_times:
-                        continue
-                    when[m] = np.int64(time[w, lane])
-                    n_known += 1
-                    at = head[m]
-                    while at >= 0:
-                        q = waits[at]
-                        unknown[q] -= 1
-                        total[q] ^= m
-                        if unknown[q] == 1:
-                            stack[top] = total[q]
-                            top += 1
-                        at = link[at]
-            tally_subproducts(when, job.class_of, class_time, job.n_classes, n_times, transitions, pairs, marginals)
+            while not peel_one(
+                job,
+                realization,
+                tables,
+                packet[:, lane],
+                window[:, lane],
+                time[:, lane],
+                members,
+                drawn,
+                stamp,
+                peeling,
+                link,
+                waits,
+                when,
+            ):
+                link = grown(link)
+                waits = grown(waits)
+                stamp += n
+            stamp += n
+            tally_subproducts(when, job.class_of, class_time, job.n_classes, job.n_times, transitions, pairs, marginals)
             if record.shape[0] > 0:
                 record[done + lane] = when
 
@@ -174,14 +217,65 @@ def open_wide(owner: Any, matched: Any, when: Any, n_times: Any, open_: Any) -> 
                     grew = True
 
 
+class Matching(NamedTuple):
+    """A maximum matching, and sets of ⌈K/64⌉ words for a search."""
+
+    owner: Any  # (K, words): the support of the packet matched to X_k
+    parent: Any
+    support: Any
+    matched: Any
+    seen: Any
+    fresh: Any
+    pending: Any
+    open_: Any
+
+
+@stage
+def match_one_wide(
+    job: Any,
+    realization: Any,
+    tables: Any,
+    packet: Any,
+    window: Any,
+    time: Any,
+    members: Any,
+    drawn: Any,
+    stamp: Any,
+    m: Any,
+    when: Any,
+) -> None:
+    """Decode one realization. Packets are drawn with marks from `stamp` on."""
+    n_times = job.n_times
+    by_time = job.order == BY_TIME
+    when[:] = n_times
+    m.matched[:] = ZERO
+    n_known = 0
+    for w in range(packet.shape[0]):
+        if n_known == job.k or (by_time and time[w] >= n_times):
+            break
+        p = np.intp(packet[w])
+        size = list_members(job, realization, tables, p, np.intp(window[p]), drawn, stamp + w, members)
+        useful = False
+        m.support[:] = ZERO
+        for i in range(size):
+            member = members[i]
+            m.support[member >> 6] |= bit(member & 63)
+            useful = useful or when[member] == n_times
+        if useful:
+            match_wide(m.support, m.owner, m.parent, m.matched, m.seen, m.fresh, m.pending)
+            open_wide(m.owner, m.matched, when, n_times, m.open_)
+            for i in range(job.k):
+                if when[i] == n_times and (m.open_[i >> 6] & bit(i & 63)) == ZERO:
+                    when[i] = np.int64(time[w])
+                    n_known += 1
+
+
 @entry
 def run_match_lists(
     job: Any, first: Any, count: Any, stride: Any, cells: Any, tables: Any, transitions: Any, pairs: Any, marginals: Any, record: Any
 ) -> None:
     """Match with sets of ⌈K/64⌉ words."""
-    n, k, n_times = job.n_packets, job.k, job.n_times
-    width = (k + 63) // 64
-    by_time = job.order == BY_TIME
+    n, k, width = job.n_packets, job.k, (job.k + 63) // 64
     words = np.empty((4, TILE), dtype=np.uint32)
     keys = np.empty((n, TILE), dtype=np.uint32)
     time = np.empty((n, TILE), dtype=np.uint16)
@@ -189,10 +283,9 @@ def run_match_lists(
     window = np.empty((n, TILE), dtype=np.uint16)
     members = np.empty(k, dtype=np.int64)
     drawn = np.full(k, -1, dtype=np.int64)
-    stamp = 0
-    owner = np.empty((k, width), dtype=np.uint64)
-    parent = np.empty(64 * width, dtype=np.int64)
-    support, matched, seen, fresh, pending, open_ = (
+    matching = Matching(
+        np.empty((k, width), dtype=np.uint64),
+        np.empty(64 * width, dtype=np.int64),
         np.empty(width, dtype=np.uint64),
         np.empty(width, dtype=np.uint64),
         np.empty(width, dtype=np.uint64),
@@ -202,34 +295,26 @@ def run_match_lists(
     )
     when = np.empty(k, dtype=np.int64)
     class_time = np.empty(job.n_classes, dtype=np.int64)
+    stamp = 0
     for done in range(0, count, TILE):
         start = first + stride * np.uint64(done)
         draw_by_packet(job, start, stride, cells, words, window, keys, packet, time)
         for lane in range(min(TILE, count - done)):
             realization = start + stride * np.uint64(lane)
-            when[:] = n_times
-            matched[:] = ZERO
-            n_known = 0
-            for w in range(n):
-                if n_known == k or (by_time and time[w, lane] >= n_times):
-                    break
-                p = np.intp(packet[w, lane])
-                size = list_members(job, realization, tables, p, np.intp(window[p, lane]), drawn, stamp, members)
-                stamp += 1
-                useful = False
-                support[:] = ZERO
-                for i in range(size):
-                    m = members[i]
-                    support[m >> 6] |= bit(m & 63)
-                    useful = useful or when[m] == n_times
-                if not useful:
-                    continue
-                match_wide(support, owner, parent, matched, seen, fresh, pending)
-                open_wide(owner, matched, when, n_times, open_)
-                for i in range(k):
-                    if when[i] == n_times and (open_[i >> 6] & bit(i & 63)) == ZERO:
-                        when[i] = np.int64(time[w, lane])
-                        n_known += 1
-            tally_subproducts(when, job.class_of, class_time, job.n_classes, n_times, transitions, pairs, marginals)
+            match_one_wide(
+                job,
+                realization,
+                tables,
+                packet[:, lane],
+                window[:, lane],
+                time[:, lane],
+                members,
+                drawn,
+                stamp,
+                matching,
+                when,
+            )
+            stamp += n
+            tally_subproducts(when, job.class_of, class_time, job.n_classes, job.n_times, transitions, pairs, marginals)
             if record.shape[0] > 0:
                 record[done + lane] = when
