@@ -10,18 +10,21 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from uepgpu_kernels.bodies.bits import bit
 from uepgpu_kernels.cpu.compile import allocation, stage
 from uepgpu_kernels.cpu.listed import times_of_lane
 from uepgpu_kernels.cpu.plain_vectors import WORDS
 from uepgpu_kernels.cpu.tally import tally_subproducts
 from uepgpu_kernels.cpu.vector_tally import class_vectors, tally_vectors
-from uepgpu_kernels.cpu.vectors import LANES, copy, count_set
+from uepgpu_kernels.cpu.vectors import LANES, copy, count_set, later, meet
 
-__all__ = ["Ledger", "begin_tile", "end_tile", "new_ledger", "note_packet"]
+__all__ = ["Ledger", "begin_tile", "end_tile", "new_ledger", "note_lane", "note_packet", "tally_lanes"]
 
 ZERO = np.uint64(0)
 MOST_COUNTED = 255
 """Packets that a byte can count."""
+MOST_TIMES = 1024
+"""Up to so many times, vectors are tallied at each of them; beyond, lane by lane."""
 
 
 class Ledger(NamedTuple):
@@ -39,6 +42,8 @@ class Ledger(NamedTuple):
     taken: Any  # (K, lanes) uint16: 1 and the packets that left X_k undecoded
     when: Any
     class_time: Any
+    times: Any  # (K, lanes) uint16: when, by lane
+    used: Any  # a vector
 
 
 @allocation
@@ -59,6 +64,8 @@ def new_ledger(job: Any, counted: Any) -> Any:
         np.empty((k if counted else 0, LANES), dtype=np.uint16),
         np.empty(k, dtype=np.int64),
         np.empty(n_classes, dtype=np.int64),
+        np.empty((k if counted else 0, LANES), dtype=np.uint16),
+        np.empty(WORDS, dtype=np.uint64),
     )
 
 
@@ -114,13 +121,44 @@ def end_tile(
     for lane in range(lanes):
         if fallen[lane] == 0:
             times_of_lane(ledger.taken, lane, job.n_packets, time, by_time, job.n_times, ledger.when)
-            if by_time:
-                tally_subproducts(
-                    ledger.when, job.class_of, ledger.class_time, job.n_classes, job.n_times, transitions, pairs, marginals
-                )
+            note_lane(ledger, lane)
             if record.shape[0] > 0:
                 for i in range(job.k):
                     record[lane, i] = ledger.when[i]
+    if by_time:
+        tally_lanes(ledger, job, lanes, fallen, transitions, pairs, marginals)
+
+
+@stage
+def note_lane(ledger: Any, lane: Any) -> None:
+    """Note the times in `when` as those of a lane."""
+    for i in range(ledger.times.shape[0]):
+        ledger.times[i, lane] = np.uint16(ledger.when[i])
+
+
+@stage
+def tally_lanes(ledger: Any, job: Any, lanes: Any, fallen: Any, transitions: Any, pairs: Any, marginals: Any) -> None:
+    """Tally the noted times of the first lanes, but for those marked in `fallen`: time by time, unless times are too many for that."""
+    if job.n_times > MOST_TIMES:
+        for lane in range(lanes):
+            if fallen[lane] == 0:
+                for i in range(job.k):
+                    ledger.when[i] = np.int64(ledger.times[i, lane])
+                tally_subproducts(
+                    ledger.when, job.class_of, ledger.class_time, job.n_classes, job.n_times, transitions, pairs, marginals
+                )
+        return
+    for v in range(WORDS):
+        ledger.used[v] = ZERO
+    for lane in range(lanes):
+        if fallen[lane] == 0:
+            ledger.used[lane >> 6] |= bit(lane & 63)
+    begin_tile(ledger, job, ledger.used)
+    for t in range(job.n_times):
+        for i in range(job.k):
+            later(ledger.times[i], 0, t, ledger.open_, i * WORDS)
+            meet(ledger.open_, i * WORDS, ledger.open_, i * WORDS, ledger.used, 0)
+        tally(ledger, job, t, transitions, pairs, marginals)
 
 
 @stage

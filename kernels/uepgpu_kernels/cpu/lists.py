@@ -8,15 +8,17 @@ import numpy as np
 
 from uepgpu_kernels.bodies.bits import bit, lowest
 from uepgpu_kernels.cpu.compile import allocation, entry, stage
+from uepgpu_kernels.cpu.ledger import new_ledger, note_lane, tally_lanes
 from uepgpu_kernels.cpu.listed import draw_by_packet
 from uepgpu_kernels.cpu.supports import list_members
-from uepgpu_kernels.cpu.tally import tally_subproducts
+from uepgpu_kernels.cpu.vectors import LANES
 from uepgpu_kernels.job import BY_TIME
 
 __all__ = ["run_match_lists", "run_peel_lists"]
 
-TILE = 64
-"""Realizations that are drawn together."""
+FEW_LANES = 64
+MOST_PACKETS = 1024
+"""Beyond so many packets, tiles have few lanes, so that they stay small."""
 ZERO = np.uint64(0)
 
 
@@ -114,11 +116,12 @@ def run_peel_lists(
 ) -> None:
     """Peel, in time linear in the members of packets."""
     n, k = job.n_packets, job.k
-    words = np.empty((4, TILE), dtype=np.uint32)
-    keys = np.empty((n, TILE), dtype=np.uint32)
-    time = np.empty((n, TILE), dtype=np.uint16)
-    packet = np.empty((n, TILE), dtype=np.uint16)
-    window = np.empty((n, TILE), dtype=np.uint16)
+    width = LANES if n <= MOST_PACKETS else FEW_LANES
+    words = np.empty((4, width), dtype=np.uint32)
+    keys = np.empty((n, width), dtype=np.uint32)
+    time = np.empty((n, width), dtype=np.uint16)
+    packet = np.empty((n, width), dtype=np.uint16)
+    window = np.empty((n, width), dtype=np.uint16)
     members = np.empty(k, dtype=np.int64)
     drawn = np.full(k, -1, dtype=np.int64)
     peeling = Peeling(
@@ -126,13 +129,14 @@ def run_peel_lists(
     )
     link = np.empty(4 * (n + k), dtype=np.int64)
     waits = np.empty(4 * (n + k), dtype=np.int64)
-    when = np.empty(k, dtype=np.int64)
-    class_time = np.empty(job.n_classes, dtype=np.int64)
+    fallen = np.zeros(width, dtype=np.uint8)
+    ledger = new_ledger(job, True)
     stamp = 0
-    for done in range(0, count, TILE):
+    for done in range(0, count, width):
         start = first + stride * np.uint64(done)
         draw_by_packet(job, start, stride, cells, words, window, keys, packet, time)
-        for lane in range(min(TILE, count - done)):
+        lanes = min(width, count - done)
+        for lane in range(lanes):
             realization = start + stride * np.uint64(lane)
             while not peel_one(
                 job,
@@ -147,15 +151,16 @@ def run_peel_lists(
                 peeling,
                 link,
                 waits,
-                when,
+                ledger.when,
             ):
                 link = grown(link)
                 waits = grown(waits)
                 stamp += n
             stamp += n
-            tally_subproducts(when, job.class_of, class_time, job.n_classes, job.n_times, transitions, pairs, marginals)
+            note_lane(ledger, lane)
             if record.shape[0] > 0:
-                record[done + lane] = when
+                record[done + lane] = ledger.when
+        tally_lanes(ledger, job, lanes, fallen, transitions, pairs, marginals)
 
 
 @stage
@@ -275,31 +280,33 @@ def run_match_lists(
     job: Any, first: Any, count: Any, stride: Any, cells: Any, tables: Any, transitions: Any, pairs: Any, marginals: Any, record: Any
 ) -> None:
     """Match with sets of ⌈K/64⌉ words."""
-    n, k, width = job.n_packets, job.k, (job.k + 63) // 64
-    words = np.empty((4, TILE), dtype=np.uint32)
-    keys = np.empty((n, TILE), dtype=np.uint32)
-    time = np.empty((n, TILE), dtype=np.uint16)
-    packet = np.empty((n, TILE), dtype=np.uint16)
-    window = np.empty((n, TILE), dtype=np.uint16)
+    n, k, n_words = job.n_packets, job.k, (job.k + 63) // 64
+    width = LANES if n <= MOST_PACKETS else FEW_LANES
+    words = np.empty((4, width), dtype=np.uint32)
+    keys = np.empty((n, width), dtype=np.uint32)
+    time = np.empty((n, width), dtype=np.uint16)
+    packet = np.empty((n, width), dtype=np.uint16)
+    window = np.empty((n, width), dtype=np.uint16)
     members = np.empty(k, dtype=np.int64)
     drawn = np.full(k, -1, dtype=np.int64)
     matching = Matching(
-        np.empty((k, width), dtype=np.uint64),
-        np.empty(64 * width, dtype=np.int64),
-        np.empty(width, dtype=np.uint64),
-        np.empty(width, dtype=np.uint64),
-        np.empty(width, dtype=np.uint64),
-        np.empty(width, dtype=np.uint64),
-        np.empty(width, dtype=np.uint64),
-        np.empty(width, dtype=np.uint64),
+        np.empty((k, n_words), dtype=np.uint64),
+        np.empty(64 * n_words, dtype=np.int64),
+        np.empty(n_words, dtype=np.uint64),
+        np.empty(n_words, dtype=np.uint64),
+        np.empty(n_words, dtype=np.uint64),
+        np.empty(n_words, dtype=np.uint64),
+        np.empty(n_words, dtype=np.uint64),
+        np.empty(n_words, dtype=np.uint64),
     )
-    when = np.empty(k, dtype=np.int64)
-    class_time = np.empty(job.n_classes, dtype=np.int64)
+    fallen = np.zeros(width, dtype=np.uint8)
+    ledger = new_ledger(job, True)
     stamp = 0
-    for done in range(0, count, TILE):
+    for done in range(0, count, width):
         start = first + stride * np.uint64(done)
         draw_by_packet(job, start, stride, cells, words, window, keys, packet, time)
-        for lane in range(min(TILE, count - done)):
+        lanes = min(width, count - done)
+        for lane in range(lanes):
             realization = start + stride * np.uint64(lane)
             match_one_wide(
                 job,
@@ -312,9 +319,10 @@ def run_match_lists(
                 drawn,
                 stamp,
                 matching,
-                when,
+                ledger.when,
             )
             stamp += n
-            tally_subproducts(when, job.class_of, class_time, job.n_classes, job.n_times, transitions, pairs, marginals)
+            note_lane(ledger, lane)
             if record.shape[0] > 0:
-                record[done + lane] = when
+                record[done + lane] = ledger.when
+        tally_lanes(ledger, job, lanes, fallen, transitions, pairs, marginals)

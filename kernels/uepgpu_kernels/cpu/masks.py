@@ -11,15 +11,17 @@ from uepgpu_kernels.bodies.bits import bit, lowest
 from uepgpu_kernels.bodies.match import match_decoded, match_take
 from uepgpu_kernels.bodies.peel import peel_take
 from uepgpu_kernels.cpu.compile import entry, stage
+from uepgpu_kernels.cpu.ledger import new_ledger, note_lane, tally_lanes
 from uepgpu_kernels.cpu.listed import draw_by_packet
 from uepgpu_kernels.cpu.supports import draw_masks
-from uepgpu_kernels.cpu.tally import tally_subproducts
+from uepgpu_kernels.cpu.vectors import LANES
 from uepgpu_kernels.job import BY_TIME
 
 __all__ = ["match_one", "run_match", "run_peel"]
 
-TILE = 64
-"""Realizations that are drawn together."""
+FEW_LANES = 64
+MOST_PACKETS = 1024
+"""Beyond so many packets, tiles have few lanes, so that they stay small."""
 
 ZERO = np.uint64(0)
 
@@ -81,32 +83,35 @@ def masked(name: str, decode_one: Callable[..., None]) -> Any:
         record: Any,
     ) -> None:
         n, k = job.n_packets, job.k
-        words = np.empty((4, TILE), dtype=np.uint32)
-        keys = np.empty((n, TILE), dtype=np.uint32)
-        time = np.empty((n, TILE), dtype=np.uint16)
-        packet = np.empty((n, TILE), dtype=np.uint16)
-        window = np.empty((n, TILE), dtype=np.uint16)
-        support = np.empty((n, TILE), dtype=np.uint64)
+        width = LANES if n <= MOST_PACKETS else FEW_LANES
+        words = np.empty((4, width), dtype=np.uint32)
+        keys = np.empty((n, width), dtype=np.uint32)
+        time = np.empty((n, width), dtype=np.uint16)
+        packet = np.empty((n, width), dtype=np.uint16)
+        window = np.empty((n, width), dtype=np.uint16)
+        support = np.empty((n, width), dtype=np.uint64)
+        fallen = np.zeros(width, dtype=np.uint8)
+        ledger = new_ledger(job, True)
         marks = np.empty(k + 3, dtype=np.uint64)
         masks = np.empty(max(n, k), dtype=np.uint64)
         ints = np.empty(k, dtype=np.int64)
-        when = np.empty(k, dtype=np.int64)
-        class_time = np.empty(job.n_classes, dtype=np.int64)
-        for done in range(0, count, TILE):
+        for done in range(0, count, width):
             start = first + stride * np.uint64(done)
             draw_by_packet(job, start, stride, cells, words, window, keys, packet, time)
             draw_masks(job, start, stride, tables, words, marks, window, support)
-            for lane in range(min(TILE, count - done)):
-                when[:] = job.n_times
+            lanes = min(width, count - done)
+            for lane in range(lanes):
+                ledger.when[:] = job.n_times
                 arrived = n
                 if job.order == BY_TIME:
                     arrived = 0
                     while arrived < n and time[arrived, lane] < job.n_times:
                         arrived += 1
-                decode_one(job, packet[:arrived, lane], support[:, lane], time[:, lane], masks, ints, when)
-                tally_subproducts(when, job.class_of, class_time, job.n_classes, job.n_times, transitions, pairs, marginals)
+                decode_one(job, packet[:arrived, lane], support[:, lane], time[:, lane], masks, ints, ledger.when)
+                note_lane(ledger, lane)
                 if record.shape[0] > 0:
-                    record[done + lane] = when
+                    record[done + lane] = ledger.when
+            tally_lanes(ledger, job, lanes, fallen, transitions, pairs, marginals)
 
     return entry(nest, name)
 

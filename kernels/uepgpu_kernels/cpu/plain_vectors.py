@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["WORDS", "copy", "count_lost", "count_set", "differ", "join", "less", "meet", "plain_steps", "slice_bytes"]
+__all__ = ["WORDS", "copy", "count_lost", "count_set", "differ", "join", "later", "less", "meet", "plain_steps", "slice_bytes"]
 
 WORDS = 8
 """64-bit words of a vector: the widest register there is."""
@@ -126,6 +126,12 @@ def join(out: U64, at: int, a: U64, aat: int) -> bool:
 def differ(a: U64, at: int, b: U64, bat: int) -> bool:
     """Return whether vectors differ."""
     return bool((a[at : at + WORDS] != b[bat : bat + WORDS]).any())
+
+
+def later(row: NDArray[np.uint16], at: int, time: int, out: U64, oat: int) -> None:
+    """Write the lanes whose time is later."""
+    packed = np.packbits(row[at : at + 64 * WORDS] > time, bitorder="little")
+    out[oat : oat + WORDS] = packed.view("<u8")
 
 
 def copy(out: U64, at: int, a: U64, aat: int, n: int) -> None:

@@ -22,7 +22,7 @@ from numba.extending import intrinsic
 from uepgpu_kernels.cpu import plain_vectors
 from uepgpu_kernels.cpu.plain_vectors import WORDS
 
-__all__ = ["LANES", "WORDS", "Steps", "copy", "count_lost", "count_set", "differ", "join", "less", "meet", "slice_bytes", "steps_of"]
+__all__ = ["LANES", "WORDS", "Steps", "copy", "count_lost", "count_set", "differ", "join", "later", "less", "meet", "slice_bytes", "steps_of"]
 
 LANES = 64 * WORDS
 
@@ -235,20 +235,36 @@ def steps_of(planes: int) -> Steps:
 
 
 def _lost(builder: Any, counts: Any, old: Any, new: Any, i: Any, n: Any) -> None:
-    def both(rows: Any, other: Any) -> Any:
-        own = builder.gep(rows, [builder.mul(i, ir.Constant(WORD, WORDS))])
-        return builder.and_(_load(builder, own), _load(builder, other))
-
     module, suffix = builder.module, f"v{WORDS}i64"
     ones = cgutils.get_or_insert_function(module, ir.FunctionType(VECTOR, [VECTOR]), f"llvm.ctpop.{suffix}")
     total = cgutils.get_or_insert_function(module, ir.FunctionType(WORD, [VECTOR]), f"llvm.vector.reduce.add.{suffix}")
-    with cgutils.for_range(builder, n) as loop:
-        step = builder.mul(loop.index, ir.Constant(WORD, WORDS))
-        before = both(old, builder.gep(old, [step]))
-        after = both(new, builder.gep(new, [step]))
-        lost = builder.call(total, [builder.call(ones, [builder.and_(before, builder.not_(after))])])
+    own_before = _load(builder, builder.gep(old, [builder.mul(i, ir.Constant(WORD, WORDS))]))
+    own_after = _load(builder, builder.gep(new, [builder.mul(i, ir.Constant(WORD, WORDS))]))
+
+    def lost(j: Any) -> Any:
+        step = builder.mul(j, ir.Constant(WORD, WORDS))
+        before = builder.and_(own_before, _load(builder, builder.gep(old, [step])))
+        after = builder.and_(own_after, _load(builder, builder.gep(new, [step])))
+        return builder.call(ones, [builder.and_(before, builder.not_(after))])
+
+    # Eight sums at once: halves of vectors are added pair by pair.
+    eights = builder.lshr(n, ir.Constant(WORD, 3))
+    with cgutils.for_range(builder, eights) as loop:
+        first = builder.shl(loop.index, ir.Constant(WORD, 3))
+        level = [lost(builder.add(first, ir.Constant(WORD, e))) for e in range(WORDS)]
+        for width in (4, 2, 1):
+            low = [x for s in range(0, WORDS, 2 * width) for x in (*range(s, s + width), *range(WORDS + s, WORDS + s + width))]
+            high = [x + width for x in low]
+            masks = [ir.Constant(ir.VectorType(ir.IntType(32), WORDS), m) for m in (low, high)]
+            half = len(level) // 2
+            level = [
+                builder.add(*(builder.shuffle_vector(level[e], level[e + half], mask) for mask in masks)) for e in range(half)
+            ]
+        at = builder.bitcast(builder.gep(counts, [first]), VECTOR.as_pointer())
+        builder.store(builder.add(builder.load(at, align=8), level[0]), at, align=8)
+    with cgutils.for_range(builder, n, start=builder.shl(eights, ir.Constant(WORD, 3))) as loop:
         at = builder.gep(counts, [loop.index])
-        builder.store(builder.add(builder.load(at), lost), at)
+        builder.store(builder.add(builder.load(at), builder.call(total, [lost(loop.index)])), at)
 
 
 def _slice(builder: Any, row: Any, out: Any) -> None:
@@ -294,6 +310,18 @@ def _copy(builder: Any, out: Any, a: Any, n: Any) -> None:
         _store(builder, _load(builder, of), to)
 
 
+def _later(builder: Any, row: Any, time: Any, out: Any) -> None:
+    times = ir.VectorType(ir.IntType(16), 64)
+    bound = builder.trunc(time, ir.IntType(16))
+    bounds = ir.Constant(times, ir.Undefined)
+    for i in range(64):
+        bounds = builder.insert_element(bounds, bound, ir.Constant(ir.IntType(32), i))
+    for v in range(WORDS):
+        place = builder.gep(row, [ir.Constant(WORD, 64 * v)])
+        found = builder.icmp_unsigned(">", builder.load(builder.bitcast(place, times.as_pointer()), align=2), bounds)
+        builder.store(builder.bitcast(found, WORD), builder.gep(out, [ir.Constant(WORD, v)]))
+
+
 def _differ(builder: Any, a: Any, b: Any) -> Any:
     return builder.xor(_load(builder, a), _load(builder, b))
 
@@ -312,5 +340,7 @@ join = plain_vectors.join if PLAIN else _compiled("aiai", _join, types.boolean)
 """(out, at, a, at) -> any: out = out or a."""
 differ = plain_vectors.differ if PLAIN else _compiled("aiai", _differ, types.boolean)
 """(a, at, b, at) -> whether two vectors differ."""
+later = plain_vectors.later if PLAIN else _compiled("aiiai", _later)
+"""(row, at, time, out, at): a vector of the lanes whose 16-bit time is later; here lane 64 v + b is bit b of word v."""
 copy = plain_vectors.copy if PLAIN else _compiled("aiaii", _copy)
 """(out, at, a, at, n): n vectors. Numba's own assignment of slices takes seconds to compile."""
