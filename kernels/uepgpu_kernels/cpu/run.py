@@ -22,7 +22,6 @@ from uepgpu_kernels.cpu.supports import supports_of
 from uepgpu_kernels.cpu.walk_vectors import run_walk
 from uepgpu_kernels.job import BY_TIME, SUB_BATCHES, Job, RawTally
 from uepgpu_kernels.network import merge_exchange
-from uepgpu_kernels.streams import NUMBERED
 from uepgpu_kernels.transitions import patterns_of, undecoded
 
 __all__ = ["decode_times", "explored", "run"]
@@ -101,7 +100,7 @@ def _nest(job: Job, decoder: str, kind: str, automaton: Automaton | None) -> Nes
         return _with(run_gf2 if job.field == 1 else run_gf256, job, cells, member_table(job))
     if decoder in ("match", "peel"):
         tables = supports_of(job)
-        by_masks = job.mask.size > 0 or (0 < job.degree.size and job.k <= NUMBERED)
+        by_masks = job.k <= 64
         entries = (run_match, run_peel) if by_masks else (run_match_lists, run_peel_lists)
         return _with(entries[decoder == "peel"], job, cells, tables)
     return _with(run_real if decoder == "real" else run_eliminate, job, cells)
