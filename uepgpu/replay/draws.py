@@ -49,7 +49,7 @@ class Packet:
     Attributes
     ----------
     number : int
-        Of the packet, which is that of its worker.
+        Number of the packet and of its worker.
     word : int
         The word of stream 0 that decides it.
     least, end : int

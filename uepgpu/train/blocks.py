@@ -50,7 +50,7 @@ def slice_order(order: str | None, *factors: tuple[Tensor, int]) -> Tensor | Non
         return None
     score: Tensor | None = None
     for matrix, dim in factors:
-        # Squares sort as their roots do.
+        # Squares sort like their roots.
         part = squared_norms(matrix, dim) if order == "norm" else matrix.abs().mean(dim)
         score = part if score is None else score * part
     assert score is not None

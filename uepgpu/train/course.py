@@ -21,7 +21,7 @@ Floats = NDArray[np.float64]
 State = dict[str, NDArray[Any]]
 
 CACHE_BYTES = 24 * 2**20
-"""What a CPU's last-level cache is taken for: larger stacks run at the speed of memory."""
+"""Assumed size of a CPU's last-level cache: larger stacks run at the speed of memory."""
 
 EVALUATED_AT_ONCE = 1000
 
@@ -37,7 +37,7 @@ class Settings:
     evaluate_every : int
         Steps between points of the curves.
     test_samples : int
-        The first so many test samples are evaluated then; the last evaluation takes all.
+        How many test samples, the first ones, are evaluated there; the last evaluation takes all.
     """
 
     rate: float
@@ -157,11 +157,11 @@ class Course:
     # --- state --------------------------------------------------------------------------------------------------------
 
     def state(self) -> State:
-        """Return what a later :meth:`restore` goes on from, as arrays by name."""
+        """Return what :meth:`restore` resumes from, as arrays by name."""
         steps, train, test = zip(*self._points, strict=True)
         return {**self.stack.state(), "steps": np.array(steps), "train": np.stack(train), "test": np.stack(test)}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Go on from a state of the same members and settings."""
+        """Resume from a state of the same members and settings."""
         self.stack.restore(dict(state))
         self._points = [(int(s), a, b) for s, a, b in zip(state["steps"], state["train"], state["test"], strict=True)]

@@ -17,8 +17,8 @@ __all__ = ["CodedLinear"]
 class CodedLinear(nn.Linear):
     """``nn.Linear`` with an exact forward product and coded backward products δ·Wᵀ and Xᵀ·δ; made by :func:`uepgpu.train.coded`.
 
-    Every backward pass through the layer is a step of its own, with fresh realizations; ``state_dict`` holds how many there were,
-    so that a model resumed from it goes on as if uninterrupted. The gradient of the bias, a sum over the batch, is exact.
+    Every backward pass through the layer is a step of its own, with fresh realizations; ``state_dict`` holds their number, so
+    that a model resumed from it continues as if uninterrupted. The gradient of the bias, a sum over the batch, is exact.
 
     Attributes
     ----------
@@ -35,7 +35,7 @@ class CodedLinear(nn.Linear):
 
     @classmethod
     def convert(cls, linear: nn.Linear, draws: Draws, layer: int) -> None:
-        """Turn a layer into a coded one, the same object, so that whoever holds it or hooks into it keeps it."""
+        """Turn a layer into a coded one in place, so that references to it and hooks stay valid."""
         linear.__class__ = cls
         assert isinstance(linear, cls)
         linear.draws, linear.layer, linear.step = draws, layer, 0
@@ -51,13 +51,13 @@ class CodedLinear(nn.Linear):
         return {"step": self.step}
 
     def set_extra_state(self, state: dict[str, int]) -> None:
-        """Go on from a state dict's step."""
+        """Resume at the step of a state dict."""
         self.step = int(state["step"])
 
     def _load_from_state_dict(
         self, state_dict: dict[str, Any], prefix: str, metadata: Any, strict: bool, missing: list[str], *rest: Any
     ) -> None:
-        """Take a plain layer's state dict too, which says nothing about steps."""
+        """Take a plain layer's state dict too, which holds no step."""
         own: list[str] = []
         super()._load_from_state_dict(state_dict, prefix, metadata, strict, own, *rest)
         missing += [key for key in own if key != f"{prefix}_extra_state"]

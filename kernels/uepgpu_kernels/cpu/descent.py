@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +13,7 @@ from uepgpu_kernels.bodies.dual import avoid_stragglers
 from uepgpu_kernels.bodies.gradient import add_gram, add_least_squares, add_logistic, logistic_loss, multiply_symmetric
 from uepgpu_kernels.bodies.sample import fill_words
 from uepgpu_kernels.cpu.compile import entry, stage
+from uepgpu_kernels.cpu.threads import in_threads
 from uepgpu_kernels.descent_job import (
     BY_GRAM,
     BY_ROWS,
@@ -38,7 +38,7 @@ NONE = np.int64(0)
 
 
 class Scratch(NamedTuple):
-    """Memory of one realization. `active` lists the blocks that an iteration hears of; the other arrays over blocks are zero."""
+    """Memory of one realization. `active` lists the blocks that an iteration receives; elsewhere, arrays over blocks are zero."""
 
     words: Any  # (n,) uint64, one per server
     drawn: Any  # (n,) uint64, one per drawn block
@@ -87,7 +87,7 @@ def hear(own: Any, block: Any, n_active: Any) -> Any:
 
 @stage
 def clear(own: Any, n_active: Any) -> None:
-    """Forget the active blocks, and touch no other."""
+    """Reset the active blocks and touch no others."""
     for i in range(n_active):
         own.copies[own.active[i]] = 0
         own.weight[own.active[i]] = 0.0
@@ -106,7 +106,7 @@ def add_block(job: Any, block: Any, x: Any, weight: Any, out: Any) -> None:
 
 @stage
 def draw_by_norm(job: Any, own: Any) -> Any:
-    """Draw q blocks in proportion to the norms of their gradients at x, and weigh them; return how many are active."""
+    """Draw q blocks in proportion to the norms of their gradients at x, and weight them; return how many are active."""
     total = 0.0
     for k in range(job.n_blocks):
         for j in range(own.other.shape[0]):
@@ -285,14 +285,14 @@ def _in_order(one: Callable[[int], Any], starts: range, threads: int) -> Iterato
     if threads == 1:
         yield from map(one, starts)
         return
-    with ThreadPoolExecutor(threads) as pool:
-        # A few rounds at a time: records that nobody has taken yet stay few.
+    with in_threads(threads) as run_all:
+        # A few rounds at a time, so that few records wait to be taken.
         for at in range(0, len(starts), 4 * threads):
-            yield from pool.map(one, starts[at : at + 4 * threads])
+            yield from run_all(one, starts[at : at + 4 * threads])
 
 
 def sketch(job: DescentJob, first: int, count: int, iterations: int) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
-    """Return the copies of blocks heard of, shape (count, iterations, K), and the last words, shape (count, iterations)."""
+    """Return the copies of blocks received, shape (count, iterations, K), and the last words, shape (count, iterations)."""
     copies = np.zeros((count, iterations, job.n_blocks), dtype=np.int64)
     last = np.empty((count, iterations), dtype=np.uint32)
     sketch_entry(job, np.uint64(first), scratch(job), copies, last)

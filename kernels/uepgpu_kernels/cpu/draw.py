@@ -30,7 +30,7 @@ class Cells(NamedTuple):
 
 
 FEW = 8
-"""Up to so many thresholds, comparing with all of them beats a guide table."""
+"""Up to this number of thresholds, comparing with all of them is faster than a guide table."""
 FEW_STEPS = 4
 """Up to so many thresholds in a bucket of the guide, passing them one by one beats halving."""
 
@@ -57,7 +57,7 @@ def draw_cells(job: Any, first: Any, stride: Any, words: Any, value: Any, out: A
     for w in range(job.n_packets):
         g = job.group[w]
         n = job.n_threshold[g]
-        if n == 0:  # nothing to draw: the packet is what its worker is
+        if n == 0:  # nothing to draw: the worker determines the packet
             for lane in range(lanes):
                 out[w, lane] = value[g, 0]
             continue
@@ -91,7 +91,7 @@ def compare_all(word: Any, threshold: Any, n: Any, value: Any, out: Any) -> None
 def look_up(word: Any, threshold: Any, n: Any, guide: Any, shift: Any, steps: Any, value: Any, out: Any) -> None:
     """Find the cells of one row of words by a guide table and a fixed number of steps.
 
-    A search that ends early would mispredict its end.
+    A search with a variable number of steps would cause branch mispredictions.
     """
     most = np.uint64(n)
     if steps > FEW_STEPS:

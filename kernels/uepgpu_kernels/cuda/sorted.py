@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from uepgpu_kernels.cuda import decode
 from uepgpu_kernels.cuda.draw import block_of, look_up
 from uepgpu_kernels.cuda.packed import ONES, packed_class_times, packed_move, packed_step, word_type
 from uepgpu_kernels.cuda.shape import BUCKET_BITS, Shape
@@ -101,7 +102,7 @@ def sorted_kernel(shape: Shape) -> Any:
     bucket_size = 1 if grouped else 1 << BUCKET_BITS
     table_size = max(states, 1)
     word = word_type(shape)
-    state_type = np.uint32 if shape.decoder == "automaton" else word
+    state_type = np.uint32 if shape.decoder is decode.automaton else word
     realize, class_times, tally = _realizer(shape), packed_class_times(shape), packed_tally(shape)
 
     @kernel

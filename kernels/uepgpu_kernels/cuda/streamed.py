@@ -1,4 +1,4 @@
-"""The kernel of the count domain where packets arrive in the order drawn: each is taken in as it is drawn, none is kept."""
+"""The kernel of the count domain where packets arrive in the order drawn: each is decoded as it is drawn, none is kept."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from uepgpu_kernels.cuda import decode
 from uepgpu_kernels.cuda.draw import block_of, look_up
 from uepgpu_kernels.cuda.packed import ONES, packed_class_times, packed_move, packed_step, word_type
 from uepgpu_kernels.cuda.shape import BUCKET_BITS, Shape
@@ -30,7 +31,7 @@ def streamed_kernel(shape: Shape) -> Any:
     start_times = word(ONES & (2**32 - 1 if word is np.uint32 else 2**64 - 1))
     step, class_times, tally = packed_step(shape), packed_class_times(shape), packed_tally(shape)
     move = packed_move(shape)
-    state_type = move_type = np.uint32 if shape.decoder == "automaton" else word
+    state_type = move_type = np.uint32 if shape.decoder is decode.automaton else word
 
     @stage
     def move_of(t: Any, bucket: Any, threshold: Any, value: Any, drawn: Any) -> Any:
