@@ -13,9 +13,9 @@ import numpy as np
 
 from uepgpu_kernels.cpu.compile import stage
 from uepgpu_kernels.cpu.plain_vectors import WORDS
-from uepgpu_kernels.cpu.vectors import steps_of
+from uepgpu_kernels.cpu.vectors import Steps, steps_of
 
-__all__ = ["Echelon", "echelon", "row_start"]
+__all__ = ["Echelon", "echelon", "echelon_of", "row_start"]
 
 ZERO = np.uint64(0)
 
@@ -35,7 +35,12 @@ def row_start(i: Any, k: Any) -> Any:
 
 def echelon(planes: int) -> Echelon:
     """Return elimination over GF(2) (1 plane) or GF(256) (8 planes)."""
-    add_multiple, scale, select, invert, split, first_of, enter, undecoded = steps_of(planes)
+    return echelon_of(planes, steps_of(planes))
+
+
+def echelon_of(planes: int, steps: Steps) -> Echelon:
+    """Return elimination by given steps."""
+    add_multiple, scale, select, invert, split, first_of, enter, undecoded = steps
     size = planes * WORDS
 
     @stage

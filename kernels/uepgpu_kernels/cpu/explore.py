@@ -202,4 +202,3 @@ def _explore(windows: _Windows, most_entries: int) -> Automaton | None:
     for array in automaton:
         array.setflags(write=False)
     return automaton
-

@@ -112,7 +112,16 @@ def tally(ledger: Any, job: Any, time: Any, transitions: Any, pairs: Any, margin
 
 @stage
 def end_tile(
-    ledger: Any, job: Any, lanes: Any, fallen: Any, time: Any, by_time: Any, transitions: Any, pairs: Any, marginals: Any, record: Any
+    ledger: Any,
+    job: Any,
+    lanes: Any,
+    fallen: Any,
+    time: Any,
+    by_time: Any,
+    transitions: Any,
+    pairs: Any,
+    marginals: Any,
+    record: Any,
 ) -> None:
     """Tally by lane where packets were counted; lanes marked in `fallen` (lanes,) are someone else's. `record` has a row a lane."""
     if ledger.few.shape[0] == 0:
@@ -138,7 +147,7 @@ def note_lane(ledger: Any, lane: Any) -> None:
 
 @stage
 def tally_lanes(ledger: Any, job: Any, lanes: Any, fallen: Any, transitions: Any, pairs: Any, marginals: Any) -> None:
-    """Tally the noted times of the first lanes, but for those marked in `fallen`: time by time, unless times are too many for that."""
+    """Tally the noted times of the first lanes but for those marked in `fallen`: time by time unless there are too many times."""
     if job.n_times > MOST_TIMES:
         for lane in range(lanes):
             if fallen[lane] == 0:

@@ -112,7 +112,16 @@ def peel_one(
 
 @entry
 def run_peel_lists(
-    job: Any, first: Any, count: Any, stride: Any, cells: Any, tables: Any, transitions: Any, pairs: Any, marginals: Any, record: Any
+    job: Any,
+    first: Any,
+    count: Any,
+    stride: Any,
+    cells: Any,
+    tables: Any,
+    transitions: Any,
+    pairs: Any,
+    marginals: Any,
+    record: Any,
 ) -> None:
     """Peel, in time linear in the members of packets."""
     n, k = job.n_packets, job.k
@@ -277,7 +286,16 @@ def match_one_wide(
 
 @entry
 def run_match_lists(
-    job: Any, first: Any, count: Any, stride: Any, cells: Any, tables: Any, transitions: Any, pairs: Any, marginals: Any, record: Any
+    job: Any,
+    first: Any,
+    count: Any,
+    stride: Any,
+    cells: Any,
+    tables: Any,
+    transitions: Any,
+    pairs: Any,
+    marginals: Any,
+    record: Any,
 ) -> None:
     """Match with sets of ⌈K/64⌉ words."""
     n, k, n_words = job.n_packets, job.k, (job.k + 63) // 64

@@ -103,7 +103,7 @@ def run_automaton(
     marginals: Any,
     record: Any,
 ) -> None:
-    """Tally class patterns alone by the matching automaton. `narrow` (any array) gives the integer type of the walk: it holds n_packets + 1."""
+    """Tally class patterns alone by the matching automaton. The type of `narrow` (any array), the walk's, holds n_packets + 1."""
     n, lanes = job.n_packets, WIDE_TILE
     by_time = job.order == BY_TIME
     words = np.empty((4, lanes), dtype=np.uint32)

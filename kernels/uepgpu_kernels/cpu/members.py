@@ -18,7 +18,7 @@ FEW = 8
 
 
 def member_table(job: Job) -> NDArray[np.uint8]:
-    """Return the bytes of every window (S + 1, ⌈K/8⌉), and last of one that is empty; where supports are drawn, it is a degree's number."""
+    """Return the bytes of every window (S + 1, ⌈K/8⌉), the last of which is empty; where supports are drawn all are."""
     table = np.zeros((max(job.support.shape[0], job.degree.size) + 1, (job.k + 7) // 8), dtype=np.uint8)
     table[: job.support.shape[0]] = np.packbits(job.support, axis=1, bitorder="little")
     return table

@@ -9,7 +9,7 @@ import numpy as np
 
 from uepgpu_kernels.automaton import Automaton, undecoded_classes
 from uepgpu_kernels.cpu.draw import Cells
-from uepgpu_kernels.cpu.explore import explore
+from uepgpu_kernels.cpu.explore import MOST_ENTRIES, explore
 from uepgpu_kernels.cpu.lists import run_match_lists, run_peel_lists
 from uepgpu_kernels.cpu.lockstep import run_automaton, run_chains
 from uepgpu_kernels.cpu.masks import run_match, run_peel
@@ -21,7 +21,7 @@ from uepgpu_kernels.cpu.walk_vectors import run_walk
 from uepgpu_kernels.job import BY_TIME, Job
 from uepgpu_kernels.network import merge_exchange
 
-__all__ = ["Nest", "count", "eliminate", "match", "match_by_automaton", "match_by_paths", "peel", "real"]
+__all__ = ["Nest", "count", "eliminate", "explored", "match", "match_by_automaton", "match_by_paths", "peel", "real"]
 
 MOST_MASK = 64
 """Up to so many sub-products, supports are masks of one word."""
@@ -43,12 +43,17 @@ def count(job: Job) -> Nest:
 
 def match(job: Job) -> Nest:
     """Decode by matching: by the automaton where walking it pays."""
-    automaton = explore(job, _cells(job, _walk_type(job))) if job.mask.size else None
+    automaton = explored(job)
     return match_by_paths(job) if automaton is None else match_by_automaton(job, automaton)
 
 
+def explored(job: Job, most_entries: int = MOST_ENTRIES) -> Automaton | None:
+    """Return the matching automaton of a job's windows as :func:`uepgpu_kernels.cpu.explore.explore` does; None where K > 64."""
+    return explore(job, _cells(job, _walk_type(job)), most_entries) if job.mask.size else None
+
+
 def match_by_automaton(job: Job, automaton: Automaton) -> Nest:
-    """Decode by walking the automaton; class patterns alone need no vectors if no state is missing."""
+    """Decode by walking what :func:`explored` returned; class patterns alone need no vectors if no state is missing."""
     narrow = _walk_type(job)
     cells, following = _cells(job, narrow), automaton.following.astype(np.uint16).ravel()
     classes = undecoded_classes(automaton, job).astype(np.uint8) << np.arange(job.n_classes, dtype=np.uint8)

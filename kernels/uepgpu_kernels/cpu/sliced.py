@@ -160,10 +160,10 @@ def sliced(planes: int, name: str) -> Any:
 @stage
 def is_any_set(vectors: Any) -> Any:
     """Return whether any bit of some vectors is set."""
+    found = ZERO
     for x in vectors:
-        if x != ZERO:
-            return True
-    return False
+        found |= x
+    return found != ZERO
 
 
 run_gf2 = sliced(1, "gf2")

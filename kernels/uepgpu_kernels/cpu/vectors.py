@@ -2,9 +2,10 @@
 
 An element is `planes` vectors, bit i of all lanes in the i-th; a row of elements lies one after the other in a flat uint64
 array, and a step takes arrays with the place of their first word. Lane 64 m + 8 v + b is bit 8 b + m of word v: with this order
-eight rows of words of bytes become eight vectors when bits m of bytes change places with rows m. A compiler cannot know that rows do not overlap, so that
-loops over words would stay scalar: steps are written in LLVM's own vectors, which it fits to any processor. Each step has a
-twin in NumPy, for kernels that Python itself runs.
+eight rows of words of bytes become eight vectors when bits m of bytes change places with rows m.
+
+A compiler cannot know that rows do not overlap, so that loops over words would stay scalar: steps are written in LLVM's own
+vectors, which it fits to any processor. Each step has a twin in NumPy, for kernels that Python itself runs.
 """
 
 from __future__ import annotations
@@ -22,7 +23,21 @@ from numba.extending import intrinsic
 from uepgpu_kernels.cpu import plain_vectors
 from uepgpu_kernels.cpu.plain_vectors import WORDS
 
-__all__ = ["LANES", "WORDS", "Steps", "copy", "count_lost", "count_set", "differ", "join", "later", "less", "meet", "slice_bytes", "steps_of"]
+__all__ = [
+    "LANES",
+    "WORDS",
+    "Steps",
+    "copy",
+    "count_lost",
+    "count_set",
+    "differ",
+    "join",
+    "later",
+    "less",
+    "meet",
+    "slice_bytes",
+    "steps_of",
+]
 
 LANES = 64 * WORDS
 
@@ -257,9 +272,7 @@ def _lost(builder: Any, counts: Any, old: Any, new: Any, i: Any, n: Any) -> None
             high = [x + width for x in low]
             masks = [ir.Constant(ir.VectorType(ir.IntType(32), WORDS), m) for m in (low, high)]
             half = len(level) // 2
-            level = [
-                builder.add(*(builder.shuffle_vector(level[e], level[e + half], mask) for mask in masks)) for e in range(half)
-            ]
+            level = [builder.add(*(builder.shuffle_vector(level[e], level[e + half], mask) for mask in masks)) for e in range(half)]
         at = builder.bitcast(builder.gep(counts, [first]), VECTOR.as_pointer())
         builder.store(builder.add(builder.load(at, align=8), level[0]), at, align=8)
     with cgutils.for_range(builder, n, start=builder.shl(eights, ir.Constant(WORD, 3))) as loop:
@@ -327,7 +340,7 @@ def _differ(builder: Any, a: Any, b: Any) -> Any:
 
 
 count_lost = plain_vectors.count_lost if PLAIN else _compiled("aiaiaiii", _lost)
-"""(counts, at, old, at, new, at, i, n): counts[j] += lanes that have vectors i and j of `old` set and no longer both of `new`, j < n."""
+"""(counts, at, old, at, new, at, i, n): counts[j] += lanes with vectors i and j of `old` set, and not both of `new`; j < n."""
 slice_bytes = plain_vectors.slice_bytes if PLAIN else _compiled("aiai", _slice)
 """(row, at, out, at): the eight vectors of the bits of a row of bytes, which is seen as 64 words."""
 count_set = plain_vectors.count_set if PLAIN else _compiled("aiai", _count)

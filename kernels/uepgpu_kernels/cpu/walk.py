@@ -58,7 +58,7 @@ def walk_automaton(
 ) -> None:
     """Follow the automaton; `taken[c]` becomes the number of packets until class c is decoded, or n_packets + 1.
 
-    `following` (states·S,) uint16 holds the next state by state·S + window, `open_classes` (states,) uint8 the mask of undecoded classes.
+    `following` (states·S,) uint16 holds the next state by state·S + window, `open_classes` (states,) uint8 undecoded classes.
     """
     lanes = window.shape[1]
     for lane in range(lanes):

@@ -35,7 +35,7 @@ def run_walk(
 ) -> None:
     """Decode by the automaton; realizations that reach its last state, which stands for all that is missing, by matching.
 
-    `following` (states·S,) uint16 holds the next state by state·S + window, `undecoded` (⌈K/8⌉, states) the bytes of what a state has not decoded.
+    `following` (states·S,) uint16 holds the next state by state·S + window, `undecoded` (⌈K/8⌉, states) what is not decoded.
     """
     n, k, n_windows = job.n_packets, job.k, job.support.shape[0]
     by_time = job.order == BY_TIME
