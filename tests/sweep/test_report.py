@@ -133,7 +133,7 @@ def test_labels_are_text_whatever_is_in_them(page: Path, read: _Reader) -> None:
     assert EW not in content
     assert not any(tag == "b" for tag, _ in read.elements)
     figures = json.loads(next(s for s in read.scripts if s.startswith("{")))
-    assert EW in {trace["name"] for figure in figures.values() for trace in figure["data"]}
+    assert html.escape(EW, quote=False) in {trace["name"] for figure in figures.values() for trace in figure["data"]}
 
 
 def test_the_page_can_be_read_without_seeing_it(read: _Reader) -> None:
@@ -191,7 +191,7 @@ def test_plots_hold_the_numbers_of_the_chart_and_are_valid_plotly(section: Secti
         Figure(figure)  # raises for what plotly does not know
         json.dumps(figure, allow_nan=False)
         for line in panel.lines:
-            traces = [t for t in figure["data"] if t["name"] == line.label]
+            traces = [t for t in figure["data"] if t["name"] == html.escape(line.label, quote=False)]
             drawn = line.drawn(probability=chart.probability)
             marks = [t for t in traces if t["mode"] == "markers" and "error_y" in t]
             assert len(marks) == int(drawn.any())
