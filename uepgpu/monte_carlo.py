@@ -13,7 +13,7 @@ from uepgpu.backends import Backend, Devices, get_backend, parse_devices
 from uepgpu.checks import integer, realization_range, shown
 from uepgpu.codes import Code
 from uepgpu.partition import Partition
-from uepgpu.plan import decoding_rule, make_plan, resolve_decoder, resolve_tally
+from uepgpu.plan import decoding_rule, make_plan, possible_counts, resolve_decoder, resolve_tally
 from uepgpu.tally import Tally
 from uepgpu.workers import Workers
 
@@ -157,6 +157,7 @@ def simulate(
         marginals=raw.marginals,
         ranges=((first, first + n),),
         seconds=time.perf_counter() - began,
+        possible=possible_counts(law, part.classes, plan.job.n_packets, kind, rule),
     )
 
 

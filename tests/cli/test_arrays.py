@@ -50,7 +50,7 @@ def damaged_inside() -> bytes:
 
 BAD = {
     "empty": (b"", ""),
-    "text": (b"hello", "magic"),
+    "text": (b"hello", "no NumPy file"),
     "half a header": (npy(MATRIX)[:20], ""),
     "cut": (npy(MATRIX)[:-1], "95 bytes follow"),
     "huge shape": (header("{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000000, 12), }"), "0 bytes follow"),

@@ -100,6 +100,38 @@ def test_arrays_that_were_changed_are_noticed(written):
             Tally.load(path)
 
 
+def test_files_of_format_2_are_read(tmp_path):
+    """They have no checksum and do not know what is possible."""
+    part, patterns = problems.line(1, 1), np.zeros((32, 3, 4), dtype=np.int64)
+    patterns[5] = [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 1]]
+    header = {
+        "format": 2,
+        "problem": "ab" * 32,
+        "code": "MDS()",
+        "decoder": "count",
+        "backend": "numba",
+        "domain": "count",
+        "seed": 7,
+        "n_packets": 2,
+        "tied": False,
+        "packet_work": None,
+        "paradigm": "rxc",
+        "class_wise": True,
+        "ranges": [[37, 38]],
+        "seconds": 0.5,
+    }
+    arrays = {"patterns": patterns, "classes": np.array([1, 2])}
+    rewrite(tmp_path / "before.npz", header, arrays)
+    loaded = Tally.load(tmp_path / "before.npz")
+    assert loaded.loss(part).loss.values.tolist() == [part.norm2, part.energy[1], 0.0]
+    loaded.save(tmp_path / "after.npz")
+    with np.load(tmp_path / "after.npz") as file:
+        written = json.loads(str(file["header"]))
+        assert written.pop("checksum")
+        assert written == header | {"format": 3}
+        assert set(file.files) == {"header", *arrays}
+
+
 def test_a_file_that_unpacks_to_more_than_memory_is_refused(written, monkeypatch):
     _, path, header, arrays = written
     rewrite(path, header, arrays | {"pairs": np.zeros((32, 1000, 100), dtype=np.int64)})

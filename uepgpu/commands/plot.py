@@ -14,6 +14,7 @@ from uepgpu.commands.outcome import exits, refusing, writing
 from uepgpu.files import check_file
 from uepgpu.files.kinds import FIGURES
 from uepgpu.store.sections import Section, only_series, read_sections
+from uepgpu.text import file_name
 
 __all__ = ["run_plot"]
 
@@ -56,7 +57,7 @@ def run_plot(
         file = None if output is None else check(name=output)
         section = _one(read_sections(store, sweep=sweep))
         points = only_series(section.points, series)
-        file = file or check(name=f"{section.sweep.name}-{kind}.png")
+        file = file or check(name=f"{file_name(section.sweep.name)}-{kind}.png")
         if reason := too_many(kind, points):
             raise ValueError(f"{reason}; choose some with --series, for example --series {shown(points[0].point.series)}")
         chart = build_chart(kind, points, section.title, tuple(at) or preferred(points, section.sweep.show))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import math
 from collections.abc import Iterator, Sequence
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from uepgpu.files import table_kind
 from uepgpu.gradient_coding.study import Study, StudyPoint
+from uepgpu.text import write_table
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -86,11 +86,9 @@ def _known(value: float) -> Value:
 
 
 def to_csv(curves: Sequence[Convergence]) -> str:
-    """Return the table as CSV; floats keep all their digits."""
+    """Return the table as CSV; floats keep all their digits, and no label is a formula."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows(curves))
+    write_table(text, COLUMNS, rows(curves))
     return text.getvalue()
 
 

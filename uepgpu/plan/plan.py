@@ -19,8 +19,9 @@ from uepgpu.plan.cells import count_cells, deadline_cells
 from uepgpu.plan.chains import Chains, find_chains
 from uepgpu.workers import Workers
 from uepgpu_kernels.job import BY_INDEX, BY_PERMUTATION, BY_TIME, Job, guide_tables
+from uepgpu_kernels.streams import LAYOUT
 
-__all__ = ["FOREVER", "MOST_PACKETS", "Domain", "Plan", "count_domain_refusal", "make_plan"]
+__all__ = ["FOREVER", "MOST_PACKETS", "Domain", "Plan", "count_domain_refusal", "distinct_windows", "make_plan"]
 
 Domain = Literal["count", "deadline"]
 Floats = NDArray[np.float64]
@@ -76,7 +77,7 @@ class Plan:
         return self._hashed(decoding).hexdigest()
 
     def _hashed(self, decoding: str) -> hashlib._Hash:
-        hashed = hashlib.sha256(f"uepgpu tally 1\0{decoding}\0".encode())
+        hashed = hashlib.sha256(f"uepgpu tally 1\0layout {LAYOUT}\0{decoding}\0".encode())
         for name in _IDENTITY:
             array = np.ascontiguousarray(getattr(self.job, name))
             hashed.update(f"{name}\0{array.dtype.str}\0{array.shape}\0".encode() + array.tobytes())
@@ -124,7 +125,7 @@ def make_plan(
         raise ValueError(f"the count domain does not apply: {reason}. Give deadlines to simulate arrival times")
     if times is not None and times.size > MOST_PACKETS:
         raise ValueError(f"deadlines: at most {MOST_PACKETS} are simulated, got {times.size}")
-    windows, of_window = _distinct_windows(law)
+    windows, of_window = distinct_windows(law)
     n_windows = of_window.size if windows is None else len(windows)
     if n_windows > MOST_PACKETS:
         raise ValueError(f"supports: at most {MOST_PACKETS} distinct windows are simulated, got {n_windows}")
@@ -169,7 +170,7 @@ def make_plan(
     return Plan(job, "count" if times is None else "deadline", times, law, chains, chains is not None and chains.class_wise)
 
 
-def _distinct_windows(law: SupportLaw) -> tuple[NDArray[np.bool_] | None, Ints]:
+def distinct_windows(law: SupportLaw) -> tuple[NDArray[np.bool_] | None, Ints]:
     """Return the distinct supports in order of first occurrence, and which of them each window has."""
     if law.supports is None:
         assert law.degrees is not None

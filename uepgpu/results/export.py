@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import importlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from uepgpu.results.curve import curve_of
 from uepgpu.results.table import COLUMNS, rows
 from uepgpu.store.errors import StoreError
 from uepgpu.store.stored import StoredPoint, iterate_points
+from uepgpu.text import write_table
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -52,15 +52,9 @@ def _rows(path: Path | str) -> Iterator[dict[str, Any]]:
 
 
 def write_csv(path: Path | str, target: Output) -> int:
-    """Write one row per point and deadline, and return how many; floats keep all their digits."""
-    count = 0
+    """Write one row per point and deadline, and return how many; floats keep all their digits, and no label is a formula."""
     with target.new() as part, part.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, (*COLUMNS, *EXTRA), lineterminator="\n")
-        writer.writeheader()
-        for row in _rows(path):
-            writer.writerow(row)
-            count += 1
-    return count
+        return write_table(file, (*COLUMNS, *EXTRA), _rows(path))
 
 
 def write_parquet(path: Path | str, target: Output) -> int:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import io
 from typing import TYPE_CHECKING
 
 from uepgpu.files import table_kind
+from uepgpu.text import write_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -85,9 +85,7 @@ def rows(curves: Sequence[Curve]) -> Iterator[dict[str, Value]]:
 
 
 def to_csv(curves: Sequence[Curve]) -> str:
-    """Return the table as CSV; floats keep all their digits."""
+    """Return the table as CSV; floats keep all their digits, and no label is a formula."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows(curves))
+    write_table(text, COLUMNS, rows(curves))
     return text.getvalue()

@@ -16,12 +16,16 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from uepgpu import __version__
+from uepgpu.checks import deadlines_array, finite, integer, shown
+from uepgpu.plan import possible_counts
 from uepgpu.points.notation import read_code, read_partition, read_workers
 from uepgpu.points.point import Point
 from uepgpu.points.stop import MOST_REALIZATIONS, StopRule
@@ -31,6 +35,7 @@ from uepgpu.store.opening import reading
 from uepgpu.store.rows import Rows
 from uepgpu.store.spans import CountedRange, add_up
 from uepgpu.tally import Tally
+from uepgpu.text import printable
 
 __all__ = [
     "StoredPoint",
@@ -140,19 +145,36 @@ def sweeps_of(rows: Rows) -> list[StoredSweep]:
     points: dict[int, list[str]] = {}
     for member in rows.select(tables.Member, "ORDER BY sweep, position"):
         points.setdefault(member.sweep, []).append(rows.get(tables.Point, member.point).id)
-    return [
-        StoredSweep(
-            row.name,
-            row.title,
-            row.text,
-            json.loads(row.options),
-            tuple(json.loads(row.show)),
-            row.version,
-            row.started,
-            tuple(points.get(row.key, ())),
-        )
-        for row in rows.select(tables.Sweep, "ORDER BY key")
-    ]
+    with understood(rows):
+        return [
+            StoredSweep(
+                printable(row.name),
+                printable(row.title),
+                printable(row.text, keep="\n\t"),
+                {printable(name): _option(value) for name, value in json.loads(row.options).items()},
+                tuple(finite("show", t) for t in json.loads(row.show)),
+                printable(row.version),
+                row.started,
+                tuple(points.get(row.key, ())),
+            )
+            for row in rows.select(tables.Sweep, "ORDER BY key")
+        ]
+
+
+def _option(value: Any) -> Any:
+    return value if isinstance(value, int | float | None) else printable(str(value))
+
+
+@contextmanager
+def understood(rows: Rows) -> Iterator[None]:
+    """Turn what a description that this version does not know raises into a :class:`StoreError`."""
+    try:
+        yield
+    except StoreError:
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, AssertionError, OverflowError) as error:
+        what = " ".join(printable(str(error)).split())[:100]
+        raise rows.damage(f"it holds a description that uepgpu {__version__} cannot read: {type(error).__name__} {what}") from None
 
 
 def read_points(path: Path | str, *, sweep: str | None = None) -> list[StoredPoint]:
@@ -180,10 +202,10 @@ def iterate_points(path: Path | str, *, sweep: str | None = None) -> Iterator[St
 
 def points_of(rows: Rows, sweep: str | None) -> Iterator[StoredPoint]:
     """Yield what :func:`read_points` returns, of an open store."""
-    names = {row.key: row.name for row in rows.select(tables.Sweep)}
+    names = {row.key: printable(row.name) for row in rows.select(tables.Sweep)}
     if sweep is not None and sweep not in names.values():
         known = ", ".join(dict.fromkeys(names.values())) or "none"
-        raise StoreError(f"store {str(rows.path)!r} has no sweep {sweep!r}, only {known}")
+        raise StoreError(f"store {str(rows.path)!r} has no sweep {shown(sweep)}, only {known}")
     # A sweep that is run again after a change has another row; the latest says what a point is called and when it stops.
     chosen: dict[tuple[int, str, str], tuple[str, int]] = {}
     for member in rows.select(tables.Member, "ORDER BY sweep, position"):
@@ -198,7 +220,10 @@ def points_of(rows: Rows, sweep: str | None) -> Iterator[StoredPoint]:
         if row.tally != held[0]:
             held = (row.tally, add_up(rows, row.tally, MOST_REALIZATIONS))
         if held[1] is not None:
-            yield _stored(rows, row, rule, (name, series, partition), held[1])
+            names_shown = (name, printable(series), printable(partition))
+            with understood(rows):
+                stored = _stored(rows, row, rule, names_shown, held[1])
+            yield stored
 
 
 def read_progress(path: Path | str) -> dict[str, tuple[int, dict[tuple[str, str], str]]]:
@@ -241,33 +266,45 @@ def _stored(rows: Rows, row: tables.Point, rule: int, names: tuple[str, str, str
     frame_text, code, part, workers, times = (
         rows.get(tables.Piece, key).text for key in (row.frame, row.code, row.part, row.workers, row.deadlines)
     )
-    frame = json.loads(frame_text)
+    frame: dict[str, Any] = {
+        name: printable(value) if isinstance(value, str) else value for name, value in json.loads(frame_text).items()
+    }
     verdict = rows.find(tables.Verdict, point=row.key, rule=rule)
+    deadlines = tuple(json.loads(times))
+    deadlines_array(deadlines)
     point = Point(
         series=names[1],
         partition=names[2],
         code=read_code(code),
         part=_part(part),
         workers=read_workers(workers),
-        deadlines=tuple(json.loads(times)),
+        deadlines=deadlines,
         stop=StopRule.from_json(rows.get(tables.Piece, rule).text),
-        seed=frame["seed"],
+        seed=integer("seed", frame["seed"], 0),
     )
     sources = [json.loads(text) for text in counted.provenance]
-    backends, devices, versions = (tuple(dict.fromkeys(s[name] for s in sources)) for name in ("backend", "device", "version"))
+    backends, devices, versions = (
+        tuple(dict.fromkeys(printable(s[name]) for s in sources)) for name in ("backend", "device", "version")
+    )
     return StoredPoint(
-        id=row.id,
-        tally_id=rows.get(tables.Tally, row.tally).id,
+        id=_identifier(row.id),
+        tally_id=_identifier(rows.get(tables.Tally, row.tally).id),
         sweep=names[0],
         point=point,
         tally=merged(frame, point, counted),
-        stop_reason=verdict.reason if verdict and verdict.stopped else "",
-        progress=verdict.reason if verdict else "",
+        stop_reason=printable(verdict.reason) if verdict and verdict.stopped else "",
+        progress=printable(verdict.reason) if verdict else "",
         seconds=counted.seconds,
         backends=backends,
         devices=devices,
         versions=versions,
     )
+
+
+def _identifier(text: str) -> str:
+    if len(text) != 64 or not set(text) <= set("0123456789abcdef"):
+        raise ValueError("an id that is no SHA-256")
+    return text
 
 
 def merged(frame: dict[str, Any], point: Point, counted: CountedRange) -> Tally:
@@ -283,4 +320,7 @@ def merged(frame: dict[str, Any], point: Point, counted: CountedRange) -> Tally:
         marginals=None,
         ranges=counted.ranges,
         seconds=counted.seconds,
+        possible=possible_counts(
+            point.law, point.part.classes, frame["n_packets"], "patterns" if frame["class_wise"] else "pairs", frame["decoder"]
+        ),
     )

@@ -17,8 +17,9 @@ __all__ = ["ARRAYS", "Counts", "Ranges"]
 Ints = NDArray[np.int64]
 Ranges = tuple[tuple[int, int], ...]
 
-ARRAYS = ("patterns", "pairs", "marginals", "deadlines", "classes")
-"""Names of the fields that are arrays, or None."""
+COMPARED = ("patterns", "pairs", "marginals", "deadlines", "classes")
+ARRAYS = (*COMPARED, "possible")
+"""Names of the fields that are arrays, or None: those that tell counts of one problem apart, and what follows from the problem."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +59,9 @@ class Counts:
         The realization numbers that are in, disjoint and ascending.
     seconds : float
         Time spent simulating.
+    possible : (counters, 2) int64 or None
+        Numbers of received packets between which chance decides what is counted, as
+        :func:`uepgpu.plan.possible.possible_counts` returns them; None where that is not known.
 
     Raises
     ------
@@ -83,6 +87,7 @@ class Counts:
     marginals: Ints | None
     ranges: Ranges
     seconds: float
+    possible: Ints | None = None
 
     def __post_init__(self) -> None:
         if self.domain not in ("count", "deadline") or (self.domain == "deadline") != (self.deadlines is not None):
@@ -138,6 +143,9 @@ class Counts:
                 raise ValueError(f"{name} must be int64 of shape {shapes[name]}, not {array.dtype} of {array.shape}")
             if np.any(array < 0):
                 raise ValueError(f"{name} must not be negative")
+        counters = shapes[held[-1]][2]
+        if self.possible is not None and (self.possible.shape != (counters, 2) or self.possible.dtype != np.int64):
+            raise ValueError(f"possible must be int64 of shape {(counters, 2)}, not {self.possible.dtype} of {self.possible.shape}")
         if np.any(self.patterns.sum(axis=2) != self.sub_batch_sizes[:, None]):
             raise ValueError("the counts do not add up to the realizations")
 
@@ -177,7 +185,7 @@ class Counts:
         if not isinstance(other, Counts):
             return NotImplemented
         same = (self.problem, self.packet_work, self.ranges) == (other.problem, other.packet_work, other.ranges)
-        return same and all(_equal(getattr(self, name), getattr(other, name)) for name in ARRAYS)
+        return same and all(_equal(getattr(self, name), getattr(other, name)) for name in COMPARED)
 
     __hash__ = None  # type: ignore[assignment]  # arrays are compared, so there is nothing to hash
 
@@ -203,6 +211,7 @@ class Counts:
             marginals=None if self.marginals is None or other.marginals is None else self.marginals + other.marginals,
             ranges=_merge(self.ranges, other.ranges),
             seconds=self.seconds + other.seconds,
+            possible=other.possible if self.possible is None else self.possible,
         )
 
     def _difference(self, other: Counts) -> str:

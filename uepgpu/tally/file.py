@@ -18,7 +18,7 @@ from uepgpu.tally.counts import ARRAYS, Counts
 __all__ = ["read_counts", "write_counts"]
 
 FORMAT = 3
-"""What is written; format 2, which has no checksum, is read too."""
+"""What is written; format 2, which has no checksum and says nothing of what is possible, is read too."""
 
 Kind = TypeVar("Kind", bound=Counts)
 

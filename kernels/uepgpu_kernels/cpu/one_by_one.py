@@ -1,4 +1,4 @@
-"""The loop nests in which one realization is decoded after the other: matching, peeling, elimination.
+"""The loop nests of elimination modulo 2^31-1 and in float64: one realization is decoded after the other.
 
 Entries take and add to the same arrays as those of :mod:`uepgpu_kernels.cpu.lockstep`.
 """
@@ -10,104 +10,19 @@ from typing import Any
 
 import numpy as np
 
-from uepgpu_kernels.bodies.bits import bit, lowest
 from uepgpu_kernels.bodies.eliminate import eliminate_decoded, eliminate_take, eliminate_take_real
-from uepgpu_kernels.bodies.match import match_decoded, match_take
-from uepgpu_kernels.bodies.peel import peel_take
 from uepgpu_kernels.bodies.sample import draw_coefficients, draw_subset
 from uepgpu_kernels.cpu.compile import entry, stage
-from uepgpu_kernels.cpu.draw import draw_cells, permute, sort_columns
+from uepgpu_kernels.cpu.listed import draw_by_packet
 from uepgpu_kernels.cpu.tally import tally_subproducts
-from uepgpu_kernels.job import BY_PERMUTATION, BY_TIME
+from uepgpu_kernels.job import BY_TIME
 
-__all__ = ["run_eliminate", "run_match", "run_peel", "run_real"]
+__all__ = ["run_eliminate", "run_real"]
 
 TILE = 64
 """Realizations that are drawn together."""
 
 ZERO = np.uint64(0)
-PACKET_BITS = 16
-
-
-@stage
-def draw_by_packet(
-    job: Any, first: Any, stride: Any, cells: Any, words: Any, window: Any, keys: Any, packet: Any, time: Any
-) -> None:
-    """Fill `packet` and `time` in order of arrival, and `window` by packet. `keys` is uint32 scratch."""
-    n, lanes = job.n_packets, keys.shape[1]
-    draw_cells(job, first, stride, words, cells.value, keys)
-    by_time = job.order == BY_TIME
-    for w in range(n):
-        for lane in range(lanes):
-            window[w, lane] = keys[w, lane] & cells.low if by_time else keys[w, lane]
-        for lane in range(lanes):
-            keys[w, lane] = ((keys[w, lane] >> cells.shift) << PACKET_BITS) | w if by_time else w
-    if by_time:
-        sort_columns(keys, cells.network)
-    if job.order == BY_PERMUTATION:
-        permute(job, first, stride, words, keys, packet)
-    else:
-        for w in range(n):
-            for lane in range(lanes):
-                packet[w, lane] = keys[w, lane]
-    for w in range(n):
-        for lane in range(lanes):
-            time[w, lane] = keys[w, lane] >> PACKET_BITS if by_time else w + 1
-
-
-@stage
-def support_of(job: Any, realization: Any, packet: Any, window: Any, words: Any) -> Any:
-    """Return the support of a packet as a mask: its window's, or drawn."""
-    if job.degree.shape[0] > 0:
-        return draw_subset(words, job.seed, realization, packet, job.degree[window], job.k)
-    return job.mask[window]
-
-
-@stage
-def note(fresh: Any, time: Any, when: Any) -> None:
-    """Write the time of newly decoded sub-products."""
-    while fresh != ZERO:
-        i = lowest(fresh)
-        fresh ^= bit(i)
-        when[i] = np.int64(time)
-
-
-@stage
-def match_one(
-    job: Any, realization: Any, packet: Any, window: Any, time: Any, masks: Any, ints: Any, rows: Any, words: Any, when: Any
-) -> None:
-    """Decode one realization by matching; K <= 64."""
-    full = ~ZERO >> np.uint64(64 - job.k)
-    matched = ZERO
-    decoded = ZERO
-    for w in range(packet.shape[0]):
-        if decoded == full:
-            break
-        number = np.intp(packet[w])
-        support = support_of(job, realization, number, np.intp(window[number]), words)
-        if support & ~decoded != ZERO:
-            matched = match_take(support, masks, ints, matched)
-            after = match_decoded(masks, matched, decoded, full)
-            note(after & ~decoded, time[w], when)
-            decoded = after
-
-
-@stage
-def peel_one(
-    job: Any, realization: Any, packet: Any, window: Any, time: Any, masks: Any, ints: Any, rows: Any, words: Any, when: Any
-) -> None:
-    """Decode one realization by peeling; K <= 64."""
-    full = ~ZERO >> np.uint64(64 - job.k)
-    known = ZERO
-    n_waiting = 0
-    for w in range(packet.shape[0]):
-        if known == full:
-            break
-        number = np.intp(packet[w])
-        support = support_of(job, realization, number, np.intp(window[number]), words)
-        after, n_waiting = peel_take(support, masks, n_waiting, known)
-        note(after & ~known, time[w], when)
-        known = after
 
 
 @stage
@@ -211,7 +126,5 @@ def single(name: str, decode_one: Callable[..., None]) -> Any:
     return entry(nest, name)
 
 
-run_match = single("match", match_one)
-run_peel = single("peel", peel_one)
 run_eliminate = single("eliminate", eliminate_one)
 run_real = single("real", real_one)
