@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from uepgpu.checks import finite, integer, positive, shown
-from uepgpu.commands.options import TrainOptions
+from uepgpu.commands.options import TrainOptions, check_drawing
 from uepgpu.commands.outcome import Failure, exits, refusing, writing
 from uepgpu.console import Table, progress, say, show
-from uepgpu.figures.file import PNG
 from uepgpu.files import Folder, check_folder, table_kind
+from uepgpu.files.kinds import PNG
 from uepgpu.train.checkpoint import Checkpoints, held_description
 from uepgpu.train.course import Settings, members_per_stack
 from uepgpu.train.data import SOURCES, load_dataset
@@ -43,6 +43,7 @@ def run_train(options: TrainOptions) -> int:
             torch.set_num_threads(options.threads)
         out = f"uepgpu-train-{options.name}" if options.out is None else options.out
         folder = check_folder("--out", out, FILES, force=options.force)
+        check_drawing()
         experiment = _experiment(options, folder.path)
         store = Checkpoints(folder.path, experiment.description())
     finished, interrupted = 0, False
