@@ -10,11 +10,11 @@ import numpy as np
 from uepgpu_kernels.automaton import Automaton, automaton_of, undecoded_classes
 from uepgpu_kernels.cpu.draw import Cells
 from uepgpu_kernels.cpu.lockstep import run_automaton, run_chains
-from uepgpu_kernels.cpu.one_by_one import run_eliminate, run_match, run_peel, run_real
+from uepgpu_kernels.cpu.one_by_one import run_eliminate, run_match, run_peel
 from uepgpu_kernels.job import BY_TIME, Job
 from uepgpu_kernels.network import merge_exchange
 
-__all__ = ["Nest", "count", "eliminate", "match", "match_by_automaton", "match_by_paths", "peel", "real"]
+__all__ = ["Nest", "count", "eliminate", "match", "match_by_automaton", "match_by_paths", "peel"]
 
 Nest = Callable[..., None]
 """``(first, count, stride, transitions, pairs, marginals, record)``: adds realizations first, first + stride, ... to the arrays.
@@ -62,11 +62,6 @@ def peel(job: Job) -> Nest:
 def eliminate(job: Job) -> Nest:
     """Decode by elimination over the job's finite field."""
     return _one_by_one(job, run_eliminate)
-
-
-def real(job: Job) -> Nest:
-    """Decode given real coefficients by elimination in float64."""
-    return _one_by_one(job, run_real)
 
 
 def _one_by_one(job: Job, entry: Any) -> Nest:

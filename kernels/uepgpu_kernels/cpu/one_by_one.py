@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from uepgpu_kernels.bodies.bits import bit, lowest
-from uepgpu_kernels.bodies.eliminate import eliminate_decoded, eliminate_take, eliminate_take_real
+from uepgpu_kernels.bodies.eliminate import eliminate_decoded, eliminate_take
 from uepgpu_kernels.bodies.match import match_decoded, match_take
 from uepgpu_kernels.bodies.peel import peel_take
 from uepgpu_kernels.bodies.sample import draw_coefficients, draw_subset
@@ -20,7 +20,7 @@ from uepgpu_kernels.cpu.draw import draw_cells, permute, sort_columns
 from uepgpu_kernels.cpu.tally import tally_subproducts
 from uepgpu_kernels.job import BY_PERMUTATION, BY_TIME
 
-__all__ = ["run_eliminate", "run_match", "run_peel", "run_real"]
+__all__ = ["run_eliminate", "run_match", "run_peel"]
 
 TILE = 64
 """Realizations that are drawn together."""
@@ -132,7 +132,7 @@ def eliminate_one(
         number = np.intp(packet[w])
         if job.generator.shape[0] > 0:
             for i in range(k):
-                words[i] = np.uint64(job.generator[number, i])
+                words[i] = job.generator[number, i]
         else:
             s = np.intp(window[number])
             drawn = job.degree.shape[0] > 0
@@ -144,23 +144,6 @@ def eliminate_one(
                 if not inside:
                     words[i] = ZERO
         if eliminate_take(words, rows, ints, k, job.field):
-            rank += 1
-            note_rows(rows, ints, k, job.n_times, time[w], when)
-
-
-@stage
-def real_one(
-    job: Any, realization: Any, packet: Any, window: Any, time: Any, masks: Any, ints: Any, rows: Any, words: Any, when: Any
-) -> None:
-    """Decode one realization by elimination of given float64 coefficients; the last row is scratch."""
-    k = job.k
-    ints[:k] = 0
-    rank = 0
-    for w in range(packet.shape[0]):
-        if rank == k:
-            break
-        rows[k, :] = job.generator[np.intp(packet[w]), :]
-        if eliminate_take_real(rows[k], rows, ints, k):
             rank += 1
             note_rows(rows, ints, k, job.n_times, time[w], when)
 
@@ -179,7 +162,7 @@ def single(name: str, decode_one: Callable[..., None]) -> Any:
         window = np.empty((n, TILE), dtype=np.uint16)
         masks = np.empty(max(n, k + 3), dtype=np.uint64)
         ints = np.empty(k, dtype=np.int64)
-        rows = np.empty((k + 1, k), dtype=job.generator.dtype)
+        rows = np.empty((k, k), dtype=np.uint64)
         stream = np.empty(k + 3, dtype=np.uint64)
         when = np.empty(k, dtype=np.int64)
         class_time = np.empty(job.n_classes, dtype=np.int64)
@@ -214,4 +197,3 @@ def single(name: str, decode_one: Callable[..., None]) -> Any:
 run_match = single("match", match_one)
 run_peel = single("peel", peel_one)
 run_eliminate = single("eliminate", eliminate_one)
-run_real = single("real", real_one)
