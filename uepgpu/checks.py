@@ -61,8 +61,8 @@ def shown(value: Any) -> str:
     with np.printoptions(legacy="1.25", threshold=20, edgeitems=3, linewidth=MOST_SHOWN):
         try:
             text = " ".join(repr(value).split())
-        except ValueError:  # an int of more digits than Python converts
-            text = f"a value of type {type(value).__name__} that is too long to show"
+        except Exception:  # an int of more digits than Python converts, or whatever an object's own description raises
+            text = f"a value of type {type(value).__name__} that cannot be shown"
     return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}..."
 
 

@@ -107,7 +107,7 @@ def simulate(
         integer("threads", threads, 1)
     if devices is not None:
         if backend not in ("auto", "cuda"):
-            raise ValueError(f"devices={devices!r} needs backend='cuda' or 'auto', got backend={backend!r}")
+            raise ValueError(f"devices={shown(devices)} needs backend='cuda' or 'auto', got backend={shown(backend)}")
         parse_devices(devices)
     if progress is not None and not callable(progress):
         raise ValueError(f"progress must be callable, got {shown(progress)}")

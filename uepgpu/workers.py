@@ -66,7 +66,7 @@ class Workers:
         if isinstance(self.latency, type) or not isinstance(self.latency, Latency):
             raise ValueError(f"latency must be a law from uepgpu.latency or have methods cdf and sf, got {shown(self.latency)}")
         if isinstance(self.omega, str) and self.omega != "fair":
-            raise ValueError(f"omega must be a number > 0 or 'fair', got {self.omega!r}")
+            raise ValueError(f"omega must be a number > 0 or 'fair', got {shown(self.omega)}")
         if not isinstance(self.omega, str):
             positive("omega", self.omega)
         choice("work", self.work, ("true", "unit"))

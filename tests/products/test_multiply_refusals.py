@@ -77,13 +77,6 @@ def lesser(name, value):
             "gf2": (lambda: multiply(code=EW(GAMMA, coefficients="gf2")), "'gf2'", "real matrices", "'generic'"),
             "gf256": (lambda: multiply(code=uep.codes.MDS(coefficients="gf256")), "'gf256'", "'generic'"),
             "uncoded": (lambda: multiply(code=uep.codes.Uncoded()), "W = K = 9", "W = 30"),
-            "peel beyond a mask": (
-                lambda: multiply(
-                    part=uep.Partition.rxc(*factors(), rows=9, cols=9, classes=(81,)), code=uep.codes.LT(), decoder="peel"
-                ),
-                "K <= 64",
-                "81",
-            ),
         },
         memory={
             "products": (

@@ -6,6 +6,7 @@ import dataclasses
 import json
 from typing import TYPE_CHECKING
 
+from uepgpu.checks import shown
 from uepgpu.commands.outcome import exits, refusing
 from uepgpu.console import Table, say, show
 from uepgpu.replay.realization import replay
@@ -77,10 +78,10 @@ def choose(points: Iterable[StoredPoint], name: str) -> StoredPoint:
         return next(iter(found.values()))
     if found:
         what = "is the label" if called else "is the beginning of the ids"
-        shown = ", ".join(f"{p.short_id} {p.point.describe()}" for p in list(found.values())[:MOST_NAMED])
-        raise ValueError(f"POINT {name!r} {what} of {len(found)} points; give one's id: {shown}")
+        some = ", ".join(f"{p.short_id} {p.point.describe()}" for p in list(found.values())[:MOST_NAMED])
+        raise ValueError(f"POINT {shown(name)} {what} of {len(found)} points; give one's id: {some}")
     raise ValueError(
-        f"POINT must be a point's label or the beginning of its id, got {name!r}, which is neither; there are {', '.join(first)}"
+        f"POINT must be a point's label or the beginning of its id, got {shown(name)}, no such; there are {', '.join(first)}"
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from uepgpu.checks import finite, integer, positive
+from uepgpu.checks import finite, integer, positive, shown
 from uepgpu.commands.options import TrainOptions
 from uepgpu.commands.outcome import Failure, exits, refusing, writing
 from uepgpu.console import Table, progress, say, show
@@ -74,9 +74,9 @@ def _device(name: str) -> str:
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise ValueError(f"--device must be cpu or cuda, got {name!r}") from None
+        raise ValueError(f"--device must be cpu or cuda, got {shown(name)}") from None
     if device.type not in ("cpu", "cuda"):
-        raise ValueError(f"--device must be cpu or cuda, got {name!r}")
+        raise ValueError(f"--device must be cpu or cuda, got {shown(name)}")
     if device.type == "cuda" and not torch.cuda.is_available():
         raise ValueError("--device cuda cannot run: PyTorch finds no CUDA device; use --device cpu")
     return name
@@ -94,7 +94,7 @@ def _experiment(options: TrainOptions, folder: Path) -> Experiment:
     """Return the experiment; everything is checked before any training."""
     name = options.name
     if name not in SOURCES:
-        raise ValueError(f"the data set must be one of {', '.join(SOURCES)}, got {name!r}")
+        raise ValueError(f"the data set must be one of {', '.join(SOURCES)}, got {shown(name)}")
     paradigms: Any = options.paradigms
     rows = entries(
         options.codes,

@@ -20,6 +20,9 @@ __all__ = ["Partition"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+LEAST_ENERGY = 1e-280
+"""Below it what is lost of a product, a part of its energy, is not a normal number of float64 any more."""
+
 Paradigm = Literal["rxc", "cxr"]
 Order = Literal["norm", "mean_abs"] | None
 
@@ -152,7 +155,7 @@ class Partition:
             row_norm, col_norm = block_norms(left, row_bounds), block_norms(right.T, col_bounds)
             tiles = np.add.reduceat(np.add.reduceat((left @ right) ** 2, row_bounds[:-1], axis=0), col_bounds[:-1], axis=1)
             score = np.outer(row_norm, col_norm).ravel()
-        _require_finite("A and B", score, tiles)
+        _require_range("A and B", score, tiles, _largest(left), _largest(right))
         return cls(
             "rxc",
             (rows, cols),
@@ -192,7 +195,7 @@ class Partition:
             left, right = left[:, permutation], right[permutation]
             left_norm, right_norm = block_norms(left.T, bounds), block_norms(right, bounds)
             gram, score = summand_gram(left, right, bounds), left_norm * right_norm
-        _require_finite("A and B", score, gram)
+        _require_range("A and B", score, gram, _largest(left), _largest(right))
         return cls(
             "cxr",
             (blocks,),
@@ -259,7 +262,8 @@ class Partition:
             gram = np.zeros((score.size, score.size)) if paradigm == "rxc" else np.outer(h * ma * mb, h * ma * mb)
             np.fill_diagonal(gram, squares.ravel())
             gram = u * q * gram
-        _require_finite("left_variances and right_variances, with means and shape,", score, gram)
+        largest = _largest(np.sqrt(second_a)), _largest(np.sqrt(second_b))
+        _require_range("left_variances and right_variances, with means and shape,", score, gram, *largest)
         if paradigm == "cxr":
             return cls("cxr", (va.size,), assign_classes(classes, score, (va.size,)), gram)
         return cls(
@@ -272,12 +276,22 @@ class Partition:
         )
 
 
-def _require_finite(names: str, score: Floats, energies: Floats) -> None:
-    """Refuse finite entries whose squares overflow, before they decide classes."""
+def _require_range(names: str, score: Floats, energies: Floats, left: float, right: float) -> None:
+    """Refuse finite entries whose squares overflow, before they decide classes, or underflow, which would call a loss zero.
+
+    `left` and `right` are the largest entries of A and of B.
+    """
     with np.errstate(over="ignore", invalid="ignore"):
-        finite = np.all(np.isfinite(score)) and np.isfinite(np.abs(energies).sum())
+        total = float(np.abs(energies).sum())
+        finite = np.all(np.isfinite(score)) and np.isfinite(total)
     if not finite:
         raise ValueError(f"{names} must give finite energies: sums of squared products exceed float64 (1.8e308); scale them down")
+    if 0 < total < LEAST_ENERGY or (total == 0 and min(left, right) > 0 and left * right < LEAST_ENERGY**0.5):
+        raise ValueError(f"{names} must give energies of {LEAST_ENERGY:g} or more, got {total:g}: squares underflow; scale them up")
+
+
+def _largest(entries: Floats) -> float:
+    return float(np.abs(entries).max())
 
 
 def _require_energies(names: str, left: Floats, right: Floats) -> None:

@@ -17,8 +17,8 @@ TALLIES = ("auto", "pairs", "marginals")
 MOST_TALLY_BYTES = 128 * 2**20
 """A tally's largest array must fit in this."""
 
-MASK = {"numpy": 64, "numba": 64, "cuda": 64}
-"""Supports are 64-bit masks; in NumPy they could be longer, but then backends would not accept the same problems."""
+CUBIC = {"numpy": 1024, "numba": 1024, "cuda": 64}
+"""A realization costs K³ and its rows K², beyond which there is no patience; device kernels hold supports in 64-bit masks."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,6 @@ def _any(plan: Plan) -> str | None:
     return None
 
 
-_BEYOND_MASK = "holds sub-products in a 64-bit mask: K <= {most}, got K = {k}; use 'eliminate'"
 _BEYOND_ROWS = "goes up to K = {most} sub-products, got K = {k}"
 
 DECODERS: dict[str, Decoder] = {
@@ -122,8 +121,8 @@ DECODERS: dict[str, Decoder] = {
     "match": Decoder(
         title="matching",
         refusal=_needs_generic,
-        limits=MASK,
-        too_many=_BEYOND_MASK,
+        limits=CUBIC,
+        too_many=_BEYOND_ROWS,
         rule="generic",
         automatic=True,
         class_wise=True,
@@ -136,7 +135,7 @@ DECODERS: dict[str, Decoder] = {
     "eliminate": Decoder(
         title="elimination",
         refusal=_any,
-        limits={"numpy": 256, "numba": 256, "cuda": 64},
+        limits=CUBIC,
         too_many=_BEYOND_ROWS,
         rule="eliminate",
         automatic=True,
@@ -150,8 +149,8 @@ DECODERS: dict[str, Decoder] = {
     "peel": Decoder(
         title="peeling",
         refusal=_needs_nonzero,
-        limits=MASK,
-        too_many=_BEYOND_MASK,
+        limits={"numpy": None, "numba": None, "cuda": 64},
+        too_many="",
         rule="peel",
         automatic=False,
         class_wise=False,

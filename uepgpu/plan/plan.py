@@ -19,6 +19,7 @@ from uepgpu.plan.cells import count_cells, deadline_cells
 from uepgpu.plan.chains import Chains, find_chains
 from uepgpu.workers import Workers
 from uepgpu_kernels.job import BY_INDEX, BY_PERMUTATION, BY_TIME, Job, guide_tables
+from uepgpu_kernels.streams import LAYOUT
 
 __all__ = ["FOREVER", "MOST_PACKETS", "Domain", "Plan", "count_domain_refusal", "distinct_windows", "make_plan"]
 
@@ -71,7 +72,7 @@ class Plan:
         return self._hashed(decoding).hexdigest()
 
     def _hashed(self, decoding: str) -> hashlib._Hash:
-        hashed = hashlib.sha256(f"uepgpu tally 1\0{decoding}\0".encode())
+        hashed = hashlib.sha256(f"uepgpu tally 1\0layout {LAYOUT}\0{decoding}\0".encode())
         for name in _IDENTITY:
             array = np.ascontiguousarray(getattr(self.job, name))
             hashed.update(f"{name}\0{array.dtype.str}\0{array.shape}\0".encode() + array.tobytes())

@@ -88,8 +88,7 @@ def _normal(seed: int, realizations: NDArray[np.uint64], stream: np.uint64, n: i
     """Return standard normal numbers (R, n, width), by the inverse distribution function of one word each."""
     from scipy.special import ndtri
 
-    padded = 4 * ((width + 3) // 4)
-    drawn = words(seed, realizations, stream, 0, n * padded).reshape(realizations.size, n, padded)[:, :, :width]
+    drawn = words(seed, realizations, stream, 0, n * width).reshape(realizations.size, n, width)
     return np.asarray(ndtri((drawn + 0.5) / 2.0**32), dtype=np.float64)
 
 

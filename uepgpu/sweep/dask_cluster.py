@@ -11,6 +11,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from uepgpu.checks import shown
 from uepgpu.sweep.ranges import Ran, Range, Work, run_range
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class DaskCluster:
         except ImportError as error:
             raise ValueError(f'--dask needs dask.distributed ({error}): pip install "uepgpu[distributed]"') from None
         if address != "local" and "://" not in address:
-            raise ValueError(f"--dask must be tcp://HOST:PORT of a running `dask scheduler`, or nothing, got {address!r}")
+            raise ValueError(f"--dask must be tcp://HOST:PORT of a running `dask scheduler`, or nothing, got {shown(address)}")
         self.address, self.backend, self.threads = address, backend, threads or 1
         self._distributed: Any = distributed  # its classes are not typed
         self._running: dict[Any, Claim] = {}
