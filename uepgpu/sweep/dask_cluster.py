@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-import uepgpu
 from uepgpu import __version__
 from uepgpu.checks import shown
 from uepgpu.sweep.ranges import Ran, Range, Work, run_range
@@ -34,7 +33,7 @@ AHEAD = 2
 
 def library_version() -> str:
     """Return the version of this package, on a worker."""
-    return uepgpu.__version__
+    return __version__
 
 
 class DaskCluster:
@@ -127,8 +126,8 @@ class DaskCluster:
             if not isinstance(error, OSError | TimeoutError | CancelledError) and self._client.status == "running":
                 raise
             raise ValueError(
-                f"the scheduler {self.address} does not answer any more ({' '.join(str(error).split()) or type(error).__name__}). "
-                "Every finished range is safe; run the same command again"
+                f"the scheduler {self.address} does not answer any more. Every finished range is safe; run the same command again. "
+                f"dask said: {' '.join(str(error).split()) or type(error).__name__}"
             ) from None
 
     @property
