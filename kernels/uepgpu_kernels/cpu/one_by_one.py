@@ -74,7 +74,8 @@ def real_one(
     for w in range(packet.shape[0]):
         if rank == k:
             break
-        rows[k, :] = job.generator[np.intp(packet[w]), :]
+        for i in range(k):
+            rows[k, i] = job.generator[np.intp(packet[w]), i]
         if eliminate_take_real(rows[k], rows, ints, k):
             rank += 1
             note_rows(rows, ints, k, job.n_times, time[w], when)
