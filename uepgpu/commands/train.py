@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -9,15 +10,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from uepgpu.checks import choice, finite, integer, positive
 from uepgpu.files import check_folder, write_file
 from uepgpu.train.checkpoint import Checkpoints, held_description
-from uepgpu.train.course import Settings, members_per_stack
+from uepgpu.train.course import DATA_ORDERS, DataOrder, Settings, members_per_stack
 from uepgpu.train.data import SOURCES, load_dataset
 from uepgpu.train.named import Entry, entries
-from uepgpu.train.networks import NETWORKS, Network
+from uepgpu.train.networks import INITS, NETWORKS, Network
 from uepgpu.train.results import Series, accuracy_band, curves_csv, reach, reached_csv
 from uepgpu.train.run import Experiment, run_stacks, series_of
 
@@ -25,6 +28,7 @@ __all__ = ["run_train"]
 
 EPOCHS = {"digits": 20, "mnist": 3, "cifar10": 3}
 RATE = {"digits": 0.1, "mnist": 0.01, "cifar10": 0.01}
+DATA_ORDER: dict[str, DataOrder] = {"digits": "shuffled", "mnist": "file", "cifar10": "file"}
 ACCURACIES = (0.6, 0.7, 0.8, 0.85)
 
 
@@ -128,6 +132,10 @@ def _experiment(options: dict[str, Any], folder: Path) -> tuple[Experiment, dict
         faithful=options["faithful"],
     )
     network = NETWORKS[name]
+    init: Any = network.init if options["init"] is None else choice("--init", options["init"], INITS)
+    network = dataclasses.replace(network, init=init)
+    data_order: Any = DATA_ORDER[name] if options["data_order"] is None else options["data_order"]
+    choice("--data-order", data_order, DATA_ORDERS)
     batch = integer("--batch", options["batch"], 1)
     device = _device(options["device"])
     settings = Settings(
@@ -138,6 +146,7 @@ def _experiment(options: dict[str, Any], folder: Path) -> tuple[Experiment, dict
         evaluate_every=integer("--evaluate-every", options["evaluate_every"], 1),
         test_samples=integer("--test-samples", options["test_samples"], 1),
         device=device,
+        data_order=data_order,
     )
     stack = _stack(options["stack"], folder, network, batch, device)
     replicas = integer("--replicas", options["replicas"], 1)
@@ -199,17 +208,22 @@ def _show(experiment: Experiment, store: Checkpoints, words: dict[str, Any], fol
 
 
 def _table(series: Sequence[Series]) -> list[str]:
-    """Return the final test accuracies with the simulated times to the accuracies, a line each."""
+    """Return the final accuracies with the simulated times to the test accuracies, a line each."""
     heads = "".join(f"{f'time to {a:.0%}':>16s}" for a in ACCURACIES)
-    lines = [f"{'code':28s} {'paradigm':8s} {'cost':5s} {'deadline':>8s} {'steps':>6s} {'final test accuracy':>22s}{heads}"]
+    ends = f"{'final test accuracy':>22s} {'training accuracy':>22s}"
+    lines = [f"{'code':28s} {'paradigm':8s} {'cost':5s} {'deadline':>8s} {'steps':>6s} {ends}{heads}"]
     for s in series:
-        mean, low, high = (float(x) for x in accuracy_band(s.final))
-        final = f"{mean:.4f}" + ("" if math.isnan(low) else f" [{low:.3f}, {high:.3f}]")
         cells = []
         for accuracy in ACCURACIES:
             r = reach(s, accuracy)
             shown = "never" if r.reached == 0 else "-" if math.isnan(r.time) else f"{r.time:.0f}"
             cells.append(shown if r.reached in (0, r.replicas) else f"{shown} ({r.reached}/{r.replicas})")
         times = "".join(f"{cell:>16s}" for cell in cells)
-        lines.append(f"{s.code:28s} {s.paradigm:8s} {s.work:5s} {s.deadline:8g} {s.steps[-1]:6d} {final:>22s}{times}")
+        ends = f"{_final(s.final):>22s} {_final(s.final_train):>22s}"
+        lines.append(f"{s.code:28s} {s.paradigm:8s} {s.work:5s} {s.deadline:8g} {s.steps[-1]:6d} {ends}{times}")
     return lines
+
+
+def _final(values: NDArray[np.float64]) -> str:
+    mean, low, high = (float(x) for x in accuracy_band(values))
+    return f"{mean:.4f}" + ("" if math.isnan(low) else f" [{low:.3f}, {high:.3f}]")
