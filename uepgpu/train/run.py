@@ -73,7 +73,7 @@ def run_stacks(experiment: Experiment, store: Checkpoints, progress: Callable[[i
     """
     stacks = experiment.stacks()
     # At true cost last: what an interruption leaves then has every code in every paradigm.
-    order = sorted(range(len(stacks)), key=lambda n: any(experiment.entries[entry].work == "true" for entry, _ in stacks[n]))
+    order = sorted(range(len(stacks)), key=lambda n: all(experiment.entries[entry].work == "true" for entry, _ in stacks[n]))
     for number in order:
         places = stacks[number]
         if store.curves(number) is None:
