@@ -44,7 +44,7 @@ class Network:
     >>> model = MNIST.build(seed=1, replica=0)
     >>> model[0]
     Linear(in_features=784, out_features=100, bias=True)
-    >>> round(float(model[0].weight.detach().var()) * (784 + 100), 2), bool(model[0].bias.any())
+    >>> round(float(model[0].weight.detach().var()) * (784 + 100), 1), bool(model[0].bias.any())
     (2.0, False)
     """
 
