@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import difflib
 import math
+import os
 from numbers import Real
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -15,11 +17,14 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
+    "MOST_SHOWN",
+    "WORD64",
     "bool_array",
     "choice",
     "closest",
     "deadlines_array",
     "finite",
+    "free_memory",
     "frozen",
     "instance",
     "integer",
@@ -29,13 +34,23 @@ __all__ = [
     "probability_vector",
     "real_array",
     "realization_range",
+    "require_memory",
     "shown",
+    "shown_bytes",
     "sizes",
+    "word64",
 ]
 
 Scalar = TypeVar("Scalar", bound=np.generic)
 
-MOST_SHOWN = 200
+UNKNOWN = 4 * 2**30
+"""What is taken to be free where the system does not say."""
+CGROUP = Path("/sys/fs/cgroup")
+
+WORD64 = "an integer from 0 to 2**64 - 1"
+"""What seeds and numbers of realizations are."""
+
+MOST_SHOWN = 100
 """Characters of a value that a message repeats: it is to stay one line that can be read."""
 
 
@@ -85,6 +100,13 @@ def instance(name: str, value: Any, kind: type) -> None:
         raise ValueError(f"{name} must be a uepgpu.{kind.__name__}, got {shown(value)}")
 
 
+def word64(name: str, value: Any) -> int:
+    """Return `value` as an int if it is a seed or the number of a realization, else raise ``ValueError``."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or not 0 <= value < 2**64:
+        raise ValueError(f"{name} must be {WORD64}, got {shown(value)}")
+    return int(value)
+
+
 def realization_range(first_realization: Any, realizations: Any) -> tuple[int, int]:
     """Return a range of realization numbers, its first and its length, checked to stay below 2^64."""
     n = integer("realizations", realizations, 1)
@@ -112,7 +134,8 @@ def integer(name: str, value: Any, least: int) -> int:
 def choice(name: str, value: Any, allowed: Sequence[str]) -> str:
     """Return `value` if it is one of `allowed`, else raise ``ValueError`` listing them."""
     if not isinstance(value, str) or value not in allowed:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {shown(value)}")
+        hint = closest(value, allowed) if isinstance(value, str) else ""
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {shown(value)}{hint}")
     return str(value)
 
 
@@ -196,16 +219,18 @@ def probability_vector(name: str, value: Iterable[Any]) -> tuple[float, ...]:
     return vector
 
 
-def deadlines_array(deadlines: ArrayLike) -> NDArray[np.float64]:
+def deadlines_array(deadlines: ArrayLike, name: str = "deadlines") -> NDArray[np.float64]:
     """Return deadlines as a 1-D float64 array: non-empty, finite, >= 0 and non-decreasing, else raise ``ValueError``."""
-    array = np.atleast_1d(real_array("deadlines", deadlines))
+    array = np.atleast_1d(real_array(name, deadlines))
     if array.ndim != 1 or array.size == 0:
-        raise ValueError(f"deadlines must be a non-empty one-dimensional sequence of times, got shape {array.shape}")
+        raise ValueError(f"{name} must be a non-empty one-dimensional sequence of times, got shape {array.shape}")
     if not np.all(np.isfinite(array)) or np.any(array < 0):
         bad = array[~(np.isfinite(array) & (array >= 0))][0]
-        raise ValueError(f"deadlines must be finite and >= 0, got {shown(bad)}")
-    if np.any(np.diff(array) < 0):
-        raise ValueError("deadlines must not decrease: sort them first")
+        raise ValueError(f"{name} must be finite and >= 0, got {shown(bad)}")
+    falls = np.flatnonzero(np.diff(array) < 0)
+    if falls.size:
+        before, after = array[falls[0]], array[falls[0] + 1]
+        raise ValueError(f"{name} must not decrease: sort them first (got {shown(after)} after {shown(before)})")
     return array
 
 
@@ -213,3 +238,70 @@ def closest(word: str, allowed: Iterable[str]) -> str:
     """Return `` (did you mean 'x'?)`` for the allowed word most like `word`, or nothing."""
     match = difflib.get_close_matches(word, list(allowed), n=1)
     return f" (did you mean {match[0]!r}?)" if match else ""
+
+
+# --- memory -----------------------------------------------------------------------------------------------------------
+
+
+def free_memory() -> int:
+    """Return the bytes that this process may still take: what the system has free, less if a container allows less.
+
+    Examples
+    --------
+    >>> free_memory() > 0
+    True
+    """
+    free = _meminfo()
+    try:
+        allowed, taken = ((CGROUP / f"memory.{name}").read_text() for name in ("max", "current"))
+        return free if allowed.strip() == "max" else max(min(free, int(allowed) - int(taken)), 0)
+    except (OSError, ValueError):  # no container, or one of another kind
+        return free
+
+
+def _meminfo() -> int:
+    try:
+        with open("/proc/meminfo", encoding="ascii") as file:
+            fields = dict(line.split(":", 1) for line in file)
+        return int(fields["MemAvailable"].split()[0]) * 1024
+    except (OSError, ValueError, KeyError):  # not Linux
+        pass
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # not a POSIX system
+        return UNKNOWN
+
+
+def require_memory(what: str, size: int) -> None:
+    """Raise ``ValueError`` if `what` takes more memory than is free.
+
+    Parameters
+    ----------
+    what : str
+        What needs it: the beginning of the message.
+    size : int
+        Bytes.
+
+    Examples
+    --------
+    >>> require_memory("a matrix of 10 rows", 800)
+    """
+    free = free_memory()
+    if size > free:
+        raise ValueError(f"{what} needs {shown_bytes(size)} of memory, and {shown_bytes(free)} are free")
+
+
+def shown_bytes(size: int) -> str:
+    """Return a number of bytes as people read it.
+
+    Examples
+    --------
+    >>> shown_bytes(800), shown_bytes(3 * 2**29), shown_bytes(10**30)
+    ('800 bytes', '1.5 GiB', '8.67e+11 EiB')
+    """
+    value, unit = float(size) if size < 2**1000 else float("inf"), "bytes"
+    for larger in ("KiB", "MiB", "GiB", "TiB", "PiB", "EiB"):
+        if value < 1024:
+            break
+        value, unit = value / 1024, larger
+    return f"{value:.3g} {unit}"

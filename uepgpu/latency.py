@@ -32,8 +32,19 @@ Floats = NDArray[np.float64]
 class Latency(Protocol):
     """A law of non-negative latencies, in the user's unit of time.
 
-    A law of one's own needs just these two methods. ``sf`` is asked for apart from ``cdf`` because
+    Your own law needs only these two methods. ``sf`` is separate from ``cdf`` because
     1 - F loses its digits where almost everything has arrived.
+
+    Examples
+    --------
+    >>> class Uniform:
+    ...     def cdf(self, time):
+    ...         return np.clip(np.asarray(time, dtype=float), 0.0, 1.0)
+    ...
+    ...     def sf(self, time):
+    ...         return 1.0 - self.cdf(time)
+    >>> isinstance(Uniform(), Latency)
+    True
     """
 
     def cdf(self, time: ArrayLike) -> Floats:
@@ -54,14 +65,14 @@ def _times(time: ArrayLike) -> Floats:
 
 
 class _ByHazard:
-    """A law with F(t) = 1 - exp(-H(t)), both of whose sides keep their digits."""
+    """A law with F(t) = 1 - exp(-H(t)); both F and 1 - F keep their digits."""
 
     def _hazard(self, time: Floats) -> Floats:
         """Return the cumulative hazard H(t) for times >= 0."""
         raise NotImplementedError
 
     def _cumulated(self, time: ArrayLike) -> Floats:
-        # A hazard beyond float64 is an infinite one: everything has arrived.
+        # A hazard that overflows float64 is infinite: everything has arrived.
         with np.errstate(over="ignore"):
             return self._hazard(np.maximum(_times(time), 0.0))
 
@@ -108,6 +119,11 @@ class ShiftedExponential(_ByHazard):
         > 0.
     shift : float
         The least possible latency, >= 0.
+
+    Examples
+    --------
+    >>> ShiftedExponential(rate=2.0, shift=0.5).cdf([0.4, 0.5, 1.0]).round(4).tolist()
+    [0.0, 0.0, 0.6321]
     """
 
     rate: float = 1.0
@@ -122,42 +138,50 @@ class ShiftedExponential(_ByHazard):
 
 
 @dataclass(frozen=True)
-class Weibull(_ByHazard):
+class _ByShape(_ByHazard):
+    """A law with a shape and a scale, both > 0."""
+
+    shape: float
+    scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        positive("shape", self.shape)
+        positive("scale", self.scale)
+
+
+@dataclass(frozen=True)
+class Weibull(_ByShape):
     """Weibull latency, F(t) = 1 - exp(-(t/scale)^shape).
 
     Parameters
     ----------
     shape, scale : float
         Both > 0. shape < 1 has a heavier tail than the exponential.
+
+    Examples
+    --------
+    >>> Weibull(shape=0.5, scale=2.0).cdf([0.0, 2.0, 8.0]).round(4).tolist()
+    [0.0, 0.6321, 0.8647]
     """
-
-    shape: float
-    scale: float = 1.0
-
-    def __post_init__(self) -> None:
-        positive("shape", self.shape)
-        positive("scale", self.scale)
 
     def _hazard(self, time: Floats) -> Floats:
         return (time / self.scale) ** self.shape
 
 
 @dataclass(frozen=True)
-class Pareto(_ByHazard):
+class Pareto(_ByShape):
     """Pareto latency, F(t) = 1 - (scale/t)^shape for t >= scale, else 0.
 
     Parameters
     ----------
     shape, scale : float
         Both > 0; `scale` is the least possible latency.
+
+    Examples
+    --------
+    >>> Pareto(shape=2.0, scale=1.0).sf([0.5, 1.0, 10.0]).round(4).tolist()
+    [1.0, 1.0, 0.01]
     """
-
-    shape: float
-    scale: float = 1.0
-
-    def __post_init__(self) -> None:
-        positive("shape", self.shape)
-        positive("scale", self.scale)
 
     def _hazard(self, time: Floats) -> Floats:
         return self.shape * np.log(np.maximum(time, self.scale) / self.scale)
@@ -165,7 +189,13 @@ class Pareto(_ByHazard):
 
 @dataclass(frozen=True)
 class LogNormal:
-    """Log-normal latency: log T is normal with mean `mu` and standard deviation `sigma` > 0."""
+    """Log-normal latency: log T is normal with mean `mu` and standard deviation `sigma` > 0.
+
+    Examples
+    --------
+    >>> LogNormal(mu=0.0, sigma=0.5).cdf([0.0, 1.0, 2.0]).round(4).tolist()
+    [0.0, 0.5, 0.9172]
+    """
 
     mu: float = 0.0
     sigma: float = 1.0
@@ -193,7 +223,13 @@ class LogNormal:
 
 @dataclass(frozen=True)
 class Deterministic:
-    """Every answer takes exactly `time` >= 0 per unit of work."""
+    """Every answer takes exactly `time` >= 0 per unit of work.
+
+    Examples
+    --------
+    >>> Deterministic(0.3).cdf([0.2, 0.3, 0.4]).tolist()
+    [0.0, 1.0, 1.0]
+    """
 
     time: float = 1.0
 
@@ -216,7 +252,8 @@ class Empirical:
     Parameters
     ----------
     samples : array_like of float, shape (n,)
-        Measured latencies, finite and >= 0; n >= 1.
+        Measured latencies, finite and >= 0; n >= 1. A table of several workers is refused: give one column, or its
+        ``ravel()`` if they are to be pooled.
 
     Examples
     --------
@@ -227,7 +264,12 @@ class Empirical:
     samples: ArrayLike
 
     def __post_init__(self) -> None:
-        samples = np.sort(real_array("samples", self.samples).ravel())
+        samples = real_array("samples", self.samples)
+        if samples.ndim != 1:
+            raise ValueError(
+                f"samples must be one-dimensional, got shape {samples.shape}: give one column of a table, or pool it by ravel()"
+            )
+        samples = np.sort(samples)
         if samples.size == 0 or not np.all(np.isfinite(samples)) or samples[0] < 0:
             raise ValueError("samples must hold at least one latency, all finite and >= 0")
         samples.setflags(write=False)
@@ -268,7 +310,7 @@ class FromCDF:
             raise ValueError(f"function must be callable, got {shown(self.function)}")
 
     def cdf(self, time: ArrayLike) -> Floats:
-        """Return F(t), checked; 0 for negative times, which `function` is not asked for."""
+        """Return F(t), checked; 0 for negative times, for which `function` is not called."""
         times = _times(time)
         at = np.asarray(np.maximum(times, 0.0))
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,15 +13,18 @@ from uepgpu.backends import Backend, Devices, get_backend, parse_devices
 from uepgpu.checks import integer, realization_range, shown
 from uepgpu.codes import Code
 from uepgpu.partition import Partition
-from uepgpu.plan import Plan, decoding_rule, make_plan, resolve_decoder, resolve_tally
+from uepgpu.plan import decoding_rule, make_plan, possible_counts, resolve_decoder, resolve_tally
 from uepgpu.tally import Tally
 from uepgpu.workers import Workers
+
+if TYPE_CHECKING:
+    from uepgpu_kernels.job import RawTally
 
 __all__ = ["decode_times", "simulate"]
 
 FIRST_BATCH = 1 << 14
 TARGET_SECONDS = 0.2
-"""Batches are grown until they take about this long, so that progress and Ctrl-C stay alive."""
+"""Batches are grown until they take about this long, so that progress and Ctrl-C stay responsive."""
 
 
 def simulate(
@@ -48,7 +52,7 @@ def simulate(
     Parameters
     ----------
     code : Code
-        From :mod:`uepgpu.codes`, or one's own.
+        From :mod:`uepgpu.codes`, or your own.
     part : Partition
         Its classes and K matter here; its matrices only in :meth:`Tally.loss`.
     workers : Workers
@@ -108,23 +112,23 @@ def simulate(
     if progress is not None and not callable(progress):
         raise ValueError(f"progress must be callable, got {shown(progress)}")
     plan = make_plan(code, part, workers, seed=seed, deadlines=deadlines)
-    chosen: Backend = get_backend(backend, part.n_subproducts)
     rule = resolve_decoder(plan, decoder)
+    chosen: Backend = get_backend(backend, part.n_subproducts, decoder=rule)
     kind = resolve_tally(plan, rule, tally)
     sampler = chosen.sampler(plan, rule, kind, threads, devices)
     began = time.perf_counter()
-    total: Tally | None = None
+    raw: RawTally | None = None
     done = 0
     step = size or FIRST_BATCH
     while done < n:
         count = min(step, n - done)
         started = time.perf_counter()
-        raw = sampler.run(first + done, count)
+        more = sampler.run(first + done, count)
         took = time.perf_counter() - started
-        if total is None:
-            total = _tally(plan, rule, decoding_rule(rule), kind, chosen.name, code, part, raw.patterns, raw.pairs, raw.marginals)
+        if raw is None:
+            raw = more
         else:
-            for held, new in zip((total.patterns, total.pairs, total.marginals), raw, strict=True):
+            for held, new in zip(raw, more, strict=True):
                 if held is not None and new is not None:
                     np.add(held, new, out=held)
         done += count
@@ -132,8 +136,29 @@ def simulate(
             progress(count)
         if size is None:
             step = int(np.clip(step * TARGET_SECONDS / max(took, 1e-9), step // 4 + 1, step * 4))
-    assert total is not None
-    return total.finished(((first, first + n),), time.perf_counter() - began)
+    assert raw is not None
+    law = plan.law
+    return Tally(
+        problem=plan.digest(decoding_rule(rule)),
+        code=repr(code),
+        decoder=rule,
+        backend=chosen.name,
+        domain=plan.domain,
+        seed=int(plan.job.seed),
+        deadlines=plan.deadlines,
+        n_packets=plan.job.n_packets,
+        tied=law.tied,
+        packet_work=law.packet_work,
+        paradigm=part.paradigm,
+        classes=plan.job.class_of + 1,
+        class_wise=kind == "patterns",
+        patterns=raw.patterns,
+        pairs=raw.pairs,
+        marginals=raw.marginals,
+        ranges=((first, first + n),),
+        seconds=time.perf_counter() - began,
+        possible=possible_counts(law, part.classes, plan.job.n_packets, kind, rule),
+    )
 
 
 def decode_times(
@@ -157,40 +182,6 @@ def decode_times(
         received by then, W + 1 if it never is.
     """
     plan = make_plan(code, part, workers, seed=seed, deadlines=deadlines)
-    sampler = get_backend(backend, part.n_subproducts).sampler(plan, resolve_decoder(plan, decoder), "patterns", 1)
+    rule = resolve_decoder(plan, decoder)
+    sampler = get_backend(backend, part.n_subproducts, decoder=rule).sampler(plan, rule, "patterns", 1)
     return sampler.decode_times(*realization_range(first_realization, realizations))
-
-
-def _tally(
-    plan: Plan,
-    decoder: str,
-    rule: str,
-    kind: str,
-    backend: str,
-    code: Code,
-    part: Partition,
-    patterns: NDArray[np.int64],
-    pairs: NDArray[np.int64] | None,
-    marginals: NDArray[np.int64] | None,
-) -> Tally:
-    law = plan.law
-    return Tally(
-        problem=plan.digest(rule),
-        code=repr(code),
-        decoder=decoder,
-        backend=backend,
-        domain=plan.domain,
-        seed=int(plan.job.seed),
-        deadlines=plan.deadlines,
-        n_packets=plan.job.n_packets,
-        tied=law.tied,
-        packet_work=int(law.occurring_work[0]) if law.equal_work else None,
-        paradigm=part.paradigm,
-        classes=plan.job.class_of + 1,
-        class_wise=kind == "patterns",
-        patterns=patterns,
-        pairs=pairs,
-        marginals=marginals,
-        ranges=(),
-        seconds=0.0,
-    )

@@ -62,7 +62,7 @@ class Workers:
 
     def __post_init__(self) -> None:
         integer("count (number of workers W)", self.count, 1)
-        # A class has the methods too, but its cdf wants an instance first.
+        # A class has these methods too, but they need an instance.
         if isinstance(self.latency, type) or not isinstance(self.latency, Latency):
             raise ValueError(f"latency must be a law from uepgpu.latency or have methods cdf and sf, got {shown(self.latency)}")
         if isinstance(self.omega, str) and self.omega != "fair":
@@ -81,7 +81,13 @@ class Workers:
             object.__setattr__(self, "speeds", speeds)
 
     def resolved_omega(self, n_subproducts: int) -> float:
-        """Return Ω as a number: K / W for ``"fair"``."""
+        """Return Ω as a number: K / W for ``"fair"``.
+
+        Examples
+        --------
+        >>> Workers(30).resolved_omega(9), Workers(30, omega=1.0).resolved_omega(9)
+        (0.3, 1.0)
+        """
         return n_subproducts / self.count if self.omega == "fair" else float(self.omega)
 
     @property
@@ -90,23 +96,47 @@ class Workers:
         return self.speeds is None or len(set(self.speeds)) == 1
 
     def speed(self) -> NDArray[np.float64]:
-        """Return the speeds, shape (W,)."""
+        """Return the speeds, shape (W,).
+
+        Examples
+        --------
+        >>> Workers(3).speed().tolist(), Workers(2, speeds=[2, 0.5]).speed().tolist()
+        ([1.0, 1.0, 1.0], [2.0, 0.5])
+        """
         return np.ones(self.count) if self.speeds is None else np.asarray(self.speeds, dtype=np.float64)
 
     def charge(self, work: ArrayLike) -> NDArray[np.float64]:
-        """Return the work that is charged for packets of true work `work`: itself, or ones."""
+        """Return the work that is charged for packets of true work `work`: itself, or ones.
+
+        Examples
+        --------
+        >>> Workers(3).charge([1, 3]).tolist(), Workers(3, work="unit").charge([1, 3]).tolist()
+        ([1.0, 3.0], [1.0, 1.0])
+        """
         array = np.asarray(work, dtype=np.float64)
         return array if self.work == "true" else np.ones_like(array)
 
     def arrival(self, time: ArrayLike, n_subproducts: int, work: ArrayLike, speed: ArrayLike = 1.0) -> NDArray[np.float64]:
-        """Return Pr[a packet has arrived by `time`]; the arguments broadcast, `work` is the true work r."""
+        """Return Pr[a packet has arrived by `time`]; the arguments broadcast, `work` is the true work r.
+
+        Examples
+        --------
+        >>> Workers(30, omega=1.0).arrival([0.5, 1.0], n_subproducts=9, work=1).round(4).tolist()
+        [0.3935, 0.6321]
+        """
         times = self._unit_time(time, n_subproducts, work, speed)
         # Laws are asked for finite times only; a worker that answers at all has answered by infinity.
         ever = np.isinf(times)
         return (1.0 - self.loss_probability) * np.where(ever, 1.0, self.latency.cdf(np.where(ever, 0.0, times)))
 
     def absence(self, time: ArrayLike, n_subproducts: int, work: ArrayLike, speed: ArrayLike = 1.0) -> NDArray[np.float64]:
-        """Return Pr[a packet has not arrived by `time`], accurate in the tail."""
+        """Return Pr[a packet has not arrived by `time`], accurate in the tail.
+
+        Examples
+        --------
+        >>> Workers(30, omega=1.0).absence([1.0, 100.0], n_subproducts=9, work=1).tolist()
+        [0.36787944117144233, 3.720075976020836e-44]
+        """
         times = self._unit_time(time, n_subproducts, work, speed)
         ever = np.isinf(times)
         late = np.where(ever, 0.0, self.latency.sf(np.where(ever, 0.0, times)))
@@ -114,8 +144,8 @@ class Workers:
 
     def _unit_time(self, time: ArrayLike, n_subproducts: int, work: ArrayLike, speed: ArrayLike) -> NDArray[np.float64]:
         """Ω s t / r, the time that one unit of work may take."""
-        # Products of integers and then one division, and no common factors: a rounded K/W would put a packet that is due
-        # exactly at a deadline before the step of a law that has one.
+        # Multiply integers without common factors, then divide once: with a rounded K/W, a packet that is due exactly at a
+        # deadline could miss the step of its law.
         common = math.gcd(n_subproducts, self.count)
         omega, share = (n_subproducts // common, self.count // common) if self.omega == "fair" else (float(self.omega), 1)
         times, speeds = np.asarray(time, dtype=np.float64), np.asarray(speed, dtype=np.float64)

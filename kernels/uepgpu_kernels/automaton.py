@@ -13,10 +13,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["MOST_STATES", "Automaton", "build_automaton"]
+from uepgpu_kernels.job import Job
+
+__all__ = ["MOST_STATES", "Automaton", "automaton_of", "build_automaton", "undecoded_classes"]
 
 MOST_STATES = 1024
-"""More states than this are not built: the table would leave the cache, and building it would take longer than it saves."""
+"""Larger automata are not built: the table would not fit the cache, and building it would take longer than it saves."""
 
 
 class Automaton(NamedTuple):
@@ -24,6 +26,20 @@ class Automaton(NamedTuple):
 
     following: NDArray[np.int64]  # (states, S): next state by window
     decoded: NDArray[np.uint64]  # (states,): mask of decoded sub-products
+
+
+def automaton_of(job: Job) -> Automaton | None:
+    """Return the automaton of a job's windows; None where supports are drawn, K > 64, or there are too many states."""
+    return build_automaton(job.mask) if job.mask.size else None
+
+
+def undecoded_classes(automaton: Automaton, job: Job) -> NDArray[np.bool_]:
+    """Return which classes are not wholly decoded in each state, shape (states, L)."""
+    members = np.zeros(job.n_classes, dtype=np.uint64)
+    for i, c in enumerate(job.class_of):
+        members[c] |= np.uint64(1) << np.uint64(i)
+    undecoded: NDArray[np.bool_] = (automaton.decoded[:, None] & members) != members
+    return undecoded
 
 
 def build_automaton(masks: NDArray[np.uint64], most_states: int = MOST_STATES) -> Automaton | None:

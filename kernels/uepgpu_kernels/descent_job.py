@@ -23,10 +23,10 @@ __all__ = [
 ]
 
 FASTEST, SAMPLED, GRADIENT_NORM = 0, 1, 2
-"""Which blocks an iteration hears of: those of the q fastest servers; q drawn from a law; q drawn by gradient norm."""
+"""Which blocks an iteration receives: those of the q fastest servers; q drawn from a law; q drawn by gradient norm."""
 
 COPIES, GROUPS, DUAL = 0, 1, 2
-"""What is made of the q fastest answers: each weighted; the first of each group; decoded by the code's left null space."""
+"""How the q fastest answers are used: each weighted; the first of each group; decoded by the code's left null space."""
 
 BY_GRAM, BY_ROWS, LOGISTIC = 0, 1, 2
 """How a block's gradient is formed: G x - h with its Gram matrix; from its rows; from its rows, logistic loss."""

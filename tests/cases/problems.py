@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from uepgpu import Partition, Workers, codes, latency
-from uepgpu.plan import DECODERS, count_domain_refusal, make_plan, resolve_decoder
+from uepgpu.plan import CHOICES, count_domain_refusal, make_plan, resolve_decoder
 
 GAMMA = (0.40, 0.35, 0.25)
 VARIANCES = (10, 1, 0.1)
@@ -39,7 +39,7 @@ class Problem:
 
     def plan(self, domain: str) -> Any:
         """Return the plan, or None where the count domain does not apply."""
-        if domain == "count" and count_domain_refusal(self.code, self.part, self.workers):
+        if domain == "count" and count_domain_refusal(self.code.law(self.part, self.workers.count), self.workers):
             return None
         return make_plan(self.code, self.part, self.workers, seed=3, deadlines=self.times(domain))
 
@@ -50,7 +50,7 @@ class Problem:
     def decoders(self, domain: str) -> list[str]:
         """Return the decoders that accept it."""
         plan, accepted = self.plan(domain), []
-        for decoder in DECODERS[1:] if plan is not None else ():
+        for decoder in CHOICES[1:] if plan is not None else ():
             try:
                 resolve_decoder(plan, decoder)
             except ValueError:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from uepgpu.commands.sweep import Options, run_job
+from uepgpu.commands.sweep import SweepOptions, run_sweep
 
 SPEC = """
 title = "EW & <others> at \\"W\\" = 12"
@@ -49,8 +49,8 @@ EW = "EW </script><b>bold</b>"
 def make_store(folder: Path, spec: str = SPEC, name: str = "mine", store: str = "store.db") -> Path:
     """Run a specification into a store of that folder, and return it."""
     (folder / f"{name}.toml").write_text(spec, encoding="utf-8")
-    options = Options(out=str(folder / "out"), store=str(folder / store), backend="numpy")
-    assert run_job(str(folder / f"{name}.toml"), options) == 0
+    options = SweepOptions(out=str(folder / "out"), store=str(folder / store), backend="numpy")
+    assert run_sweep(str(folder / f"{name}.toml"), options) == 0
     return folder / store
 
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import io
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.cases.command_line import call
 from tests.cases.stores import EW, shared_store
-from uepgpu.cli import main
-from uepgpu.commands.replay import _facts, _print_rich, check, replay_stored
-from uepgpu.replay.tables import DECODERS, compact, tables
+from uepgpu.commands.replay import check, replay_stored, shown_tables
+from uepgpu.console import show
+from uepgpu.plan import DECODERS
+from uepgpu.replay.tables import compact
 from uepgpu.store.stored import StoredPoint, read_points
 
 
@@ -25,14 +26,6 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def points(store: Path) -> list[StoredPoint]:
     return read_points(store)
-
-
-def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
-    monkeypatch.setattr(sys, "argv", ["uepgpu", *arguments])
-    with pytest.raises(SystemExit) as stop:
-        main()
-    assert isinstance(stop.value.code, int)
-    return stop.value.code
 
 
 def test_every_stored_point_is_replayed_as_the_kernel_decodes_it(points: list[StoredPoint]) -> None:
@@ -69,7 +62,7 @@ def test_the_text_has_every_part_and_every_number(
         told = replay_stored(stored, 17)
         for title in ("Windows", "Stream 0: words drawn", "Packets, one a worker", "What is decoded and lost"):
             assert title in out
-        assert f"Decoding by {DECODERS[told.decoder]}, packet by packet" in out
+        assert f"Decoding by {DECODERS[told.decoder].title}, packet by packet" in out
         assert all(f"{word:08x}" in out for stream in told.streams for word in stream.words)
         assert all(step.action.describe() in out for step in told.steps)
         assert all(f"{m.normalized_loss:.6g}" in out for m in told.moments)
@@ -103,7 +96,7 @@ def test_points_are_found_by_label_too(
         ((EW, "0"), f"POINT {EW!r} is the label of 2 points; give one's id: "),
         (("zz", "0"), "POINT must be a point's label or the beginning of its id, got 'zz', which is neither; there are "),
         (("", "0"), "got '', which is neither"),
-        ((points[0].id, "-1"), "REALIZATION must be an integer from 0 to 2**64 - 1, got '-1'"),
+        ((points[0].id, "-1"), "REALIZATION must be an integer from 0 to 2**64 - 1, got -1"),
         ((points[0].id, str(2**64)), "REALIZATION must be an integer from 0 to 2**64 - 1"),
         ((points[0].id, "one"), "REALIZATION must be an integer from 0 to 2**64 - 1, got 'one'"),
     ):
@@ -137,7 +130,7 @@ def test_a_terminal_gets_tables(points: list[StoredPoint]) -> None:
 
     told = replay_stored(points[0], 3)
     screen = io.StringIO()
-    _print_rich(_facts(points[0], told, ""), list(tables(told)), Console(file=screen, force_terminal=True, width=120))
+    show(shown_tables(told), Console(file=screen, force_terminal=True, width=120))
     shown = screen.getvalue()
     assert "\x1b" in shown
     assert "Packets, one a worker" in shown

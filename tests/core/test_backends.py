@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 
+import uepgpu as uep
 from tests.cases import problems
 from tests.oracles import naive
 from uepgpu import codes, simulate
+from uepgpu import gradient_coding as gc
+from uepgpu.backends import BACKENDS, BackendUnavailable, find_place, get_backend, registry
+from uepgpu.backends.cuda import CudaBackend
+from uepgpu.commands.bench import run_bench
+from uepgpu.commands.info import run_info
+from uepgpu.commands.sweep import SweepOptions, run_sweep
+from uepgpu.gradient_coding.engines import find_engine
+from uepgpu.machine.benchmark import uep30
+from uepgpu.machine.selftest import run_selftest
 from uepgpu.monte_carlo import decode_times
+from uepgpu.plan import DECODERS
 from uepgpu_kernels.bodies.philox import philox4x32
 from uepgpu_kernels.reference.sample import philox, words
 
@@ -163,3 +176,82 @@ def test_decode_times_are_what_is_tallied():
                 decoded = (~mine[:, :, members]).all(axis=2).sum(axis=0)
                 bit = (np.arange(tally.patterns.shape[2]) >> c) & 1
                 assert np.array_equal(tally.patterns[b] @ bit, decoded), (name, domain, decoder)
+
+
+# --- which backend ---------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Pretended:
+    """A backend that can run, or not."""
+
+    name: str
+    reason: str | None = None
+
+    def unavailable(self):
+        return self.reason
+
+
+def pretend(monkeypatch, **reasons):
+    made = {name: Pretended(name, reasons.get(name)) for name in BACKENDS}
+    monkeypatch.setattr(registry, "BACKENDS", made)
+
+
+def test_auto_is_the_first_backend_that_can_run_and_takes_the_problem(monkeypatch):
+    pretend(monkeypatch)
+    assert get_backend().name == "cuda"
+    for decoder in DECODERS:
+        assert get_backend("auto", 64, decoder=decoder).name == "cuda"
+    assert get_backend("auto", 65, decoder="eliminate").name == "numba"
+    assert get_backend("auto", 1000, decoder="count").name == "numba"
+    assert get_backend("auto", without=("cuda",)).name == "numba"
+    pretend(monkeypatch, cuda="no driver")
+    assert get_backend().name == "numba"
+    pretend(monkeypatch, cuda="no driver", numba="not installed")
+    assert get_backend().name == "numpy"
+
+
+def choosers():
+    """Give every function of the library that takes a backend's name, by name."""
+    p = problems.PROBLEMS["ew"]
+    drawn = {"realizations": 1, "seed": 1}
+    rng = np.random.default_rng(1)
+    part = uep.Partition.rxc(rng.random((9, 4)), rng.random((4, 9)), rows=3, cols=3, classes=(3, 3, 3))
+    least, sketch = gc.Problem(rng.random((12, 2)), rng.random(12), blocks=3), gc.ReplicatedSketch(fastest=2)
+    return {
+        "get_backend": get_backend,
+        "find_place": find_place,
+        "find_engine": find_engine,
+        "simulate": lambda b: simulate(p.code, p.part, p.workers, backend=b, **drawn),
+        "decode_times": lambda b: decode_times(p.code, p.part, p.workers, backend=b, **drawn),
+        "multiply": lambda b: uep.multiply(part, p.code, p.workers, deadline=1.0, backend=b, **drawn),
+        "descend": lambda b: gc.descend(least, sketch, problems.unit(4), iterations=1, backend=b, **drawn),
+        "draw_sketches": lambda b: gc.draw_sketches(least, sketch, problems.unit(4), backend=b, **drawn),
+        "sweep": lambda b: run_sweep("paper", SweepOptions(backend=b, dry_run=True)),
+        "study": lambda b: run_sweep("gradient-coding", SweepOptions(backend=b)),
+        "selftest": lambda b: next(run_selftest(b)),
+        "uep30": lambda b: next(uep30(b)),
+        "bench": lambda b: run_bench(b, quick=True, threads=None, json_path=None),
+        "info": lambda b: run_info(b, selftest=True),
+    }
+
+
+@pytest.mark.parametrize("name", list(choosers()))
+def test_a_wrong_or_missing_backend_gets_the_same_message_everywhere(name, monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    chooser = choosers()[name]
+
+    def said(backend):
+        try:
+            code = chooser(backend)
+        except (ValueError, BackendUnavailable) as error:
+            return type(error).__name__, str(error)
+        assert code == 2
+        return "said", capsys.readouterr().err.removeprefix("uepgpu: ").strip()
+
+    wrong = "backend must be one of 'auto', 'cuda', 'numba', 'numpy', got 'nunpy' (did you mean 'numpy'?)"
+    assert said("nunpy") in (("ValueError", wrong), ("said", wrong))
+    monkeypatch.setattr(CudaBackend, "unavailable", lambda self: "there is no driver")
+    missing = "backend 'cuda' cannot run: there is no driver"
+    assert said("cuda") in (("BackendUnavailable", missing), ("said", missing))
+    assert list(tmp_path.iterdir()) == []

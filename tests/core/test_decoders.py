@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,10 +11,13 @@ import uepgpu_kernels.automaton as automata
 from tests.cases import problems
 from tests.cases.problems import EW, EXACT, GAMMA, MDS, NOW, PAPER, RXC
 from uepgpu import codes, simulate, theory
+from uepgpu.backends import BACKENDS
 from uepgpu.monte_carlo import decode_times
-from uepgpu.plan import make_plan
+from uepgpu.plan import CHOICES, DECODERS, decoders, decoding_rule, make_plan
+from uepgpu.replay import replay
 from uepgpu_kernels import cpu
 from uepgpu_kernels.automaton import MOST_STATES, build_automaton
+from uepgpu_kernels.cpu import nests
 
 MILLION = 10**6
 
@@ -52,11 +57,13 @@ def test_the_automaton_decodes_as_the_matching_it_was_built_from(name, domain):
     job = problems.PROBLEMS[name].plan(domain).job
     automaton = build_automaton(job.mask)
     assert automaton is None or len(automaton.following) <= MOST_STATES
-    plain = cpu.run(job, "match", "pairs", 5, 20_000, 2)
+    paths = nests.match_by_paths(job)
+    plain = cpu.run(job, paths, "pairs", 5, 20_000, 2)
     if automaton is not None:
-        walked = cpu.run(job, "match", "pairs", 5, 20_000, 2, automaton)
+        walk = nests.match_by_automaton(job, automaton)
+        walked = cpu.run(job, walk, "pairs", 5, 20_000, 2)
         assert all(np.array_equal(a, b) for a, b in zip(plain[:2], walked[:2], strict=True))
-        assert np.array_equal(cpu.decode_times(job, "match", 5, 300, automaton), cpu.decode_times(job, "match", 5, 300))
+        assert np.array_equal(cpu.decode_times(job, walk, 5, 300), cpu.decode_times(job, paths, 5, 300))
 
 
 def test_an_automaton_of_too_many_states_is_not_built():
@@ -71,10 +78,11 @@ def test_an_automaton_of_too_many_states_is_not_built():
 
 def test_tallies_do_not_depend_on_whether_the_automaton_was_built(monkeypatch):
     (walked,) = tallies("max-rectangle", "deadline", ["match"], 5000)
-    original = automata.build_automaton
-    monkeypatch.setattr(automata, "build_automaton", lambda masks: original(masks, 3))
+    built = []
+    monkeypatch.setattr(automata, "build_automaton", lambda masks: built.append(build_automaton(masks, 3)))
     (plain,) = tallies("max-rectangle", "deadline", ["match"], 5000)
     assert walked == plain
+    assert built == [None]
 
 
 @pytest.mark.parametrize("domain", ["count", "deadline"])
@@ -177,6 +185,46 @@ def test_pairs_of_256_sub_products_are_refused_with_their_sizes(backend):
     assert tally.marginals.shape == (32, 1, 256)
     few = simulate(codes.LT(), part, workers, realizations=1, seed=1, deadlines=[1.0], backend=backend)
     assert few.pairs.shape == (32, 1, 32_896)
+
+
+@pytest.mark.parametrize("name", DECODERS)
+def test_every_entry_of_the_table_names_things_that_exist(name):
+    entry = DECODERS[name]
+    for target in ("reference", "cpu", "cuda", "teller"):
+        made = entry.implementation(target)
+        module, attribute = getattr(entry, target).split(":")
+        assert callable(made)
+        assert (made.__module__, made.__name__) == (module, attribute)
+    assert set(entry.limits) == set(BACKENDS)
+    assert entry.asked in CHOICES
+    assert (entry.most() is None) == (entry.too_many == "")
+    assert decoding_rule(name) == entry.rule
+
+
+def test_kernels_take_as_many_sub_products_as_the_table_says():
+    from uepgpu_kernels.cuda import MOST_SUBPRODUCTS
+
+    assert {entry.limits["cuda"] for entry in DECODERS.values()} == {MOST_SUBPRODUCTS}
+
+
+def test_a_decoder_is_added_by_one_entry(monkeypatch):
+    # As someone would who follows the table: refusals, limits, backends, tallies and replays all ask the entry.
+    slow = replace(
+        DECODERS["match"], asked="slow", limits=dict.fromkeys(BACKENDS, 9), too_many="takes {most}, got {k}", rule="slow"
+    )
+    monkeypatch.setitem(DECODERS, "slow", slow)
+    monkeypatch.setattr(decoders, "CHOICES", (*CHOICES, "slow"))
+    common = {"realizations": 50, "seed": 1}
+    runs = [simulate(EW, RXC, PAPER, decoder="slow", backend=b, **common) for b in ("numba", "numpy")]
+    assert runs[0] == runs[1]
+    usual = simulate(EW, RXC, PAPER, decoder="match", **common)
+    assert np.array_equal(runs[0].patterns, usual.patterns)
+    assert runs[0].problem != usual.problem
+    assert replay(EW, RXC, PAPER, decoder="slow", realization=1, seed=1).decoder == "slow"
+    with pytest.raises(ValueError, match="decoder='slow' takes 9, got 10"):
+        simulate(EW, problems.line(2, 3, 5), PAPER, decoder="slow", **common)
+    with pytest.raises(ValueError, match="is exact for generic coefficients only"):
+        simulate(codes.MDS(coefficients="gf2"), RXC, PAPER, decoder="slow", **common)
 
 
 def test_plans_refuse_what_kernels_cannot_number():

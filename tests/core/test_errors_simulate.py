@@ -20,7 +20,7 @@ ARGUMENTS = {
     "part that is none": (lambda: simulate(part="rxc"), "part", "uepgpu.Partition", "'rxc'"),
     "number of workers": (lambda: simulate(workers=30), "workers", "uepgpu.Workers", "30"),
     "no realizations": (lambda: simulate(realizations=0), "realizations", ">= 1", "0"),
-    "seed": (lambda: simulate(seed=2**64), "seed", "2^64-1"),
+    "seed": (lambda: simulate(seed=2**64), "seed", "2**64 - 1"),
     "beyond the last": (lambda: simulate(first_realization=2**64 - 1), "first_realization + realizations", "2^64"),
     "progress": (lambda: simulate(progress=3), "progress", "callable", "3"),
     "devices in words": (lambda: simulate(devices="first"), "devices", "'all'", "'first'"),

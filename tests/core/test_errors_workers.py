@@ -25,6 +25,8 @@ LATENCIES = {
     "negative time": (lambda: uep.latency.Deterministic(-1.0), "time", ">= 0", "-1.0"),
     "no samples": (lambda: uep.latency.Empirical([]), "samples", "at least one"),
     "negative sample": (lambda: uep.latency.Empirical([1.0, -2.0]), "samples", ">= 0"),
+    "table of samples": (lambda: uep.latency.Empirical(np.ones((3, 2))), "samples must be one-dimensional", "(3, 2)", "ravel"),
+    "one sample that is no sequence": (lambda: uep.latency.Empirical(1.0), "samples must be one-dimensional", "()"),
     "infinite sample": (lambda: uep.latency.Empirical([np.inf]), "samples", "finite"),
     "complex samples": (lambda: uep.latency.Empirical(np.array([1j])), "samples"),
     "ragged samples": (lambda: uep.latency.Empirical([[1.0], [2.0, 3.0]]), "samples", "[[1.0], [2.0, 3.0]]"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import subprocess
@@ -36,6 +37,29 @@ def test_an_unknown_name_is_an_attribute_error():
 
     with pytest.raises(AttributeError, match="no attribute 'simulat'"):
         uepgpu.simulat  # noqa: B018
+
+
+def _public():
+    """Yield every public name, and the methods of those that are asked for results."""
+    import uepgpu
+
+    for room in (uepgpu, uepgpu.codes, uepgpu.latency, uepgpu.theory):
+        for name in room.__all__:
+            if not inspect.ismodule(getattr(room, name)):
+                yield pytest.param(getattr(room, name), id=f"{room.__name__}.{name}")
+    for kind in (uepgpu.Tally, uepgpu.Workers):
+        for name, method in vars(kind).items():
+            method = getattr(method, "__func__", method)
+            if inspect.isfunction(method) and not name.startswith("_"):
+                yield pytest.param(method, id=f"{kind.__name__}.{name}")
+    for name in ("rxc", "cxr", "model"):
+        yield pytest.param(getattr(uepgpu.Partition, name), id=f"Partition.{name}")
+
+
+@pytest.mark.parametrize("thing", list(_public()))
+def test_every_public_name_has_an_example(thing):
+    """Examples run as doctests, apart from these tests."""
+    assert ">>>" in (inspect.getdoc(thing) or "")
 
 
 @pytest.mark.slow

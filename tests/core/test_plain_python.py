@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -13,7 +14,8 @@ import pytest
 from tests.cases import problems
 from tests.cases.requirements import ROOT
 from uepgpu import simulate
-from uepgpu_kernels.cpu.compile import _OwnFiles
+from uepgpu_kernels.cpu import cache as cached
+from uepgpu_kernels.cpu.cache import SealedFiles, Unsafe, private_folder
 
 CHOSEN = [
     ("ew", "deadline", "count"),
@@ -124,10 +126,183 @@ def test_compiled_kernels_on_disk_follow_the_source_of_every_body(tmp_path, file
 
 
 def test_processes_that_compile_at_once_do_not_mix_up_their_kernels(tmp_path, monkeypatch):
-    first, second = (_OwnFiles(str(tmp_path), "kernel", "stamp") for _ in range(2))
+    first, second = (SealedFiles(tmp_path, "kernel") for _ in range(2))
     with monkeypatch.context() as patched:
-        patched.setattr(_OwnFiles, "_load_index", lambda self: {})  # both looked before either wrote
+        patched.setattr(SealedFiles, "_load_index", lambda self: {})  # both looked before either wrote
         first.save("uint8", "code for uint8")
         second.save("uint16", "code for uint16")
     assert first.load("uint16") == "code for uint16"
     assert first.load("uint8") in (None, "code for uint8")
+
+
+# --- a cache that is in trouble --------------------------------------------------------------------------------------
+
+TINY = """
+import errno, os, sys, warnings
+import numpy as np
+{before}
+with warnings.catch_warnings(record=True) as said:
+    warnings.simplefilter("always")
+    from uepgpu_kernels.cpu.compile import entry
+    def double(x):
+        for i in range(x.shape[0]):
+            x[i] *= 2
+    def add(x):
+        for i in range(x.shape[0]):
+            x[i] += 1
+    for function in (double, add):
+        x = np.arange(3)
+        entry(function, function.__name__)(x)
+        print(x.tolist())
+for warning in said:
+    print(warning.category.__name__, warning.message)
+"""
+ANSWERS = ["[0, 2, 4]", "[1, 2, 3]"]
+
+
+def compiled(tmp_path, before=""):
+    """Compile two kernels in a process of its own, with the cache in `tmp_path`; return the lines of warnings."""
+    script = tmp_path / "tiny.py"
+    script.write_text(TINY.format(before=before))
+    run = f"import runpy; runpy.run_path({str(script)!r})"
+    lines = python(run, NUMBA_CACHE_DIR=str(tmp_path / "cache")).splitlines()
+    assert lines[:2] == ANSWERS
+    return lines[2:]
+
+
+def stored(tmp_path, pattern):
+    return sorted((tmp_path / "cache").rglob(pattern))
+
+
+FULL = "os.replace = lambda *names: (_ for _ in ()).throw(OSError(errno.ENOSPC, 'No space left on device'))"
+
+
+def test_a_full_disk_costs_compilation_and_is_said_once(tmp_path):
+    assert compiled(tmp_path) == []  # the folder is there
+    for path in stored(tmp_path, "*.*"):
+        if path.is_file():
+            path.unlink()
+    (said,) = compiled(tmp_path, FULL)
+    assert "RuntimeWarning compiled kernels cannot be stored" in said
+    assert "No space left on device" in said
+    assert [p for p in stored(tmp_path, "*.*") if p.is_file()] == []
+
+
+@pytest.mark.skipif(shutil.which("mount") is None or os.geteuid() != 0, reason="needs root to mount a full disk")
+def test_a_disk_that_is_really_full_does_not_end_the_program(tmp_path):
+    disk = tmp_path / "cache"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(disk)], capture_output=True, check=False)
+    if mounted.returncode:
+        pytest.skip("may not mount here")
+    try:
+        assert compiled(tmp_path) == []
+        for path in stored(tmp_path, "*.*"):
+            if path.is_file():
+                path.unlink()
+        filling = os.open(disk / "filling", os.O_WRONLY | os.O_CREAT)
+        with contextlib.suppress(OSError):
+            while os.write(filling, b"x" * 4096):
+                pass
+        os.close(filling)
+        (said,) = compiled(tmp_path)
+        assert "No space left on device" in said
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+DAMAGE = {
+    "truncated": lambda path: path.write_bytes(path.read_bytes()[:-7]),
+    "empty": lambda path: path.write_bytes(b""),
+    "garbage": lambda path: path.write_bytes(b"\x80\x04garbage"),
+    "unreadable": lambda path: (path.unlink(), path.mkdir()),
+}
+
+
+@pytest.mark.parametrize(
+    "pattern, damage, warnings",
+    [
+        ("*.index", "truncated", ["a compiled kernel on disk cannot be used"]),
+        ("*.index", "garbage", ["a compiled kernel on disk cannot be used"]),
+        # A folder in the place of an index cannot be mended.
+        ("*.index", "unreadable", ["a compiled kernel on disk cannot be used", "compiled kernels cannot be stored"]),
+        ("*.nbc", "truncated", ["a compiled kernel on disk cannot be used"]),
+        ("*.nbc", "empty", ["a compiled kernel on disk cannot be used"]),
+        ("*.nbc", "unreadable", []),  # as one that was removed: written anew under another name
+    ],
+)
+def test_a_damaged_entry_is_compiled_anew_and_said_once(tmp_path, pattern, damage, warnings):
+    assert compiled(tmp_path) == []
+    paths = stored(tmp_path, pattern)
+    assert len(paths) == 2
+    for path in paths:
+        DAMAGE[damage](path)
+    said = compiled(tmp_path)
+    assert [line.removeprefix("RuntimeWarning ").split(",")[0] for line in said] == warnings
+    if len(warnings) < 2:
+        assert compiled(tmp_path) == []
+
+
+def test_the_code_of_another_kernel_is_not_run(tmp_path):
+    compiled(tmp_path)
+    double, add = sorted(stored(tmp_path, "*.nbc"), key=lambda path: "double" not in path.name)
+    assert "double" in double.name
+    add.write_bytes(double.read_bytes())  # whole, and under a name that the index knows
+    (said,) = compiled(tmp_path)
+    assert "is not what was written there" in said
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="users are POSIX's")
+def test_what_other_users_may_write_is_not_run(tmp_path):
+    assert compiled(tmp_path) == []
+    (folder,) = {path.parent for path in stored(tmp_path, "*.index")}
+    assert folder.stat().st_mode & 0o777 == 0o700
+    before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+    folder.chmod(0o777)
+    (said,) = compiled(tmp_path)
+    assert "there is no folder for compiled kernels" in said
+    assert "may be written by other users" in said
+    assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == before
+    folder.chmod(0o700)
+    for path in folder.iterdir():
+        assert path.stat().st_mode & 0o777 == 0o600
+        path.chmod(0o620)
+    (said,) = compiled(tmp_path)
+    assert "may be written by other users" in said
+    assert compiled(tmp_path) == []  # replaced by files of its own
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="users are POSIX's")
+def test_a_folder_of_another_user_is_not_used(tmp_path, monkeypatch):
+    folder = private_folder(tmp_path)
+    files = SealedFiles(folder, "kernel")
+    files.save("key", "code")
+    assert private_folder(tmp_path) == folder
+    monkeypatch.setattr(os, "getuid", lambda: folder.stat().st_uid + 1)
+    with pytest.raises(Unsafe, match="belongs to another user"):
+        private_folder(tmp_path)
+    with pytest.raises(Unsafe, match="belongs to another user"):
+        files.load("key")
+    monkeypatch.undo()
+    assert files.load("key") == "code"
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / cached.FOLDER).symlink_to(folder)
+    with pytest.raises(Unsafe, match="is a link"):
+        private_folder(elsewhere)
+
+
+def test_files_of_another_numba_are_no_trouble(tmp_path, monkeypatch):
+    files = SealedFiles(tmp_path, "kernel")
+    monkeypatch.setattr(cached, "HEADER", b"uepgpu kernel 1, numba 0.1\n")
+    files.save("key", "old code")
+    monkeypatch.undo()
+    assert files.load("key") is None
+    files.save("key", "code")
+    assert files.load("key") == "code"
+
+
+def test_no_folder_to_write_to_is_said_once(tmp_path):
+    nowhere = "import numba.core.caching as c; c.CacheImpl._locator_classes = []"
+    (said,) = compiled(tmp_path, nowhere)
+    assert said.startswith("RuntimeWarning there is no folder for compiled kernels, so kernels are compiled")

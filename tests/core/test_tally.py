@@ -1,25 +1,17 @@
-"""Tallies add, survive files, and give the losses that the realizations had."""
+"""What follows from tallies is what the losses of the realizations say."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from tests.cases import problems
-from tests.cases.problems import EW, NOW, PAPER, RXC
-from uepgpu import Partition, Tally, Workers, codes, latency, simulate
+from tests.cases.problems import EW, PAPER, RXC
+from tests.cases.tallies import TIMES, run
+from uepgpu import Partition, Workers, codes, simulate
 from uepgpu.monte_carlo import decode_times
-
-TIMES = (0.1, 0.4, 0.8)
-
-
-def run(first=0, realizations=100, code=EW, part=RXC, workers=PAPER, seed=3, **options):
-    return simulate(code, part, workers, realizations=realizations, seed=seed, first_realization=first, **options)
 
 
 def correlated(paradigm="cxr", seed=4):
@@ -37,166 +29,6 @@ def as_tally(name, domain, n=400, **options):
     common = {"deadlines": p.times(domain), "realizations": n, "seed": 21}
     tally = simulate(p.code, p.part, p.workers, **common, **options)
     return tally, decode_times(p.code, p.part, p.workers, **common)
-
-
-# --- adding ----------------------------------------------------------------------------------------------------------
-
-
-def test_addition_is_commutative_and_associative_and_keeps_its_operands():
-    a, b, c = run(0, 50), run(50, 33), run(1000, 17)
-    before = [t.patterns.copy() for t in (a, b, c)]
-    assert a + b == b + a
-    assert (a + b) + c == a + (b + c) == (c + a) + b
-    assert (a + b + c).ranges == ((0, 83), (1000, 1017))
-    assert (a + b + c).realizations == 100
-    assert all(np.array_equal(t.patterns, x) for t, x in zip((a, b, c), before, strict=True))
-    assert a + b != a
-    assert a + b == run(0, 83)
-    assert (run(0, 50, backend="numpy") + b).backend == "numba+numpy"
-
-
-@given(st.lists(st.tuples(st.integers(0, 60), st.integers(1, 20)), min_size=2, max_size=4))
-@settings(deadline=None, max_examples=40)
-def test_addition_refuses_exactly_what_overlaps(ranges):
-    taken, total = set(), None
-    for first, count in ranges:
-        own, tally = set(range(first, first + count)), run(first, count, threads=1)
-        if taken & own:
-            with pytest.raises(ValueError, match=r"overlap: realizations \d+\.\.\d+ are in both"):
-                total + tally
-            continue
-        taken |= own
-        total = tally if total is None else total + tally
-    assert {i for a, b in total.ranges for i in range(a, b)} == taken
-
-
-@pytest.mark.parametrize(
-    "options, reason",
-    [
-        ({"seed": 4}, "seed is 3 in one and 4"),
-        ({"deadlines": TIMES}, "domain"),
-        ({"workers": problems.unit(29)}, "n_packets"),
-        ({"code": NOW}, "code"),
-        ({"code": codes.ExpandingWindow((0.41, 0.34, 0.25))}, "code"),
-        ({"decoder": "eliminate"}, "decoder"),
-        ({"part": problems.line(2, 3, 4)}, "classes"),
-        ({"tally": "pairs"}, "pairs"),
-        ({"tally": "marginals"}, "marginals"),
-    ],
-)
-def test_addition_refuses_other_problems_and_says_what_differs(options, reason):
-    with pytest.raises(ValueError, match="do not add") as error:
-        run(0, 10) + run(10, 10, **options)
-    assert reason in str(error.value)
-
-
-def test_addition_tells_deadlines_latencies_and_work_apart():
-    one = run(0, 10, deadlines=TIMES)
-    for options in (
-        {"deadlines": (0.1, 0.4, 0.9)},
-        {"deadlines": TIMES, "workers": problems.unit(30, omega=1.0, latency=latency.Weibull(0.5))},
-        {"deadlines": TIMES, "workers": problems.unit(30, omega=1.0, loss_probability=0.1)},
-        {"deadlines": TIMES, "workers": Workers(30, omega=1.0)},
-        {"deadlines": TIMES, "workers": problems.unit(30, omega=1.0, speeds=problems.SLOW_HALF)},
-    ):
-        with pytest.raises(ValueError, match="do not add"):
-            one + run(10, 10, **options)
-    with pytest.raises(TypeError):
-        one + 1
-    # In the count domain work decides what a packet costs afterwards, so packets of different work are no one tally.
-    free, factored = (run(first, 10, code=codes.MDS(encoding=e)) for first, e in ((0, "free"), (10, "factored")))
-    with pytest.raises(ValueError, match="packet_work is 3 in one and 1 in the other"):
-        free + factored
-    # In the count domain latencies decide nothing, and counting decodes as matching does.
-    assert (run(0, 10) + run(10, 10, workers=problems.unit(30, latency=latency.Weibull(0.5)))).realizations == 20
-    assert run(0, 10) + run(10, 10, decoder="match") == run(0, 20)
-
-
-def test_a_tally_does_not_follow_the_callers_array():
-    times = np.array(TIMES)
-    tally = run(deadlines=times)
-    times[:] = 7.0
-    assert tally.deadlines.tolist() == list(TIMES)
-
-
-# --- files -----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("options", [{}, {"deadlines": TIMES, "tally": "pairs"}, {"tally": "marginals"}], ids=str)
-def test_files_hold_all_of_a_tally(tmp_path, options):
-    tally = run(2**63, 20, seed=2**64 - 1, **options) + run(2**64 - 20, 20, seed=2**64 - 1, **options)
-    path = tmp_path / "tally"
-    tally.save(path)
-    assert [f.name for f in tmp_path.iterdir()] == ["tally"]
-    loaded = Tally.load(str(path))
-    assert loaded == tally
-    for name in ("problem", "code", "decoder", "backend", "domain", "seed", "n_packets", "tied", "packet_work", "class_wise"):
-        assert getattr(loaded, name) == getattr(tally, name)
-    assert loaded.ranges == tally.ranges
-    assert loaded + run(0, 5, seed=2**64 - 1, **options) == tally + run(0, 5, seed=2**64 - 1, **options)
-    for name, values in tally.loss(RXC).items():
-        np.testing.assert_array_equal(values, loaded.loss(RXC)[name])
-
-
-def _npz(path, header, **arrays):
-    with path.open("wb") as file:
-        np.savez(file, header=np.array(json.dumps(header)), **arrays)
-
-
-def test_files_that_are_no_tallies_are_refused(tmp_path):
-    path = tmp_path / "t.npz"
-    with pytest.raises(FileNotFoundError):
-        Tally.load(path)
-    run().save(path)
-    whole = path.read_bytes()
-    with np.load(path) as file:
-        header, arrays = json.loads(str(file["header"])), {n: file[n] for n in file.files if n != "header"}
-
-    def refused():
-        with pytest.raises(ValueError, match=r"t\.npz") as error:
-            Tally.load(path)
-        assert "\n" not in str(error.value)
-
-    for broken in (b"", b"nonsense", whole[:100], whole[: len(whole) // 2], whole[:-30], whole[:400] + b"x" * 40 + whole[440:]):
-        path.write_bytes(broken)
-        refused()
-    np.savez(path, a=np.arange(3))
-    refused()
-    for other in (
-        {"format": 2},
-        header | {"format": 1},
-        header | {"stranger": 1},
-        [1],
-        {k: v for k, v in header.items() if k != "seed"},
-        header | {"seed": 3.0},
-        header | {"ranges": [[10, 0]]},
-        header | {"ranges": [[-1, 9]]},
-        header | {"ranges": [[0, 10], [0, 0]]},
-        header | {"ranges": [[1, 11]]},  # of other sub-batches
-        header | {"domain": "deadline"},
-    ):
-        _npz(path, other, **arrays)
-        refused()
-    for missing in ("patterns", "classes"):
-        _npz(path, header, **{n: a for n, a in arrays.items() if n != missing})
-        refused()
-    moved = arrays["patterns"].copy()
-    moved[0, :, 0] += 1
-    moved[0, :, 7] -= 1  # the sum stays
-    for patterns in (arrays["patterns"][:, :5], moved):
-        _npz(path, header, **arrays | {"patterns": patterns})
-        refused()
-    _npz(path, header, **arrays | {"classes": np.where(arrays["classes"] == 2, 1, arrays["classes"])})
-    refused()
-
-
-def test_saving_fails_without_leaving_anything(tmp_path):
-    with pytest.raises(OSError, match="nowhere"):
-        run().save(tmp_path / "nowhere" / "t.npz")
-    (tmp_path / "folder").mkdir()
-    with pytest.raises(OSError, match="folder"):
-        run().save(tmp_path / "folder")
-    assert [f.name for f in tmp_path.iterdir()] == ["folder"]
 
 
 # --- what follows from it, against losses of realizations ------------------------------------------------------------

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from uepgpu.plan import make_plan, resolve_decoder
+from uepgpu.plan import DECODERS, make_plan, resolve_decoder
 from uepgpu_kernels import cpu
 from uepgpu_kernels.automaton import build_automaton
 from uepgpu_kernels.job import SUB_BATCHES
@@ -28,7 +28,8 @@ class Emulated:
     def __post_init__(self):
         from uepgpu_kernels.cuda import compile_shape, make_tables, shape_of
 
-        self.shape = shape_of(self.job, self.decoder, self.kind, self.automaton, packed=self.packed)
+        step = DECODERS[self.decoder].implementation("cuda")
+        self.shape = shape_of(self.job, step, self.kind, self.automaton, packed=self.packed)
         self.tables = make_tables(self.job, self.shape, self.automaton)
         self.ptx, self.signature = compile_shape(self.shape, (9, 0))
 
@@ -50,7 +51,8 @@ class Emulated:
 
     def expected(self, first, count):
         """Return the CPU's patterns."""
-        return cpu.run(self.job, self.decoder, self.kind, first, count, 1, self.automaton).patterns
+        nest = DECODERS[self.decoder].implementation("cpu")(self.job)
+        return cpu.run(self.job, nest, self.kind, first, count, 1).patterns
 
 
 def emulated(interpreter, problem, domain, decoder, *, deadlines=None, seed=7, packed=True, automaton=True):

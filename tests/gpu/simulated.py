@@ -19,9 +19,9 @@ import numpy as np  # noqa: E402
 
 from tests.cases import problems  # noqa: E402
 from uepgpu.backends.cuda import CudaBackend  # noqa: E402
-from uepgpu.plan.decoders import resolve_decoder, resolve_tally  # noqa: E402
+from uepgpu.plan import DECODERS, resolve_decoder, resolve_tally  # noqa: E402
 from uepgpu_kernels import reference  # noqa: E402
-from uepgpu_kernels.automaton import build_automaton  # noqa: E402
+from uepgpu_kernels.automaton import automaton_of  # noqa: E402
 from uepgpu_kernels.cuda import Prepared  # noqa: E402
 
 FIRST = 2**32 - 37
@@ -47,17 +47,19 @@ def tallies(name, count):
         job = plan.job
         n = count if job.k <= 9 or decoder not in ("eliminate", "real") else 3
         automata = [None]
-        if decoder == "match" and job.mask.size and (built := build_automaton(job.mask)) is not None:
+        if decoder == "match" and (built := automaton_of(job)) is not None:
             automata.append(built)
         seen = set()
         for asked in ("auto", "pairs" if plan.domain == "count" else "marginals") if job.k <= 9 else ("auto",):
             kind = resolve_tally(plan, decoder, asked)
-            wanted = reference.run(job, decoder, kind, FIRST, n)
+            wanted = reference.run(job, DECODERS[decoder].implementation("reference"), kind, FIRST, n)
             for automaton, packed in itertools.product(automata, (True, False)):
-                prepared = Prepared(job, decoder, kind, automaton, blocks=32, threads=2, packed=packed)
+                prepared = Prepared(
+                    job, DECODERS[decoder].implementation("cuda"), kind, automaton, blocks=32, threads=2, packed=packed
+                )
                 if prepared.shape not in seen:
                     seen.add(prepared.shape)
-                    label_ = f"{label}, {kind}, {prepared.shape.nest} {prepared.shape.decoder}"
+                    label_ = f"{label}, {kind}, {prepared.shape.nest} {prepared.shape.decoder.__name__}"
                     yield label_, equal(prepared.run(FIRST, n), wanted)
 
 
@@ -66,17 +68,17 @@ def launches(name, count):
     for label, plan, decoder in {label.split(", ")[1]: (label, plan, decoder) for label, plan, decoder in plans(name)}.values():
         job = plan.job
         kind = resolve_tally(plan, decoder, "auto")
-        automaton = build_automaton(job.mask) if decoder == "match" and job.mask.size else None
+        automaton = automaton_of(job) if decoder == "match" else None
         for first in (0, FIRST, 2**64 - count):
-            wanted = reference.run(job, decoder, kind, first, count)
+            wanted = reference.run(job, DECODERS[decoder].implementation("reference"), kind, first, count)
             for blocks, threads in ((32, 1), (32, 3), (64, 2)):
-                prepared = Prepared(job, decoder, kind, automaton, blocks=blocks, threads=threads)
+                prepared = Prepared(job, DECODERS[decoder].implementation("cuda"), kind, automaton, blocks=blocks, threads=threads)
                 yield f"{label}, {blocks} x {threads} from {first}", equal(prepared.run(first, count), wanted)
         sampler = CudaBackend().sampler(plan, decoder, kind, None, devices="all")
         yield f"{label}, two devices", len(sampler.devices) == 2 and equal(sampler.run(first, count), wanted)
         sampler.most = count // 3
         yield f"{label}, smaller batches", equal(sampler.run(first, count), wanted)
-        times = reference.decode_times(job, decoder, first, count)
+        times = reference.decode_times(job, DECODERS[decoder].implementation("reference"), first, count)
         yield f"{label}, times", np.array_equal(sampler.decode_times(first, count), times)
 
 

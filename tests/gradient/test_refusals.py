@@ -89,8 +89,8 @@ def descend(scheme=None, workers=None, **options):
         call={
             "iterations": (lambda: descend(iterations=0), "iterations must be an integer >= 1, got 0"),
             "realizations": (lambda: descend(realizations=0), "realizations must be an integer >= 1, got 0"),
-            "seed": (lambda: descend(seed=2**64), "seed must be at most 2^64 - 1"),
-            "negative seed": (lambda: descend(seed=-1), "seed must be an integer >= 0, got -1"),
+            "seed": (lambda: descend(seed=2**64), "seed must be an integer from 0 to 2**64 - 1"),
+            "negative seed": (lambda: descend(seed=-1), "seed must be an integer from 0 to 2**64 - 1, got -1"),
             "step": (lambda: descend(step=0.0), "step must be a finite number > 0, got 0.0"),
             "decay": (lambda: descend(decay=-0.1), "decay must be a finite number >= 0, got -0.1"),
             "start": (lambda: descend(start=[1.0]), "start must be 4 finite numbers"),

@@ -16,10 +16,10 @@ import pytest
 import uepgpu as uep
 from uepgpu import gradient_coding as gc
 from uepgpu.cli import main
-from uepgpu.commands.sweep import Options, run_job
+from uepgpu.commands.sweep import SweepOptions, run_sweep
 from uepgpu.gradient_coding.table import COLUMNS, _shown
 from uepgpu.specification.fields import SpecError
-from uepgpu.specification.study import is_gradient_coding, parse_study, read_study
+from uepgpu.specification.study import parse_study, read_study
 
 ROOT = Path(uep.__file__).parent.parent
 
@@ -79,7 +79,22 @@ def spec(tmp_path):
 
 
 def run(spec, folder, **options):
-    return run_job(str(spec), Options(**{"out": str(folder)} | options))
+    return run_sweep(str(spec), SweepOptions(**{"out": str(folder)} | options))
+
+
+def test_a_series_without_a_label_is_called_by_its_scheme(spec):
+    spec.write_text(SPEC.replace('label = "leverage"\n', "").replace('label = "exact"\n', ""))
+    assert [p.series for p in read_study(str(spec)).points if p.data == "heavy"] == [
+        "replicated-sketch",
+        "own law",
+        "exact-gradient",
+    ]
+
+
+def test_deadlines_may_repeat(spec, tmp_path):
+    spec.write_text(SPEC.replace("{ start = 0, stop = 6, step = 2 }", "[0, 4, 4, 6]"))
+    assert run(spec, tmp_path / "out") == 0
+    assert read_study(str(spec)).points[0].deadlines == (0.0, 4.0, 4.0, 6.0)
 
 
 def test_a_study_writes_its_table_and_its_figure(spec, tmp_path, capsys):
@@ -248,7 +263,7 @@ def test_the_bundled_study_shows_what_it_is_for():
         ("show = [4]", "show = [5]", "show must name some of the deadlines, got 5.0"),
         ("step = 0.8", "step = 0", "step must be a finite number > 0, got 0"),
         ("[0.5, 0.1, 0.1, 0.1, 0.1, 0.1]", "[0.5, 0.5]", "one probability per block, 6 of them, got 2"),
-        ("[data.heavy]", '[data."he\\u0000avy"]', "the name of a data table must be one line without control characters"),
+        ("[data.heavy]", '[data."he\\u0000avy"]', "the name of a .data.NAME. table must be one line without control characters"),
         ('kind = "gradient-coding"', 'kind = "gradient-coding"\nseries = 3', "not valid TOML|series must be tables"),
     ],
 )
@@ -256,7 +271,7 @@ def test_a_wrong_specification_is_refused_in_one_line(spec, tmp_path, capsys, ol
     assert old in SPEC
     spec.write_text(SPEC.replace(old, new, 1))
     if "series = 3" in new:  # not TOML at all any more
-        assert not is_gradient_coding(str(spec))
+        assert run(spec, tmp_path / "out") == 2
         with pytest.raises(SpecError, match="not valid TOML"):
             read_study(str(spec))
         return
@@ -301,13 +316,6 @@ def test_data_of_series_default_to_all_and_seeds_may_be_given(tmp_path, spec):
     ]
     assert {(p.realizations, p.seed) for p in study.points} == {(5, 11)}
     assert [p.step for p in study.points] == [0.8, 0.8, 0.3, 0.8, 0.8]
-
-
-def test_other_specifications_are_not_taken_for_it(tmp_path):
-    assert is_gradient_coding("gradient-coding")
-    assert not is_gradient_coding("paper")
-    assert not is_gradient_coding("no such thing")
-    assert not is_gradient_coding(str(tmp_path))
 
 
 def test_shown_errors_say_what_is_unknown():

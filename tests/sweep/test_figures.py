@@ -160,6 +160,20 @@ def test_axes_are_logarithmic_where_the_data_call_for_it(points: tuple[StoredPoi
     assert build_chart("loss", later, "").log_x
 
 
+def test_a_pattern_that_is_a_label_means_that_label(points: tuple[StoredPoint, ...]) -> None:
+    labels = ("EW [0.1]", "EW 0", "EW 1", "EW*", "EW ?")
+    named = [replace(points[0], point=replace(points[0].point, series=label)) for label in labels]
+
+    def chosen(*patterns: str) -> list[str]:
+        return [p.point.series for p in only_series(named, patterns)]
+
+    assert chosen("EW [0.1]") == ["EW [0.1]"]
+    assert chosen("EW*") == ["EW*"]
+    assert chosen("EW ?") == ["EW ?"]
+    assert chosen("E*") == list(labels)
+    assert chosen("EW [0-1]", "EW*") == ["EW 0", "EW 1", "EW*"]
+
+
 def test_a_few_deadlines_are_those_that_the_sweep_shows(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     section = read_sections(store)[0]
     assert preferred(section.points, section.sweep.show) == (0.3, 1.0)
@@ -303,10 +317,10 @@ def test_plot_writes_the_file_that_it_names(
 
 WRONG = [
     (("--kind", "losses"), "--kind must be one of loss, packets, workers, probability, distribution, got 'losses'"),
-    (("--at", "soon"), "--at must be deadlines with commas between them, such as 0.5,1, got 'soon'"),
+    (("--at", "soon"), "--at must be numbers with commas between, got 'soon'"),
     (("--kind", "workers", "--at", "0.7"), "no point has the deadline 0.7"),
     (("-o", "x.jpg"), "--output must end in .png or .svg or .pdf, got 'x.jpg'"),
-    (("-o", "sub.png"), "--output must be a file, 'sub.png' is a folder"),
+    (("-o", "sub.png"), "--output must be a file that can be written: 'sub.png' is a folder"),
     (("-o", "file/x.png"), "'file' is not a folder"),
     (("--series", "neste"), "--series must fit a label, got 'neste' (did you mean 'nested'?)"),
     (("--sweep", "mien"), "has no sweep 'mien' (did you mean 'mine'?), only mine"),

@@ -204,7 +204,7 @@ def test_what_does_not_fit_is_refused() -> None:
     problem = problems.PROBLEMS["ew"]
     with pytest.raises(ValueError, match=r"realization must be an integer"):
         told(problem, "count", realization=-1)
-    with pytest.raises(ValueError, match=r"realization must be an integer in 0..2\^64-1, got 18446744073709551616"):
+    with pytest.raises(ValueError, match=r"realization must be an integer from 0 to 2\*\*64 - 1, got 18446744073709551616"):
         told(problem, "count", realization=2**64)
     with pytest.raises(ValueError, match=r"evaluate is for the count domain"):
         told(problem, "deadline", evaluate=[1.0])

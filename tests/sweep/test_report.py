@@ -25,6 +25,7 @@ import uepgpu
 from tests.cases.stores import EW, SPEC, make_store, shared_store
 from uepgpu.charts import KINDS, build_chart
 from uepgpu.cli import main
+from uepgpu.commands.report import run_report
 from uepgpu.report.figure import figure_of
 from uepgpu.store.sections import Section, read_sections
 
@@ -288,8 +289,25 @@ def test_every_plot_is_drawn_without_a_network(chromium: str, page: Path, read: 
     color = {"light": "rgb(213, 94, 0)", "dark": "rgb(255, 136, 72)"}[paper]
     assert color in " ".join(re.findall(r'<path class="js-line"[^>]*>', dom))
     shown = len(figures["s0-loss-0"]["data"])
-    first = sum(t["name"] == EW for t in figures["s0-loss-0"]["data"])
+    first = sum(t["meta"]["series"] == EW for t in figures["s0-loss-0"]["data"])
     assert f'data-seen="{shown},{shown - first},{shown}"' in root[0]
+
+
+def test_labels_are_text_in_every_plot(chromium: str, tmp_path: Path) -> None:
+    labels = ('<a href="https://evil.example/">click</a>', "<b>bold</b><br>x", "&lt;i&gt; %{x} <extra>y</extra>")
+    head = SPEC[: SPEC.index("[[series]]")].replace('["unit", "true"]', '"unit"')
+    series = [f"[[series]]\nlabel = '{label}'\ncode = '{code}'\n" for label, code in zip(labels, ("ew", "mds", "now"), strict=True)]
+    store = make_store(tmp_path, head + "\n".join(series))
+    assert run_report(str(store), output=str(tmp_path / "r.html"), sweep=None, series=(), at=()) == 0
+    dom, console = browse(chromium, tmp_path / "r.html", tmp_path, *NO_NETWORK)
+    assert console == []
+    assert "data-errors" not in dom[: dom.index("<head>")]
+    plots = dom[dom.index('<main id="main">') : dom.index("<footer>")]
+    assert not re.search(r"<a [^>]*evil", plots)
+    assert "font-weight: bold" not in re.sub(r"<style.*?</style>", "", plots, flags=re.S)
+    # The axis of the distribution shows the labels, letter for letter.
+    ticks = [html.unescape(t) for t in re.findall(r'<g class="ytick"><text[^>]*>(.*?)</text>', plots)]
+    assert set(labels) <= set(ticks), ticks
 
 
 @pytest.fixture

@@ -172,3 +172,15 @@ def test_wrong_rules_are_refused(values: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError) as caught:  # noqa: PT011 - compared below
         StopRule(**values)
     assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize("speeds", [(4.0, 1.0, 1.0, 1.0), (1.0, 1.0, 1.0, 4.0), (0.25, 1.0, 2.0, 4.0)])
+def test_deadlines_matter_from_the_first_that_the_fastest_worker_can_meet(speeds: tuple[float, ...]) -> None:
+    # Nothing arrives before .25 (speed 4); a worker of speed 1 answers at 1 at the earliest.
+    workers = uep.Workers(4, uep.latency.ShiftedExponential(1.0, 1.0), 1.0, "unit", speeds=speeds)
+    times = (0.1, 0.2, 0.3, 0.6, 1.5)
+    part = uep.Partition.model("rxc", left_variances=(10, 1), right_variances=(10, 1), classes=(2, 2))
+    seen = uep.simulate(uep.codes.Uncoded(), part, workers, deadlines=times, realizations=2000, seed=1, backend="numpy")
+    lost = seen.loss(part).normalized_loss.values
+    chosen = StopRule(10, failures=1)._chosen(part, workers, times)
+    assert chosen.tolist() == np.flatnonzero(lost < 1).tolist() == [2, 3, 4]

@@ -5,10 +5,8 @@ from __future__ import annotations
 import csv
 import os
 import random
-import sqlite3
 import subprocess
 import sys
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +16,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import uepgpu as uep
-from uepgpu.commands.store import run_combine, run_export
+from uepgpu.commands.combine import run_combine
+from uepgpu.commands.export import run_export
 from uepgpu.points.point import Sweep
 from uepgpu.results.export import dataset
-from uepgpu.store import ownership
+from uepgpu.store import ownership, tables
 from uepgpu.store.combine import combine
 from uepgpu.store.counts import CountsError, pack, unpack
-from uepgpu.store.schema import StoreError
+from uepgpu.store.errors import StoreError
 from uepgpu.store.store import Claim, Store, StoredMember
 from uepgpu.store.stored import find_point, read_points, read_sweeps
 from uepgpu.sweep.collect import Collection
@@ -283,15 +282,17 @@ def test_ranges_that_overlap_are_kept_so_that_most_remains(tmp_path: Path) -> No
 def test_stores_that_disagree_are_not_combined(tmp_path: Path) -> None:
     for name in "ab":
         collect(tmp_path / f"{name}.db", sweep())
-    with closing(sqlite3.connect(tmp_path / "b.db")) as db:
-        key, blob, n = db.execute("SELECT key, counts, stop - start FROM span ORDER BY key").fetchone()
-        kind, *shape = db.execute("SELECT kind, times, classes, subproducts FROM tally JOIN span ON tally = tally.key").fetchone()
-        patterns, pairs = unpack(blob, __import__("zlib").crc32(blob), kind, tuple(shape), n)
+    with Store(tmp_path / "b.db") as store, store._transaction():
+        span, counts = next(store._rows.spans("ORDER BY key"))
+        tally = store._rows.get(tables.Tally, span.tally)
+        shape = (tally.times, tally.classes, tally.subproducts)
+        patterns, pairs = unpack(counts, span.checksum, tally.kind, shape, span.stop - span.start)
         # A faulty machine: one realization counted under another pattern.
         patterns[0, 5, 0] -= 1
         patterns[0, 5, 7] += 1
-        db.execute("UPDATE span SET counts = ?, checksum = ? WHERE key = ?", (*pack(patterns, pairs), key))
-        db.commit()
+        counts, checksum = pack(patterns, pairs)
+        store._rows.delete(span)
+        store._rows.insert(tables.Span, *span._replace(checksum=checksum)[1:], counts=counts)
     with pytest.raises(StoreError, match=r"disagree about realizations 0\.\.5999"):
         combine([tmp_path / "a.db", tmp_path / "b.db"], tmp_path / "c.db")
     assert sorted(f.name for f in tmp_path.iterdir()) == ["a.db", "b.db"]
@@ -321,7 +322,7 @@ def test_exports_agree(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
         assert read.load().normalized_loss.identical(expected.normalized_loss)
         assert np.isnan(read.normalized_loss_exact.sel(point=points[1].id).values).all()
     assert run_export(str(tmp_path / "s.db"), csv=None, parquet=None, netcdf=None) == 2
-    assert run_export(str(tmp_path / "s.db"), csv=str(tmp_path / "no" / "x.csv"), parquet=None, netcdf=None) == 2
+    assert run_export(str(tmp_path / "s.db"), csv=str(tmp_path / "x.csv" / "x.csv"), parquet=None, netcdf=None) == 2
 
 
 def test_exports_replace_no_store_and_no_specification(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -336,8 +337,8 @@ def test_exports_replace_no_store_and_no_specification(tmp_path: Path, capsys: p
         ({"csv": store}, "--csv must end in .csv, got"),
         ({"parquet": spec}, "--parquet must end in .parquet, got"),
         ({"netcdf": tmp_path / "x"}, "--netcdf must end in .nc or .netcdf, got"),
-        ({"csv": other}, "--csv must not replace a store or another SQLite file, but"),
-        ({"csv": tmp_path / "link.csv"}, "--csv must not replace a store or another SQLite file, but"),
+        ({"csv": other}, "is a store or another SQLite file"),
+        ({"csv": tmp_path / "link.csv"}, "is an input of this call"),
         ({"csv": tmp_path / "x.csv", "parquet": tmp_path / "x.csv"}, "--parquet must end in .parquet, got"),
     ]
     for targets, message in cases:

@@ -125,14 +125,8 @@ def test_a_flipped_bit_that_sqlite_does_not_notice(call: Call, made: tuple[Path,
     assert code == 2
     assert f"is damaged (realizations {start}..{stop - 1} of a tally: the checksum of its counts is wrong)" in err
     assert not Path("x.csv").exists()
-    # A sweep notices as soon as it looks at those counts again.
-    with closing(sqlite3.connect(copy)) as db:
-        db.execute("DELETE FROM curve")
-        db.commit()
-    code, _, err = call("sweep", "mine.toml", "--out", "o", "--store", copy, *NUMPY)
-    assert code == 1
-    assert "is damaged" in err
-    assert err.count("\n") == 1
+    # A sweep notices too, though its points are finished and their curves are kept.
+    refused(call, copy, "is damaged (", "uepgpu combine")
     saved, whole = repaired(call, copy, made[1])
     assert saved == whole - (stop - start)
     assert tallies == 5
@@ -141,7 +135,7 @@ def test_a_flipped_bit_that_sqlite_does_not_notice(call: Call, made: tuple[Path,
 def test_a_store_of_another_version(call: Call, copy: Path) -> None:
     with closing(sqlite3.connect(copy)) as db:
         db.execute("PRAGMA user_version = 7")
-    refused(call, copy, "has schema version 7, this uepgpu reads version 1", "made by uepgpu 0.1.0", "left as it is")
+    refused(call, copy, "has schema version 7, this uepgpu reads versions 1 to 2", "made by uepgpu 0.1.0", "left as it is")
     code, _, err = call("combine", copy, "-o", "new.db")
     assert code == 2
     assert "schema version 7" in err
@@ -165,6 +159,21 @@ def test_places_where_no_store_can_be(call: Call, copy: Path) -> None:
         assert message in err
         assert err.count("\n") == 1
     assert not Path("o").exists()
+
+
+@pytest.mark.parametrize("name", ["file:", "file:x.db", ":memory:", "file:a%20b?mode=memory"])
+def test_a_store_is_the_file_of_its_name_whatever_sqlite_makes_of_that(call: Call, copy: Path, name: str) -> None:
+    shutil.copy(copy, name)
+    size = Path(name).stat().st_size
+    there = sorted(f.name for f in copy.parent.iterdir())
+    code, out, err = call("sweep", "mine.toml", "--out", "o", "--store", name, *NUMPY)
+    assert (code, err) == (0, "")
+    assert "finished before, nothing added" in out
+    assert Path(name).stat().st_size >= size
+    assert sorted(f.name for f in copy.parent.iterdir()) == sorted([*there, "o"])
+    os.remove(name)
+    assert call("sweep", "mine.toml", "--out", "o", "--store", name, "--realizations", "100", *NUMPY)[0] == 0
+    assert read_points(name)
 
 
 # --- disks --------------------------------------------------------------------------------------------------------

@@ -12,14 +12,15 @@ import numpy as np
 import pytest
 
 import uepgpu as uep
+from uepgpu.console import Table, plain
 from uepgpu.figures import draw, to_png
 from uepgpu.files import write_file
 from uepgpu.results.curve import Curve, curve_of
-from uepgpu.results.summary import blocks, choose_deadlines, print_plain
+from uepgpu.results.summary import blocks, choose_deadlines
 from uepgpu.results.table import COLUMNS, to_csv
 from uepgpu.specification.fields import SpecError, deadlines
 from uepgpu.specification.load import bundled_specs
-from uepgpu.sweep.run import run_points
+from uepgpu.sweep.run import identify_all, run_points
 from uepgpu.sweep.spec import parse_spec, read_spec
 
 if TYPE_CHECKING:
@@ -185,6 +186,43 @@ def test_every_latency_law_and_code_can_be_written() -> None:
     assert [p.code_name for p in sweep.points] == [c["name"] for c in codes]
 
 
+def test_a_series_without_a_label_is_called_by_its_code() -> None:
+    series = [
+        {"code": "ew"},
+        {"code": {"name": "now"}},
+        {"grid": {"code": ["mds", "lt"]}},
+        {"label": "one", "grid": {"code": ["mds"]}},
+    ]
+    assert [p.series for p in parse(spec(series=series)).points] == ["ew", "now", "mds", "lt", "one"]
+    assert [p.series for p in parse(spec(series=[{"grid": {"code": ["mds"]}}])).points] == ["mds"]
+
+
+def test_deadlines_follow_one_rule_in_a_specification_and_in_the_api() -> None:
+    data = spec(deadlines=[0.5, 0.5, 1.0])
+    point = parse(data).points[0]
+    assert point.deadlines == (0.5, 0.5, 1.0)
+    with pytest.raises(ValueError, match=r"deadlines must not decrease: sort them first \(got 0.5 after 1.0\)"):
+        uep.simulate(point.code, point.part, point.workers, deadlines=[1.0, 0.5], realizations=10, seed=1)
+    (result,) = run_points([point], backend="numpy").results
+    curve = curve_of(result)
+    assert curve.normalized[0] == curve.normalized[1] > curve.normalized[2]
+
+
+def test_the_law_of_a_code_is_asked_for_once_per_point(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    law = uep.codes.ExpandingWindow.law
+
+    def counted(code: uep.codes.ExpandingWindow, part: uep.Partition, count: int) -> Any:
+        asked.append(count)
+        return law(code, part, count)
+
+    monkeypatch.setattr(uep.codes.ExpandingWindow, "law", counted)
+    sweep = parse(spec(workers={"count": [12, 15], "work": ["unit", "true"]}))
+    identify_all(sweep.points)
+    assert [p.encoding for p in sweep.points] == ["free"] * 4
+    assert len(asked) == 4
+
+
 def test_paths_are_relative_to_the_specification(tmp_path: Path) -> None:
     rng = np.random.default_rng(5)
     A, B = rng.normal(size=(7, 9)), rng.normal(size=(9, 8))
@@ -201,8 +239,8 @@ MODEL = spec()["partitions"]["rxc"]
 WRONG = [
     ({"sede": 1}, "unknown key 'sede' (did you mean 'seed'?)"),
     ({"deadlines": None}, "deadlines is missing"),
-    ({"deadlines": [1, 0.5]}, "deadlines must increase, got 0.5 after 1.0"),
-    ({"deadlines": [-1, 0.5]}, "deadlines must be >= 0, got -1.0"),
+    ({"deadlines": [1, 0.5]}, "deadlines must not decrease: sort them first (got 0.5 after 1.0)"),
+    ({"deadlines": [-1, 0.5]}, "deadlines must be finite and >= 0, got -1.0"),
     ({"deadlines": [0.5, math.nan]}, "deadlines must be a finite number, got nan"),
     ({"deadlines": []}, "deadlines must be a non-empty list"),
     ({"deadlines": "all"}, "deadlines must be a list of times or {start, stop, step}, got 'all'"),
@@ -242,7 +280,12 @@ WRONG = [
     ({"partitions": {"p": MODEL | {"classes": [[1, 2], [1]]}}}, "classes must have rows of one length"),
     ({"partitions": {"p": MODEL | {"shape": [3, 3]}}}, "shape must be the three sizes [U, H, Q]"),
     ({"series": []}, "series must be tables [[series]], at least one"),
-    ({"series": [{"code": "ew"}]}, "series 1: label is missing"),
+    ({"series": [{"label": "x"}]}, "series 'x': code is missing"),
+    ({"series": [{"partitions": ["p"]}]}, "series 1: code is missing"),
+    (
+        {"series": [{"code": "ew"}, {"code": {"name": "ew"}}]},
+        "series must differ in label, partition or workers, but two are called ew",
+    ),
     ({"series": [{"label": "EW", "code": "ewe"}]}, "name must be one of now, ew, mds"),
     ({"series": [{"label": "EW", "code": {"name": "mds", "gamma": [1.0]}}]}, "unknown key 'gamma'"),
     ({"series": [{"label": "EW", "code": "ew", "partitions": ["rcx"]}]}, "that is rxc (did you mean 'rxc'?), got 'rcx'"),
@@ -355,7 +398,8 @@ def test_nothing_observed_counts_as_agreement_only_within_the_interval() -> None
 
 
 def test_summary_shows_bounds_instead_of_zeros() -> None:
-    assert "< 1.00e-03" in print_plain(blocks([fake(0.0, 0.0, 0.0, 1e-3, 1e-4)], (), 100))
+    (block,) = blocks([fake(0.0, 0.0, 0.0, 1e-3, 1e-4)], (), 100)
+    assert "< 1.00e-03" in block.body[0]
 
 
 def test_summary_has_a_row_per_series_and_fits_the_width(curves: list[Curve]) -> None:
@@ -363,7 +407,8 @@ def test_summary_has_a_row_per_series_and_fits_the_width(curves: list[Curve]) ->
         tables = blocks(curves, (0.5, 1, 2), width)
         assert [b.title for b in tables] == ["rxc, unit work", "rxc, true work"]
         assert all([row[0] for row in b.body] == ["EW", "nested", "U"] for b in tables)
-        assert all(len(line) <= max(width, 60) for line in print_plain(tables).splitlines()[2:])
+        printed = "\n".join(plain(Table(b.body, b.header)) for b in tables)
+        assert all(len(line) <= max(width, 60) for line in printed.splitlines())
 
 
 def test_shown_deadlines_are_the_wanted_ones_or_spread_evenly() -> None:

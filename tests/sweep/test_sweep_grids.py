@@ -119,7 +119,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"grid": {"workers": [0]}}, "series 'EW' (workers = 0): workers: count (number of workers W) must be an integer >= 1, got 0"),
     ({"grid": {"partitions": ["rcx"]}}, "that is rxc (did you mean 'rxc'?), got 'rcx'"),
     ({"grid": {"classes": [[3, 3]]}}, "[partitions.rxc]: classes must be sizes >= 1 that sum to K = 9 sub-products, got (3, 3)"),
-    ({"grid": {"deadlines": [[1.0, 0.5]]}}, "deadlines must increase, got 0.5 after 1.0"),
+    ({"grid": {"deadlines": [[1.0, 0.5]]}}, "deadlines must not decrease: sort them first (got 0.5 after 1.0)"),
     ({"grid": {"seed": [-1]}}, "seed must be an integer from 0 to 2**64 - 1, got -1"),
     ({"grid": {"copies": [2, 3]}}, "unknown key 'copies'"),
     ({"grid": {"seed": list(range(400)), "omega": [1 + i / 400 for i in range(400)]}}, "grid asks for more than 100,000 points"),
@@ -133,7 +133,10 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"title": "a\0b"}, "title must be one line without control characters, got 'a\\x00b'"),
     ({"series": [{"label": "a\0b", "code": "ew"}]}, "label must be one line without control characters, got 'a\\x00b'"),
     ({"zip": {"omega": [1.0], "labels": ["a\x1bb"]}}, "labels must be one line without control characters, got 'a\\x1bb'"),
-    ({"partitions": {"a\0b": RXC}}, "the name of a partition must be one line without control characters, got 'a\\x00b'"),
+    (
+        {"partitions": {"a\0b": RXC}},
+        "the name of a [partitions.NAME] table must be one line without control characters, got 'a\\x00b'",
+    ),
     ({"stop": 5}, "[stop] must be a table of key = value, got 5"),
 ]
 

@@ -73,7 +73,7 @@ def test_windows_of_several_classes_over_a_finite_field_are_refused(code):
         ({"received": [19], "code": codes.Repetition(2), "workers": Workers(18)}, "received must be at most .* W = 18 .* got 19"),
         ({"received": [3], "code": codes.Uncoded(), "workers": None}, r"W = K = 9.*max\(received\) = 3: give workers"),
         ({"deadlines": [1.0], "code": codes.Uncoded(), "workers": Workers(8)}, "uncoded scheme needs W = K = 9"),
-        ({"received": [3], "code": "EW"}, "code must be one of uepgpu.codes .* got 'EW'"),
+        ({"received": [3], "code": "EW"}, "code must be one from uepgpu.codes .* got 'EW'"),
         ({"received": [3], "workers": 30}, "workers must be a uepgpu.Workers, got 30"),
         ({"received": [3], "code": codes.NonOverlappingWindow((0.5, 0.5)), "workers": Workers(8)}, "gamma must give"),
     ],

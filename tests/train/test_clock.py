@@ -195,10 +195,10 @@ def test_entries_are_not_trained_twice():
 def test_entries_tell_what_is_wrong():
     for changes, message in (
         ({"codes": ["now", "raptor"]}, "code must be one of"),
-        ({"codes": ["now", "now"]}, "code names one twice"),
+        ({"codes": ["now", "now"]}, "code lists 'now' twice"),
         ({"paradigms": ["cxr"], "codes": ["ew-factored"]}, "nothing to train"),
         ({"works": ["half"]}, "work must be one of"),
-        ({"deadlines": [1.0, 1.0]}, "deadline names one twice"),
+        ({"deadlines": [1.0, 1.0]}, "deadline lists '1' twice"),
         ({"gamma": (0.5, 0.4)}, "gamma"),
     ):
         with pytest.raises(ValueError, match=message):

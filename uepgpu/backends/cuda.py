@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uepgpu.checks import integer
+from uepgpu.plan import DECODERS
 
 if TYPE_CHECKING:
     from uepgpu.plan import Plan
@@ -31,7 +32,6 @@ class CudaBackend:
     """NVIDIA GPUs, through numba-cuda and CuPy."""
 
     name = "cuda"
-    most_subproducts: int | None = 64
 
     def __init__(self) -> None:
         self._answered = False
@@ -62,20 +62,18 @@ class CudaBackend:
         Raises
         ------
         ValueError
-            If K > 64, or there is no such device.
+            If K is beyond the decoder's limit, or there is no such device.
         """
         from uepgpu_kernels import cuda
-        from uepgpu_kernels.automaton import build_automaton
 
-        job = plan.job
-        if job.k > cuda.MOST_SUBPRODUCTS:
-            raise ValueError(
-                f"backend='cuda' takes K <= {cuda.MOST_SUBPRODUCTS} sub-products, got K = {job.k}; use backend='numba'"
-            )
-        automaton = build_automaton(job.mask) if decoder == "match" and job.mask.size else None
+        job, entry = plan.job, DECODERS[decoder]
+        most = entry.limits[self.name]
+        if most is not None and job.k > most:
+            raise ValueError(f"backend='cuda' takes K <= {most} sub-products, got K = {job.k}; use backend='numba'")
+        step = entry.implementation("cuda")
 
         def prepare(kind: str, device: int) -> Any:
-            return cuda.Prepared(job, decoder, kind, automaton, device=device)
+            return cuda.prepare(job, step, kind, device)
 
         return CudaSampler(prepare, kind, parse_devices(devices, cuda.device_count()))
 

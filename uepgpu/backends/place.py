@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import importlib
 import os
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from uepgpu.backends.registry import BACKENDS, Backend, get_backend
+from uepgpu.backends.registry import Backend, get_backend
 
 __all__ = ["CUPY_CALLS", "Place", "find_place"]
 
@@ -58,8 +59,8 @@ class Place:
             return 4 * 2**30
 
 
-def find_place(backend: str = "auto") -> Place:
-    """Return where `backend` runs; ``"auto"`` is a device that answers, else Numba, else NumPy.
+def find_place(backend: str = "auto", *, without: Collection[str] = ()) -> Place:
+    """Return where `backend` runs; arguments and what ``"auto"`` means are those of :func:`~uepgpu.backends.get_backend`.
 
     Raises
     ------
@@ -68,8 +69,7 @@ def find_place(backend: str = "auto") -> Place:
     ValueError
         If there is none of that name.
     """
-    chosen = get_backend(backend)
+    chosen = get_backend(backend, without=without)
     if chosen.name != "cuda":
         return Place(chosen.name, np, chosen)
-    host = next(BACKENDS[name] for name in ("numba", "numpy") if BACKENDS[name].unavailable() is None)
-    return Place("cuda", importlib.import_module("cupy"), host)
+    return Place("cuda", importlib.import_module("cupy"), get_backend("auto", without=("cuda",)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from uepgpu.backends.cuda import CudaBackend, Devices
 from uepgpu.checks import choice
+from uepgpu.plan import DECODERS, largest
 
 if TYPE_CHECKING:
     from uepgpu.plan import Plan
@@ -27,7 +28,17 @@ def usable_cores() -> int:
 
 
 class BackendUnavailable(RuntimeError):
-    """A backend was asked for by name and cannot run; the message has the reason and the remedy."""
+    """A backend was asked for by name and cannot run; the message has the reason and the remedy.
+
+    Examples
+    --------
+    >>> try:
+    ...     name = get_backend("cuda").name
+    ... except BackendUnavailable as error:
+    ...     name = get_backend("numba").name
+    >>> name in ("cuda", "numba")
+    True
+    """
 
 
 class Sampler(Protocol):
@@ -46,14 +57,16 @@ class Backend(Protocol):
     """Where realizations run."""
 
     name: str
-    most_subproducts: int | None
 
     def unavailable(self) -> str | None:
         """Return why this backend cannot run here, with the remedy, or None. Costs nothing that a user would notice."""
         ...
 
     def sampler(self, plan: Plan, decoder: str, kind: str, threads: int | None, devices: Devices = None) -> Sampler:
-        """Make a plan ready; `kind` is what is tallied besides class patterns, `devices` which CUDA devices run."""
+        """Make a plan ready for an entry of :data:`uepgpu.plan.DECODERS`.
+
+        `kind` is what is tallied besides class patterns, `devices` which CUDA devices run.
+        """
         ...
 
 
@@ -75,7 +88,6 @@ class NumpyBackend:
     """NumPy, vectorised over realizations, on one core."""
 
     name = "numpy"
-    most_subproducts: int | None = None
 
     def unavailable(self) -> str | None:
         """Return None: NumPy is always there."""
@@ -85,10 +97,10 @@ class NumpyBackend:
         """Make a plan ready."""
         from uepgpu_kernels import reference
 
-        job = plan.job
+        job, decode = plan.job, DECODERS[decoder].implementation("reference")
         return _Call(
-            lambda first, count: reference.run(job, decoder, kind, first, count),
-            lambda first, count: reference.decode_times(job, decoder, first, count),
+            lambda first, count: reference.run(job, decode, kind, first, count),
+            lambda first, count: reference.decode_times(job, decode, first, count),
         )
 
 
@@ -96,7 +108,6 @@ class NumbaBackend:
     """Numba on all cores."""
 
     name = "numba"
-    most_subproducts: int | None = None
 
     def unavailable(self) -> str | None:
         """Return why Numba cannot run."""
@@ -109,14 +120,13 @@ class NumbaBackend:
     def sampler(self, plan: Plan, decoder: str, kind: str, threads: int | None, devices: Devices = None) -> Sampler:
         """Make a plan ready."""
         from uepgpu_kernels import cpu
-        from uepgpu_kernels.automaton import build_automaton
 
         job = plan.job
         n = usable_cores() if threads is None else threads
-        automaton = build_automaton(job.mask) if decoder == "match" and job.mask.size else None
+        nest = DECODERS[decoder].implementation("cpu")(job)
         return _Call(
-            lambda first, count: cpu.run(job, decoder, kind, first, count, n, automaton),
-            lambda first, count: cpu.decode_times(job, decoder, first, count, automaton),
+            lambda first, count: cpu.run(job, nest, kind, first, count, n),
+            lambda first, count: cpu.decode_times(job, nest, first, count),
         )
 
 
@@ -129,8 +139,19 @@ def available() -> dict[str, str | None]:
     return {name: backend.unavailable() for name, backend in BACKENDS.items()}
 
 
-def get_backend(name: str = "auto", k: int = 1) -> Backend:
-    """Return a backend by name; ``"auto"`` is the first of CUDA, Numba and NumPy that can run and takes K = `k` sub-products.
+def get_backend(name: str = "auto", k: int = 1, *, decoder: str | None = None, without: Collection[str] = ()) -> Backend:
+    """Return a backend by name; every choice of one is made here.
+
+    Parameters
+    ----------
+    name : str
+        ``"auto"`` is the first of CUDA, Numba and NumPy that can run and takes the problem.
+    k : int
+        Number of sub-products of the problem.
+    decoder : str, optional
+        Name of its decoder in :data:`uepgpu.plan.DECODERS`; without it, any decoder will do.
+    without : collection of str
+        Backends that ``"auto"`` passes over, since they do not take the problem for another reason.
 
     Raises
     ------
@@ -138,12 +159,27 @@ def get_backend(name: str = "auto", k: int = 1) -> Backend:
         If a named backend cannot run here.
     ValueError
         If there is none of that name.
+
+    Examples
+    --------
+    >>> get_backend("numpy").name
+    'numpy'
+    >>> get_backend("nunpy")
+    Traceback (most recent call last):
+    ValueError: backend must be one of 'auto', 'cuda', 'numba', 'numpy', got 'nunpy' (did you mean 'numpy'?)
     """
     choice("backend", name, ("auto", *BACKENDS))
     if name == "auto":
-        able = (backend for backend in BACKENDS.values() if backend.most_subproducts is None or k <= backend.most_subproducts)
+        able = (backend for backend in BACKENDS.values() if backend.name not in without and _takes(backend.name, k, decoder))
         return next(backend for backend in able if backend.unavailable() is None)
     backend = BACKENDS[name]
     if reason := backend.unavailable():
         raise BackendUnavailable(f"backend {name!r} cannot run: {reason}")
     return backend
+
+
+def _takes(backend: str, k: int, decoder: str | None) -> bool:
+    """Return whether a backend decodes k sub-products."""
+    asked = DECODERS.values() if decoder is None else [DECODERS[decoder]]
+    most = largest(entry.limits[backend] for entry in asked)
+    return most is None or k <= most

@@ -1,6 +1,6 @@
 """What a figure shows, before anything is drawn: from simulated points to the lines and boxes of panels.
 
-One builder a kind; ``uepgpu.figures`` draws them with matplotlib, ``uepgpu.report`` with plotly.
+One builder for each kind; ``uepgpu.figures`` draws them with matplotlib, ``uepgpu.report`` with plotly.
 """
 
 from __future__ import annotations

@@ -22,17 +22,17 @@ LOSS = "normalized loss  E‖C − Ĉ‖² / ‖C‖²"
 PARADIGMS = {"rxc": "row-times-column (rxc)", "cxr": "column-times-row (cxr)"}
 ROUNDING = 1e-12
 LOWEST = 1e-9
-"""No axis of losses goes lower."""
+"""Least value on an axis of losses."""
 
 MOST_MARKS = 120
 """Full marks per panel: more would hide the lines."""
 
 MANY = 20.0
-"""Values further apart than this factor call for a logarithmic axis."""
+"""Values that span more than this factor get a logarithmic axis."""
 
 
 class NothingToShow(ValueError):
-    """No point has anything for a kind of chart; the message has the reason and the remedy."""
+    """No point has data for a kind of chart; the message has the reason and the remedy."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,12 +58,12 @@ class Line:
 
     @property
     def upper_bound(self) -> NDArray[np.bool_]:
-        """Where nothing was observed, so that all there is is the upper bound `high`, shape (n,)."""
+        """Where nothing was observed, so that there is only the upper bound `high`; shape (n,)."""
         return (self.value <= ROUNDING * self.high) & (self.high > 0)
 
     @property
     def lower_bound(self) -> NDArray[np.bool_]:
-        """Where no failure of a probability was observed, so that all there is is the lower bound `low`, shape (n,)."""
+        """Where no failure of a probability was observed, so that there is only the lower bound `low`; shape (n,)."""
         return (self.value >= 1 - ROUNDING) & (self.low < 1 - ROUNDING) & (self.high <= 1)
 
     def drawn(self, *, probability: bool) -> NDArray[np.bool_]:
@@ -127,7 +127,7 @@ class Chart:
         Whether the axis of values is logarithmic.
     log_x : bool
     notes : tuple of str
-        What a reader has to know besides the legend.
+        What a reader needs to know besides the legend.
     """
 
     kind: str
@@ -155,16 +155,16 @@ class Chart:
         return frozenset(line.label for line in self.lines if line.exact is None)
 
     def turn(self, panel: Panel, line: Line) -> NDArray[np.bool_]:
-        """Return where a line has its full marks: lines take turns, so that marks of equal ones do not hide each other."""
+        """Return where a line has full marks: lines are marked in turn, so that marks of equal lines do not hide each other."""
         longest = max(other.x.size for other in panel.lines)
         least = max(1, -(-len(panel.lines) * longest // MOST_MARKS))
-        # A short line shows all that it has.
+        # A short line has all its marks.
         step = least if line.x.size >= 4 * least else 1
         taken: NDArray[np.bool_] = np.arange(line.x.size) % step == self.looks[line.label] % step
         return taken
 
     def value_range(self) -> tuple[float, float]:
-        """Return the ends of the axis of values: what was simulated, not how far a closed form could be followed."""
+        """Return the ends of the axis of values: the range of what was simulated, not that of a closed form."""
         if self.probability:
             return -0.03, 1.03
         boxes = [b for panel in self.panels for b in panel.boxes]
@@ -178,13 +178,13 @@ class Chart:
 
 
 def spread(values: Iterable[float]) -> bool:
-    """Return whether positive values are so far apart that they call for a logarithmic axis."""
+    """Return whether positive values span so much that the axis should be logarithmic."""
     positive = [v for v in values if v > 0]
     return bool(positive) and max(positive) > MANY * min(positive)
 
 
 def call_for_log_x(axis: Sequence[float]) -> bool:
-    """Return whether the places on an axis do: all positive, and steps at one end many times those at the other."""
+    """Return whether positions on an axis do: all positive, and steps at one end many times those at the other."""
     x = np.unique(np.asarray(axis, dtype=np.float64))
     if x.size < 3 or x[0] <= 0:
         return False
@@ -193,7 +193,7 @@ def call_for_log_x(axis: Sequence[float]) -> bool:
 
 
 def panel_title(point: Point) -> str:
-    """Return what a panel of a partition and a work model is called."""
+    """Return the title of a panel of a partition and a work model."""
     paradigm = PARADIGMS[point.part.paradigm]
     name = paradigm if point.partition == point.part.paradigm else f"{point.partition}: {paradigm}"
     return f"{name}, {point.workers.work} work"

@@ -27,7 +27,7 @@ def distribution_chart(simulated: Sequence[Simulated], title: str, at: Sequence[
     known = [s for s in simulated if s.tally.class_wise]
     if not known:
         raise NothingToShow(
-            "no code here decodes class by class, and tallies of pairs of sub-products know the mean loss alone; codes that do "
+            "no code here decodes class by class, and tallies of pairs of sub-products give the mean loss only; codes that do "
             "are now, ew and mds with free or stacked encoding, in classes of at least one sub-product, for example"
         )
     times = chosen_deadlines(known, at)

@@ -1,4 +1,4 @@
-"""The kinds of charts, by the names that people call them."""
+"""The kinds of charts, by name."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from uepgpu.results.simulated import Simulated
 __all__ = ["HEADINGS", "KINDS", "build_chart", "too_many"]
 
 MOST_BOXES = 60
-"""Codes of a distribution have their labels beside them, and just need room."""
+"""In a distribution, labels stand beside the boxes, so the number of series is limited by space only."""
 
 KINDS: dict[str, Callable[[Sequence[Simulated], str, Sequence[float]], Chart]] = {
     "loss": loss_chart,
@@ -51,7 +51,7 @@ def build_chart(kind: str, simulated: Sequence[Simulated], title: str, at: Seque
     Raises
     ------
     NothingToShow
-        If no point has anything for this kind.
+        If no point has data for this kind.
     ValueError
         If `at` is none of the points' deadlines.
 

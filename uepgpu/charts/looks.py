@@ -1,4 +1,4 @@
-"""How the series of a chart are told apart, by number; figures and reports have colours, markers and dashes of their own."""
+"""How the series of a chart are told apart, by number; figures and reports choose their own colours, markers and dashes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["COLORS", "DASHES", "MARKERS", "MOST_LOOKS", "Look", "look"]
 
 COLORS, MARKERS, DASHES = 7, 7, 3
 MOST_LOOKS = COLORS * DASHES
-"""With more series than this two of them look alike."""
+"""With more series than this, two of them look alike."""
 
 
 class Look(NamedTuple):

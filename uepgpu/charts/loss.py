@@ -17,7 +17,7 @@ def loss_chart(simulated: Sequence[Simulated], title: str, at: Sequence[float]) 
 
 
 def chart_of_curves(curves: Sequence[Curve], title: str) -> Chart:
-    """Return the chart of curves that are there already.
+    """Return the chart of existing curves.
 
     Parameters
     ----------

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-import uepgpu as uep
+from uepgpu import theory
 from uepgpu.charts.chart import LOSS, Chart, Floats, Line, NothingToShow, Panel, grid_of, left_out, looks_of, panel_title
 from uepgpu.points.point import Point
 from uepgpu.results.simulated import Simulated
@@ -53,7 +53,7 @@ def _line(simulated: Simulated) -> Line:
 
 def _exact(point: Point, n_packets: int) -> Floats | None:
     try:
-        found = uep.theory.loss(point.code, point.part, point.workers, received=range(n_packets + 1))
+        found = theory.loss(point.code, point.part, point.workers, received=range(n_packets + 1))
     except NotImplementedError:
         return None
     return np.asarray(found["normalized_loss"].values, dtype=np.float64)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-import uepgpu as uep
+from uepgpu import theory
 from uepgpu.charts.chart import DEADLINE, Chart, Floats, Line, Panel, call_for_log_x, looks_of, panel_title
 from uepgpu.points.point import Point
 from uepgpu.results.simulated import Simulated
@@ -60,7 +60,7 @@ def _lines(simulated: Simulated) -> list[Line]:
 
 def _exact(point: Point) -> Floats | None:
     try:
-        found = uep.theory.decoding_probability(point.code, point.part, workers=point.workers, deadlines=point.deadlines)
+        found = theory.decoding_probability(point.code, point.part, workers=point.workers, deadlines=point.deadlines)
     except NotImplementedError:
         return None
     return np.asarray(found["probability"].values, dtype=np.float64)

@@ -12,9 +12,9 @@ from uepgpu.results.summary import choose_deadlines
 __all__ = ["chosen_deadlines", "lacking", "place", "preferred"]
 
 MOST = 3
-"""Deadlines that are chosen where nobody says which."""
+"""Number of deadlines that are chosen by default."""
 MOST_SHOWN = 4
-"""Deadlines that are taken from a specification: as many columns as can be read."""
+"""Most deadlines taken from a specification: as many columns as stay legible."""
 
 
 def place(deadlines: Sequence[float], t: float) -> int | None:

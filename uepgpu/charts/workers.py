@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-import uepgpu as uep
+from uepgpu import theory
 from uepgpu.charts.chart import LOSS, Chart, Floats, Line, NothingToShow, Panel, call_for_log_x, panel_title, spread
 from uepgpu.charts.times import chosen_deadlines, lacking, place
 from uepgpu.results.simulated import Simulated
@@ -78,7 +78,7 @@ def line_groups(simulated: Sequence[Simulated]) -> dict[tuple[tuple[str, str], s
     for (panel, label), members in groups.items():
         if len({s.point.workers.count for s in members}) == len(members):
             result[panel, label] = members
-        else:  # Two points of as many workers are not one line.
+        else:  # Two points with the same number of workers do not make one line.
             result |= {(panel, s.point.series): [s] for s in members}
     return result
 
@@ -89,7 +89,7 @@ def _counts(members: Sequence[Simulated]) -> dict[int, Simulated]:
     serving = {w: s for w, s in own.items() if s.tally.domain == "count" and not s.tally.tied}
     counts = dict(own)
     if serving:
-        # Numbers that lie far apart ask for a logarithmic axis, so for even steps on it.
+        # Numbers that span a large range get a logarithmic axis, and even steps on it.
         steps = np.geomspace if spread(own) else np.linspace
         for w in np.unique(np.round(steps(1, max(serving), MOST_COUNTS)).astype(int)).tolist():
             counts.setdefault(w, serving[min(n for n in serving if n >= w)])
@@ -127,7 +127,7 @@ def _values(simulated: Simulated, count: int, times: Sequence[float]) -> Values:
 
 def _exact(simulated: Simulated, workers: Workers, times: Sequence[float]) -> Floats:
     try:
-        found = uep.theory.loss(simulated.point.code, simulated.point.part, workers, deadlines=times)
+        found = theory.loss(simulated.point.code, simulated.point.part, workers, deadlines=times)
     except NotImplementedError:
         return np.full(len(times), np.nan)
     return np.asarray(found["normalized_loss"].values, dtype=np.float64)

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any
+import threading
 
 from cyclopts import CycloptsError, UnusedCliTokensError
 
-from uepgpu.cli import machine, multiply, plot, replay, report, store, sweep, train  # noqa: F401 - they register their commands
+from uepgpu.cli import bench, combine, export, info, multiply, plot, replay, report, sweep, train  # noqa: F401 - they register
 from uepgpu.cli.app import app
+from uepgpu.cli.streams import safe_streams
+from uepgpu.commands.outcome import UNWRITTEN, WRONG, exits
+from uepgpu.console import say
 
 __all__ = ["main"]
 
@@ -22,42 +25,43 @@ def _complaint(error: CycloptsError) -> str:
     if isinstance(error, UnusedCliTokensError):
         return f"unexpected argument {' '.join(error.unused_tokens or ())!r}"
     cause = error.__cause__ if isinstance(error.__cause__, ValueError) else error
-    return " ".join(str(cause).split())
+    return str(cause)
 
 
+@exits
 def _call(arguments: list[str]) -> int:
     try:
         command, bound, _ = app.parse_args(arguments, exit_on_error=False, print_error=False)
     except CycloptsError as error:
-        print(f"uepgpu: {_complaint(error)} (see: uepgpu --help)", file=sys.stderr)
-        return 2
+        say(f"{_complaint(error)} (see: uepgpu --help)")
+        return WRONG
     result = command(*bound.args, **bound.kwargs)
     return result if isinstance(result, int) else 0
 
 
-def _mute(stream: Any) -> None:
-    """Send what is still buffered for a closed pipe nowhere, so that the interpreter does not complain at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-
-
 def main() -> None:
     """Run the command line and exit; the entry point of ``uepgpu``."""
-    for stream in (sys.stdout, sys.stderr):
-        # A terminal without Unicode shows '?' for Ω instead of failing.
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")
-    try:
-        code = _call(sys.argv[1:])
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # The reader, say `head`, has seen enough; files are written before anything is printed.
-        _mute(sys.stdout)
-        code = 0
-    except KeyboardInterrupt:
-        print("uepgpu: interrupted, nothing more is written", file=sys.stderr)
-        code = 130
+    with safe_streams() as out:
+        try:
+            code = _call(sys.argv[1:])
+        except KeyboardInterrupt:
+            say("interrupted, nothing more is written")
+            code = 130
+        out.flush()
+        # The reader of a pipe that is closed, say `head`, has seen enough; files are written before anything is printed.
+        if out.error is not None and not isinstance(out.error, BrokenPipeError):
+            say(f"standard output could not be written: {out.error}")
+            code = code or UNWRITTEN
     if code == 130:
-        # CPython remembers an interruption that passed through exec, as dataclasses have at import, and under `python -m`
-        # would end with SIGINT instead of our code. A finished exec makes it forget.
-        exec("")
+        leave(code)
     sys.exit(code)
+
+
+def leave(code: int) -> None:
+    """End this process after Ctrl-C if it would else stay, or end with another code."""
+    # Threads of a pool are waited for at exit, and one that compiles may be busy for a minute.
+    if any(thread.name.startswith("ThreadPoolExecutor") for thread in threading.enumerate()):
+        os._exit(code)
+    # CPython remembers an interruption that passed through exec, as dataclasses have at import, and under `python -m`
+    # would end with SIGINT instead of our code. A finished exec makes it forget.
+    exec("")

@@ -7,7 +7,8 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from uepgpu.cli.app import app
-from uepgpu.cli.arguments import Realizations, Seed, Threads
+from uepgpu.cli.arguments import Realizations, Seed, Threads, number, numbers, whole_numbers
+from uepgpu.commands.options import Code, Decoder, Dtype, Encoding, Keep, MultiplyOptions, Order, Paradigm, Prior, Window, WorkModel
 
 __all__ = ["multiply"]
 
@@ -18,33 +19,34 @@ def multiply(
     b: str,
     /,
     *,
-    code: str,
+    code: Code,
     deadline: float,
     gamma: str | None = None,
     workers: int = 30,
-    paradigm: str = "rxc",
+    paradigm: Paradigm = "rxc",
     rows: int = 3,
     cols: int = 3,
     blocks: int = 9,
     classes: str = "auto",
-    order: str = "norm",
-    encoding: str = "auto",
-    window: str | None = None,
+    order: Order = "norm",
+    encoding: Encoding = "auto",
+    window: Window | None = None,
     copies: int = 2,
     rate: float = 1.0,
     omega: str = "fair",
-    work: str = "true",
-    decoder: str = "linear",
-    prior: str = "gram",
+    work: WorkModel = "true",
+    decoder: Decoder = "linear",
+    prior: Prior = "gram",
     faithful: bool = False,
     noise: float = 0.0,
-    dtype: str = "float64",
-    keep: str = "loss",
+    dtype: Dtype = "float64",
+    keep: Keep = "loss",
     realizations: Realizations = 1000,
     seed: Seed = 1,
     backend: str = "auto",
     threads: Threads | None = None,
     output: Annotated[str | None, Parameter(name=("--output", "-o"))] = None,
+    force: bool = False,
 ) -> int:
     """Multiply two matrices as workers with stragglers would: encode, multiply, decode what has come back by a deadline.
 
@@ -105,8 +107,42 @@ def multiply(
     threads
         CPU threads. Default: all cores.
     output
-        An .npy file for the product; replaced if it is there.
+        A new .npy file for the product.
+    force
+        Replace a file. Inputs and stores are never replaced.
     """
     from uepgpu.commands.multiply import run_multiply
 
-    return run_multiply(**locals())
+    options = MultiplyOptions(
+        a,
+        b,
+        code=code,
+        deadline=deadline,
+        gamma=None if gamma is None else numbers("--gamma", gamma),
+        workers=workers,
+        paradigm=paradigm,
+        rows=rows,
+        cols=cols,
+        blocks=blocks,
+        classes="auto" if classes == "auto" else whole_numbers("--classes", classes),
+        order=order,
+        encoding=encoding,
+        window=window,
+        copies=copies,
+        rate=rate,
+        omega="fair" if omega == "fair" else number("--omega", omega, "a number > 0 or fair"),
+        work=work,
+        decoder=decoder,
+        prior=prior,
+        faithful=faithful,
+        noise=noise,
+        dtype=dtype,
+        keep=keep,
+        realizations=realizations,
+        seed=seed,
+        backend=backend,
+        threads=threads,
+        output=output,
+        force=force,
+    )
+    return run_multiply(options)

@@ -2,31 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 from cyclopts import Parameter
 
 from uepgpu.cli.app import app
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from cyclopts import Token
+from uepgpu.cli.arguments import word64
 
 __all__ = ["replay"]
 
-
-def _realization(type_: Any, tokens: Sequence[Token]) -> int:
-    try:
-        value = int(tokens[0].value)
-    except ValueError:
-        value = -1
-    if not 0 <= value < 2**64:
-        raise ValueError(f"REALIZATION must be an integer from 0 to 2**64 - 1, got {tokens[0].value!r}")
-    return value
-
-
-Realization = Annotated[int, Parameter(converter=_realization, allow_leading_hyphen=True)]
+Realization = Annotated[int, Parameter(converter=word64("REALIZATION"), allow_leading_hyphen=True)]
 
 
 @app.command

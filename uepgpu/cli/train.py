@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-
 from uepgpu.cli.app import app
-from uepgpu.cli.arguments import Seed, Threads
+from uepgpu.cli.arguments import Seed, Threads, numbers, words
+from uepgpu.commands.options import DataOrder, Estimator, Importance, Init, Order, TrainOptions
+from uepgpu.commands.outcome import refusing
 
 __all__ = ["train"]
 
@@ -25,14 +25,14 @@ def train(
     epochs: int | None = None,
     rate: float | None = None,
     batch: int = 64,
-    init: str | None = None,
-    data_order: str | None = None,
+    init: Init | None = None,
+    data_order: DataOrder | None = None,
     workers: int = 15,
     latency_rate: float = 0.5,
     gamma: str = ".45,.35,.20",
-    order: str = "norm",
-    importance: str = "position",
-    estimator: str = "zero",
+    order: Order = "norm",
+    importance: Importance = "position",
+    estimator: Estimator = "zero",
     p_min: float = 0.05,
     threshold: float = 0.0,
     faithful: bool = False,
@@ -42,11 +42,12 @@ def train(
     seed: Seed = 1,
     device: str = "cpu",
     threads: Threads | None = None,
+    force: bool = False,
 ) -> int:
     """Train a network whose dense layers' backward products are computed by stragglers; write curves, a table and figures.
 
     Every combination of a code, a paradigm, a cost and a deadline is trained, --replicas times each, many at once. Ctrl-C ends
-    it early and keeps everything finished so far; the same command goes on from there.
+    it early and keeps everything finished so far; the same command resumes it.
 
     Parameters
     ----------
@@ -101,18 +102,47 @@ def train(
     test_samples
         Test samples evaluated at each point; all of them at the end.
     stack
-        Trainings that are computed together. Default: that of the run that goes on, else what fits in cache or a GPU's memory.
+        Trainings that are computed together. Default: that of the run that is resumed, else what fits in cache or a GPU's memory.
     seed
         Of everything random.
     device
         cpu or cuda (unproven).
     threads
         CPU threads of PyTorch. Default: PyTorch's.
+    force
+        Replace files in the folder that are no earlier results.
     """
-    options = dict(locals())
-    try:
+    with refusing():
         from uepgpu.commands.train import run_train
-    except ImportError as error:
-        print(f"uepgpu: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    return run_train(**options)
+    options = TrainOptions(
+        name,
+        codes=words(codes),
+        deadlines=numbers("--deadline", deadline),
+        replicas=replicas,
+        paradigms=words(paradigm),
+        works=words(work),
+        data=data,
+        out=out,
+        epochs=epochs,
+        rate=rate,
+        batch=batch,
+        init=init,
+        data_order=data_order,
+        workers=workers,
+        latency_rate=latency_rate,
+        gamma=numbers("--gamma", gamma),
+        order=order,
+        importance=importance,
+        estimator=estimator,
+        p_min=p_min,
+        threshold=threshold,
+        faithful=faithful,
+        evaluate_every=evaluate_every,
+        test_samples=test_samples,
+        stack=stack,
+        seed=seed,
+        device=device,
+        threads=threads,
+        force=force,
+    )
+    return run_train(options)

@@ -1,4 +1,4 @@
-"""Codes: unequal error protection (NOW, EW), the baselines, and codes of one's own."""
+"""Codes: unequal error protection (NOW, EW), the baselines, and your own codes."""
 
 from uepgpu.codes.baselines import LT, MDS, Repetition, Uncoded
 from uepgpu.codes.law import Code

@@ -22,7 +22,20 @@ __all__ = ["LT", "MDS", "Repetition", "Uncoded"]
 
 @dataclass(frozen=True)
 class MDS:
-    """Every packet combines everything: any K packets decode all, fewer decode nothing."""
+    """Maximum distance separable: every packet combines everything; any K packets decode all, fewer decode nothing.
+
+    Parameters
+    ----------
+    encoding, coefficients
+        As for :class:`NonOverlappingWindow`.
+
+    Examples
+    --------
+    >>> from uepgpu import Partition, theory
+    >>> part = Partition.model("cxr", left_variances=[4, 1, 1], right_variances=[1, 1, 1], classes=(1, 2))
+    >>> theory.loss(MDS(), part, received=[2, 3]).normalized_loss.values.tolist()
+    [1.0, 0.0]
+    """
 
     encoding: Encoding = "auto"
     coefficients: Coefficients = "generic"
@@ -34,14 +47,20 @@ class MDS:
         """Return the law of supports."""
         everything = [np.ones(partition.n_subproducts, dtype=np.bool_)]
         encoding = resolve_encoding(self.encoding, partition)
-        return windows_law(
-            everything, [1.0], partition, n_workers, encoding=encoding, windows="drawn", coefficients=self.coefficients
-        )
+        return windows_law(everything, [1.0], partition, n_workers, encoding, "drawn", self.coefficients)
 
 
 @dataclass(frozen=True)
 class Repetition:
-    """Every sub-product is computed by `copies` workers: worker w returns X_(w mod K). Needs W = copies·K."""
+    """Every sub-product is computed by `copies` workers: worker w returns X_(w mod K). Needs W = copies·K.
+
+    Examples
+    --------
+    >>> from uepgpu import Partition
+    >>> part = Partition.model("cxr", left_variances=[4, 1, 1], right_variances=[1, 1, 1], classes=(1, 2))
+    >>> Repetition(copies=2).law(part, 6).window.tolist()
+    [0, 1, 2, 0, 1, 2]
+    """
 
     copies: int = 2
 
@@ -68,7 +87,15 @@ class Repetition:
 
 @dataclass(frozen=True)
 class Uncoded:
-    """Worker w returns X_w. Needs W = K."""
+    """Worker w returns X_w. Needs W = K.
+
+    Examples
+    --------
+    >>> from uepgpu import Partition, theory
+    >>> part = Partition.model("cxr", left_variances=[4, 1, 1], right_variances=[1, 1, 1], classes=(1, 2))
+    >>> theory.decoding_probability(Uncoded(), part, received=range(4)).probability.values.round(4).tolist()
+    [[0.0, 0.0], [0.3333, 0.0], [0.6667, 0.3333], [1.0, 1.0]]
+    """
 
     def law(self, partition: Partition, n_workers: int) -> SupportLaw:
         """Return the law of supports."""
@@ -92,6 +119,11 @@ class LT:
         > 0; scales the expected ripple size R = c ln(K/delta) √K.
     delta : float
         In (0, 1): the failure probability that the soliton is designed for.
+
+    Examples
+    --------
+    >>> LT(c=0.1, delta=0.5).degree_law(4).round(3).tolist()
+    [0.297, 0.464, 0.169, 0.07]
 
     References
     ----------

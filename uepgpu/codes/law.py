@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from uepgpu.checks import choice
+from uepgpu.checks import choice, shown
 from uepgpu.codes.supports import COEFFICIENTS, Field, SupportLaw, largest_remainders, term_rank
 
 if TYPE_CHECKING:
@@ -21,8 +21,10 @@ __all__ = [
     "Code",
     "Coefficients",
     "Encoding",
+    "check_code",
     "check_options",
     "resolve_encoding",
+    "support_law",
     "windows_law",
 ]
 
@@ -34,11 +36,44 @@ ENCODINGS = ("auto", "free", "factored", "stacked")
 
 @runtime_checkable
 class Code(Protocol):
-    """Whatever can say which supports its packets have."""
+    """Whatever can say which supports its packets have: a code of one's own needs just this method.
+
+    Examples
+    --------
+    >>> from uepgpu import Partition, codes, theory
+    >>> class HalfAndHalf:
+    ...     def law(self, partition, n_workers):
+    ...         first = partition.classes == 1
+    ...         return codes.Windows([first.nonzero()[0], range(len(first))], (0.5, 0.5)).law(partition, n_workers)
+    >>> part = Partition.model("cxr", left_variances=[4, 1, 1], right_variances=[1, 1, 1], classes=(1, 2))
+    >>> theory.decoding_probability(HalfAndHalf(), part, received=[3]).probability.values.round(4).tolist()
+    [[1.0, 0.5]]
+    """
 
     def law(self, partition: Partition, n_workers: int) -> SupportLaw:
         """Return the law of supports for this partition and number of workers W."""
         ...
+
+
+def check_code(code: object) -> None:
+    """Raise ``ValueError`` unless `code` is a code."""
+    if isinstance(code, type) or not isinstance(code, Code):
+        raise ValueError(f"code must be one from uepgpu.codes or have a method law(partition, n_workers), got {shown(code)}")
+
+
+def support_law(code: Code, partition: Partition, n_workers: int) -> SupportLaw:
+    """Return the law of a code for this partition and number of workers; all callers outside codes use this function.
+
+    Raises
+    ------
+    ValueError
+        If `code` is not a code, does not fit, or returns something else.
+    """
+    check_code(code)
+    law = code.law(partition, n_workers)
+    if not isinstance(law, SupportLaw):
+        raise ValueError(f"code.law must return a SupportLaw, but that of {shown(code)} returned {shown(law)}")
+    return law
 
 
 def resolve_encoding(encoding: str, partition: Partition) -> str:
@@ -64,7 +99,6 @@ def windows_law(
     probabilities: Sequence[float],
     partition: Partition,
     n_workers: int,
-    *,
     encoding: str,
     windows: str,
     coefficients: Field,
@@ -80,7 +114,7 @@ def windows_law(
 
 
 def check_options(encoding: str, windows: str, coefficients: str) -> None:
-    """Raise ``ValueError`` for an option that no code has, or options that do not go together."""
+    """Raise ``ValueError`` for an unknown option, or for options that exclude each other."""
     choice("encoding", encoding, ENCODINGS)
     choice("windows", windows, ("drawn", "fixed"))
     choice("coefficients", coefficients, COEFFICIENTS)

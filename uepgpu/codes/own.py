@@ -1,4 +1,4 @@
-"""Codes of one's own: by their windows, or by a generator matrix."""
+"""Your own codes: given by their windows, or by a generator matrix."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["Generator", "Windows"]
 
 @dataclass(frozen=True, eq=False)
 class Windows:
-    """A code of one's own by its windows.
+    """Your own code, given by its windows.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ class Windows:
 
 @dataclass(frozen=True, eq=False)
 class Generator:
-    """A code of one's own by its generator matrix: worker w returns Σ_k matrix[w, k] X_k.
+    """Your own code, given by its generator matrix: worker w returns Σ_k matrix[w, k] X_k.
 
     Matrices of whole numbers are eliminated modulo the prime 2³¹−1, which is exact unless that divides a minor that is not
     zero; others in float64, where pivots below 1e-9 count as zero.
@@ -137,7 +137,7 @@ class Generator:
 
 
 def _own_supports(supports: Any) -> Any:
-    """Return a copy of supports that are sound whatever K is; they keep the form in which they were given."""
+    """Return a copy of supports, checked as far as that needs no K, in the form in which they were given."""
     if isinstance(supports, np.ndarray) and supports.dtype == np.bool_ and supports.ndim == 2:
         table = bool_array("supports", supports)
         sizes = table.sum(axis=1).tolist()

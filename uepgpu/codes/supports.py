@@ -1,4 +1,4 @@
-"""The law of supports: the one thing that a code is, once it meets a partition and a number of workers."""
+"""The law of supports: what a code becomes for a given partition and number of workers."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class SupportLaw:
     field : str
         ``"generic"`` real coefficients, uniform ones over ``"gf2"`` or ``"gf256"``, or ``"real"`` given ones.
     encoding : str
-        The encoding that was resolved, for people.
+        The encoding that was resolved, for display.
     supports : (S, K) bool or None
     degrees : (S,) int64 or None
     probabilities : (S,) float64 or None
@@ -65,7 +65,7 @@ class SupportLaw:
 
     @property
     def occurring_work(self) -> Ints:
-        """True work of the windows that can occur; those of probability 0 may have any other."""
+        """True work of the windows that can occur; windows of probability 0 do not count."""
         if self.window is not None:
             return self.work[self.window]
         assert self.probabilities is not None
@@ -75,6 +75,11 @@ class SupportLaw:
     def equal_work(self) -> bool:
         """Whether every packet that can occur has the same true work."""
         return len(set(self.occurring_work.tolist())) <= 1
+
+    @property
+    def packet_work(self) -> int | None:
+        """True work of every packet that can occur, or None where they differ."""
+        return int(self.occurring_work[0]) if self.equal_work else None
 
 
 def is_whole(matrix: Floats) -> bool:

@@ -21,6 +21,16 @@ if TYPE_CHECKING:
 __all__ = ["ExpandingWindow", "NonOverlappingWindow"]
 
 
+def _check_options(code: NonOverlappingWindow | ExpandingWindow, windows: Sequence[str]) -> None:
+    """Check what both codes are given; Γ becomes a tuple of floats."""
+    object.__setattr__(code, "gamma", probability_vector("gamma", code.gamma))
+    check_options(code.encoding, code.windows, code.coefficients)
+    if code.window is not None:
+        choice("window", code.window, windows)
+        if code.encoding != "factored":
+            raise ValueError(f"window is for encoding='factored', got window={code.window!r} with encoding={code.encoding!r}")
+
+
 def _check_gamma_length(name: str, gamma: Sequence[float], n: int, what: str) -> None:
     if len(gamma) != n:
         raise ValueError(f"{name} must give one probability per {what}: {n} expected, got {len(gamma)} ({shown(tuple(gamma))})")
@@ -60,7 +70,7 @@ class NonOverlappingWindow:
     gamma : sequence of float
         Window selection probabilities Γ_1..Γ_L, summing to 1.
     encoding : "auto", "free", "factored" or "stacked"
-        ``"auto"``: free for rxc, stacked for cxr. See docs/mathematics.md §1 on what each costs.
+        ``"auto"``: free for rxc, stacked for cxr. docs/mathematics.md §1 says what each costs.
     window : "level-pair" or None
         With ``"factored"``: the packet combines one pair of block levels of the class, drawn uniformly.
     windows : "drawn" or "fixed"
@@ -87,12 +97,7 @@ class NonOverlappingWindow:
     coefficients: Coefficients = "generic"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "gamma", probability_vector("gamma", self.gamma))
-        check_options(self.encoding, self.windows, self.coefficients)
-        if self.window is not None:
-            choice("window", self.window, ("level-pair",))
-            if self.encoding != "factored":
-                raise ValueError(f"window is for encoding='factored', got window={self.window!r} with encoding={self.encoding!r}")
+        _check_options(self, ("level-pair",))
 
     def law(self, partition: Partition, n_workers: int) -> SupportLaw:
         """Return the law of supports."""
@@ -110,15 +115,7 @@ class NonOverlappingWindow:
         else:
             supports = [partition.classes == label for label in range(1, partition.n_classes + 1)]
             probabilities = list(self.gamma)
-        return windows_law(
-            supports,
-            probabilities,
-            partition,
-            n_workers,
-            encoding=encoding,
-            windows=self.windows,
-            coefficients=self.coefficients,
-        )
+        return windows_law(supports, probabilities, partition, n_workers, encoding, self.windows, self.coefficients)
 
 
 @dataclass(frozen=True)
@@ -132,7 +129,7 @@ class ExpandingWindow:
     encoding, windows, coefficients
         As for :class:`NonOverlappingWindow`.
     window : "max-rectangle", "nested", "bounding-box" or None
-        With ``"factored"`` (default max-rectangle), what stands for the staircase window l: one of its maximal
+        With ``"factored"`` (default max-rectangle), what replaces the staircase window l: one of its maximal
         rectangles, drawn uniformly; {1..i}×{1..j} with i ~ Γ and j ~ `gamma_b`; or all blocks that occur in it.
     gamma_b : sequence of float, optional
         Probabilities of the column levels for ``window="nested"``. Default: `gamma`.
@@ -157,12 +154,7 @@ class ExpandingWindow:
     gamma_b: Sequence[float] | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "gamma", probability_vector("gamma", self.gamma))
-        check_options(self.encoding, self.windows, self.coefficients)
-        if self.window is not None:
-            choice("window", self.window, ("max-rectangle", "nested", "bounding-box"))
-            if self.encoding != "factored":
-                raise ValueError(f"window is for encoding='factored', got window={self.window!r} with encoding={self.encoding!r}")
+        _check_options(self, ("max-rectangle", "nested", "bounding-box"))
         if self.gamma_b is not None:
             if self.window != "nested":
                 raise ValueError(f"gamma_b is for window='nested', got window={self.window!r}")
@@ -181,15 +173,7 @@ class ExpandingWindow:
             supports, probabilities = self._nested(partition)
         else:
             supports, probabilities = self._rectangles(partition, window)
-        return windows_law(
-            supports,
-            probabilities,
-            partition,
-            n_workers,
-            encoding=encoding,
-            windows=self.windows,
-            coefficients=self.coefficients,
-        )
+        return windows_law(supports, probabilities, partition, n_workers, encoding, self.windows, self.coefficients)
 
     def _nested(self, partition: Partition) -> tuple[list[Bools], list[float]]:
         assert partition.row_level is not None

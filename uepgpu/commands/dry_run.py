@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from uepgpu.commands.progress import duration
+from uepgpu.console import Table, show
 from uepgpu.sweep.ranges import Range, describe_work, run_range
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from uepgpu.commands.options import Options
+    from uepgpu.commands.options import SweepOptions
     from uepgpu.points.identity import Identity
     from uepgpu.points.point import Sweep
 
@@ -57,7 +57,7 @@ class Planned:
         return 0.0 if self.stopped or self.rate is None else max(self.most - self.stored, 0) / self.rate
 
 
-def plan_sweep(sweep: Sweep, identities: Sequence[Identity], path: Path, options: Options) -> list[Planned]:
+def plan_sweep(sweep: Sweep, identities: Sequence[Identity], path: Path, options: SweepOptions) -> list[Planned]:
     """Return what would be done, in the order of the points; nothing is written.
 
     Parameters
@@ -66,7 +66,7 @@ def plan_sweep(sweep: Sweep, identities: Sequence[Identity], path: Path, options
     identities : sequence of Identity
     path : Path
         The store, which may not exist.
-    options : Options
+    options : SweepOptions
     """
     from uepgpu.store.stored import read_progress
 
@@ -87,7 +87,7 @@ def plan_sweep(sweep: Sweep, identities: Sequence[Identity], path: Path, options
     return planned
 
 
-def _rate(identity: Identity, seed: int, options: Options) -> float:
+def _rate(identity: Identity, seed: int, options: SweepOptions) -> float:
     """Return realizations a second, by running some that are thrown away."""
     work, count = describe_work(identity, seed), TIMED
     run_range(work, Range(0, count, count), backend=options.backend, threads=options.threads)  # compiles
@@ -100,22 +100,19 @@ def _rate(identity: Identity, seed: int, options: Options) -> float:
 
 def print_plan(planned: Sequence[Planned], path: Path) -> None:
     """Print the points, and the whole; points that share a tally are counted once."""
-    rows = [("point", "id", "tally", "stored", "at most", "realizations/s", "takes at most")]
+    rows = []
     for p in planned:
         rate = "–" if p.rate is None else f"{p.rate:.2e}"
         takes = "done" if p.stopped else duration(p.seconds)
         rows.append((p.name, p.id[:10], p.tally[:10], f"{p.stored:,}", f"{p.most:,}", rate, takes))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = [cell.ljust(w) if i < 3 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))]
-        print("  ".join(cells).rstrip())
     longest: dict[str, float] = {}
     for p in planned:
         longest[p.tally] = max(longest.get(p.tally, 0.0), p.seconds)
-    print(
-        f"\n{len(planned)} points, {len(longest)} tallies (points of one tally share its realizations), "
-        f"{sum(p.stopped for p in planned)} done; at most {duration(sum(longest.values()))} on this machine"
+    whole = (
+        f"{len(planned)} points, {len(longest)} tallies (points of one tally share its realizations), "
+        f"{sum(p.stopped for p in planned)} done; at most {duration(sum(longest.values()))} on this machine\n"
+        "Points with one seed share random numbers, so that they compare better than each is known.\n"
+        f"Store   {path}{'' if path.exists() else '  (not there yet)'}"
     )
-    print(f"Points with one seed share random numbers, so that they compare better than each is known.\nStore   {path}", end="")
-    print("" if path.exists() else "  (not there yet)")
-    sys.stdout.flush()
+    header = ("point", "id", "tally", "stored", "at most", "realizations/s", "takes at most")
+    show([Table(rows, header, text=(0, 1, 2)), whole])

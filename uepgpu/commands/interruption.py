@@ -1,4 +1,4 @@
-"""Ctrl-C once: finish the ranges that run. Ctrl-C twice: drop them."""
+"""Ctrl-C once: finish the ranges that run, or drop them if nothing has come of them yet. Ctrl-C twice: drop them."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ __all__ = ["asked_to_stop"]
 
 
 @contextmanager
-def asked_to_stop(announce: Callable[[], None]) -> Iterator[Callable[[], bool]]:
+def asked_to_stop(announce: Callable[[], bool]) -> Iterator[Callable[[], bool]]:
     """Yield a function that says whether Ctrl-C has been pressed; a second Ctrl-C raises ``KeyboardInterrupt``.
 
     Parameters
     ----------
     announce : callable
-        Called at the first Ctrl-C.
+        Called at the first Ctrl-C; if it returns False there is nothing to wait for, and that one raises too.
     """
     pressed = False
 
@@ -27,7 +27,8 @@ def asked_to_stop(announce: Callable[[], None]) -> Iterator[Callable[[], bool]]:
         if pressed:
             raise KeyboardInterrupt
         pressed = True
-        announce()
+        if not announce():
+            raise KeyboardInterrupt
 
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False

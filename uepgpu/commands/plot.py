@@ -1,22 +1,34 @@
-"""From a store to a figure in a file, for the command line."""
+"""What ``uepgpu plot`` does: from a store to a figure in a file."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
+from functools import partial
 
 from uepgpu.charts import KINDS, build_chart
 from uepgpu.charts.kinds import too_many
 from uepgpu.charts.times import preferred
 from uepgpu.checks import closest
-from uepgpu.figures.file import FORMATS
-from uepgpu.files import check_file, write_file
+from uepgpu.commands.outcome import exits, refusing, writing
+from uepgpu.figures.file import KINDS as FORMATS
+from uepgpu.files import check_file
 from uepgpu.store.sections import Section, only_series, read_sections
+from uepgpu.text import file_name
 
-__all__ = ["parse_times", "run_plot"]
+__all__ = ["run_plot"]
 
 
-def run_plot(store: str, *, kind: str, output: str | None, sweep: str | None, series: Sequence[str], at: str | None) -> int:
+@exits
+def run_plot(
+    store: str,
+    *,
+    kind: str,
+    output: str | None,
+    sweep: str | None,
+    series: Sequence[str],
+    at: Sequence[float],
+    force: bool = False,
+) -> int:
     """Draw one kind of chart from a store, and return the exit code.
 
     Parameters
@@ -31,42 +43,28 @@ def run_plot(store: str, *, kind: str, output: str | None, sweep: str | None, se
         Which of the store's sweeps; None where there is one.
     series : sequence of str
         Patterns of labels; empty for all.
-    at : str or None
-        Deadlines, separated by commas.
+    at : sequence of float
+        Deadlines; empty for those that the specification shows, or a few.
+    force : bool
+        Replace a file that is no earlier figure.
     """
-    try:
+    with refusing():
         if kind not in KINDS:
             raise ValueError(f"--kind must be one of {', '.join(KINDS)}, got {kind!r}{closest(kind, KINDS)}")
-        times = parse_times(at)
-        file = None if output is None else check_file("--output", output, FORMATS)
+        check = partial(check_file, "--output", kinds=FORMATS, force=force, inputs=(store,))
+        file = None if output is None else check(name=output)
         section = _one(read_sections(store, sweep=sweep))
         points = only_series(section.points, series)
-        file = file or check_file("--output", f"{section.sweep.name}-{kind}.png", FORMATS)
+        file = file or check(name=f"{file_name(section.sweep.name)}-{kind}.png")
         if reason := too_many(kind, points):
             raise ValueError(f"{reason}; choose some with --series, for example --series {points[0].point.series!r}")
-        chart = build_chart(kind, points, section.title, times or preferred(points, section.sweep.show))
-    except ValueError as error:
-        print(f"uepgpu: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
+        chart = build_chart(kind, points, section.title, tuple(at) or preferred(points, section.sweep.show))
     from uepgpu.figures import draw_chart, to_bytes
 
-    try:
-        write_file(file, to_bytes(draw_chart(chart), file.suffix[1:].lower()))
-    except OSError as error:
-        print(f"uepgpu: the figure could not be written to {str(file)!r}: {error}", file=sys.stderr)
-        return 1
-    print(f"Figure  {file}")
+    with writing("the figure", file.path):
+        file.write(to_bytes(draw_chart(chart), file.path.suffix[1:].lower()))
+    print(f"Figure  {file.path}")
     return 0
-
-
-def parse_times(at: str | None) -> tuple[float, ...]:
-    """Return deadlines written as numbers with commas between them."""
-    if at is None:
-        return ()
-    try:
-        return tuple(float(t) for t in at.split(","))
-    except ValueError:
-        raise ValueError(f"--at must be deadlines with commas between them, such as 0.5,1, got {at!r}") from None
 
 
 def _one(sections: Sequence[Section]) -> Section:

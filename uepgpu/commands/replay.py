@@ -1,32 +1,30 @@
-"""A stored point's realization replayed and printed, for the command line."""
+"""What ``uepgpu replay`` does: a stored point's realization decoded step by step and printed."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-import sys
-import textwrap
 from typing import TYPE_CHECKING
 
+from uepgpu.commands.outcome import exits, refusing
+from uepgpu.console import Table, say, show
 from uepgpu.replay.realization import replay
-from uepgpu.replay.tables import TextTable, compact, tables
+from uepgpu.replay.tables import compact, tables
 from uepgpu.replay.told import Replay
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from rich.console import Console
-
     from uepgpu.store.stored import StoredPoint
 
-__all__ = ["check", "replay_stored", "run_replay", "to_json"]
+__all__ = ["check", "replay_stored", "run_replay", "shown_tables", "to_json"]
 
 MOST_NAMED = 8
 """Points that an error lists."""
-WIDTH = 110
-"""Of notes in a pipe; tables take what they need."""
+COUNTING = "Packets and sub-products X0, X1, … are counted from 0, classes from 1."
 
 
+@exits
 def run_replay(store: str, point: str, realization: int, *, as_json: bool) -> int:
     """Print a replay, and return the exit code.
 
@@ -42,23 +40,16 @@ def run_replay(store: str, point: str, realization: int, *, as_json: bool) -> in
     """
     from uepgpu.store.stored import iterate_points
 
-    try:
+    with refusing():
         stored = choose(iterate_points(store), point)
         told = replay_stored(stored, realization)
-    except ValueError as error:
-        print(f"uepgpu: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
     differs = check(stored, told)
     if as_json:
         print(to_json(stored, told, differs))
-    elif sys.stdout.isatty():
-        from rich.console import Console
-
-        _print_rich(_facts(stored, told, differs), list(tables(told)), Console())
     else:
-        print(_plain(_facts(stored, told, differs), list(tables(told))))
+        show([Table(_facts(stored, told, differs), text=(0, 1)), COUNTING, *shown_tables(told)])
     if differs:
-        print(f"uepgpu: the kernel decodes this realization otherwise: {differs}. Please report it", file=sys.stderr)
+        say(f"the kernel decodes this realization otherwise: {differs}. Please report it")
         return 1
     return 0
 
@@ -180,40 +171,6 @@ def _workers(stored: StoredPoint) -> str:
     return f"W = {w.count}, {w.latency!r}, Ω = {omega:g}, {w.work} work{more}"
 
 
-COUNTING = "Packets and sub-products X0, X1, … are counted from 0, classes from 1."
-
-
-def _plain(facts: list[tuple[str, str]], shown: list[TextTable]) -> str:
-    width = max(len(name) for name, _ in facts)
-    lines = [f"{name.ljust(width)}  {value}" for name, value in facts] + ["", COUNTING]
-    for table in shown:
-        lines += ["", table.title, *textwrap.wrap(table.note, WIDTH)]
-        widths = [max(map(len, column)) for column in zip(table.header, *table.rows, strict=True)]
-        first_text = len(table.header) - table.left
-        for row in (table.header, *table.rows):
-            cells = [c.ljust(w) if i >= first_text else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))]
-            lines.append("  ".join(cells).rstrip())
-    return "\n".join(lines)
-
-
-def _print_rich(facts: list[tuple[str, str]], shown: list[TextTable], console: Console) -> None:
-    from rich import box
-    from rich.table import Table as RichTable
-    from rich.text import Text
-
-    grid = RichTable.grid(padding=(0, 2))
-    for name, value in facts:
-        grid.add_row(Text(name, style="bold"), Text(value))
-    console.print(grid)
-    console.print(Text(COUNTING, style="dim"))
-    for table in shown:
-        console.print()
-        console.print(Text(table.title, style="bold"))
-        console.print(Text(table.note, style="dim"))
-        body = RichTable(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-        for i, name in enumerate(table.header):
-            text = i >= len(table.header) - table.left
-            body.add_column(Text(name), justify="left" if text else "right", no_wrap=not text)
-        for row in table.rows:
-            body.add_row(*map(Text, row))
-        console.print(body)
+def shown_tables(told: Replay) -> list[Table]:
+    """Return everything that happens in a realization as tables to print."""
+    return [Table(t.rows, t.header, t.title, t.note, range(len(t.header) - t.left, len(t.header))) for t in tables(told)]

@@ -1,26 +1,27 @@
-"""``uepgpu train``: from words to an experiment, what is written and printed."""
+"""What ``uepgpu train`` does: from options to an experiment, what is written and printed."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from uepgpu.checks import choice, finite, integer, positive
-from uepgpu.files import check_folder, write_file
+from uepgpu.checks import finite, integer, positive
+from uepgpu.commands.options import TrainOptions
+from uepgpu.commands.outcome import Failure, exits, refusing, writing
+from uepgpu.console import Table, progress, say, show
+from uepgpu.figures.file import PNG
+from uepgpu.files import Folder, check_folder, table_kind
 from uepgpu.train.checkpoint import Checkpoints, held_description
-from uepgpu.train.course import DATA_ORDERS, DataOrder, Settings, members_per_stack
+from uepgpu.train.course import DataOrder, Settings, members_per_stack
 from uepgpu.train.data import SOURCES, load_dataset
 from uepgpu.train.named import Entry, entries
-from uepgpu.train.networks import INITS, NETWORKS, Network
+from uepgpu.train.networks import NETWORKS, Network
 from uepgpu.train.results import Series, accuracy_band, curves_csv, reach, reached_csv
 from uepgpu.train.run import Experiment, run_stacks, series_of
 
@@ -32,57 +33,49 @@ DATA_ORDER: dict[str, DataOrder] = {"digits": "shuffled", "mnist": "file", "cifa
 ACCURACIES = (0.6, 0.7, 0.8, 0.85)
 
 
-def run_train(**options: Any) -> int:
-    """Run the command, whose options :func:`uepgpu.cli.train.train` describes; return the exit code."""
-    try:
-        if options["threads"] is not None:
-            torch.set_num_threads(options["threads"])
-        folder = Path(options["out"] or f"uepgpu-train-{options['name']}").expanduser()
-        check_folder(folder)
-        experiment, words = _experiment(options, folder)
-        store = Checkpoints(folder, experiment.description())
-    except (ValueError, OSError, ImportError) as error:
-        return _fail(str(error), 2)
+TABLE = table_kind(("code", "paradigm", "work"))
+FILES = {"curves.csv": TABLE, "table.csv": TABLE, "accuracy-steps.png": PNG, "accuracy-time.png": PNG, "accuracy-cost.png": PNG}
+"""What is written into the folder of the results, besides its checkpoints."""
+
+
+@exits
+def run_train(options: TrainOptions) -> int:
+    """Run the command, and return the exit code."""
+    with refusing():
+        if options.threads is not None:
+            import torch
+
+            torch.set_num_threads(options.threads)
+        out = f"uepgpu-train-{options.name}" if options.out is None else options.out
+        folder = check_folder("--out", out, FILES, force=options.force)
+        experiment = _experiment(options, folder.path)
+        store = Checkpoints(folder.path, experiment.description())
     finished, interrupted = 0, False
     stacks = len(experiment.stacks())
+    trainings = len(experiment.entries) * experiment.replicas
+    steps = experiment.settings.steps(len(experiment.data.train_y))
     try:
-        store.begin()
-        with _progress(experiment) as progress:
-            for _ in run_stacks(experiment, store, progress):
+        with writing("the results", folder.path), progress(f"{trainings} trainings of {steps} steps", trainings * steps) as advance:
+            store.begin()
+            for _ in run_stacks(experiment, store, advance):
                 finished += 1
     except ValueError as error:
-        return _fail(str(error), 2)
-    except OSError as error:
-        return _fail(f"the results could not be written to {str(folder)!r}: {error}", 1)
+        raise Failure(error) from error
     except KeyboardInterrupt:
         interrupted = True
-        again = "the same command goes on from there"
-        _fail(f"interrupted; {finished} of {stacks} stacks are finished and kept in {str(folder)!r}, {again}", 130)
+        kept = f"{finished} of {stacks} stacks are finished and kept in {str(folder.path)!r}"
+        say(f"interrupted; {kept}, the same command resumes from there")
     if interrupted and not finished:
         return 130
-    return _show(experiment, store, words, folder, interrupted=interrupted)
+    return _show(experiment, store, options, folder, interrupted=interrupted)
 
 
-def _fail(message: str, code: int) -> int:
-    print(f"uepgpu: {' '.join(message.split())}", file=sys.stderr)
-    return code
-
-
-# --- from words to an experiment --------------------------------------------------------------------------------------
-
-
-def _words(text: str) -> list[str]:
-    return [word.strip() for word in text.split(",")]
-
-
-def _numbers(name: str, text: str) -> list[float]:
-    try:
-        return [float(word) for word in _words(text)]
-    except ValueError:
-        raise ValueError(f"--{name} must be numbers with commas between, got {text!r}") from None
+# --- from options to an experiment ------------------------------------------------------------------------------------
 
 
 def _device(name: str) -> str:
+    import torch
+
     try:
         device = torch.device(name)
     except RuntimeError:
@@ -95,65 +88,55 @@ def _device(name: str) -> str:
 
 
 def _stack(given: int | None, folder: Path, network: Network, batch: int, device: str) -> int:
-    """Return how many trainings go together: as said, as in the run that goes on, or what fits now, which on a GPU changes."""
+    """Return how many trainings go together: as said, as in the run that is resumed, or what fits now, which on a GPU changes."""
     if given is not None:
         return integer("--stack", given, 1)
     held = held_description(folder)
     return members_per_stack(network, batch, device) if held is None else integer(f"{folder}: stack", held.get("stack"), 1)
 
 
-def _experiment(options: dict[str, Any], folder: Path) -> tuple[Experiment, dict[str, Any]]:
-    """Return the experiment, and the words that results need too; everything is checked before any training."""
-    name = options["name"]
+def _experiment(options: TrainOptions, folder: Path) -> Experiment:
+    """Return the experiment; everything is checked before any training."""
+    name = options.name
     if name not in SOURCES:
         raise ValueError(f"the data set must be one of {', '.join(SOURCES)}, got {name!r}")
-    deadlines = [positive("--deadline", finite("--deadline", d), zero=True) for d in _numbers("deadline", options["deadline"])]
-    gamma = tuple(_numbers("gamma", options["gamma"]))
-    words: dict[str, Any] = {
-        "works": _words(options["work"]),
-        "workers": integer("--workers", options["workers"], 1),
-        "rate": positive("--latency-rate", options["latency_rate"]),
-    }
-    paradigms: Any = _words(options["paradigm"])
+    paradigms: Any = options.paradigms
     rows = entries(
-        _words(options["codes"]),
+        options.codes,
         paradigms,
-        words["works"],
-        deadlines,
-        workers=words["workers"],
-        rate=words["rate"],
-        gamma=gamma,
-        seed=options["seed"],
-        order=None if choice("--order", options["order"], ("norm", "mean_abs", "none")) == "none" else options["order"],
-        importance=options["importance"],
-        estimator=options["estimator"],
-        p_min=options["p_min"],
-        threshold=options["threshold"],
-        faithful=options["faithful"],
+        options.works,
+        [positive("--deadline", finite("--deadline", deadline), zero=True) for deadline in options.deadlines],
+        workers=integer("--workers", options.workers, 1),
+        rate=positive("--latency-rate", options.latency_rate),
+        gamma=options.gamma,
+        seed=options.seed,
+        order=None if options.order == "none" else options.order,
+        importance=options.importance,
+        estimator=options.estimator,
+        p_min=options.p_min,
+        threshold=options.threshold,
+        faithful=options.faithful,
     )
     network = NETWORKS[name]
-    init: Any = network.init if options["init"] is None else choice("--init", options["init"], INITS)
-    network = dataclasses.replace(network, init=init)
-    data_order: Any = DATA_ORDER[name] if options["data_order"] is None else options["data_order"]
-    choice("--data-order", data_order, DATA_ORDERS)
-    batch = integer("--batch", options["batch"], 1)
-    device = _device(options["device"])
+    network = dataclasses.replace(network, init=network.init if options.init is None else options.init)
+    batch = integer("--batch", options.batch, 1)
+    device = _device(options.device)
     settings = Settings(
-        rate=positive("--rate", RATE[name] if options["rate"] is None else options["rate"]),
+        rate=positive("--rate", RATE[name] if options.rate is None else options.rate),
         batch=batch,
-        epochs=integer("--epochs", EPOCHS[name] if options["epochs"] is None else options["epochs"], 1),
-        seed=options["seed"],
-        evaluate_every=integer("--evaluate-every", options["evaluate_every"], 1),
-        test_samples=integer("--test-samples", options["test_samples"], 1),
+        epochs=integer("--epochs", EPOCHS[name] if options.epochs is None else options.epochs, 1),
+        seed=options.seed,
+        evaluate_every=integer("--evaluate-every", options.evaluate_every, 1),
+        test_samples=integer("--test-samples", options.test_samples, 1),
         device=device,
-        data_order=data_order,
+        data_order=DATA_ORDER[name] if options.data_order is None else options.data_order,
     )
-    stack = _stack(options["stack"], folder, network, batch, device)
-    replicas = integer("--replicas", options["replicas"], 1)
-    data = load_dataset(name, None if options["data"] is None else Path(options["data"]).expanduser())
-    if options["faithful"]:
+    stack = _stack(options.stack, folder, network, batch, device)
+    replicas = integer("--replicas", options.replicas, 1)
+    data = load_dataset(name, None if options.data is None else Path(options.data).expanduser())
+    if options.faithful:
         _check_batches(batch, len(data.train_y), rows)
-    return Experiment(data, network, rows, replicas, min(stack, len(rows) * replicas), settings), words
+    return Experiment(data, network, rows, replicas, min(stack, len(rows) * replicas), settings)
 
 
 def _check_batches(batch: int, samples: int, rows: Sequence[Entry]) -> None:
@@ -170,60 +153,39 @@ def _check_batches(batch: int, samples: int, rows: Sequence[Entry]) -> None:
 # --- what is shown ----------------------------------------------------------------------------------------------------
 
 
-@contextmanager
-def _progress(experiment: Experiment) -> Iterator[Callable[[int], None] | None]:
-    """Show progress on a terminal; nothing when stderr is piped."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        trainings = len(experiment.entries) * experiment.replicas
-        steps = experiment.settings.steps(len(experiment.data.train_y))
-        task = bar.add_task(f"{trainings} trainings of {steps} steps", total=trainings * steps)
-        yield lambda done: bar.update(task, advance=done)
-
-
-def _show(experiment: Experiment, store: Checkpoints, words: dict[str, Any], folder: Path, *, interrupted: bool) -> int:
+def _show(experiment: Experiment, store: Checkpoints, options: TrainOptions, folder: Folder, *, interrupted: bool) -> int:
     """Write the files, then print: a reader that closes the pipe must not cost the files."""
     from uepgpu.figures.training import figures
 
-    series = series_of(experiment, store, **words)
-    try:
-        write_file(folder / "curves.csv", curves_csv(series).encode())
-        write_file(folder / "table.csv", reached_csv(series, ACCURACIES).encode())
+    series = series_of(experiment, store, works=options.works, workers=options.workers, rate=options.latency_rate)
+    with writing("the results", folder.path):
+        folder.write("curves.csv", curves_csv(series).encode())
+        folder.write("table.csv", reached_csv(series, ACCURACIES).encode())
         written = figures(series, experiment.data.name)
         for name, png in written.items():
-            write_file(folder / name, png)
-    except OSError as error:
-        return _fail(f"the results could not be written to {str(folder)!r}: {error}", 1)
-    print("\n".join(_table(series)))
-    print(f"\nTable   {folder / 'table.csv'}\nCurves  {folder / 'curves.csv'}")
+            folder.write(name, png)
+    show([_table(series)])
+    print(f"\nTable   {folder.path / 'table.csv'}\nCurves  {folder.path / 'curves.csv'}")
     for name in written:
-        print(f"Figure  {folder / name}")
+        print(f"Figure  {folder.path / name}")
     return 130 if interrupted else 0
 
 
-def _table(series: Sequence[Series]) -> list[str]:
-    """Return the final accuracies with the simulated times to the test accuracies, a line each."""
-    heads = "".join(f"{f'time to {a:.0%}':>16s}" for a in ACCURACIES)
-    ends = f"{'final test accuracy':>22s} {'training accuracy':>22s}"
-    lines = [f"{'code':28s} {'paradigm':8s} {'cost':5s} {'deadline':>8s} {'steps':>6s} {ends}{heads}"]
+def _table(series: Sequence[Series]) -> Table:
+    """Return the final accuracies with the simulated times to the test accuracies."""
+    ends = ("final test accuracy", "final training accuracy", *(f"time to {a:.0%}" for a in ACCURACIES))
+    rows = []
     for s in series:
-        cells = []
+        times = []
         for accuracy in ACCURACIES:
             r = reach(s, accuracy)
             shown = "never" if r.reached == 0 else "-" if math.isnan(r.time) else f"{r.time:.0f}"
-            cells.append(shown if r.reached in (0, r.replicas) else f"{shown} ({r.reached}/{r.replicas})")
-        times = "".join(f"{cell:>16s}" for cell in cells)
-        ends = f"{_final(s.final):>22s} {_final(s.final_train):>22s}"
-        lines.append(f"{s.code:28s} {s.paradigm:8s} {s.work:5s} {s.deadline:8g} {s.steps[-1]:6d} {ends}{times}")
-    return lines
+            times.append(shown if r.reached in (0, r.replicas) else f"{shown} ({r.reached}/{r.replicas})")
+        final = [_interval(values) for values in (s.final, s.final_train)]
+        rows.append((s.code, s.paradigm, s.work, f"{s.deadline:g}", str(s.steps[-1]), *final, *times))
+    return Table(rows, ("code", "paradigm", "cost", "deadline", "steps", *ends), text=(0, 1, 2))
 
 
-def _final(values: NDArray[np.float64]) -> str:
+def _interval(values: NDArray[np.float64]) -> str:
     mean, low, high = (float(x) for x in accuracy_band(values))
     return f"{mean:.4f}" + ("" if math.isnan(low) else f" [{low:.3f}, {high:.3f}]")

@@ -24,7 +24,7 @@ GREY = "0.4"
 def draw_boxes(axes: Axes, panel: Panel, styles: dict[str, Style], chart: Chart, *, named: bool) -> None:
     """Draw the boxes of a panel, the first on top; `named` writes their labels beside the axis."""
     floor, top = chart.value_range()
-    # Half a decade to the left of everything, a logarithmic axis has a place for 0.
+    # A logarithmic axis has a place for 0, half a decade to the left of everything else.
     zero = floor * 10**-0.5 if chart.logarithmic else 0.0
     for i, box in enumerate(panel.boxes):
         look = styles[box.label]

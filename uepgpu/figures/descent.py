@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from uepgpu.figures.plain import plain
 from uepgpu.figures.style import style
+from uepgpu.tally.intervals import NORMAL
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,9 +27,8 @@ Floats = NDArray[np.float64]
 MARKS = 7
 """Marks on a curve."""
 HIGHEST = 2.0
-"""Errors above this are cut off: the start has 1, what is above diverges."""
+"""Errors above this are cut off: the start has error 1, and what is far above it diverges."""
 LOWEST = 1e-6
-NORMAL = 1.96
 
 
 def _curve(axes: Axes, x: Floats, error: Floats, spread: Floats, number: int, label: str) -> None:
@@ -37,7 +37,7 @@ def _curve(axes: Axes, x: Floats, error: Floats, spread: Floats, number: int, la
     shown = np.isfinite(error) & (error > 0) & (np.fmax.accumulate(error) <= 10 * HIGHEST)
     x, error, spread = x[shown], error[shown], np.nan_to_num(spread[shown])
     every = max(1, x.size // MARKS)
-    # Curves take turns, so that marks of equal curves do not hide each other.
+    # Curves are marked in turn, so that marks of equal curves do not hide each other.
     start = number * every // 9 % every
     axes.plot(
         x,

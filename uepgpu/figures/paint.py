@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 __all__ = ["draw", "draw_chart"]
 
 CHARACTERS_PER_INCH = 9
-"""How much of the title fits."""
+"""Characters of the title that fit in an inch."""
 TITLE_CHARACTERS = 52
-"""How much of a panel's does."""
+"""How many characters of a panel's title fit."""
 ARROW = 5.5
 """Size of the arrows of bounds."""
 

@@ -1,4 +1,4 @@
-"""People's words in figures: shown as they are written."""
+"""Text of users in figures, shown as it is written."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ __all__ = ["plain"]
 
 
 def plain(text: str) -> str:
-    r"""Return what matplotlib shows as `text`: a dollar sign is one, and begins no formula.
+    r"""Return what matplotlib shows as `text`: a dollar sign does not start a formula.
 
-    Labels and titles stand in tables, files and pages too, where nothing reads formulas; and a broken one would cost the figure.
+    Labels and titles also appear in tables, files and pages, which show no formulas; and a malformed one would cost the figure.
 
     Examples
     --------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import textwrap
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullFormatter
 
+from uepgpu.figures.file import to_bytes
 from uepgpu.figures.style import LINES, OKABE_ITO
 from uepgpu.train.results import Series, accuracy_band
 
@@ -35,9 +35,9 @@ COLORS = {
 }
 SOLID, DASHED, DASHDOT = LINES
 CHARACTERS_PER_INCH = 12
-"""Of a title, less than fit."""
+"""Fewer characters than fit in an inch of a title."""
 DOTS_PER_INCH = 90
-"""Sixteen panels with bands are large files otherwise."""
+"""Resolution; sixteen panels with bands make large files."""
 
 PARADIGMS = {"rxc": "row-times-column", "cxr": "column-times-row", "any": ""}
 TIME, STEP = "simulated time (unit of the latency law)", "step"
@@ -108,9 +108,7 @@ def _panels(series: Sequence[Series], title: str, measures: Sequence[str], again
                 axes.set_xscale("log")
                 axes.xaxis.set_minor_formatter(NullFormatter())
     _legend(figure, [(label, *style) for label, style in labels.items()], title)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH)
-    return buffer.getvalue()
+    return to_bytes(figure, "png", DOTS_PER_INCH)
 
 
 def figures(series: Sequence[Series], name: str) -> dict[str, bytes]:

@@ -1,4 +1,4 @@
-"""Gradient coding by iterative block leverage score sampling, and what it is compared with (docs/mathematics.md §8).
+"""Gradient coding by iterative block leverage score sampling, and its baselines (docs/mathematics.md §8).
 
 Describe data and loss (:class:`Problem`), a scheme (:class:`ReplicatedSketch`, …) and the servers (:class:`uepgpu.Workers`);
 then :func:`descend` runs many realizations of gradient descent. :mod:`uepgpu.gradient_coding.theory` has the closed forms.

@@ -1,4 +1,4 @@
-"""Data: coherent and incoherent rows, the tables bundled with scikit-learn, the user's files."""
+"""Data: coherent and incoherent rows, the tables bundled with scikit-learn, and files of the user."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uepgpu.checks import choice, frozen, integer, positive
+from uepgpu.files import expand
 from uepgpu.partition import load_matrix
 
 __all__ = ["BUNDLED", "Table", "bundled_table", "gaussian", "multivariate_t", "read_table"]
@@ -24,13 +25,19 @@ BUNDLED = ("diabetes", "linnerud", "breast_cancer", "digits", "iris", "wine")
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """A matrix and what is to be explained.
+    """A matrix and the targets of its rows.
 
     Attributes
     ----------
     name : str
     A : (n, d) float64
     b : (n,) float64
+
+    Examples
+    --------
+    >>> table = Table("mine", np.array([[1.0, 0.0], [0.0, 2.0]]), np.array([1.0, 1.0]))
+    >>> table.A.shape, table.b.tolist()
+    ((2, 2), [1.0, 1.0])
     """
 
     name: str
@@ -92,7 +99,14 @@ def gaussian(
     by_norm: bool = False,
     loss: Literal["least-squares", "logistic"] = "least-squares",
 ) -> Table:
-    """Return normal rows, all of about the same leverage; arguments as for :func:`multivariate_t`."""
+    """Return normal rows, all of about the same leverage; arguments as for :func:`multivariate_t`.
+
+    Examples
+    --------
+    >>> table = gaussian(rows=6, columns=2, seed=1)
+    >>> table.name, table.A.shape, table.b.shape
+    ('normal', (6, 2), (6,))
+    """
     rng = _generator(seed)
     return _explained("normal", _normal_rows(rng, rows, columns, correlation), rng, noise, loss, by_norm=by_norm)
 
@@ -128,13 +142,18 @@ def bundled_table(name: str) -> Table:
     Parameters
     ----------
     name : "diabetes", "linnerud", "breast_cancer", "digits", "iris" or "wine"
-        breast_cancer has labels −1 and 1 and suits logistic loss; of linnerud the first target is taken; class numbers of digits,
+        breast_cancer has labels −1 and 1 and suits logistic loss; linnerud has its first target; class numbers of digits,
         iris and wine are targets of least squares. Constant columns are dropped.
 
     Raises
     ------
     ImportError
         scikit-learn is not installed.
+
+    Examples
+    --------
+    >>> bundled_table("diabetes").A.shape
+    (442, 11)
     """
     choice("name", name, BUNDLED)
     try:
@@ -150,23 +169,32 @@ def bundled_table(name: str) -> Table:
 
 
 def read_table(path: str | os.PathLike[str], *, target: int = -1) -> Table:
-    """Return a table from an ``.npy``, ``.npz`` or ``.csv`` file, one of whose columns is to be explained.
+    """Return a table from an ``.npy``, ``.npz`` or ``.csv`` file, one column of which is the target.
 
     Parameters
     ----------
     path : path
-        CSV: numbers with commas between; a first line without any number is taken for a header.
+        CSV: comma-separated numbers; a first line without any number is taken for a header.
     target : int
         Which column, counted from 0, or from the end if negative.
 
     Raises
     ------
     ValueError
-        Not a table of finite numbers with two columns at least; for CSV, the line that is not.
+        Not a table of finite numbers with at least two columns; for CSV, the message names the line.
     FileNotFoundError
         The file does not exist.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     np.savetxt(f"{folder}/mine.csv", [[1.0, 2.0, 5.0], [3.0, 4.0, 6.0]], delimiter=",", header="x,y,z", comments="")
+    ...     table = read_table(f"{folder}/mine.csv")
+    >>> table.A.tolist(), table.b.tolist()
+    ([[1.0, 2.0], [3.0, 4.0]], [5.0, 6.0])
     """
-    file = Path(path).expanduser()
+    file = expand("table", path)
     matrix = load_matrix("table", _read_csv(file) if file.suffix.lower() == ".csv" else str(file))
     columns = matrix.shape[1]
     if columns < 2:

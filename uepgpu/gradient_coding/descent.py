@@ -65,7 +65,7 @@ def descend(
     start : array_like, shape (d,), optional
         x_0. Default: zero.
     deadlines : array_like of float, optional
-        Non-decreasing times >= 0 at which the error of the latest iterate is wanted too.
+        Non-decreasing times >= 0 at which the error of the latest iterate is reported too.
     backend : "auto", "numba", "numpy" or "cuda"
         ``"auto"`` is Numba, else NumPy. ``"cuda"`` draws and decodes on the host and multiplies through CuPy; not for
         gradient-norm sampling.
@@ -83,7 +83,8 @@ def descend(
         ``time`` at which x_t is there. With `deadlines`, ``error_at_deadline`` over ``deadline``: nan from the first one at
         which some realization has run out of iterations. A realization that diverges makes means infinite or nan.
         Attributes: ``scheme``, ``backend``, ``seed``, ``realizations``, ``diverged`` (realizations whose last error exceeds
-        the first or is not finite).
+        the first or is not finite), ``unheard`` (blocks with rows other than zero whose gradient can never arrive: more than 0
+        is a biased estimate).
 
     Raises
     ------
@@ -108,7 +109,8 @@ def descend(
     -----
     docs/mathematics.md §8.
     """
-    name, kernels = find_engine(backend)
+    by_iterate = isinstance(scheme, SampledSketch) and scheme.law == "gradient-norm"
+    name, kernels = find_engine(backend, without=("cuda",) if by_iterate else ())
     first, n = realization_range(first_realization, realizations)
     cores = core_count(threads)
     ends = None if deadlines is None else deadlines_array(deadlines)
@@ -154,7 +156,7 @@ def _dataset(
         coords["deadline"] = deadlines
         variables["error_at_deadline"] = ("deadline", total[2].mean)
         variables["error_at_deadline_stderr"] = ("deadline", total[2].stderr)
-    return xr.Dataset(variables, coords, {"scheme": repr(scheme), **attributes})
+    return xr.Dataset(variables, coords, {"scheme": repr(scheme), "unheard": plan.unheard, **attributes})
 
 
 def draw_sketches(
@@ -168,7 +170,7 @@ def draw_sketches(
     backend: str = "auto",
     first_realization: int = 0,
 ) -> xr.Dataset:
-    """Draw what :func:`descend` draws, and no more: which blocks each iteration hears of, and how long it takes.
+    """Draw what :func:`descend` draws, without descending: which blocks each iteration receives, and how long it takes.
 
     Parameters
     ----------
@@ -206,4 +208,5 @@ def draw_sketches(
             "weight": ("block", plan.job.copy_weight),
         },
         {"realization": np.uint64(first) + np.arange(n, dtype=np.uint64)},
+        {"unheard": plan.unheard},
     )

@@ -19,12 +19,12 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 SHARE = 4
-"""A batch may take so small a part of the free memory: what is left is for intermediate arrays."""
+"""A batch may take one part in so many of the free memory; the rest is for intermediate arrays."""
 MOST_BATCH = 4096
 
 
 def weigh_blocks(job: DescentJob, copies: Ints, host: ModuleType) -> tuple[Ints, Floats]:
-    """Return the blocks that iterations hear of, and their weights, both (realizations, T, m), m being the most of any.
+    """Return the blocks that iterations receive, and their weights, both (realizations, T, m), m being the largest number.
 
     `copies` (realizations, T, K) is what ``sketch`` of the host's kernels returns.
     """

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from uepgpu.backends import BACKENDS, BackendUnavailable, find_place
-from uepgpu.checks import choice, integer
+from uepgpu.backends import find_place, get_backend, usable_cores
+from uepgpu.checks import integer
 from uepgpu.gradient_coding.device import DeviceKernels
 from uepgpu_kernels.descent_job import DescentJob
 
-__all__ = ["ENGINES", "Kernels", "core_count", "find_engine"]
+__all__ = ["Kernels", "core_count", "find_engine", "host_kernels"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-
-ENGINES = ("numba", "numpy")
 
 
 class Kernels(Protocol):
@@ -30,32 +27,26 @@ class Kernels(Protocol):
         ...
 
     def sketch(self, job: DescentJob, first: int, count: int, iterations: int, /) -> tuple[Ints, NDArray[np.uint32]]:
-        """Return the copies of blocks heard of, and the last words."""
+        """Return the copies of blocks received, and the last words."""
         ...
 
 
-def find_engine(backend: str) -> tuple[str, Kernels]:
-    """Return the name and the kernels of a backend; ``"auto"`` is Numba where it can be imported, else NumPy.
-
-    ``"cuda"`` runs when asked for by name: it draws on the host, and nobody has timed it on a device.
+def find_engine(backend: str, *, without: Collection[str] = ()) -> tuple[str, Kernels]:
+    """Return the name and the kernels of a backend; both arguments are those of :func:`uepgpu.backends.get_backend`.
 
     Raises
     ------
     BackendUnavailable
         A named backend cannot run.
     """
-    choice("backend", backend, ("auto", *BACKENDS))
-    name = next(engine for engine in ENGINES if BACKENDS[engine].unavailable() is None) if backend == "auto" else backend
-    if name == "cuda":
-        place = find_place("cuda")
-        return name, DeviceKernels(place, _on_host(place.host.name))
-    if reason := BACKENDS[name].unavailable():
-        raise BackendUnavailable(f"backend {name!r} cannot run: {reason}")
-    return name, _on_host(name)
+    place = find_place(backend, without=without)
+    host = host_kernels(place.host.name)
+    return place.name, DeviceKernels(place, host) if place.on_device else host
 
 
-def _on_host(name: str) -> Any:
-    if name == "numba":
+def host_kernels(backend: str) -> Any:
+    """Return the kernels of a backend that runs on the host: ``"auto"``, ``"numba"`` or ``"numpy"``."""
+    if get_backend(backend, without=("cuda",)).name == "numba":
         from uepgpu_kernels.cpu import descent as compiled
 
         return compiled
@@ -68,4 +59,4 @@ def core_count(threads: int | None) -> int:
     """Return `threads`, checked, or the number of cores that this process may use."""
     if threads is not None:
         return integer("threads", threads, 1)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+    return usable_cores()

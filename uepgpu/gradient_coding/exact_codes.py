@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uepgpu.checks import choice, integer
+from uepgpu.gradient_coding.engines import host_kernels
 
 __all__ = ["CONSTRUCTIONS", "CodeMatrix", "cyclic_code", "fractional_groups", "patterns_array"]
 
@@ -38,6 +39,12 @@ class CodeMatrix:
         Basis N of {a : aᵀB = 0}, orthonormal.
     particular : (n,) float64
         Some a₀ with a₀ᵀB = 1ᵀ.
+
+    Examples
+    --------
+    >>> code = cyclic_code(6, 1)
+    >>> code.matrix.shape, code.left_null.shape, code.stragglers
+    ((6, 6), (6, 1), 1)
     """
 
     matrix: Floats
@@ -49,16 +56,16 @@ class CodeMatrix:
         """How many stragglers, s, are tolerated."""
         return int(self.left_null.shape[1])
 
-    def decoding_weights(self, answered: Any, *, backend: str = "numba") -> Floats:
+    def decoding_weights(self, answered: Any, *, backend: str = "auto") -> Floats:
         """Return weights a with aᵀB = 1ᵀ that are zero where no answer came, for many patterns at once.
 
-        Weights are a₀ + Nz with z from the s equations that say zero at stragglers, whatever n is. With fewer than s stragglers
-        the first servers that answered are left out too.
+        Weights are a₀ + Nz, where z solves the s equations that make them zero at stragglers. With fewer than s stragglers, the
+        first servers that answered are left out too.
 
         Parameters
         ----------
         answered : (P, n) or (n,) array_like of bool
-        backend : "numba" or "numpy"
+        backend : "auto", "numba" or "numpy"
 
         Returns
         -------
@@ -77,11 +84,9 @@ class CodeMatrix:
         (True, 0.0)
         """
         pattern = patterns_array(answered, self.matrix.shape[0], self.stragglers)
-        if choice("backend", backend, ("numba", "numpy")) == "numpy":
-            from uepgpu_kernels.reference.descent import decode
-        else:
-            from uepgpu_kernels.cpu.descent import decode
-        return decode(pattern, self.left_null, self.particular)
+        kernels = host_kernels(choice("backend", backend, ("auto", "numba", "numpy")))
+        weights: Floats = kernels.decode(pattern, self.left_null, self.particular)
+        return weights
 
     def decoding_error(self, weights: Any) -> Floats:
         """Return max |aᵀB − 1| of weights (P, n), shape (P,): the error of the gradient relative to its blocks."""
@@ -153,8 +158,8 @@ def cyclic_code(servers: int, stragglers: int, *, construction: str = "auto", se
     Raises
     ------
     ValueError
-        A code that does not exist, or that float64 cannot decode: s neighbours of many servers that are late together leave a
-        system too ill-conditioned.
+        A code that does not exist, or that float64 cannot decode: with many servers, s neighbours that are late together leave
+        a system that is too ill-conditioned.
 
     Examples
     --------

@@ -12,9 +12,9 @@ Floats = NDArray[np.float64]
 LOSSES = ("least-squares", "logistic")
 MOST_NEWTON_STEPS = 100
 NEWTON_TOLERANCE = 1e-10
-"""Of the gradient's norm at the minimiser, relative to that at zero."""
+"""Largest norm of the gradient at the minimiser, relative to that at zero."""
 SEPARATION = 1e-6
-"""Margins of unit rows that count as more than the rounding of a linear program."""
+"""Margins of unit rows above this exceed the rounding of a linear program."""
 
 
 def value(loss: str, A: Floats, b: Floats, x: Floats, ridge: float = 0.0) -> float:
@@ -57,7 +57,7 @@ def logistic_minimiser(A: Floats, y: Floats, ridge: float) -> Floats:
     Raises
     ------
     ValueError
-        Where there is none: labels that a hyperplane separates, be it with rows on it, and no ridge term.
+        If there is none: a hyperplane separates the labels (rows may lie on it), and there is no ridge term.
     """
     if ridge == 0 and _separable(A, y):
         raise ValueError("the logistic loss has no finite minimiser: a hyperplane separates the labels; use ridge > 0")
@@ -81,7 +81,7 @@ def logistic_minimiser(A: Floats, y: Floats, ridge: float) -> Floats:
 
 
 def _separable(A: Floats, y: Floats) -> bool:
-    """Return whether some direction v has y_i a_i·v >= 0 for all rows, and > 0 for one: the loss falls for ever along it."""
+    """Return whether some direction v has y_i a_i·v >= 0 for all rows, and > 0 for one: along it the loss falls forever."""
     from scipy.optimize import linprog
 
     rows = y[:, None] * A

@@ -83,7 +83,7 @@ def place(problem: Problem, scheme: Scheme, servers: int) -> Placement:
     if isinstance(scheme, SampledSketch):
         return _sampled(problem, scheme, servers)
     if isinstance(scheme, ExactGradient):
-        # All answers are added up in any case, so that one block of all rows computes what they sum to.
+        # All answers are added up anyway, so one block of all rows gives their sum.
         return _shared_out(problem, servers, servers, 1.0 / servers, n_blocks=1)
     if isinstance(scheme, IgnoreStragglers | StochasticBlocks):
         q = _at_most("fastest", scheme.fastest, servers)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from uepgpu.checks import integer, positive, real_array, shown
+from uepgpu.checks import integer, positive, real_array, shown, word64
 from uepgpu.gradient_coding.placement import Placement, place
 from uepgpu.gradient_coding.problem import Problem
 from uepgpu.gradient_coding.quantile import latency_of_words
@@ -36,17 +36,20 @@ class DescentPlan:
     workers : Workers
     n_blocks : int
         K of the problem, which a fair Ω is relative to.
+    unheard : int
+        Blocks that have rows other than zero and are never heard of, which biases the gradient.
     """
 
     job: DescentJob
     placement: Placement
     workers: Workers
     n_blocks: int
+    unheard: int = 0
 
     def times(self, last: NDArray[np.uint32]) -> Floats:
         """Return the time of iterations whose last servers drew these words, in the unit of the latency law."""
         charge = float(self.workers.charge(self.placement.work))
-        # Workers._unit_time the other way round; all speeds are 1.
+        # The inverse of Workers._unit_time; all speeds are 1.
         return latency_of_words(self.workers.latency, last) * (charge / self.workers.resolved_omega(self.n_blocks))
 
 
@@ -67,9 +70,7 @@ def make_plan(
     n = integer("iterations", iterations, 1)
     if n * (max(placement.n_servers, placement.wait) + 3) // 4 >= MOST_COUNTERS:
         raise ValueError(f"iterations times workers must be at most 2^34, got {n} iterations and {workers.count} workers")
-    key = integer("seed", seed, 0)
-    if key >= 2**64:
-        raise ValueError(f"seed must be at most 2^64 - 1, got {seed}")
+    key = word64("seed", seed)
     rate = positive("step", step) / problem.curvature
     steps = np.asarray(rate / (1.0 + positive("decay", decay, zero=True) * np.arange(n)), dtype=np.float64)
     d = problem.shape[1]
@@ -80,8 +81,19 @@ def make_plan(
     if not np.any(slope):
         raise ValueError("start must not be the minimiser: gradient errors are relative to the gradient there")
     return DescentPlan(
-        _job(problem, placement, np.uint64(key), steps, x, float(np.linalg.norm(slope))), placement, workers, problem.blocks
+        _job(problem, placement, np.uint64(key), steps, x, float(np.linalg.norm(slope))),
+        placement,
+        workers,
+        problem.blocks,
+        _unheard(problem, placement),
     )
+
+
+def _unheard(problem: Problem, placement: Placement) -> int:
+    if placement.law is None:
+        return 0
+    matter = np.logical_or.reduceat(np.any(problem.A != 0, axis=1), placement.bounds[:-1])
+    return int(np.count_nonzero(matter & (placement.law == 0)))
 
 
 def _check(problem: Any, workers: Any) -> None:
@@ -105,7 +117,7 @@ def _job(problem: Problem, placement: Placement, seed: np.uint64, steps: Floats,
     n, d = problem.shape
     k = placement.bounds.size - 1
     logistic = problem.loss == "logistic"
-    # A Gram matrix does the work of d rows.
+    # A Gram matrix costs as much as d rows.
     form = LOGISTIC if logistic else BY_GRAM if n >= k * d else BY_ROWS
     gram, moment = np.zeros((0, d, d)), np.zeros((0, d))
     if form == BY_GRAM:

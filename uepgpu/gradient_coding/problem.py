@@ -35,13 +35,13 @@ class Problem:
     loss : "least-squares" or "logistic"
         ½‖Ax − b‖², or Σ log(1 + exp(−b a·x)).
     ridge : float
-        ρ >= 0. The server adds this term's gradient itself.
+        ρ >= 0. The master adds the gradient of this term itself.
 
     Raises
     ------
     ValueError
-        Bad values, named; a rank-deficient A without ridge, whose minimiser is not unique; a minimiser at zero, to which no
-        error is relative; separable labels without ridge. Zero rows are allowed: they have score zero and gradient zero.
+        Bad values, named; a rank-deficient A without ridge, whose minimiser is not unique; a minimiser at zero, whose
+        norm errors are relative to; separable labels without ridge. Zero rows are allowed: they have score zero and gradient zero.
 
     Examples
     --------

@@ -42,7 +42,7 @@ def latency_of_words(law: Latency, words: Any) -> Floats:
     below, above = (word + 0.5) * 2.0**-32, (2.0**32 - 0.5 - word) * 2.0**-32
     early = below <= 0.5
     power = np.ldexp(1.0, np.arange(LEAST, GREATEST + 1))
-    # Each tail by the side that keeps its digits; both are monotone, so that bisection needs no more than a comparison.
+    # Each tail uses the function that keeps its digits there; both are monotone, so bisection needs comparisons only.
     first = np.where(
         early,
         np.searchsorted(law.cdf(power), below, side="left"),

@@ -1,4 +1,4 @@
-"""How many servers hold each block: replication numbers, the law that they induce, and how far it is from the wanted one."""
+"""How many servers hold each block: replication numbers, the law that they induce, and its distance from the wanted one."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ DIGITS = 9
 def replication_numbers(law: Any, servers: int, *, every_block: bool = True) -> Ints:
     """Return integers r that sum to R and minimise ‖Π − r/R‖₁ (docs/mathematics.md §8).
 
-    Servers are given out one by one to the block that gains most: optimal, as the distance is a sum of convex functions of one
-    r_ι each. Ties go to the lower block number.
+    Servers go one by one to the block that gains most, which is optimal because the distance is a sum of convex functions of
+    one r_ι each. Ties go to the lower block number.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def replication_numbers(law: Any, servers: int, *, every_block: bool = True) -> 
     servers : int
         R >= 1, and >= K where every block is to be held.
     every_block : bool
-        Whether each block is to be held at least once. Without, a block may get no server, and its gradient is never heard of.
+        Whether each block is to be held at least once. If not, a block may get no server, and its gradient is never received.
 
     Returns
     -------
@@ -70,11 +70,23 @@ def replication_numbers(law: Any, servers: int, *, every_block: bool = True) -> 
 
 
 def induced_law(replicas: Any) -> Floats:
-    """Return Π̃ = r/R, the law of the block of a uniformly chosen server."""
+    """Return Π̃ = r/R, the law of the block of a uniformly chosen server.
+
+    Examples
+    --------
+    >>> induced_law([3, 1]).tolist()
+    [0.75, 0.25]
+    """
     r = integer_array("replicas", replicas)
     return np.asarray(r / r.sum())
 
 
 def distortion(law: Any, replicas: Any) -> float:
-    """Return ‖Π − r/R‖₁."""
+    """Return ‖Π − r/R‖₁.
+
+    Examples
+    --------
+    >>> round(distortion([0.7, 0.3], [3, 1]), 3)
+    0.1
+    """
     return float(np.abs(np.asarray(law, dtype=np.float64) - induced_law(replicas)).sum())

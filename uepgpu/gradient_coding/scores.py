@@ -31,7 +31,7 @@ def block_scores(A: Any, blocks: int, *, method: str = "svd") -> Floats:
     blocks : int
         K, 1..n.
     method : "svd" or "qr"
-        The thin QR factorisation is a few times faster and wants full column rank.
+        The thin QR factorisation is a few times faster and needs full column rank.
 
     Raises
     ------
@@ -71,16 +71,16 @@ def approximate_block_scores(A: Any, blocks: int, *, sketch_rows: int, projectio
     A : array_like or path, shape (n, d)
     blocks : int
     sketch_rows : int
-        >= d; 10 d² or so for scores within tens of per cent.
+        >= d; about 10 d² for scores within tens of per cent.
     projection : int, optional
-        Columns of Ω. Default: none, so that only the count sketch errs.
+        Columns of Ω. Default: no Ω, so that only the count sketch makes an error.
     seed : int
         Of NumPy's Philox generator.
 
     Returns
     -------
     (K,) float64
-        Their quality is :func:`misestimation`.
+        :func:`misestimation` measures their quality.
 
     Examples
     --------
@@ -106,6 +106,11 @@ def misestimation(approximate: Any, exact: Any) -> float:
     """Return β = min over blocks of Π̂_ι / Π_ι, in [0, 1]: sampling from Π̂ needs at most 1/β times the samples.
 
     Both arguments are scores or laws, shape (K,); each is normalised to sum 1, and blocks of score zero do not count.
+
+    Examples
+    --------
+    >>> misestimation([0.5, 0.5], [0.25, 0.75]), misestimation([0.5, 0.5], [2.0, 2.0])
+    (0.6666666666666666, 1.0)
     """
     hat, true = real_array("approximate", approximate), real_array("exact", exact)
     if hat.shape != true.shape or hat.ndim != 1 or not (np.all(hat >= 0) and np.all(true >= 0) and hat.sum() > 0 < true.sum()):

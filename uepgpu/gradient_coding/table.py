@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from uepgpu.files import table_kind
 from uepgpu.gradient_coding.study import Study, StudyPoint
+from uepgpu.text import write_table
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["COLUMNS", "Convergence", "print_plain", "rows", "to_csv"]
+__all__ = ["COLUMNS", "NOTE", "TABLE", "Convergence", "rows", "summary", "to_csv"]
 
+NOTE = "Error ‖x − x*‖ / ‖x*‖ ± standard error, after iterations t and at times T of the latency law."
 QUANTITIES = ("time", "error", "residual", "gradient_error")
 COLUMNS = (
     "series",
@@ -39,12 +41,14 @@ COLUMNS = (
 latest iterate at a deadline, empty where some realization has run out of iterations. ``residual`` is the mean loss for
 logistic loss."""
 
+TABLE = table_kind(COLUMNS)
+
 Value = str | int | float
 
 
 @dataclass(frozen=True, eq=False)
 class Convergence:
-    """What was simulated of a point: the Dataset of :func:`uepgpu.gradient_coding.descend`."""
+    """The results of a point: the Dataset of :func:`uepgpu.gradient_coding.descend`."""
 
     point: StudyPoint
     run: xr.Dataset
@@ -82,11 +86,9 @@ def _known(value: float) -> Value:
 
 
 def to_csv(curves: Sequence[Convergence]) -> str:
-    """Return the table as CSV; floats keep all their digits."""
+    """Return the table as CSV; floats keep all their digits, and no label is a formula."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows(curves))
+    write_table(text, COLUMNS, rows(curves))
     return text.getvalue()
 
 
@@ -98,29 +100,25 @@ def _shown(value: float, spread: float) -> str:
     return f"{value:.3g} ± {spread:.1g}" if spread > 1e-6 * value else f"{value:.3g}"
 
 
-def print_plain(study: Study, curves: Sequence[Convergence]) -> str:
-    """Return one aligned table per data set: errors at some iterations, then at some times."""
-    lines = ["Error ‖x − x*‖ / ‖x*‖ ± standard error, after iterations t and at times T of the latency law."]
+def summary(study: Study, curves: Sequence[Convergence]) -> Iterator[tuple[str, tuple[str, ...], list[tuple[str, ...]]]]:
+    """Yield the title, the header and the rows of a table per data set: errors at some iterations, then at some times."""
     for name in dict.fromkeys(c.point.data for c in curves):
         members = [c for c in curves if c.point.data == name]
         iterations = study.show_iterations or (members[0].point.iterations,)
         times = study.show or (members[0].point.deadlines[-1],)
-        header = ["series", *(f"t = {t}" for t in iterations), *(f"T = {t:g}" for t in times), "time/iteration", "diverged"]
-        body = [header]
+        header = ("series", *(f"t = {t}" for t in iterations), *(f"T = {t:g}" for t in times), "time/iteration", "diverged")
+        at = [members[0].point.deadlines.index(t) for t in times]
+        rows = []
         for curve in members:
             run = curve.run
-            at = [members[0].point.deadlines.index(t) for t in times]
-            body.append(
-                [
+            rows.append(
+                (
                     curve.point.series,
                     *(_shown(float(run.error[t]), float(run.error_stderr[t])) for t in iterations),
                     *(_shown(float(run.error_at_deadline[i]), float(run.error_at_deadline_stderr[i])) for i in at),
                     f"{float(run.time[-1]) / curve.point.iterations:.3g}",
                     f"{run.attrs['diverged']}/{run.attrs['realizations']}",
-                ]
+                )
             )
-        widths = [max(len(row[i]) for row in body) for i in range(len(header))]
         problem = members[0].point.problem
-        lines += ["", f"{name}: A {problem.shape[0]} × {problem.shape[1]}, {problem.blocks} blocks, {problem.loss}"]
-        lines += ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in body]
-    return "\n".join(lines)
+        yield f"{name}: A {problem.shape[0]} × {problem.shape[1]}, {problem.blocks} blocks, {problem.loss}", header, rows

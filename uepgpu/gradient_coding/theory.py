@@ -39,7 +39,7 @@ def sampling_variance(gradients: Any, law: Any, samples: int) -> float:
     gradients : array_like, shape (K, d)
         Block gradients g_ι; g is their sum.
     law : array_like, shape (K,)
-        Π; zero only where the gradient is.
+        Π; zero only where the gradient is zero.
     samples : int
         q.
 
@@ -88,7 +88,13 @@ def fastest_variance(gradients: Any, replicas: Any, fastest: int) -> float:
 
 
 def finite_population_factor(servers: int, fastest: int) -> float:
-    """Return (R − q)/(R − 1): the variance of the q fastest of R servers relative to q draws with replacement from r/R."""
+    """Return (R − q)/(R − 1): the variance of the q fastest of R servers relative to q draws with replacement from r/R.
+
+    Examples
+    --------
+    >>> finite_population_factor(5, 1), finite_population_factor(5, 3), finite_population_factor(5, 5)
+    (1.0, 0.5, 0.0)
+    """
     total, q = integer("servers", servers, 1), integer("fastest", fastest, 1)
     if q > total:
         raise ValueError(f"fastest must be at most the {total} servers, got {q}")
@@ -105,6 +111,11 @@ def overlap(basis: Any, bounds: Any, law: Any) -> float:
     bounds : array_like of int, shape (K + 1,)
         ``problem.bounds``.
     law : array_like, shape (K,)
+
+    Examples
+    --------
+    >>> overlap([[1.0, 0.0], [0.0, 1.0]], [0, 1, 2], [0.25, 0.75])
+    4.0
     """
     U, edges, p = real_array("basis", basis), integer_array("bounds", bounds), np.asarray(probability_vector("law", law))
     norms = np.array([np.linalg.norm(U[a:b], 2) ** 2 for a, b in itertools.pairwise(edges)])
@@ -139,6 +150,11 @@ def embedding_error(basis: Any, bounds: Any, weights: Any) -> Floats:
     Returns
     -------
     (sketches,) float64
+
+    Examples
+    --------
+    >>> embedding_error([[1.0, 0.0], [0.0, 1.0]], [0, 1, 2], [[1.0, 1.0], [1.5, 0.0]]).tolist()
+    [0.0, 1.0]
     """
     U, edges, w = real_array("basis", basis), integer_array("bounds", bounds), real_array("weights", weights)
     grams = np.stack([U[a:b].T @ U[a:b] for a, b in itertools.pairwise(edges)])
@@ -150,7 +166,7 @@ def debiased_loss(energies: Any, probabilities: Any) -> float:
     """Return Σ_k (1/P_k − 1)‖X_k‖², the mean squared error of UEP tiles divided by their decoding probabilities.
 
     The contrast of docs/mathematics.md §8: a sketched gradient is unbiased. Zero-filling is biased and has loss Σ_k (1 −
-    P_k)‖X_k‖²; dividing by P_k takes the bias away and costs a factor 1/P_k of every term. For disjoint tiles (row-times-column).
+    P_k)‖X_k‖²; dividing by P_k removes the bias and multiplies every term by 1/P_k. For disjoint tiles (row-times-column).
 
     Parameters
     ----------
@@ -162,7 +178,7 @@ def debiased_loss(energies: Any, probabilities: Any) -> float:
     Raises
     ------
     ValueError
-        If a tile with energy is never decoded: no factor makes up for it.
+        If a tile with energy is never decoded: no factor can make it unbiased.
 
     Examples
     --------

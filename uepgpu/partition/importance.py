@@ -69,7 +69,7 @@ def _natural_breaks(score: Floats, most: int = 3) -> Ints:
     """Cut the sorted log-scores into at most three groups of least within-group variance (Jenks), exactly."""
     order = rank_by_score(score)
     above_zero = score[score > 0]
-    # Blocks of no energy stand well below the least of the others; a logarithm needs them above zero.
+    # Blocks without energy are put well below the least of the others; a logarithm needs positive numbers.
     floor = max(float(above_zero.min()) * 1e-3, float(np.finfo(np.float64).smallest_subnormal)) if above_zero.size else 1.0
     x = np.log(np.maximum(score[order], floor))
     n = x.size

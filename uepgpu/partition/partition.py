@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -43,6 +44,12 @@ class Partition:
         Level of every block, counted from 1, that windows of factored codes are built from.
     matrices : BlockMatrices or None
         The ordered factors; None for a model.
+
+    Examples
+    --------
+    >>> part = Partition.cxr(np.diag([3.0, 1.0, 2.0]), np.eye(3), blocks=3, classes=(1, 2))
+    >>> part.n_subproducts, part.class_sizes, part.energy.tolist(), part.norm2
+    (3, (1, 2), [9.0, 4.0, 1.0], 14.0)
     """
 
     paradigm: Paradigm
@@ -58,7 +65,7 @@ class Partition:
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, frozen(getattr(self, name)))
 
-    # --- what follows from it -------------------------------------------------------------------------------------
+    # --- derived quantities ---------------------------------------------------------------------------------------
 
     @property
     def n_subproducts(self) -> int:
@@ -96,7 +103,7 @@ class Partition:
         blocks = "×".join(map(str, self.shape))
         return f"Partition({self.paradigm}, {blocks} blocks, classes={self.class_sizes}, {kind})"
 
-    # --- how it is made -------------------------------------------------------------------------------------------
+    # --- constructors ----------------------------------------------------------------------------------------------
 
     @classmethod
     def rxc(
@@ -135,6 +142,7 @@ class Partition:
         Partition(rxc, 3×2 blocks, classes=(2, 4), (7, 5)·(5, 8))
         """
         left, right = load_factors(A, B)
+        _require_energies("A and B", left, right)
         rows, cols = integer("rows", rows, 1), integer("cols", cols, 1)
         row_bounds = block_bounds("rows", left.shape[0], rows)
         col_bounds = block_bounds("cols", right.shape[1], cols)
@@ -176,6 +184,7 @@ class Partition:
         ([1, 2, 2], [9.0, 4.0, 1.0])
         """
         left, right = load_factors(A, B)
+        _require_energies("A and B", left, right)
         blocks = integer("blocks", blocks, 1)
         bounds = block_bounds("blocks", left.shape[1], blocks)
         with np.errstate(over="ignore", invalid="ignore"):
@@ -241,6 +250,7 @@ class Partition:
             if paradigm == "cxr" and levels is not None:
                 raise ValueError(f"{name} must be left out for cxr, whose codes have no factored windows, got {shown(levels)}")
         ma, mb = _means("left_means", left_means, va.size), _means("right_means", right_means, vb.size)
+        _require_energies("left_variances and right_variances, with means,", np.hypot(np.sqrt(va), ma), np.hypot(np.sqrt(vb), mb))
         combine = np.outer if paradigm == "rxc" else np.multiply
         with np.errstate(over="ignore", invalid="ignore"):
             second_a, second_b = va + ma**2, vb + mb**2
@@ -268,6 +278,16 @@ def _require_finite(names: str, score: Floats, energies: Floats) -> None:
         finite = np.all(np.isfinite(score)) and np.isfinite(np.abs(energies).sum())
     if not finite:
         raise ValueError(f"{names} must give finite energies: sums of squared products exceed float64 (1.8e308); scale them down")
+
+
+def _require_energies(names: str, left: Floats, right: Floats) -> None:
+    """Refuse factors, or root mean squares of their entries, whose products have squares below float64: all would pass for zero."""
+    a, b = float(np.abs(left).max()), float(np.abs(right).max())
+    if min(a, b) > 0 and a * b < math.sqrt(np.finfo(np.float64).tiny):
+        raise ValueError(
+            f"{names} must give energies that float64 can hold (at least 2.2e-308), got entries of at most {a:.3g} and {b:.3g}; "
+            "scale them up"
+        )
 
 
 def _block_shape(shape: Any) -> tuple[int, int, int]:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from uepgpu.plan.decoders import DECODERS, decoding_rule, resolve_decoder, resolve_tally
+from uepgpu.plan.decoders import CHOICES, DECODERS, Decoder, decoding_rule, largest, resolve_decoder, resolve_tally
 from uepgpu.plan.plan import FOREVER, Plan, count_domain_refusal, make_plan
+from uepgpu.plan.possible import possible_counts
 
 __all__ = [
+    "CHOICES",
     "DECODERS",
     "FOREVER",
+    "Decoder",
     "Plan",
     "count_domain_refusal",
     "decoding_rule",
+    "largest",
     "make_plan",
+    "possible_counts",
     "resolve_decoder",
     "resolve_tally",
 ]

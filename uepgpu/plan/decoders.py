@@ -1,56 +1,242 @@
-"""Which decoder a plan is decoded with, and what its tally holds."""
+"""The table of decoders: what each needs and who runs it; which one a plan is decoded with, and what its tally holds."""
 
 from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from uepgpu.checks import choice
 from uepgpu.plan.plan import Plan
 from uepgpu_kernels.job import SUB_BATCHES
 
-__all__ = ["BITMASK_LIMIT", "DECODERS", "ELIMINATION_LIMIT", "TALLIES", "resolve_decoder", "resolve_tally"]
+__all__ = ["CHOICES", "DECODERS", "TALLIES", "Decoder", "decoding_rule", "largest", "resolve_decoder", "resolve_tally"]
 
-DECODERS = ("auto", "count", "match", "eliminate", "peel")
 TALLIES = ("auto", "pairs", "marginals")
-BITMASK_LIMIT = 64
-ELIMINATION_LIMIT = 256
 MOST_TALLY_BYTES = 128 * 2**20
 """A tally's largest array must fit in this."""
 
+MASK = {"numpy": 64, "numba": 64, "cuda": 64}
+"""Supports are 64-bit masks; in NumPy they could be longer, but then backends would not accept the same problems."""
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """A decoder: what it needs, and who runs it.
+
+    Implementations are named as "module:attribute" and imported when used. `reference`, `cpu` and `cuda` say there what they take.
+
+    Attributes
+    ----------
+    asked : str
+        The argument ``decoder`` that asks for it. Entries may share one: the first that serves the plan is taken.
+    title : str
+        What it does, as in "decoding by counting".
+    refusal : callable
+        Takes a plan and returns why this decoder cannot decode it, or None. K is checked separately.
+    limits : mapping of str to int or None
+        The greatest K on each backend; None: any.
+    too_many : str
+        What is said of a K beyond every limit, with ``{most}`` and ``{k}``.
+    rule : str
+        The name under which tallies merge: decoders of one rule decide alike.
+    automatic : bool
+        Whether ``"auto"`` may choose it: it is exact.
+    class_wise : bool
+        Whether it decodes classes as a whole where the plan says that they are.
+    coefficients : bool
+        Whether it looks at coefficients.
+    reference, cpu, cuda : str
+        NumPy's decoder, and the loop nests of Numba and CUDA.
+    teller : str
+        The class that decodes packet by packet and tells what it does, for replays.
+    """
+
+    asked: str
+    title: str
+    refusal: Callable[[Plan], str | None]
+    limits: Mapping[str, int | None]
+    too_many: str
+    rule: str
+    automatic: bool
+    class_wise: bool
+    coefficients: bool
+    reference: str
+    cpu: str
+    cuda: str
+    teller: str
+
+    def most(self) -> int | None:
+        """Return the greatest K on any backend; None: there is no limit."""
+        return largest(self.limits.values())
+
+    def implementation(self, target: str) -> Any:
+        """Return what runs it: `target` is "reference", "cpu", "cuda" or "teller"."""
+        module, _, attribute = getattr(self, target).partition(":")
+        return getattr(importlib.import_module(module), attribute)
+
+
+def _needs_chains(plan: Plan) -> str | None:
+    if plan.chains is not None:
+        return None
+    return (
+        "decoder='count' needs generic coefficients and windows that are disjoint or nested in chains (NOW, EW, MDS, uncoded, "
+        "repetition); use 'match', 'eliminate' or 'auto'"
+    )
+
+
+def _needs_generic(plan: Plan) -> str | None:
+    field = plan.law.field
+    if field == "generic":
+        return None
+    return f"decoder='match' is exact for generic coefficients only, not {field!r}; use 'eliminate' or 'auto'"
+
+
+def _needs_nonzero(plan: Plan) -> str | None:
+    field = plan.law.field
+    if field not in ("gf2", "gf256"):
+        return None
+    return f"decoder='peel' needs coefficients that are never zero, not {field!r}; use 'eliminate' or 'auto'"
+
+
+def _needs_integers(plan: Plan) -> str | None:
+    return "coefficients are real numbers that no finite field holds" if plan.float_elimination else None
+
+
+def _needs_reals(plan: Plan) -> str | None:
+    return None if plan.float_elimination else "coefficients are those of a finite field"
+
+
+_BEYOND_MASK = "holds sub-products in a 64-bit mask: K <= {most}, got K = {k}; use 'eliminate'"
+_BEYOND_ROWS = "goes up to K = {most} sub-products, got K = {k}"
+
+DECODERS: dict[str, Decoder] = {
+    "count": Decoder(
+        asked="count",
+        title="counting",
+        refusal=_needs_chains,
+        limits={"numpy": None, "numba": None, "cuda": 64},
+        too_many="",
+        rule="generic",
+        automatic=True,
+        class_wise=True,
+        coefficients=False,
+        reference="uepgpu_kernels.reference.decode:count",
+        cpu="uepgpu_kernels.cpu.nests:count",
+        cuda="uepgpu_kernels.cuda.decode:count",
+        teller="uepgpu.replay.count:Counting",
+    ),
+    "match": Decoder(
+        asked="match",
+        title="matching",
+        refusal=_needs_generic,
+        limits=MASK,
+        too_many=_BEYOND_MASK,
+        rule="generic",
+        automatic=True,
+        class_wise=True,
+        coefficients=False,
+        reference="uepgpu_kernels.reference.decode:match",
+        cpu="uepgpu_kernels.cpu.nests:match",
+        cuda="uepgpu_kernels.cuda.decode:match",
+        teller="uepgpu.replay.match:Matching",
+    ),
+    "eliminate": Decoder(
+        asked="eliminate",
+        title="elimination",
+        refusal=_needs_integers,
+        limits={"numpy": 256, "numba": 256, "cuda": 64},
+        too_many=_BEYOND_ROWS,
+        rule="eliminate",
+        automatic=True,
+        class_wise=True,
+        coefficients=True,
+        reference="uepgpu_kernels.reference.decode:eliminate",
+        cpu="uepgpu_kernels.cpu.nests:eliminate",
+        cuda="uepgpu_kernels.cuda.decode:eliminate",
+        teller="uepgpu.replay.eliminate:Elimination",
+    ),
+    "real": Decoder(
+        asked="eliminate",
+        title="elimination in float64",
+        refusal=_needs_reals,
+        limits={"numpy": 256, "numba": 256, "cuda": 64},
+        too_many=_BEYOND_ROWS,
+        rule="real",
+        automatic=True,
+        class_wise=False,
+        coefficients=True,
+        reference="uepgpu_kernels.reference.decode:real",
+        cpu="uepgpu_kernels.cpu.nests:real",
+        cuda="uepgpu_kernels.cuda.decode:real",
+        teller="uepgpu.replay.eliminate:RealElimination",
+    ),
+    "peel": Decoder(
+        asked="peel",
+        title="peeling",
+        refusal=_needs_nonzero,
+        limits=MASK,
+        too_many=_BEYOND_MASK,
+        rule="peel",
+        automatic=False,
+        class_wise=False,
+        coefficients=False,
+        reference="uepgpu_kernels.reference.decode:peel",
+        cpu="uepgpu_kernels.cpu.nests:peel",
+        cuda="uepgpu_kernels.cuda.decode:peel",
+        teller="uepgpu.replay.peel:Peeling",
+    ),
+}
+"""Every decoder by the name that tallies record, the cheapest first."""
+
+CHOICES = ("auto", *dict.fromkeys(decoder.asked for decoder in DECODERS.values()))
+"""What the argument ``decoder`` may be."""
+
+
+def largest(limits: Iterable[int | None]) -> int | None:
+    """Return the greatest limit; None means that there is none.
+
+    Examples
+    --------
+    >>> largest([64, 256]), largest([64, None])
+    (256, None)
+    """
+    known = list(limits)
+    return None if None in known else max(limit for limit in known if limit is not None)
+
 
 def resolve_decoder(plan: Plan, decoder: str) -> str:
-    """Return the kernel's decoder: ``"auto"`` is the cheapest exact one.
+    """Return the name of the entry that decodes a plan: ``"auto"`` is the cheapest exact one.
 
     Raises
     ------
     ValueError
         If the decoder is not exact for the plan's coefficients (peeling excepted), or K is beyond its limit.
     """
-    choice("decoder", decoder, DECODERS)
-    field, k = plan.law.field, plan.job.k
-    if decoder == "auto":
-        if field == "generic":
-            decoder = "count" if plan.chains is not None else "match" if k <= BITMASK_LIMIT else "eliminate"
-        else:
-            decoder = "eliminate"
-    if decoder == "count" and plan.chains is None:
-        raise ValueError(
-            "decoder='count' needs generic coefficients and windows that are disjoint or nested in chains (NOW, EW, MDS, uncoded, "
-            "repetition); use 'match', 'eliminate' or 'auto'"
-        )
-    if decoder == "match" and field != "generic":
-        raise ValueError(f"decoder='match' is exact for generic coefficients only, not {field!r}; use 'eliminate' or 'auto'")
-    if decoder == "peel" and field in ("gf2", "gf256"):
-        raise ValueError(f"decoder='peel' needs coefficients that are never zero, not {field!r}; use 'eliminate' or 'auto'")
-    if decoder in ("match", "peel") and k > BITMASK_LIMIT:
-        raise ValueError(
-            f"decoder={decoder!r} holds sub-products in a 64-bit mask: K <= {BITMASK_LIMIT}, got K = {k}; use 'eliminate'"
-        )
-    if decoder == "eliminate" and k > ELIMINATION_LIMIT:
-        raise ValueError(f"decoder='eliminate' goes up to K = {ELIMINATION_LIMIT} sub-products, got K = {k}")
-    return "real" if decoder == "eliminate" and plan.float_elimination else decoder
+    choice("decoder", decoder, CHOICES)
+    reason = None
+    for name, entry in DECODERS.items():
+        if decoder == entry.asked or (decoder == "auto" and entry.automatic):
+            refused = entry.refusal(plan)
+            beyond = None if refused else _beyond(entry, plan.job.k)
+            if refused is None and beyond is None:
+                return name
+            # Of entries that share a name, the one that serves the plan says why it cannot.
+            reason = beyond or reason or refused
+    assert reason is not None
+    raise ValueError(reason)
+
+
+def _beyond(entry: Decoder, k: int) -> str | None:
+    most = entry.most()
+    return None if most is None or k <= most else f"decoder={entry.asked!r} {entry.too_many.format(most=most, k=k)}"
 
 
 def resolve_tally(plan: Plan, decoder: str, tally: str) -> str:
     """Return what is tallied besides class patterns: nothing (``"patterns"``), ``"pairs"`` or ``"marginals"``.
+
+    `decoder` is what :func:`resolve_decoder` returned.
 
     Raises
     ------
@@ -60,8 +246,7 @@ def resolve_tally(plan: Plan, decoder: str, tally: str) -> str:
     choice("tally", tally, TALLIES)
     job = plan.job
     if tally == "auto":
-        whole = plan.class_wise and decoder in ("count", "match", "eliminate")
-        tally = "patterns" if whole else "pairs"
+        tally = "patterns" if plan.class_wise and DECODERS[decoder].class_wise else "pairs"
     width = {"patterns": 1 << job.n_classes, "pairs": job.k * (job.k + 1) // 2, "marginals": job.k}[tally]
     size = 8 * SUB_BATCHES * job.n_times * max(width, 1 << job.n_classes)
     if size > MOST_TALLY_BYTES:
@@ -76,4 +261,4 @@ def resolve_tally(plan: Plan, decoder: str, tally: str) -> str:
 
 def decoding_rule(decoder: str) -> str:
     """Return the name under which tallies of equal rules merge: counting and matching decide alike."""
-    return "generic" if decoder in ("count", "match") else decoder
+    return DECODERS[decoder].rule

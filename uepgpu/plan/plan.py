@@ -10,15 +10,17 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from uepgpu.checks import deadlines_array, instance, integer, shown
+from uepgpu.checks import deadlines_array, instance, word64
 from uepgpu.codes import Code
+from uepgpu.codes.law import check_code, support_law
 from uepgpu.codes.supports import PRIME, SupportLaw, is_whole
 from uepgpu.partition import Partition
+from uepgpu.plan.cells import count_cells, deadline_cells
 from uepgpu.plan.chains import Chains, find_chains
 from uepgpu.workers import Workers
 from uepgpu_kernels.job import BY_INDEX, BY_PERMUTATION, BY_TIME, Job, guide_tables
 
-__all__ = ["FOREVER", "MOST_PACKETS", "Domain", "Plan", "count_domain_refusal", "make_plan"]
+__all__ = ["FOREVER", "MOST_PACKETS", "Domain", "Plan", "count_domain_refusal", "distinct_windows", "make_plan"]
 
 Domain = Literal["count", "deadline"]
 Floats = NDArray[np.float64]
@@ -28,7 +30,7 @@ MOST_PACKETS = 65_000
 """Packets, times and windows are 16-bit numbers in kernels."""
 
 FOREVER = (math.inf,)
-"""What :func:`make_plan` takes for a deadline by which everything has arrived that ever will."""
+"""The deadline of :func:`make_plan` by which everything has arrived that arrives at all."""
 
 FIELDS = {"generic": 0, "real": 0, "gf2": 1, "gf256": 2}
 
@@ -70,7 +72,7 @@ class Plan:
         return hashed.hexdigest()
 
     def kernel_digest(self, decoding: str) -> str:
-        """Return the SHA-256 of what the kernel sees: deadlines count through their thresholds alone."""
+        """Return the SHA-256 of what the kernel sees: deadlines enter through their thresholds only."""
         return self._hashed(decoding).hexdigest()
 
     def _hashed(self, decoding: str) -> hashlib._Hash:
@@ -88,13 +90,8 @@ _IDENTITY = (
 """Fields of the job that decide a tally; the others follow from them."""
 
 
-def count_domain_refusal(code: Code, part: Partition, workers: Workers) -> str | None:
-    """Return why the count domain does not apply, or None where it does (docs/mathematics.md §4)."""
-    return refusal(code.law(part, workers.count), workers)
-
-
-def refusal(law: SupportLaw, workers: Workers) -> str | None:
-    """Return why packets are not exchangeable, or None."""
+def count_domain_refusal(law: SupportLaw, workers: Workers) -> str | None:
+    """Return why packets are not exchangeable, so that the count domain does not apply, or None (docs/mathematics.md §4)."""
     if not workers.identical:
         return "workers differ in speed, so that arrival order depends on the worker"
     if workers.work == "true" and not law.equal_work:
@@ -102,30 +99,32 @@ def refusal(law: SupportLaw, workers: Workers) -> str | None:
     return None
 
 
-def make_plan(code: Code, part: Partition, workers: Workers, *, seed: int, deadlines: ArrayLike | None = None) -> Plan:
+def make_plan(
+    code: Code, part: Partition, workers: Workers, *, seed: int, deadlines: ArrayLike | None = None, law: SupportLaw | None = None
+) -> Plan:
     """Resolve a description; with deadlines in the deadline domain, else in the count domain.
+
+    `law` is that of the code for this partition and these workers, if the caller has it already.
 
     Raises
     ------
     ValueError
         If the description is inconsistent, or the count domain does not apply.
     """
-    if isinstance(code, type) or not isinstance(code, Code):
-        raise ValueError(f"code must be one from uepgpu.codes or have a method law, got {shown(code)}")
+    check_code(code)
     instance("part", part, Partition)
     instance("workers", workers, Workers)
-    if not 0 <= integer("seed", seed, 0) < 2**64:
-        raise ValueError(f"seed must be an integer in 0..2^64-1, got {seed!r}")
+    word64("seed", seed)
     n = workers.count
     if n > MOST_PACKETS:
         raise ValueError(f"workers: at most {MOST_PACKETS} are simulated, got {n}")
-    law = code.law(part, n)
+    law = support_law(code, part, n) if law is None else law
     times = None if deadlines is None else np.array(FOREVER) if deadlines is FOREVER else deadlines_array(deadlines)
-    if times is None and (reason := refusal(law, workers)):
+    if times is None and (reason := count_domain_refusal(law, workers)):
         raise ValueError(f"the count domain does not apply: {reason}. Give deadlines to simulate arrival times")
     if times is not None and times.size > MOST_PACKETS:
         raise ValueError(f"deadlines: at most {MOST_PACKETS} are simulated, got {times.size}")
-    windows, of_window = _distinct_windows(law)
+    windows, of_window = distinct_windows(law)
     n_windows = of_window.size if windows is None else len(windows)
     if n_windows > MOST_PACKETS:
         raise ValueError(f"supports: at most {MOST_PACKETS} distinct windows are simulated, got {n_windows}")
@@ -134,7 +133,7 @@ def make_plan(code: Code, part: Partition, workers: Workers, *, seed: int, deadl
     if chains is not None:
         assert windows is not None
         windows, rank = windows[chains.order], np.argsort(chains.order)[of_window]
-    cells = _count_cells(law, rank, n) if times is None else _deadline_cells(law, rank, workers, times)
+    cells = count_cells(law, rank, n) if times is None else deadline_cells(law, rank, workers, times)
     threshold, n_threshold, cell_window, cell_time, group = cells
     guide, shift, steps = guide_tables(threshold, n_threshold)
     k = part.n_subproducts
@@ -170,7 +169,7 @@ def make_plan(code: Code, part: Partition, workers: Workers, *, seed: int, deadl
     return Plan(job, "count" if times is None else "deadline", times, law, chains, chains is not None and chains.class_wise)
 
 
-def _distinct_windows(law: SupportLaw) -> tuple[NDArray[np.bool_] | None, Ints]:
+def distinct_windows(law: SupportLaw) -> tuple[NDArray[np.bool_] | None, Ints]:
     """Return the distinct supports in order of first occurrence, and which of them each window has."""
     if law.supports is None:
         assert law.degrees is not None
@@ -179,62 +178,6 @@ def _distinct_windows(law: SupportLaw) -> tuple[NDArray[np.bool_] | None, Ints]:
     order = np.argsort(first)
     place = np.argsort(order)
     return law.supports[first[order]], place[inverse.ravel()]
-
-
-_Cells = tuple[NDArray[np.uint32], Ints, NDArray[np.uint16], NDArray[np.uint16], Ints]
-
-
-def _count_cells(law: SupportLaw, rank: Ints, n: int) -> _Cells:
-    """Cells are windows."""
-    if law.window is None:
-        assert law.probabilities is not None
-        total = np.cumsum(law.probabilities)
-        # The last window that can be drawn closes at 1, whatever rounding the sum has; those behind it have probability 0.
-        total[int(np.flatnonzero(law.probabilities)[-1]) :] = 1.0
-        cumulative = [total]
-        return _pack(cumulative, [rank], [np.zeros(rank.size, dtype=np.int64)], np.zeros(n, dtype=np.int64))
-    used, group = np.unique(law.window, return_inverse=True)
-    one = np.ones(1)
-    at_once = [np.zeros(1, dtype=np.int64)] * used.size
-    return _pack([one] * used.size, [rank[s : s + 1] for s in used], at_once, group.astype(np.int64))
-
-
-def _deadline_cells(law: SupportLaw, rank: Ints, workers: Workers, times: Floats) -> _Cells:
-    """Cells are (time, window) in order of time; the last one, never, stands for all that arrive after the last deadline."""
-    speeds, speed_of = np.unique(workers.speed(), return_inverse=True)
-    window = np.full(workers.count, -1) if law.window is None else law.window
-    kinds, group = np.unique(np.stack([window, speed_of.ravel()]), axis=1, return_inverse=True)
-    cumulative, windows, arrivals = [], [], []
-    for s, v in kinds.T:
-        chosen = np.arange(rank.size) if s < 0 else np.array([s])
-        assert s >= 0 or law.probabilities is not None
-        weight = np.ones(1) if law.probabilities is None else law.probabilities
-        share = workers.arrival(times[:, None], law.n_subproducts, law.work[chosen], speeds[v])  # (D, windows)
-        arrived = weight * share
-        before = np.vstack([np.zeros(chosen.size), arrived[:-1]])
-        # Up to window s at time d: windows <= s have F(t_d), later ones F(t_(d-1)). No sum of differences, so no drift.
-        total = np.cumsum(arrived, axis=1) + (before.sum(axis=1, keepdims=True) - np.cumsum(before, axis=1))
-        # Where everything has arrived, nothing is left for "never", whatever rounding the sum has.
-        total[np.all((share == 1) | (weight == 0), axis=1), int(np.flatnonzero(weight)[-1]) :] = 1.0
-        cumulative.append(np.append(np.maximum.accumulate(total.ravel()), 1.0))
-        windows.append(np.append(np.tile(rank[chosen], times.size), 0))
-        arrivals.append(np.append(np.repeat(np.arange(times.size), chosen.size), times.size))
-    return _pack(cumulative, windows, arrivals, group.ravel().astype(np.int64))
-
-
-def _pack(cumulative: list[Floats], windows: list[Ints], arrivals: list[Ints], group: Ints) -> _Cells:
-    """Turn cumulative probabilities into 32-bit thresholds, floor(p 2^32); cells beyond 2^32 cannot be reached."""
-    edges = [np.floor(np.minimum(c[:-1], 1.0) * 2.0**32) for c in cumulative]
-    n_threshold = np.array([int(np.count_nonzero(e < 2.0**32)) for e in edges], dtype=np.int64)
-    width = int(n_threshold.max())
-    threshold = np.full((len(edges), width + 1), 2**32 - 1, dtype=np.uint32)
-    cell_window = np.zeros((len(edges), width + 1), dtype=np.uint16)
-    cell_time = np.zeros((len(edges), width + 1), dtype=np.uint16)
-    for g, (edge, count) in enumerate(zip(edges, n_threshold, strict=True)):
-        threshold[g, :count] = edge[:count]
-        cell_window[g, : count + 1] = windows[g][: count + 1]
-        cell_time[g, : count + 1] = arrivals[g][: count + 1]
-    return threshold, n_threshold, cell_window, cell_time, group
 
 
 def _generator(law: SupportLaw) -> NDArray[np.float64] | NDArray[np.uint64]:

@@ -1,4 +1,4 @@
-"""Who a simulation is: the id of its tally and the id of its point.
+"""The identifiers of a simulation: the id of its tally and the id of its point.
 
 * A **tally** is known by the SHA-256 of every field that the kernel sees, and of nothing else: seed, thresholds, windows,
   coefficients, decoding rule and what is counted. Not the latency law and the deadlines of the count domain, not matrices,
@@ -56,7 +56,7 @@ class Identity:
 
 def simulated_deadlines(point: Point) -> tuple[float, ...] | None:
     """Return the deadlines that are simulated: None where the count domain applies, which has the smaller variance."""
-    return None if count_domain_refusal(point.code, point.part, point.workers) is None else point.deadlines
+    return None if count_domain_refusal(point.law, point.workers) is None else point.deadlines
 
 
 def identify(point: Point) -> Identity:
@@ -67,7 +67,7 @@ def identify(point: Point) -> Identity:
     ValueError
         If the point cannot be simulated, or a store cannot keep its description.
     """
-    plan = make_plan(point.code, point.part, point.workers, seed=point.seed, deadlines=simulated_deadlines(point))
+    plan = make_plan(point.code, point.part, point.workers, seed=point.seed, deadlines=simulated_deadlines(point), law=point.law)
     decoder = resolve_decoder(plan, "auto")
     kind = resolve_tally(plan, decoder, "auto")
     rule = decoding_rule(decoder)
@@ -81,7 +81,7 @@ def identify(point: Point) -> Identity:
         "seed": int(plan.job.seed),
         "n_packets": plan.job.n_packets,
         "tied": law.tied,
-        "packet_work": int(law.occurring_work[0]) if law.equal_work else None,
+        "packet_work": law.packet_work,
         "paradigm": point.part.paradigm,
         "class_wise": kind == "patterns",
     }

@@ -7,18 +7,25 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from uepgpu.codes import Code, ExpandingWindow, NonOverlappingWindow
+from uepgpu.codes.law import support_law
 from uepgpu.specification.names import CODES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from uepgpu.codes.supports import SupportLaw
     from uepgpu.partition import Partition
     from uepgpu.points.stop import StopRule
     from uepgpu.workers import Workers
 
-__all__ = ["Panel", "Point", "Sweep"]
+__all__ = ["Panel", "Point", "Sweep", "code_name"]
 
 Panel = tuple[str, str]
+
+
+def code_name(code: Code) -> str:
+    """Return what specifications call the code."""
+    return next(name for name, kind in CODES.items() if isinstance(code, kind))
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,12 +68,23 @@ class Point:
     @property
     def code_name(self) -> str:
         """What specifications call the code."""
-        return next(name for name, kind in CODES.items() if isinstance(self.code, kind))
+        return code_name(self.code)
 
     @cached_property
+    def law(self) -> SupportLaw:
+        """The code's law of supports, asked for once.
+
+        Raises
+        ------
+        ValueError
+            If the code does not fit the partition or the workers.
+        """
+        return support_law(self.code, self.part, self.workers.count)
+
+    @property
     def encoding(self) -> str:
         """The encoding that ``"auto"`` became."""
-        return self.code.law(self.part, self.workers.count).encoding
+        return self.law.encoding
 
     @property
     def window(self) -> str:

@@ -11,14 +11,12 @@ from uepgpu.partition import Partition
 from uepgpu.plan import Plan
 from uepgpu.products.mds_generator import mds_generator
 from uepgpu_kernels.reference.sample import arrivals, subsets, words
+from uepgpu_kernels.streams import COEFFICIENTS, FACTORS
 
 __all__ = ["Packets", "draw_packets"]
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
-
-COEFFICIENT_STREAM, FACTOR_STREAM = 2, 4
-"""Free coefficients come from the stream that finite-field ones come from; factored ones have one of their own."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,11 +72,12 @@ def draw_packets(plan: Plan, part: Partition, first: int, count: int) -> Packets
         return Packets(arrived, np.broadcast_to(mds_generator(n, k), shape), support, None, None)
     if law.supports is not None and np.all(law.supports.sum(axis=1) == 1):
         return Packets(arrived, support.astype(np.float64), support, None, None)
-    normal = _normal(seed, realizations, COEFFICIENT_STREAM, n, k)
+    # From the stream that finite-field coefficients come from.
+    normal = _normal(seed, realizations, COEFFICIENTS, n, k)
     return Packets(arrived, _unit(normal * support), support, None, None)
 
 
-def _normal(seed: int, realizations: NDArray[np.uint64], stream: int, n: int, width: int) -> Floats:
+def _normal(seed: int, realizations: NDArray[np.uint64], stream: np.uint64, n: int, width: int) -> Floats:
     """Return standard normal numbers (R, n, width), by the inverse distribution function of one word each."""
     from scipy.special import ndtri
 
@@ -96,5 +95,5 @@ def _unit(rows: Floats) -> Floats:
 def _factors(seed: int, realizations: NDArray[np.uint64], rectangle: Bools) -> tuple[Floats, Floats]:
     """Return unit-norm factors over the rows and columns of each rectangle (R, W, N, P)."""
     n, p = rectangle.shape[2:]
-    normal = _normal(seed, realizations, FACTOR_STREAM, rectangle.shape[1], n + p)
+    normal = _normal(seed, realizations, FACTORS, rectangle.shape[1], n + p)
     return _unit(normal[..., :n] * rectangle.any(axis=3)), _unit(normal[..., n:] * rectangle.any(axis=2))

@@ -1,69 +1,118 @@
-"""Decoding weights: which combinations of received payloads give, or best estimate, each sub-product."""
+"""Decoding weights: which combinations of received payloads give, or best estimate, each sub-product.
+
+Packets are taken at unit size: noise and rounding are relative to a payload, so that neither weights nor decisions may depend
+on the scale of a packet.
+"""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["lmmse_weights", "selected_weights"]
+__all__ = ["Weights", "lmmse_weights", "selected_weights"]
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
-Weights = tuple[Floats, Bools, Floats, Floats]
-RANK_TOLERANCE = 1e-10
-PRIOR_TOLERANCE = 1e-13
-"""Smaller than the former: singular values fall with the standard deviations of sub-products too, not with rank alone."""
+RANK_TOLERANCE = 1e-13
+"""Singular values below this share of the largest one count as zero, for packets and sub-products of unit size."""
+
+REMAINDER, REMAINDER_GAIN = 1e-9, 1e-14
+"""Weights that miss a unit row by less than the first, and the second times their norm, give the sub-product: rounding grows
+with the weights."""
 
 SMALLEST_SHARE = 1e-6
 """Sub-products below this share of the largest one, in norm, are judged as if they had it."""
 
 
+LEAST_USE = 1e-9
+"""Packets whose weights are below this share of the largest one are not used."""
+
+
+class Weights(NamedTuple):
+    """Decoding weights of R realizations, and how sound they are."""
+
+    weights: Floats  # (R, K, W)
+    found: Bools  # (R, K): which sub-products floating point itself finds decodable
+    condition: Floats  # (R,): Frobenius norm of the packets used, at unit size, times that of their weights
+    residual: Floats  # (R,): how far weights times coefficients are from the unit rows of what is decoded
+
+
 def selected_weights(coefficients: Floats, arrived: Bools, wanted: Bools, threads: int, *, compiled: bool) -> Weights:
-    """Return weights (R, K, W) that give the wanted sub-products, and zero for the others.
+    """Return the weights of least squares that give the wanted sub-products, and zero for the others.
 
-    Also which sub-products floating point finds decodable (R, K), the Frobenius condition number of what was inverted (R,)
-    and the residual (R,). `compiled` takes elimination in Numba, else NumPy's pseudo-inverse: the same sub-products from
-    different, equally valid combinations.
+    Zero too where floating point cannot decode what is wanted: the residual is 1 then. `compiled` factors the received rows in
+    Numba, else NumPy takes their pseudo-inverse: the same weights to rounding.
     """
-    if compiled:
-        from uepgpu_kernels.cpu.decoding_weights import decoding_weights
-
-        weights, found, condition, residual = decoding_weights(
-            np.ascontiguousarray(coefficients), arrived.astype(np.uint8), wanted.astype(np.uint8), threads
-        )
-        return weights, found.astype(np.bool_), condition, residual
     received = coefficients * arrived[..., None]
-    inverse: Floats = np.asarray(np.linalg.pinv(received, rcond=RANK_TOLERANCE), dtype=np.float64)  # (R, K, W)
-    effect = inverse @ received
-    found = np.abs(effect - np.eye(effect.shape[1])).max(axis=2) < 1e-7
-    selected = inverse * wanted[..., None] * arrived[:, None, :]
-    error = np.abs(selected @ received - np.eye(effect.shape[1])).max(axis=2)
-    return selected, found, _condition(selected, received), np.where(wanted, error, 0.0).max(axis=1)
+    size = _size(received, axis=2)
+    rows = received / size
+    # The unit of a sub-product is arbitrary, and no matter of rank.
+    unit = _size(rows, axis=1)
+    rows /= unit
+    if compiled:
+        from uepgpu_kernels.cpu.decoding_weights import least_squares
+
+        inverse = least_squares(rows, arrived.astype(np.uint8), threads)
+    else:
+        inverse = np.asarray(np.linalg.pinv(rows, rcond=RANK_TOLERANCE), dtype=np.float64) * arrived[:, None, :]
+    remainder = np.abs(inverse @ rows - np.eye(rows.shape[2]))
+    allowed = REMAINDER + REMAINDER_GAIN * np.sqrt(np.einsum("rkw,rkw->rk", inverse, inverse))
+    found = remainder.max(axis=2) <= allowed
+    own = unit.swapaxes(1, 2)
+    missed = np.where(found, (remainder * unit / own).max(axis=2), 1.0)
+    residual = np.where(wanted, missed, 0.0).max(axis=1)
+    inverse *= (wanted & found)[..., None] / own
+    return Weights(inverse / size.swapaxes(1, 2), found, _condition(inverse), residual)
 
 
-def lmmse_weights(coefficients: Floats, arrived: Bools, prior: Floats, decoded: Bools) -> Weights:
-    """Return the weights ΣHᵀ(HΣHᵀ)⁺ of the best linear estimates, for sub-products of prior covariance Σ (K, K).
+def lmmse_weights(coefficients: Floats, arrived: Bools, prior: Floats, decoded: Bools, noise: float = 0.0) -> Weights:
+    """Return the weights ΣHᵀ(HΣHᵀ + N)⁻¹ of the best linear estimates, for sub-products of prior covariance Σ (K, K).
 
-    As :func:`selected_weights` otherwise, with the residual over the `decoded` ones; nothing is set to zero. With Σ = L Lᵀ
-    they are L (H L)⁺, which needs no inverse of the singular HΣHᵀ that surplus packets give. What counts as found, and the
-    residual, are measured by the prior: the standard deviation that is left of a sub-product, relative to its own. A
-    sub-product that the prior knows to be zero, or to follow from others, is estimated exactly by weights that are no decode.
+    N is diagonal: every packet has noise of standard deviation `noise` relative to its own by the prior. Nothing is set to
+    zero. With Σ = L Lᵀ and D the standard deviations of the packets the weights are L Rᵀ(RRᵀ + noise²)⁻¹ D⁻¹ for R = D⁻¹HL,
+    formed from the singular values of R: surplus packets make HΣHᵀ singular, and without noise (·)⁻¹ is a pseudo-inverse.
+
+    What counts as found, and the residual over the `decoded`, say what the packets give where there is no noise. They are
+    measured by the prior: the standard deviation that is left of a sub-product, relative to its own. A sub-product that the
+    prior knows to be zero, or to follow from others, is estimated exactly by weights that are no decode.
     """
     values, vectors = np.linalg.eigh(prior)
     root = vectors * np.sqrt(np.maximum(values, 0.0))
     received = coefficients * arrived[..., None]
-    weights: Floats = (root @ np.linalg.pinv(received @ root, rcond=PRIOR_TOLERANCE)) * arrived[:, None, :]
-    left_over = (weights @ received - np.eye(received.shape[2])) @ root
+    sent = received @ root
+    spread = _size(sent, axis=2)
+    left, singular, right = np.linalg.svd(sent / spread, full_matrices=False)
+    kept = singular > RANK_TOLERANCE * singular[:, :1]
+    left, right = left.swapaxes(1, 2) / spread.swapaxes(1, 2), root @ right.swapaxes(1, 2)
+    inverse = np.divide(1.0, singular, out=np.zeros_like(singular), where=kept)
+    exact: Floats = (right * inverse[:, None, :]) @ left * arrived[:, None, :]
+    left_over = exact @ sent - root
     before = np.sqrt(np.einsum("kj,kj->k", root, root))
     # A prior of very unequal energies is known to the rounding of its largest entry only.
     scale = np.maximum(before, max(SMALLEST_SHARE * before.max(), np.finfo(np.float64).tiny))
     error = np.sqrt(np.einsum("rkj,rkj->rk", left_over, left_over)) / scale
     residual = np.where(decoded, error, 0.0).max(axis=1)
-    return weights, error < 1e-7, _condition(weights, received), residual
+    weights = exact
+    if noise > 0:
+        damped = singular / (singular**2 + noise**2)
+        weights = (right * damped[:, None, :]) @ left * arrived[:, None, :]
+    return Weights(weights, error < 1e-7, _condition(weights * _size(received, axis=2).swapaxes(1, 2)), residual)
 
 
-def _condition(weights: Floats, received: Floats) -> Floats:
-    """Return the Frobenius norm of the packets that are used times that of the weights, (R,)."""
-    used = (weights != 0).any(axis=1)
-    size = np.einsum("rwk,rwk,rw->r", received, received, used.astype(np.float64))
-    return np.asarray(np.sqrt(size * np.einsum("rkw,rkw->r", weights, weights)), dtype=np.float64)
+def _size(rows: Floats, axis: int) -> Floats:
+    """Return Euclidean norms along an axis, which stays with length 1; 1 for what is zero."""
+    # Squares of entries near the ends of float64 would leave it.
+    largest = np.abs(rows).max(axis=axis, keepdims=True)
+    largest[largest == 0] = 1.0
+    square = np.sum((rows / largest) ** 2, axis=axis, keepdims=True)
+    return np.where(square > 0, largest * np.sqrt(square), 1.0)
+
+
+def _condition(weights: Floats) -> Floats:
+    """Return the Frobenius norm of the packets that are used times that of their weights (R, K, W), for packets of unit size."""
+    share = np.abs(weights).max(axis=1)
+    # What rounding leaves of a weight that cancels is no use of a packet.
+    used = np.count_nonzero(share > LEAST_USE * share.max(axis=1, keepdims=True), axis=1)
+    return np.asarray(np.sqrt(used * np.einsum("rkw,rkw->r", weights, weights)), dtype=np.float64)

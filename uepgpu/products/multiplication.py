@@ -59,21 +59,24 @@ def multiply(
         As for :func:`uepgpu.simulate`, whose realizations with ``deadlines=[deadline]`` these are.
     decoder : "linear", "peel" or "lmmse"
         ``"linear"`` returns the decodable sub-products and zero for the others, ``"peel"`` those that peeling reaches,
-        ``"lmmse"`` the best linear estimate of every sub-product (docs/mathematics.md §5).
+        ``"lmmse"`` the best linear estimate of every sub-product under the noise and rounding of payloads
+        (docs/mathematics.md §5). The first two take the weights of least squares.
     faithful : bool
         Multiply the encoded factors of every packet that arrives. Otherwise payloads are formed from the sub-products,
         computed once: the same numbers to rounding, at a fraction of the time.
     dtype : "float64", "float32" or "float16"
         Workers' arithmetic: factors and payloads are rounded to it; float16 products are summed in float32, as on tensor cores.
     noise : float
-        Standard deviation of noise added to every payload, relative to its root mean square; needs `faithful`.
+        Standard deviation of noise added to every payload, relative to its root mean square; needs `faithful`. Realizations
+        in which decoding makes much of it are flagged.
     keep : "loss" or "product"
         Whether the result holds Ĉ of every realization.
     prior : "gram" or "energy"
         What ``"lmmse"`` knows: all inner products of sub-products, or their energies. With energies alone and correlated cxr
         blocks it can lose against zero-filling.
     max_memory : int, optional
-        Bytes that intermediate arrays may take. Default: a quarter of what is free.
+        Bytes that the result, the sub-products and intermediate arrays may take together; whatever is left of them, one
+        realization is taken at a time. Default: a quarter of what is free.
     output : "host" or "device"
         Where Ĉ is left: a NumPy array, or with ``backend="cuda"`` a CuPy array, which other libraries take without a copy
         (``__cuda_array_interface__``, DLPack).
@@ -122,7 +125,8 @@ def multiply(
     if plan.law.field in ("gf2", "gf256"):
         raise ValueError(f"coefficients={plan.law.field!r} cannot multiply real matrices: use 'generic'")
     rule = resolve_decoder(plan, "peel" if decoder == "peel" else "auto")
-    size = _chunk(part, workers.count, n, memory, keep, faithful or dtype != "float64")
+    room = memory - _held(part, n, memory, keep)
+    size = _chunk(part, workers.count, n, room, keep, faithful or dtype != "float64")
     clock = Clock(place.settle)
     with clock("multiply"):
         blocks = FactorBlocks.of(part, place.xp)
@@ -140,14 +144,20 @@ def multiply(
         faithful=faithful,
         dtype=dtype,
         noise=noise,
-        keep=keep,
         prior=prior,
         output=output,
-        memory=memory,
+        memory=max(room, 1),
         threads=cores,
     )
-    parts = [run.run(start, min(size, first + n - start), clock) for start in range(first, first + n, size)]
-    return ProductResult.joined(parts, place.xp, clock.seconds)
+    product = None
+    if keep == "product":
+        xp = place.xp if output == "device" else np
+        product = xp.empty((n, *_result_shape(part)), dtype=np.float64)
+    parts = []
+    for start in range(0, n, size):
+        some = min(size, n - start)
+        parts.append(run.run(first + start, some, clock, None if product is None else product[start : start + some]))
+    return ProductResult.joined(parts, product, clock.seconds)
 
 
 def _check_description(part: Any, workers: Any) -> None:
@@ -168,21 +178,34 @@ def _times(deadline: Any) -> tuple[float, ...]:
         raise ValueError(f"deadline must be a number >= 0, or math.inf to wait for all, got {shown(deadline)}") from None
 
 
-def _chunk(part: Partition, n_workers: int, n: int, memory: int, keep: str, payloads: bool) -> int:
-    """Return how many realizations are taken at once; refuse a result that does not fit."""
+def _result_shape(part: Partition) -> tuple[int, int]:
     m = part.matrices
     assert m is not None
-    u, q = m.left.shape[0], m.right.shape[1]
+    return m.left.shape[0], m.right.shape[1]
+
+
+def _tile_bytes(part: Partition) -> int:
+    """Return what a sub-product takes; tiles are at most one slice larger than their share."""
+    u, q = _result_shape(part)
+    return 8 * (u * q if part.paradigm == "cxr" else -(-u // part.shape[0]) * -(-q // part.shape[1]))
+
+
+def _held(part: Partition, n: int, memory: int, keep: str) -> int:
+    """Return the bytes that are held throughout: the sub-products and the result; refuse a result that does not fit."""
+    u, q = _result_shape(part)
     result = 8 * u * q
-    # FactorBlocks are at most one slice larger than their share.
-    tile = u * q if part.paradigm == "cxr" else -(-u // part.shape[0]) * -(-q // part.shape[1])
     if keep == "product" and n * result > memory:
         raise ValueError(
             f"keep='product' would take {n * result / 2**20:,.0f} MiB for {n} realizations of {result / 2**20:,.1f} MiB, more than "
             f"max_memory = {memory / 2**20:,.0f} MiB: ask for fewer, raise max_memory, or keep='loss'"
         )
+    return (n * result if keep == "product" else 0) + part.n_subproducts * _tile_bytes(part)
+
+
+def _chunk(part: Partition, n_workers: int, n: int, room: int, keep: str, payloads: bool) -> int:
+    """Return how many realizations are taken at once."""
     k = part.n_subproducts
     each = 8 * n_workers * k * 8
     if keep == "product" or payloads:
-        each += 8 * tile * (4 * k + (3 * n_workers if payloads else 0))
-    return int(min(max(memory // (2 * each), 1), n, 65_536))
+        each += _tile_bytes(part) * (4 * k + (3 * n_workers if payloads else 0))
+    return int(min(max(room // (2 * each), 1), n, 65_536))

@@ -30,12 +30,13 @@ class ProductResult:
         Sub-products that are decodable, as the tally of :func:`uepgpu.simulate` decides.
     arrived : (R, W) bool
     condition : (R,) float64
-        Frobenius norm of the coefficients used times that of the decoding weights.
+        Frobenius norm of the packets used, at unit size, times that of their decoding weights.
     residual : (R,) float64
         How far weights times coefficients are from the unit rows that decoding needs.
     flagged : (R,) bool
-        Realizations whose decode is numerically hopeless: condition times rounding above 10 %, a residual above 1e-6, an
-        overflow of the workers' arithmetic, or floating point that finds another decodable set.
+        Realizations whose decode is numerically hopeless: condition times rounding above 10 %, where rounding grows as packets
+        underflow the workers' arithmetic; noise that is expected to make more than 10 % of ‖C‖ in Ĉ; a residual above 1e-6; an
+        overflow; or floating point that finds another decodable set.
     disagreements : int
         Realizations of the last kind.
     product : (R, U, Q) float64 array, NumPy or CuPy, or None
@@ -102,21 +103,9 @@ class ProductResult:
         )
 
     @staticmethod
-    def joined(parts: Sequence[ProductResult], xp: Any, seconds: dict[str, float]) -> ProductResult:
-        """Put consecutive realizations together; `xp` is the namespace of their products."""
-        products = [p.product for p in parts if p.product is not None]
-        # Products are large: one run's are handed on without a copy.
-        product = None if not products else products[0] if len(products) == 1 else _concatenated(products, xp)
+    def joined(parts: Sequence[ProductResult], product: Any, seconds: dict[str, float]) -> ProductResult:
+        """Put consecutive realizations together, with the products of all of them."""
         names = ("loss", "decoded", "arrived", "condition", "residual", "flagged")
         arrays: dict[str, Any] = {name: np.concatenate([getattr(p, name) for p in parts]) for name in names}
-        return replace(
-            parts[0],
-            **arrays,
-            disagreements=sum(p.disagreements for p in parts),
-            product=product,
-            seconds=seconds,
-        )
-
-
-def _concatenated(products: list[Any], xp: Any) -> Any:
-    return np.concatenate(products) if isinstance(products[0], np.ndarray) else xp.concatenate(products)
+        disagreements = sum(p.disagreements for p in parts)
+        return replace(parts[0], **arrays, disagreements=disagreements, product=product, seconds=seconds)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +32,12 @@ decimal digit is sure."""
 MOST_RESIDUAL = 1e-6
 """So is one whose weights miss what decoding needs by more than this."""
 
+MOST_NOISE = 0.1
+"""So is one in whose Ĉ the noise of payloads is expected to exceed this share of ‖C‖."""
+
+CANCELLED = 1e-13
+"""A payload whose energy is below this share of what its terms have alone is zero to rounding."""
+
 
 @dataclass(frozen=True, eq=False)
 class ProductRun:
@@ -56,33 +63,35 @@ class ProductRun:
     faithful: bool
     dtype: str
     noise: float
-    keep: str
     prior: str
     output: str
     memory: int
     threads: int
 
-    def run(self, first: int, count: int, clock: Clock) -> ProductResult:
-        """Multiply in realizations first .. first + count - 1."""
+    def run(self, first: int, count: int, clock: Clock, product: Any) -> ProductResult:
+        """Multiply in realizations first .. first + count - 1; `product` (count, U, Q) takes their Ĉ, unless it is None."""
         with clock("encode"):
             packets = draw_packets(self.plan, self.part, first, count)
         with clock("decode"):
             decoded = self.sampler.decode_times(first, count) < self.plan.job.n_times
             weights, found, condition, residual = self._weights(packets, decoded)
+            noisy = self.noise > 0 and self._noise_energy(packets, weights) > MOST_NOISE**2 * self.part.norm2
         disagrees = (found != decoded).any(axis=1) if self.decoder == "linear" else (decoded & ~found).any(axis=1)
-        rounding = float(np.finfo(self.dtype).eps)
-        unsound = ~np.isfinite(condition) | (condition * rounding > MOST_AMPLIFICATION) | (residual > MOST_RESIDUAL)
-        product = None
-        if self.keep == "loss" and self.dtype == "float64" and not self.faithful:
+        unsound = ~np.isfinite(condition) | (residual > MOST_RESIDUAL) | noisy
+        rounding = np.full(count, float(np.finfo(self.dtype).eps))
+        if product is None and self.dtype == "float64" and not self.faithful:
             with clock("decode"):
                 loss = _loss_from_gram(weights @ packets.coefficients, self.inner, self.part.paradigm)
         else:
-            estimate, overflow = self._estimates(packets, weights, first, clock)
+            estimate, overflow, lost = self._estimates(packets, weights, first, clock)
             unsound |= overflow
+            rounding = np.maximum(rounding, lost)
             with clock("decode"):
                 loss = self._loss(estimate)
-                if self.keep == "product":
-                    product = self._product(estimate)
+                if product is not None:
+                    product[...] = self._product(estimate)
+        # A packet that is lost is flagged whether decoding uses it or not, as an overflow is.
+        unsound |= np.maximum(condition, 1.0) * rounding > MOST_AMPLIFICATION
         return ProductResult(
             loss=loss,
             decoded=decoded,
@@ -91,7 +100,7 @@ class ProductRun:
             residual=residual,
             flagged=unsound | disagrees,
             disagreements=int(disagrees.sum()),
-            product=product,
+            product=None,
             norm2=self.part.norm2,
             classes=self.part.classes,
             backend=self.place.name,
@@ -102,21 +111,50 @@ class ProductRun:
         if self.decoder == "lmmse":
             gram = self.inner[0][1]
             known = gram if self.prior == "gram" else np.diag(np.diagonal(gram))
-            return lmmse_weights(packets.coefficients, packets.arrived, known, decoded)
+            # Rounding is noise too; that of float64 is below what separates singular values from zero.
+            rounding = 0.0 if self.dtype == "float64" else float(np.finfo(self.dtype).eps) / 2
+            return lmmse_weights(packets.coefficients, packets.arrived, known, decoded, math.hypot(self.noise, rounding))
         compiled = self.place.host.name == "numba"
         return selected_weights(packets.coefficients, packets.arrived, decoded, self.threads, compiled=compiled)
 
-    def _estimates(self, packets: Packets, weights: Floats, first: int, clock: Clock) -> tuple[Any, Bools]:
-        """Return the decoded sub-products (R, K, a, b), and which realizations overflowed the workers' arithmetic."""
+    def _noise_energy(self, packets: Packets, weights: Floats) -> Floats:
+        """Return the expected energy of the noise in Ĉ, (R,): that of every payload times the squares of its weights."""
+        into = weights.sum(axis=1, keepdims=True) if self.part.paradigm == "cxr" else weights
+        return self.noise**2 * np.asarray(np.einsum("rkw,rkw,rw->r", into, into, self._energies(packets)), dtype=np.float64)
+
+    def _energies(self, packets: Packets) -> Floats:
+        """Return the energies of all payloads (R, W), 0 where nothing but rounding is left of the sub-products."""
+        gram = self.inner[0][1]
+        energy = np.einsum("rwk,rwk->rw", packets.coefficients @ gram, packets.coefficients)
+        largest = np.einsum("rwk,k->rw", np.abs(packets.coefficients), np.sqrt(np.diagonal(gram))) ** 2
+        return np.where(energy > CANCELLED * largest, energy, 0.0)
+
+    def _underflow(self, packets: Packets) -> Floats:
+        """Return the largest share of a payload that its last place makes in the workers' arithmetic (R,): 1 is all of it.
+
+        Rounding is a share of what is large enough to have all its digits; below that there is a smallest step.
+        """
+        size = np.sqrt(self._energies(packets) / self.tiles[0].size) * packets.arrived
+        step = float(np.finfo(self.dtype).smallest_subnormal)
+        share = np.minimum(np.divide(step, size, out=np.zeros_like(size), where=size > step), 1.0)
+        return np.asarray(np.where((size > 0) & (size <= step), 1.0, share).max(axis=1), dtype=np.float64)
+
+    def _estimates(self, packets: Packets, weights: Floats, first: int, clock: Clock) -> tuple[Any, Bools, Floats]:
+        """Return the decoded sub-products (R, K, a, b), and which realizations overflowed the workers' arithmetic.
+
+        Also the largest share of a packet that was lost when it was put into that arithmetic, (R,).
+        """
         xp = self.place.xp
         if not self.faithful and self.dtype == "float64":
             with clock("decode"):
                 effect = xp.asarray(weights @ packets.coefficients)
-                return dense.combine(xp, effect, self.tiles), np.zeros(len(weights), dtype=np.bool_)
+                return dense.combine(xp, effect, self.tiles), np.zeros(len(weights), dtype=np.bool_), np.zeros(len(weights))
+        lost = self._underflow(packets)
         if self.faithful:
-            payloads = faithful_payloads(
+            payloads, of_factors = faithful_payloads(
                 self.part, packets, self.plan.law.encoding, self.blocks, self.dtype, self.memory, self.place, clock
             )
+            lost = np.maximum(lost, of_factors)
             if self.noise > 0:
                 add_noise(payloads, packets.arrived, self.noise, int(self.plan.job.seed), first, self.place)
             # The packets that arrived, in order of workers, as the payloads are.
@@ -131,11 +169,11 @@ class ProductRun:
             # Sums of what fits are finite in float64; an overflowed payload is no number to decode with. It counts as zero, and
             # the realization is flagged.
             with np.errstate(invalid="ignore"):
-                lost = ~xp.isfinite(xp.sum(received, axis=(2, 3)))
-            overflow: Bools = self.place.to_host(xp.any(lost, axis=1))
+                infinite = ~xp.isfinite(xp.sum(received, axis=(2, 3)))
+            overflow: Bools = self.place.to_host(xp.any(infinite, axis=1))
             if overflow.any():
-                received[lost] = 0.0
-            return dense.combine(xp, xp.asarray(weights), received), overflow
+                received[infinite] = 0.0
+            return dense.combine(xp, xp.asarray(weights), received), overflow, lost
 
     def _loss(self, estimate: Any) -> Floats:
         xp = self.place.xp

@@ -1,6 +1,6 @@
-"""One realization told in full: its draws, its packets, every decoding step, what is lost when.
+"""One realization in full: its draws, its packets, every decoding step, and what is lost at each time.
 
-The second opinion on a number: plain Python that takes one packet at a time, beside kernels that take millions.
+A check on the kernels: plain Python that takes one packet at a time.
 """
 
 from __future__ import annotations

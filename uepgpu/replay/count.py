@@ -1,4 +1,4 @@
-"""Decoding by counting, told: ranks of nested windows follow from how many packets of each have come."""
+"""Decoding by counting, step by step: ranks of nested windows follow from the numbers of packets received."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Counted", "Counting"]
 
 @dataclass(frozen=True)
 class Counted:
-    """What counting makes of a packet.
+    """What counting does with a packet.
 
     Attributes
     ----------
@@ -32,7 +32,7 @@ class Counted:
     sizes: tuple[int, ...]
 
     def describe(self) -> str:
-        """Return a line for people."""
+        """Return a readable line."""
         s = self.window
         ranks = " ".join(f"{rank}/{size}" for rank, size in zip(self.ranks, self.sizes, strict=True))
         return f"packet {self.received[s]} of window {s}; ranks {ranks}"

@@ -10,19 +10,13 @@ import numpy as np
 
 from uepgpu_kernels.job import BY_INDEX, BY_TIME
 from uepgpu_kernels.reference.sample import words
+from uepgpu_kernels.streams import COEFFICIENTS, ORDER, PACKETS, SUPPORTS, purpose_of
 
 if TYPE_CHECKING:
     from uepgpu_kernels.job import Job
 
 __all__ = ["Drawn", "Packet", "Stream", "draw"]
 
-PACKET_STREAM, ORDER_STREAM, COEFFICIENT_STREAM, SUPPORT_STREAM = 0, 1, 2, 3
-PURPOSES = {
-    PACKET_STREAM: "one word a packet: its window, and by deadlines its arrival too",
-    ORDER_STREAM: "one word a place: the order of arrival, Fisher-Yates from the last place down",
-    COEFFICIENT_STREAM: "one word a packet and sub-product: coefficients",
-    SUPPORT_STREAM: "one word a packet and sub-product: drawn supports, selection sampling",
-}
 PRIME = 2**31 - 1
 CELL_END = 2**32
 
@@ -54,7 +48,7 @@ class Packet:
     Attributes
     ----------
     number : int
-        Of the packet, which is that of its worker.
+        Number of the packet and of its worker.
     word : int
         The word of stream 0 that decides it.
     least, end : int
@@ -112,14 +106,15 @@ def draw(job: Job, realization: int, *, coefficients: bool) -> Drawn:
     """
     streams: dict[int, Stream] = {}
 
-    def take(number: int, count: int, per_packet: int) -> tuple[int, ...]:
+    def take(stream: np.uint64, count: int, per_packet: int) -> tuple[int, ...]:
+        number = int(stream)
         drawn = words(int(job.seed), np.array([realization], dtype=np.uint64), number, 0, count)[0]
-        streams[number] = Stream(number, PURPOSES[number], per_packet, tuple(int(x) for x in drawn))
+        streams[number] = Stream(number, purpose_of(number), per_packet, tuple(int(x) for x in drawn))
         return streams[number].words
 
     n, k = job.n_packets, job.k
     padded = 4 * ((k + 3) // 4)
-    deciding = take(PACKET_STREAM, n, 1)
+    deciding = take(PACKETS, n, 1)
     cells = [_cell(job, w, deciding[w]) for w in range(n)]
     window = [int(job.cell_window[job.group[w], cells[w][0]]) for w in range(n)]
     if job.order == BY_TIME:
@@ -127,12 +122,12 @@ def draw(job: Job, realization: int, *, coefficients: bool) -> Drawn:
         order = [w for _, w in sorted((time, w) for w, time in enumerate(bins) if time < job.n_times)]
         time: list[int | None] = [t if t < job.n_times else None for t in bins]
     else:
-        order = list(range(n)) if job.order == BY_INDEX else _shuffled(take(ORDER_STREAM, n, 1))
+        order = list(range(n)) if job.order == BY_INDEX else _shuffled(take(ORDER, n, 1))
         time = [None] * n
         for place, w in enumerate(order):
             time[w] = place + 1
     if job.degree.size:
-        drawn = take(SUPPORT_STREAM, n * padded, padded)
+        drawn = take(SUPPORTS, n * padded, padded)
         support = [_subset(drawn[w * padded : w * padded + k], int(job.degree[window[w]])) for w in range(n)]
     elif job.generator.shape[0]:
         support = [tuple(i for i in range(k) if job.generator[w, i] != 0) for w in range(n)]
@@ -142,7 +137,7 @@ def draw(job: Job, realization: int, *, coefficients: bool) -> Drawn:
     if coefficients and job.generator.shape[0]:
         rows = [tuple(row.tolist()) for row in job.generator]
     elif coefficients:
-        drawn = take(COEFFICIENT_STREAM, n * padded, padded)
+        drawn = take(COEFFICIENTS, n * padded, padded)
         rows = [tuple(_coefficient(drawn[w * padded + i], job.field) if i in support[w] else 0 for i in range(k)) for w in range(n)]
     packets = tuple(Packet(w, deciding[w], *cells[w][1:], window[w], support[w], rows[w], time[w]) for w in range(n))
     return Drawn(tuple(streams[s] for s in sorted(streams)), packets, tuple(order))

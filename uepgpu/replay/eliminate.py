@@ -1,4 +1,4 @@
-"""Decoding by elimination, told: the reduced row echelon form of what has been received, row by row."""
+"""Decoding by elimination, step by step: the reduced row echelon form of what has been received."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TOLERANCE = 1e-9
 
 @dataclass(frozen=True)
 class Eliminated:
-    """What elimination makes of a packet.
+    """What elimination does with a packet.
 
     Attributes
     ----------
@@ -40,7 +40,7 @@ class Eliminated:
     cleared: tuple[tuple[int, Number], ...]
 
     def describe(self) -> str:
-        """Return a line for people."""
+        """Return a readable line."""
         less = "".join(f" − row X{p}" for p, _ in self.subtracted)
         start = f"packet{less}" if less else "packet"
         if self.pivot is None:

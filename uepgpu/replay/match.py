@@ -1,4 +1,4 @@
-"""Decoding by matching, told: exact for generic coefficients on any supports."""
+"""Decoding by matching, step by step: exact for generic coefficients on any supports."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Matched", "Matching"]
 
 @dataclass(frozen=True)
 class Matched:
-    """What matching makes of a packet.
+    """What matching does with a packet.
 
     Attributes
     ----------
@@ -23,14 +23,14 @@ class Matched:
         The augmenting path: the packet takes the first sub-product, the packet that had it the next, and so on. Empty if
         there is none: the packet adds no rank.
     pairs : tuple of (packet, sub-product)
-        The maximum matching then.
+        The maximum matching after it.
     """
 
     assignments: tuple[tuple[int, int], ...]
     pairs: tuple[tuple[int, int], ...]
 
     def describe(self) -> str:
-        """Return a line for people."""
+        """Return a readable line."""
         if not self.assignments:
             return "no augmenting path: it adds no rank"
         (packet, taken), *moved = self.assignments

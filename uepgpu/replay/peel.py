@@ -1,4 +1,4 @@
-"""Decoding by peeling, told: a packet with one unknown sub-product reveals it."""
+"""Decoding by peeling, step by step: a packet with one unknown sub-product reveals it."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ __all__ = ["Peeled", "Peeling"]
 
 @dataclass(frozen=True)
 class Peeled:
-    """What peeling makes of a packet.
+    """What peeling does with a packet.
 
     Attributes
     ----------
     unknown : tuple of int
-        What was unknown in the packet when it came.
+        What was unknown in the packet when it arrived.
     revealed : tuple of (packet, sub-product)
         Which packet then revealed what, one after the other.
     waiting : tuple of int
@@ -31,7 +31,7 @@ class Peeled:
     waiting: tuple[int, ...]
 
     def describe(self) -> str:
-        """Return a line for people."""
+        """Return a readable line."""
         if not self.unknown:
             return "nothing in it is unknown"
         text = ", ".join(f"packet {p} reveals X{x}" for p, x in self.revealed)
@@ -44,7 +44,7 @@ class Peeling:
     """The state of a peeling decoder."""
 
     rank: None = None
-    """Peeling knows of no rank."""
+    """Peeling has no rank."""
 
     def __init__(self, job: Job) -> None:
         self.known: set[int] = set()

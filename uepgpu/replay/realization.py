@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from uepgpu.checks import deadlines_array, integer
-from uepgpu.plan import decoding_rule, make_plan, resolve_decoder
-from uepgpu.replay.count import Counting
+from uepgpu.checks import deadlines_array, word64
+from uepgpu.plan import DECODERS, decoding_rule, make_plan, resolve_decoder
 from uepgpu.replay.draws import Packet, draw
-from uepgpu.replay.eliminate import Elimination, RealElimination
-from uepgpu.replay.match import Matching
-from uepgpu.replay.peel import Peeling
-from uepgpu.replay.told import Evaluation, Moment, Replay, Step, Window
+from uepgpu.replay.told import Action, Evaluation, Moment, Replay, Step, Window
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -25,27 +21,18 @@ if TYPE_CHECKING:
 
 __all__ = ["replay"]
 
-MOST_REALIZATIONS = 2**64
-
 
 class _Decoder(Protocol):
+    """A teller: made from a job, it takes packets in one by one."""
+
     @property
     def rank(self) -> int | None: ...
 
-    def take(self, packet: Packet) -> tuple[Any, frozenset[int]]: ...
-
-
-DECODERS: dict[str, Any] = {
-    "count": Counting,
-    "match": Matching,
-    "peel": Peeling,
-    "eliminate": Elimination,
-    "real": RealElimination,
-}
+    def take(self, packet: Packet) -> tuple[Action, frozenset[int]]: ...
 
 
 ORDER_RULES = (
-    "as numbered: packets are drawn alike, so that any order is as good",
+    "as numbered: packets are exchangeable, so any order will do",
     "a random permutation: packets belong to workers",
     "by deadline; those of one deadline as numbered, which cannot change what is decoded by it",
 )
@@ -97,16 +84,15 @@ def replay(
     >>> told.decoded_at
     (6, 6, 8, 6, 8, 11, 8, 11, 11)
     """
-    number = integer("realization", realization, 0)
-    if number >= MOST_REALIZATIONS:
-        raise ValueError(f"realization must be an integer in 0..2^64-1, got {realization!r}")
+    number = word64("realization", realization)
     plan = make_plan(code, part, workers, seed=seed, deadlines=deadlines)
     if evaluate is not None and plan.domain == "deadline":
         raise ValueError("evaluate is for the count domain: with deadlines, arrival times are drawn and losses need no weights")
     rule = resolve_decoder(plan, decoder)
     job = plan.job
-    draws = draw(job, number, coefficients=rule in ("eliminate", "real"))
-    state: _Decoder = DECODERS[rule](job)
+    entry = DECODERS[rule]
+    draws = draw(job, number, coefficients=entry.coefficients)
+    state: _Decoder = entry.implementation("teller")(job)
     steps: list[Step] = []
     decoded: frozenset[int] = frozenset()
     decoded_at: list[int | None] = [None] * job.k

@@ -5,19 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from uepgpu.plan import DECODERS
 from uepgpu.replay.draws import Packet, Stream
 from uepgpu.replay.told import Replay, Window
 
 __all__ = ["TextTable", "compact", "tables"]
 
 PRIME = 2**31 - 1
-DECODERS = {
-    "count": "counting",
-    "match": "matching",
-    "peel": "peeling",
-    "eliminate": "elimination",
-    "real": "elimination in float64",
-}
 
 
 @dataclass(frozen=True)
@@ -30,7 +24,7 @@ class TextTable:
     header : tuple of str
     rows : tuple of tuples of str
     left : int
-        So many columns, from the last on, hold text, the others numbers.
+        How many columns, counted from the last, hold text; the others hold numbers.
     """
 
     title: str
@@ -70,7 +64,7 @@ def _windows(told: Replay) -> TextTable:
         what = f"{w.degree} drawn ones" if w.support is None else compact(w.support)
         return (str(w.number), compact(w.of_code), chance, compact(sorted(set(w.work))), what)
 
-    note = "As kernels number them; equal windows of the code are one. work: products of blocks that a packet takes."
+    note = "Numbered as in kernels; equal windows of the code are merged. work: block products that a packet takes."
     return TextTable(
         "Windows", note, ("window", "of the code", "probability", "work", "sub-products"), tuple(map(row, told.windows))
     )
@@ -103,7 +97,7 @@ def _packets(told: Replay) -> TextTable:
         end = "2^32" if p.end == 2**32 else f"{p.end:08x}"
         return (str(p.number), f"{p.word:08x}", f"{p.least:08x} ≤ word < {end}", str(p.window), arrival(p), compact(p.support))
 
-    note = f"A packet's word lies between two thresholds, which say its window{'' if told.deadlines is None else ' and arrival'}."
+    note = f"A packet's word lies between two thresholds, which give its window{'' if told.deadlines is None else ' and arrival'}."
     header = ("packet", "word", "thresholds", "window", "arrives", "sub-products")
     return TextTable("Packets, one a worker", note, header, tuple(map(row, told.packets)))
 
@@ -112,7 +106,7 @@ def _coefficients(told: Replay) -> TextTable:
     def shown(x: float) -> str:
         if isinstance(x, float):
             return f"{x:.6g}"
-        # What stands for a negative integer modulo the prime is shown as one; drawn coefficients are as good either way.
+        # Residues that stand for negative integers are shown as such; for drawn coefficients either form is right.
         return str(x - PRIME if x > PRIME // 2 else x)
 
     rows = tuple(
@@ -144,7 +138,7 @@ def _steps(told: Replay) -> TextTable:
     time = "received" if told.deadlines is None else "by t"
     note = f"Order of arrival: {told.order_rule}. decodes: sub-products that became decodable. ↑: the rank rose."
     header = ("step", "packet", time, "window", "rank", "decodes", "what the decoder did")
-    return TextTable(f"Decoding by {DECODERS[told.decoder]}, packet by packet", note, header, rows, left=2)
+    return TextTable(f"Decoding by {DECODERS[told.decoder].title}, packet by packet", note, header, rows, left=2)
 
 
 def _moments(told: Replay) -> TextTable:
@@ -160,7 +154,7 @@ def _moments(told: Replay) -> TextTable:
         for m in told.moments
     )
     first = ("received",) if told.deadlines is None else ("deadline", "received")
-    note = "loss: ‖C − Ĉ‖², zero in place of what is undecoded; of a model its expectation."
+    note = "loss: ‖C − Ĉ‖², with zero for what is undecoded; for a model its expectation."
     title = "What is decoded and lost, " + ("by packets received" if told.deadlines is None else "by deadline")
     return TextTable(title, note, (*first, "loss", "normalized", "classes decoded", "sub-products undecoded"), rows, left=2)
 

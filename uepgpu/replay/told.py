@@ -1,26 +1,29 @@
-"""What a replay tells: frozen values, from windows and words to what is lost when."""
+"""The result of a replay as frozen values, from windows and words to losses."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from uepgpu.replay.count import Counted
 from uepgpu.replay.draws import Packet, Stream
-from uepgpu.replay.eliminate import Eliminated
-from uepgpu.replay.match import Matched
-from uepgpu.replay.peel import Peeled
 
 __all__ = ["Action", "Evaluation", "Moment", "Replay", "Step", "Window"]
 
-Action = Counted | Matched | Eliminated | Peeled
+
+class Action(Protocol):
+    """What a decoder made of a packet: a frozen data class beside its teller."""
+
+    def describe(self) -> str:
+        """Return a line for people."""
+        ...
 
 
 @dataclass(frozen=True)
 class Window:
-    """A window as kernels number them.
+    """A window, numbered as in kernels.
 
     Attributes
     ----------
@@ -30,7 +33,7 @@ class Window:
     degree : int or None
         How many sub-products a packet draws.
     of_code : tuple of int
-        Which of the code's windows it is, counted from 1: equal ones are one.
+        Which of the code's windows it is, counted from 1; equal ones are merged.
     probability : float or None
         Of a packet to draw it; None where windows are tied to workers.
     work : tuple of int
@@ -62,6 +65,16 @@ class Step:
     action : Counted, Matched, Eliminated or Peeled
     decoded : tuple of int
         The sub-products that became decodable.
+
+    Examples
+    --------
+    >>> import uepgpu as uep
+    >>> from uepgpu.replay import replay
+    >>> part = uep.Partition.model("cxr", left_variances=[4, 1], right_variances=[1, 1], classes=(1, 1))
+    >>> code, workers = uep.codes.ExpandingWindow((0.5, 0.5)), uep.Workers(3, omega=1.0, work="unit")
+    >>> steps = replay(code, part, workers, realization=0, seed=2).steps
+    >>> [(step.packet, step.rank, step.gained, step.decoded) for step in steps]
+    [(0, 1, True, (0,)), (1, 1, False, ()), (2, 2, True, (1,))]
     """
 
     position: int
@@ -75,7 +88,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Moment:
-    """What is there at one deadline, or after so many packets.
+    """The state at one deadline, or after a number of packets.
 
     Attributes
     ----------
@@ -90,6 +103,16 @@ class Moment:
         Sub-products that are not.
     loss, normalized_loss : float
         ‖C − Ĉ‖², and over ‖C‖²; for a model their expectation given what is undecoded.
+
+    Examples
+    --------
+    >>> import uepgpu as uep
+    >>> from uepgpu.replay import replay
+    >>> part = uep.Partition.model("cxr", left_variances=[4, 1], right_variances=[1, 1], classes=(1, 1))
+    >>> code, workers = uep.codes.ExpandingWindow((0.5, 0.5)), uep.Workers(3, omega=1.0, work="unit")
+    >>> moments = replay(code, part, workers, realization=0, seed=2).moments
+    >>> [(moment.received, moment.classes, moment.loss) for moment in moments]
+    [(0, (), 5.0), (1, (1,), 1.0), (2, (1,), 1.0), (3, (1, 2), 0.0)]
     """
 
     time: int
@@ -103,7 +126,7 @@ class Moment:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A realization of the count domain at a deadline: its losses weighted by the law of how many packets have come.
+    """A realization of the count domain at a deadline: its losses weighted by the law of the number of received packets.
 
     Attributes
     ----------
@@ -112,6 +135,16 @@ class Evaluation:
         Pr[N(t) = 0..W].
     loss, normalized_loss : float
         What the realization contributes to the tally's mean.
+
+    Examples
+    --------
+    >>> import uepgpu as uep
+    >>> from uepgpu.replay import replay
+    >>> part = uep.Partition.model("cxr", left_variances=[4, 1], right_variances=[1, 1], classes=(1, 1))
+    >>> code, workers = uep.codes.ExpandingWindow((0.5, 0.5)), uep.Workers(3, omega=1.0, work="unit")
+    >>> (evaluation,) = replay(code, part, workers, realization=0, seed=2, evaluate=[1.0]).evaluations
+    >>> [round(p, 3) for p in evaluation.probabilities], round(evaluation.loss, 3)
+    ([0.05, 0.257, 0.441, 0.253], 0.947)
     """
 
     deadline: float
@@ -141,7 +174,7 @@ class Replay:
         Class of each sub-product.
     deadlines : tuple of float or None
     order_rule : str
-        How the order of arrival comes about.
+        How the order of arrival is determined.
     windows : tuple of Window
     streams : tuple of Stream
     packets : tuple of Packet
@@ -152,6 +185,16 @@ class Replay:
         Index of the time by which X_k is decoded; None if it never is.
     moments : tuple of Moment
     evaluations : tuple of Evaluation
+
+    Examples
+    --------
+    >>> import uepgpu as uep
+    >>> from uepgpu.replay import replay
+    >>> part = uep.Partition.model("cxr", left_variances=[4, 1], right_variances=[1, 1], classes=(1, 1))
+    >>> code, workers = uep.codes.ExpandingWindow((0.5, 0.5)), uep.Workers(3, omega=1.0, work="unit")
+    >>> told = replay(code, part, workers, realization=0, seed=2)
+    >>> told.decoder, told.order, told.decoded_at
+    ('count', (0, 1, 2), (1, 3))
     """
 
     code: str

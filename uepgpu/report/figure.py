@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,11 @@ def figure_of(chart: Chart, panel: Panel) -> dict[str, Any]:
     return {"data": [t for line in panel.lines for t in _line(chart, panel, line)], "layout": _line_layout(chart, panel)}
 
 
+def _plain(label: str) -> str:
+    """Return a label as plotly.js shows it as it is: it takes ``<b>`` and ``<a href=...>`` for markup, and knows entities."""
+    return html.escape(label, quote=False)
+
+
 def _numbers(values: Any) -> list[float | None]:
     """Return numbers for JSON, which knows neither nan nor inf."""
     return [float(f"{v:.{DIGITS}g}") if np.isfinite(v) else None for v in np.asarray(values, dtype=np.float64).tolist()]
@@ -40,7 +46,7 @@ def _line(chart: Chart, panel: Panel, line: Line) -> list[dict[str, Any]]:
     # Out of turn a mark is a dot, which can still be pointed at.
     sizes = np.where(chart.turn(panel, line), 7, 2)
     exact = line.exact
-    common: dict[str, Any] = {"type": "scatter", "name": line.label, "meta": {"series": line.label, "color": color}}
+    common: dict[str, Any] = {"type": "scatter", "name": _plain(line.label), "meta": {"series": line.label, "color": color}}
     through = np.where(drawn, line.value, np.nan) if exact is None else exact
     if chart.logarithmic:
         through = np.where(through > 0, through, np.nan)
@@ -120,7 +126,7 @@ def _box(chart: Chart, box: Box, place: int) -> list[dict[str, Any]]:
     symbol = SYMBOLS[marker]
     zero = _place_of_zero(chart)
     at = [q if q > 0 else zero for q in box.quantiles]
-    common: dict[str, Any] = {"type": "scatter", "name": box.label, "meta": {"series": box.label, "color": color}}
+    common: dict[str, Any] = {"type": "scatter", "name": _plain(box.label), "meta": {"series": box.label, "color": color}}
     quantiles = ", ".join(f"{q:.4g}" for q in box.quantiles)
     text = f"5, 25, 50, 75, 95 %: {quantiles}<br>mean {box.mean:.4g} (95 %: {box.low:.4g} to {box.high:.4g})"
     hover = {"hovertemplate": f"{text}<extra>%{{fullData.name}}</extra>"}
@@ -162,7 +168,7 @@ def _box_layout(chart: Chart, panel: Panel) -> dict[str, Any]:
     y = _axis("") | {
         "tickmode": "array",
         "tickvals": list(range(count)),
-        "ticktext": [b.label for b in panel.boxes],
+        "ticktext": [_plain(b.label) for b in panel.boxes],
         "range": [count - 0.4, -0.6],
     }
     return {"xaxis": x, "yaxis": y, "showlegend": False, "hovermode": "closest"}

@@ -10,11 +10,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rich.console import Console
-
     from uepgpu.results.curve import Curve
 
-__all__ = ["Block", "blocks", "choose_deadlines", "print_plain", "print_rich"]
+__all__ = ["NOTE", "Block", "blocks", "choose_deadlines"]
 
 NOTE = (
     "Normalized loss at deadline t: simulated ± standard error, then exact. "
@@ -109,33 +107,3 @@ def blocks(curves: Sequence[Curve], show: Sequence[float], width: int) -> list[B
         paradigm = "" if partition == first.part.paradigm else f" ({first.part.paradigm})"
         result.append(Block(f"{partition}{paradigm}, {work} work", header, body))
     return result
-
-
-def print_plain(tables: Sequence[Block]) -> str:
-    """Return the tables as aligned plain text without control codes."""
-    lines = [NOTE]
-    for block in tables:
-        widths = [max(map(len, column)) for column in zip(block.header, *block.body, strict=True)]
-        lines += ["", block.title]
-        for row in (block.header, *block.body):
-            cells = [cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))]
-            lines.append("  ".join(cells).rstrip())
-    return "\n".join(lines)
-
-
-def print_rich(tables: Sequence[Block], console: Console) -> None:
-    """Print the tables on a terminal."""
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    console.print(Text(NOTE, style="dim"))
-    for block in tables:
-        table = Table(title=Text(block.title, style="bold"), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-        for i, name in enumerate(block.header):
-            table.add_column(
-                Text(name), justify="left" if i == 0 else "right", no_wrap=True, style="cyan" if name == "exact" else None
-            )
-        for row in block.body:
-            table.add_row(*map(Text, row))
-        console.print(table)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import csv
 import io
 from typing import TYPE_CHECKING
+
+from uepgpu.files import table_kind
+from uepgpu.text import write_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from uepgpu.results.curve import Curve
 
-__all__ = ["COLUMNS", "rows", "to_csv"]
+__all__ = ["COLUMNS", "TABLE", "rows", "to_csv"]
 
 COLUMNS = (
     "series",
@@ -41,6 +43,8 @@ COLUMNS = (
 )
 """Columns of ``table.csv``. ``window`` is empty unless the encoding is factored, ``gamma`` for codes without window
 probabilities, ``normalized_loss_exact`` where there is no closed form."""
+
+TABLE = table_kind(COLUMNS)
 
 Value = str | int | float
 
@@ -81,9 +85,7 @@ def rows(curves: Sequence[Curve]) -> Iterator[dict[str, Value]]:
 
 
 def to_csv(curves: Sequence[Curve]) -> str:
-    """Return the table as CSV; floats keep all their digits."""
+    """Return the table as CSV; floats keep all their digits, and no label is a formula."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows(curves))
+    write_table(text, COLUMNS, rows(curves))
     return text.getvalue()

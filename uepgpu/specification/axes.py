@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from uepgpu.checks import MOST_SHOWN, shown
 from uepgpu.specification.fields import SpecError, TomlTable, texts
 
 if TYPE_CHECKING:
@@ -49,19 +50,15 @@ class Choice:
 
     def shown(self) -> str:
         """Return what errors call it."""
-        return _cut(", ".join(f"{name} = {value!r}" for name, value in self.values.items()))
-
-
-def _cut(text: str) -> str:
-    """Return a text that fits into one line of a message."""
-    return text if len(text) <= 200 else f"{text[:200]}..."
+        text = ", ".join(f"{name} = {shown(value)}" for name, value in self.values.items())
+        return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}..."
 
 
 def _lists(where: str, data: Any, extra: tuple[str, ...] = ()) -> dict[str, list[Any]]:
     table = TomlTable(where, data, (*AXES, *extra))
     for name, values in table.data.items():
         if not isinstance(values, list) or not values:
-            raise table.error(f"{name} must be a non-empty list of the values that it takes in turn, got {values!r}")
+            raise table.error(f"{name} must be a non-empty list of the values that it takes in turn, got {shown(values)}")
     return dict(table.data)
 
 
@@ -90,9 +87,9 @@ def choices(where: str, grid: Any, zipped: Any) -> Iterator[Choice]:
         raise SpecError(f"{where}zip: {twice[0]} is in grid too; leave it in one of them")
     lengths = {name: len(values) for name, values in (rows | ({} if names is None else {"labels": names})).items()}
     if len(set(lengths.values())) > 1:
-        shown = ", ".join(f"{name} has {length}" for name, length in lengths.items())
+        given = ", ".join(f"{name} has {length}" for name, length in lengths.items())
         raise SpecError(
-            f"{where}zip: lists are taken together, so they must be of one length, but {shown}; use grid for all combinations"
+            f"{where}zip: lists are taken together, so they must be of one length, but {given}; use grid for all combinations"
         )
     count = next(iter(lengths.values()), 1)
     if names is not None and not rows:
@@ -120,8 +117,8 @@ def _suffix(name: str, values: list[Any], value: Any) -> str:
 def _short(value: Any) -> str:
     if isinstance(value, dict):
         first, *rest = value.items()
-        shown = ", ".join(f"{k} = {_short(v)}" for k, v in rest)
-        return f"{_short(first[1])} ({shown})" if shown else _short(first[1])
+        others = ", ".join(f"{k} = {_short(v)}" for k, v in rest)
+        return f"{_short(first[1])} ({others})" if others else _short(first[1])
     if isinstance(value, list):
         return ("|" if value and isinstance(value[0], list) else "/").join(map(_short, value))
     return str(value)

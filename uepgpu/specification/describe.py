@@ -13,20 +13,22 @@ from typing import Any
 import numpy as np
 
 from uepgpu import latency
-from uepgpu.checks import closest
+from uepgpu.checks import closest, shown
 from uepgpu.codes import Code
+from uepgpu.files import expand, read_array
 from uepgpu.partition import Partition, load_matrix
 from uepgpu.specification.fields import SpecError, TomlTable, number, numbers, one_or_more, text, whole, whole_numbers
 from uepgpu.specification.names import CODES, LAWS
 from uepgpu.workers import Workers
 
-__all__ = ["WORKER_KEYS", "code", "located", "partition", "worker_grid"]
+__all__ = ["WORKER_KEYS", "Read", "code", "file_in", "located", "make", "named", "partition", "worker_grid"]
 
 MODEL_KEYS = ("left_variances", "right_variances", "shape", "left_means", "right_means")
 MATRIX_KEYS = {"rxc": ("a", "b", "rows", "cols", "order"), "cxr": ("a", "b", "blocks", "order")}
 WORKER_KEYS = ("count", "latency", "omega", "work", "loss_probability", "speeds")
 
 Read = Callable[[str, Any], Any]
+"""Makes a value of a key and what the specification gives for it."""
 
 
 @contextmanager
@@ -40,16 +42,21 @@ def located(where: str) -> Iterator[None]:
         raise SpecError(f"{where}: {' '.join(str(error).split())}") from None
 
 
-def _file(folder: Path) -> Read:
+def file_in(folder: Path) -> Read:
+    """Return the reader of a path relative to `folder`."""
+
     def read(key: str, value: Any) -> str:
-        return str(folder / Path(text(key, value)).expanduser())
+        try:
+            return str(folder / expand(key, text(key, value)))
+        except ValueError as error:
+            raise SpecError(str(error)) from None
 
     return read
 
 
 def _file_or(folder: Path, other: Read) -> Read:
     def read(key: str, value: Any) -> Any:
-        return _file(folder)(key, value) if isinstance(value, str) else other(key, value)
+        return file_in(folder)(key, value) if isinstance(value, str) else other(key, value)
 
     return read
 
@@ -57,11 +64,11 @@ def _file_or(folder: Path, other: Read) -> Read:
 def _kind(table: TomlTable, key: str, kinds: dict[str, type]) -> type:
     name = table.get(key, text)
     if name not in kinds:
-        raise table.error(f"{key} must be one of {', '.join(kinds)}, got {name!r}{closest(name, kinds)}")
+        raise table.error(f"{key} must be one of {', '.join(kinds)}, got {shown(name)}{closest(name, kinds)}")
     return kinds[name]
 
 
-def _named(where: str, key: str, data: Any, kinds: dict[str, type], extra: tuple[str, ...] = ()) -> tuple[type, TomlTable]:
+def named(where: str, key: str, data: Any, kinds: dict[str, type], extra: tuple[str, ...] = ()) -> tuple[type, TomlTable]:
     """Return the class that `key` of the table names, and the table with its keys checked against the class's fields."""
     if isinstance(data, str):
         data = {key: data}
@@ -70,9 +77,12 @@ def _named(where: str, key: str, data: Any, kinds: dict[str, type], extra: tuple
     return kind, TomlTable(where, data, (key, *(f.name for f in dataclasses.fields(kind)), *extra))
 
 
-def _make(kind: type, table: TomlTable, readers: dict[str, Read], fallback: dict[str, Any] | None = None) -> Any:
+def make(
+    kind: type, table: TomlTable, readers: dict[str, Read], fallback: dict[str, Any] | None = None, *, default: Read = number
+) -> Any:
+    """Return an object of a class whose fields a table gives; `default` reads those without a reader of their own."""
     fields = dataclasses.fields(kind)
-    given = {f.name: table.get(f.name, readers.get(f.name, number)) for f in fields if f.name in table}
+    given = {f.name: table.get(f.name, readers.get(f.name, default)) for f in fields if f.name in table}
     values = {f.name: (fallback or {})[f.name] for f in fields if f.name in (fallback or {})} | given
     for field in fields:
         if field.name not in values and field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
@@ -86,7 +96,7 @@ def _make(kind: type, table: TomlTable, readers: dict[str, Read], fallback: dict
 
 def _order(key: str, value: Any) -> str | None:
     if value not in ("norm", "mean_abs", "none"):
-        raise SpecError(f"{key} must be one of 'norm', 'mean_abs', 'none', got {value!r}")
+        raise SpecError(f"{key} must be one of 'norm', 'mean_abs', 'none', got {shown(value)}")
     return None if value == "none" else str(value)
 
 
@@ -96,17 +106,17 @@ def _classes(key: str, value: Any) -> Any:
     if isinstance(value, list) and value and all(isinstance(row, list) for row in value):
         rows = [whole_numbers(key, row) for row in value]
         if len({len(row) for row in rows}) != 1:
-            raise SpecError(f"{key} must have rows of one length, got {value!r}")
+            raise SpecError(f"{key} must have rows of one length, got {shown(value)}")
         return rows
     if isinstance(value, list):
         return whole_numbers(key, value)
-    raise SpecError(f"{key} must be a list of class sizes, a table of class numbers or 'auto', got {value!r}")
+    raise SpecError(f"{key} must be a list of class sizes, a table of class numbers or 'auto', got {shown(value)}")
 
 
 def _shape(key: str, value: Any) -> tuple[int, ...]:
     sizes = tuple(whole_numbers(key, value))
     if len(sizes) != 3:
-        raise SpecError(f"{key} must be the three sizes [U, H, Q] of one block pair, got {value!r}")
+        raise SpecError(f"{key} must be the three sizes [U, H, Q] of one block pair, got {shown(value)}")
     return sizes
 
 
@@ -127,7 +137,7 @@ def partition(where: str, data: Any, folder: Path) -> Partition:
     table = TomlTable(where, data, every)
     paradigm = table.get("paradigm", text)
     if paradigm not in MATRIX_KEYS:
-        raise table.error(f"paradigm must be 'rxc' (row-times-column) or 'cxr' (column-times-row), got {paradigm!r}")
+        raise table.error(f"paradigm must be 'rxc' (row-times-column) or 'cxr' (column-times-row), got {shown(paradigm)}")
     real = "a" in table or "b" in table
     allowed = ("paradigm", *(MATRIX_KEYS[paradigm] if real else MODEL_KEYS), *(levels if paradigm == "rxc" else levels[:1]))
     kind = f"{paradigm} partition of {'the matrices a and b' if real else 'a model (no files a and b)'}"
@@ -135,8 +145,8 @@ def partition(where: str, data: Any, folder: Path) -> Partition:
         if key not in allowed:
             raise table.error(f"{key} is not for a {kind}; allowed are {', '.join(allowed)}")
     readers: dict[str, Read] = {
-        "a": _file(folder),
-        "b": _file(folder),
+        "a": file_in(folder),
+        "b": file_in(folder),
         "order": _order,
         "classes": _classes,
         "shape": _shape,
@@ -169,14 +179,14 @@ def partition(where: str, data: Any, folder: Path) -> Partition:
 
 def _matrix(key: str, value: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
     if not isinstance(value, list):
-        raise SpecError(f"{key} must be the path of an .npy file or a list of rows, got {value!r}")
+        raise SpecError(f"{key} must be the path of an .npy file or a list of rows, got {shown(value)}")
     with located(key):
         return np.asarray([numbers(key, row) for row in value], dtype=np.float64)
 
 
 def _supports(key: str, value: Any) -> list[list[int]]:
     if not isinstance(value, list) or not value:
-        raise SpecError(f"{key} must be a non-empty list of lists of sub-product numbers, got {value!r}")
+        raise SpecError(f"{key} must be a non-empty list of lists of sub-product numbers, got {shown(value)}")
     return [whole_numbers(key, row) for row in value]
 
 
@@ -186,7 +196,7 @@ def _integers(key: str, value: Any) -> Any:
 
 def code(where: str, data: Any, folder: Path, gamma: list[float] | None) -> Code:
     """Return the code that ``{name = "ew", ...}``, or its bare name, describes; `gamma` is for codes that name none."""
-    kind, table = _named(where, "name", data, CODES)
+    kind, table = named(where, "name", data, CODES)
     readers: dict[str, Read] = {
         "gamma": numbers,
         "gamma_b": numbers,
@@ -202,9 +212,9 @@ def code(where: str, data: Any, folder: Path, gamma: list[float] | None) -> Code
     }
     if isinstance(table.data.get("matrix"), str):
         with located(where):
-            matrix = load_matrix("matrix", table.get("matrix", _file(folder)))
+            matrix = load_matrix("matrix", table.get("matrix", file_in(folder)))
         readers["matrix"] = lambda key, value: matrix
-    result = _make(kind, table, readers, {} if gamma is None else {"gamma": gamma})
+    result = make(kind, table, readers, {} if gamma is None else {"gamma": gamma})
     assert isinstance(result, Code)
     return result
 
@@ -214,13 +224,15 @@ def code(where: str, data: Any, folder: Path, gamma: list[float] | None) -> Code
 
 def _law(where: str, folder: Path) -> Callable[[str, Any], tuple[str, latency.Latency]]:
     def read(key: str, value: Any) -> tuple[str, latency.Latency]:
-        kind, table = _named(f"{where}: {key}", "law", value, LAWS)
+        kind, table = named(f"{where}: {key}", "law", value, LAWS)
         readers: dict[str, Read] = {"samples": numbers}
         if isinstance(table.data.get("samples"), str):
             with located(table.where):
-                samples = np.load(table.get("samples", _file(folder)), allow_pickle=False)
+                samples = read_array(
+                    "samples", Path(table.get("samples", file_in(folder))), what="a one-dimensional array of latencies"
+                )
             readers["samples"] = lambda key, value: samples
-        law = _make(kind, table, readers)
+        law = make(kind, table, readers)
         shown = ", ".join(f"{k} = {v}" for k, v in table.data.items() if k != "law")
         return f"{table.data['law']} ({shown})" if shown else str(table.data["law"]), law
 
@@ -229,7 +241,7 @@ def _law(where: str, folder: Path) -> Callable[[str, Any], tuple[str, latency.La
 
 def _omega(key: str, value: Any) -> float | str:
     if isinstance(value, str) and value != "fair":
-        raise SpecError(f"{key} must be a number > 0 or 'fair', got {value!r}")
+        raise SpecError(f"{key} must be a number > 0 or 'fair', got {shown(value)}")
     return value if isinstance(value, str) else number(key, value)
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
+import math
 import unicodedata
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import numpy as np
-
-from uepgpu.checks import closest
+from uepgpu.checks import closest, deadlines_array, finite, shown, word64
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -17,13 +15,18 @@ __all__ = [
     "REQUIRED",
     "SpecError",
     "TomlTable",
+    "among",
+    "as_it_is",
     "deadlines",
+    "flag",
     "number",
     "numbers",
     "one_or_more",
+    "seed",
     "text",
     "texts",
     "whole",
+    "whole_between",
     "whole_numbers",
 ]
 
@@ -33,7 +36,7 @@ MAX_DEADLINES = 10_000
 
 
 class SpecError(ValueError):
-    """A sweep specification that cannot be run; the message is one line and says where, what and what is allowed."""
+    """A specification that cannot be run; the message is one line and says where, what and what is allowed."""
 
 
 class TomlTable:
@@ -64,10 +67,10 @@ class TomlTable:
     def __init__(self, where: str, data: Any, allowed: Collection[str]) -> None:
         self.where = where
         if not isinstance(data, dict):
-            raise SpecError(f"{where} must be a table of key = value, got {data!r}")
+            raise SpecError(f"{where} must be a table of key = value, got {shown(data)}")
         for key in data:
             if key not in allowed:
-                raise self.error(f"unknown key {key!r}{closest(key, allowed)}; allowed are {', '.join(allowed)}")
+                raise self.error(f"unknown key {shown(key)}{closest(key, allowed)}; allowed are {', '.join(allowed)}")
         self.data: dict[str, Any] = data
 
     def __contains__(self, key: str) -> bool:
@@ -89,28 +92,62 @@ class TomlTable:
             raise self.error(str(error)) from None
 
 
+def as_it_is(key: str, value: Any) -> Any:
+    """Return a value that its own reader will check."""
+    return value
+
+
+def flag(key: str, value: Any) -> bool:
+    """Return true or false."""
+    if not isinstance(value, bool):
+        raise SpecError(f"{key} must be true or false, got {shown(value)}")
+    return value
+
+
 def text(key: str, value: Any) -> str:
     """Return a non-empty string of characters that can be shown on one line."""
     if not isinstance(value, str) or not value.strip():
-        raise SpecError(f"{key} must be a non-empty string, got {value!r}")
+        raise SpecError(f"{key} must be a non-empty string, got {shown(value)}")
     if any(unicodedata.category(c) == "Cc" for c in value):
-        raise SpecError(f"{key} must be one line without control characters, got {value!r}")
+        raise SpecError(f"{key} must be one line without control characters, got {shown(value)}")
     return value
 
 
 def number(key: str, value: Any) -> float:
     """Return a finite number; an integer stays one."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
-        raise SpecError(f"{key} must be a finite number, got {value!r}")
-    return value
+    try:
+        finite(key, value)
+    except ValueError as error:
+        raise SpecError(str(error)) from None
+    return value  # type: ignore[no-any-return]
 
 
 def whole(key: str, value: Any) -> int:
     """Return an integer, which may be written as 1e5."""
     exact = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
     if not exact or isinstance(value, bool):
-        raise SpecError(f"{key} must be an integer, got {value!r}")
+        raise SpecError(f"{key} must be an integer, got {shown(value)}")
     return int(value)
+
+
+def whole_between(least: int, bits: int) -> Callable[[str, Any], int]:
+    """Return the reader of an integer from `least` to 2**bits - 1, which may be written as 1e5."""
+
+    def read(key: str, value: Any) -> int:
+        found = whole(key, value)
+        if not least <= found < 2**bits:
+            raise SpecError(f"{key} must be an integer from {least} to 2**{bits} - 1, got {shown(value)}")
+        return found
+
+    return read
+
+
+def seed(key: str, value: Any) -> int:
+    """Return a seed, which may be written as 1e5, or raise."""
+    try:
+        return word64(key, whole(key, value))
+    except ValueError as error:
+        raise SpecError(str(error)) from None
 
 
 def one_or_more(read: Callable[[str, Any], T]) -> Callable[[str, Any], list[T]]:
@@ -128,7 +165,7 @@ def one_or_more(read: Callable[[str, Any], T]) -> Callable[[str, Any], list[T]]:
 def _several(kind: str, read: Callable[[str, Any], T]) -> Callable[[str, Any], list[T]]:
     def read_list(key: str, value: Any) -> list[T]:
         if not isinstance(value, list) or not value:
-            raise SpecError(f"{key} must be a non-empty list of {kind}, got {value!r}")
+            raise SpecError(f"{key} must be a non-empty list of {kind}, got {shown(value)}")
         return [read(key, v) for v in value]
 
     return read_list
@@ -151,23 +188,32 @@ def deadlines(key: str, value: Any) -> tuple[float, ...]:
         table = TomlTable(key, value, ("start", "stop", "step"))
         start, stop, step = table.get("start", number, 0.0), table.get("stop", number), table.get("step", number)
         if step <= 0:
-            raise SpecError(f"{key}: step must be > 0, got {step!r}")
+            raise SpecError(f"{key}: step must be > 0, got {shown(step)}")
         if stop < start:
-            raise SpecError(f"{key}: stop must be at least start = {start!r}, got {stop!r}")
+            raise SpecError(f"{key}: stop must be at least start = {start!r}, got {shown(stop)}")
         count = (stop - start) / step + 1e-9
         if count >= MAX_DEADLINES:
-            raise SpecError(f"{key}: step gives more than {MAX_DEADLINES} deadlines from {start!r} to {stop!r}, got {step!r}")
+            raise SpecError(f"{key}: step gives more than {MAX_DEADLINES} deadlines from {start!r} to {stop!r}, got {shown(step)}")
         # Rounded so that 3 · 0.05 is the 0.15 that the user means and that the table shows.
         times = tuple(round(start + i * step, 12) for i in range(int(count) + 1))
     elif isinstance(value, list):
         times = tuple(float(t) for t in numbers(key, value))
     else:
-        raise SpecError(f"{key} must be a list of times or {{start, stop, step}}, got {value!r}")
+        raise SpecError(f"{key} must be a list of times or {{start, stop, step}}, got {shown(value)}")
     if len(times) > MAX_DEADLINES:
         raise SpecError(f"{key} must be at most {MAX_DEADLINES} times, got {len(times)}")
-    if min(times) < 0:
-        raise SpecError(f"{key} must be >= 0, got {min(times)!r}")
-    for before, after in itertools.pairwise(times):
-        if after <= before:
-            raise SpecError(f"{key} must increase, got {after!r} after {before!r}")
-    return times
+    try:
+        return tuple(deadlines_array(times, key).tolist())
+    except ValueError as error:
+        raise SpecError(str(error)) from None
+
+
+def among(key: str, chosen: tuple[float, ...], times: tuple[float, ...]) -> tuple[float, ...]:
+    """Return those of the deadlines `times` that are `chosen`; raise if one is none of them."""
+    found = []
+    for t in chosen:
+        same = [other for other in times if math.isclose(t, other, abs_tol=1e-12)]
+        if not same:
+            raise SpecError(f"{key} must name some of the deadlines, got {shown(t)}, which is none of them")
+        found.append(same[0])
+    return tuple(found)

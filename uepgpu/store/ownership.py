@@ -1,13 +1,14 @@
-"""Which process works on what: owners that are known to be dead give their claims back."""
+"""Which process works on what, and which of them have ended."""
 
 from __future__ import annotations
 
 import os
 import socket
+import sqlite3
 import time
 from pathlib import Path
 
-__all__ = ["LEASE_SECONDS", "host", "is_dead", "this_process"]
+__all__ = ["LEASE_SECONDS", "host", "is_dead", "release_dead_owners", "this_process"]
 
 LEASE_SECONDS = 120.0
 """An owner that has been silent so long is taken for dead: its machine may be gone. Beats come every few seconds."""
@@ -23,7 +24,7 @@ def host() -> str:
 
 
 def _birth(pid: int) -> str | None:
-    """Return when a process was started, where /proc tells; numbers of processes are used again. None for a corpse."""
+    """Return when a process was started, where /proc tells; process numbers are used again. None for a process that has ended."""
     try:
         # The name, in parentheses, may hold blanks; the third field is the state, the 22nd the start time.
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -51,3 +52,11 @@ def is_dead(owner_host: str, process: str, beat: float) -> bool:
     except PermissionError:
         return False
     return bool(birth) and _birth(int(number)) != birth
+
+
+def release_dead_owners(db: sqlite3.Connection, *, but: int | None = None) -> None:
+    """Remove the owners that will not come back, `but` one, and their claims; within a transaction."""
+    for key, owner_host, process, beat in db.execute("SELECT key, host, process, beat FROM owner").fetchall():
+        if key != but and is_dead(owner_host, process, beat):
+            db.execute("DELETE FROM claim WHERE owner = ?", (key,))
+            db.execute("DELETE FROM owner WHERE key = ?", (key,))

@@ -9,8 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from uepgpu.checks import closest
-from uepgpu.store.stored import StoredPoint, StoredSweep, read_points, read_sweeps
+from uepgpu.checks import closest, shown
+from uepgpu.store.opening import reading
+from uepgpu.store.rows import Rows
+from uepgpu.store.stored import StoredPoint, StoredSweep, points_of, sweeps_of
 
 __all__ = ["Section", "only_series", "read_sections"]
 
@@ -52,19 +54,24 @@ def read_sections(store: Path | str, *, sweep: str | None = None) -> list[Sectio
     ValueError
         If the store cannot be read, has no such sweep, or nothing has been simulated.
     """
+    with reading(store) as rows:
+        return _sections(rows, sweep)
+
+
+def _sections(rows: Rows, sweep: str | None) -> list[Section]:
     latest: dict[str, list[StoredSweep]] = {}
-    for row in read_sweeps(store):
+    for row in sweeps_of(rows):
         latest.setdefault(row.name, []).append(row)
     if sweep is not None and sweep not in latest:
         known = ", ".join(latest) or "none"
-        raise ValueError(f"store {str(store)!r} has no sweep {sweep!r}{closest(sweep, list(latest))}, only {known}")
+        raise ValueError(f"store {str(rows.path)!r} has no sweep {sweep!r}{closest(sweep, list(latest))}, only {known}")
     result = []
-    for name, rows in latest.items():
+    for name, versions in latest.items():
         if sweep not in (None, name):
             continue
         # One sweep at a time: two of them may have a point in common.
-        mine = left = read_points(store, sweep=name)
-        for age, row in enumerate(reversed(rows)):
+        mine = left = list(points_of(rows, name))
+        for age, row in enumerate(reversed(versions)):
             place = {point_id: i for i, point_id in enumerate(row.points)}
             here = sorted((p for p in left if p.id in place), key=lambda p: place[p.id])
             left = [p for p in left if p.id not in place]
@@ -73,7 +80,7 @@ def read_sections(store: Path | str, *, sweep: str | None = None) -> list[Sectio
                 missing = len(set(place) - {p.id for p in mine})
                 result.append(Section(title, row, _distinct(here), missing if age == 0 else 0))
     if not result:
-        raise ValueError(f"store {str(store)!r} holds no finished range yet: run `uepgpu sweep` first")
+        raise ValueError(f"store {str(rows.path)!r} holds no finished range yet: run `uepgpu sweep` first")
     return result
 
 
@@ -89,7 +96,9 @@ def _distinct(points: Sequence[StoredPoint]) -> tuple[StoredPoint, ...]:
 
 
 def only_series(points: Sequence[StoredPoint], patterns: Sequence[str]) -> tuple[StoredPoint, ...]:
-    """Return the points whose label is one of the patterns, in which ``*`` stands for anything.
+    """Return the points whose label is one of the patterns, in which ``*``, ``?`` and ``[...]`` are wildcards.
+
+    A pattern that is a label means that label alone, whatever brackets it has.
 
     Raises
     ------
@@ -99,8 +108,11 @@ def only_series(points: Sequence[StoredPoint], patterns: Sequence[str]) -> tuple
     if not patterns:
         return tuple(points)
     labels = list(dict.fromkeys(p.point.series for p in points))
+    wanted: set[str] = set()
     for pattern in patterns:
-        if not any(fnmatch.fnmatchcase(label, pattern) for label in labels):
-            shown = ", ".join(labels[:20]) + (", …" if len(labels) > 20 else "")
-            raise ValueError(f"--series must fit a label, got {pattern!r}{closest(pattern, labels)}; there are {shown}")
-    return tuple(p for p in points if any(fnmatch.fnmatchcase(p.point.series, pattern) for pattern in patterns))
+        fits = {pattern} if pattern in labels else {label for label in labels if fnmatch.fnmatchcase(label, pattern)}
+        if not fits:
+            known = ", ".join(labels[:20]) + (", …" if len(labels) > 20 else "")
+            raise ValueError(f"--series must fit a label, got {shown(pattern)}{closest(pattern, labels)}; there are {known}")
+        wanted |= fits
+    return tuple(p for p in points if p.point.series in wanted)

@@ -15,23 +15,40 @@ from __future__ import annotations
 
 import functools
 import json
-import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from uepgpu import __version__
+from uepgpu.checks import deadlines_array, finite, integer, shown
+from uepgpu.plan import possible_counts
 from uepgpu.points.notation import read_code, read_partition, read_workers
 from uepgpu.points.point import Point
 from uepgpu.points.stop import MOST_REALIZATIONS, StopRule
-from uepgpu.store.schema import StoreError, open_reading, translated
-from uepgpu.store.store import CountedRange, add_up
+from uepgpu.store import tables
+from uepgpu.store.errors import StoreError
+from uepgpu.store.opening import reading
+from uepgpu.store.rows import Rows
+from uepgpu.store.spans import CountedRange, add_up
 from uepgpu.tally import Tally
+from uepgpu.text import printable
 
-__all__ = ["StoredPoint", "StoredSweep", "find_point", "iterate_points", "read_points", "read_progress", "read_sweeps"]
+__all__ = [
+    "StoredPoint",
+    "StoredSweep",
+    "find_point",
+    "iterate_points",
+    "merged",
+    "points_of",
+    "read_points",
+    "read_progress",
+    "read_sweeps",
+    "sweeps_of",
+]
 
 SHORT = 10
 """Characters of an id that people are shown."""
@@ -111,13 +128,6 @@ class StoredSweep:
     points: tuple[str, ...]
 
 
-@contextmanager
-def _reading(path: Path | str) -> Iterator[sqlite3.Connection]:
-    with translated(path), closing(open_reading(path)) as db:
-        db.execute("BEGIN")  # one consistent view, whatever is written meanwhile
-        yield db
-
-
 def read_sweeps(path: Path | str) -> list[StoredSweep]:
     """Return the sweeps of a store, oldest first.
 
@@ -126,22 +136,45 @@ def read_sweeps(path: Path | str) -> list[StoredSweep]:
     StoreError
         If the file is no store that can be read; one line that says what to do.
     """
-    with _reading(path) as db:
-        rows = db.execute("SELECT key, name, title, text, options, show, version, started FROM sweep ORDER BY key").fetchall()
-        members = "SELECT id FROM member JOIN point ON point.key = member.point WHERE sweep = ? ORDER BY position"
+    with reading(path) as rows:
+        return sweeps_of(rows)
+
+
+def sweeps_of(rows: Rows) -> list[StoredSweep]:
+    """Return what :func:`read_sweeps` does, of an open store."""
+    points: dict[int, list[str]] = {}
+    for member in rows.select(tables.Member, "ORDER BY sweep, position"):
+        points.setdefault(member.sweep, []).append(rows.get(tables.Point, member.point).id)
+    with understood(rows):
         return [
             StoredSweep(
-                name,
-                title,
-                text,
-                json.loads(options),
-                tuple(json.loads(show)),
-                version,
-                started,
-                tuple(i for (i,) in db.execute(members, (key,))),
+                printable(row.name),
+                printable(row.title),
+                printable(row.text, keep="\n\t"),
+                {printable(name): _option(value) for name, value in json.loads(row.options).items()},
+                tuple(finite("show", t) for t in json.loads(row.show)),
+                printable(row.version),
+                row.started,
+                tuple(points.get(row.key, ())),
             )
-            for key, name, title, text, options, show, version, started in rows
+            for row in rows.select(tables.Sweep, "ORDER BY key")
         ]
+
+
+def _option(value: Any) -> Any:
+    return value if isinstance(value, int | float | None) else printable(str(value))
+
+
+@contextmanager
+def understood(rows: Rows) -> Iterator[None]:
+    """Turn what a description that this version does not know raises into a :class:`StoreError`."""
+    try:
+        yield
+    except StoreError:
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, AssertionError, OverflowError) as error:
+        what = " ".join(printable(str(error)).split())[:100]
+        raise rows.damage(f"it holds a description that uepgpu {__version__} cannot read: {type(error).__name__} {what}") from None
 
 
 def read_points(path: Path | str, *, sweep: str | None = None) -> list[StoredPoint]:
@@ -163,38 +196,48 @@ def read_points(path: Path | str, *, sweep: str | None = None) -> list[StoredPoi
 
 def iterate_points(path: Path | str, *, sweep: str | None = None) -> Iterator[StoredPoint]:
     """Yield what :func:`read_points` returns, one at a time: for stores that do not fit in memory."""
-    with _reading(path) as db:
-        names = [name for (name,) in db.execute("SELECT DISTINCT name FROM sweep")]
-        if sweep is not None and sweep not in names:
-            raise StoreError(f"store {str(path)!r} has no sweep {sweep!r}, only {', '.join(names) or 'none'}")
-        # A sweep that is run again after a change has another row; the latest says what a point is called and when it stops.
-        chosen: dict[tuple[int, str, str], tuple[str, int]] = {}
-        rows = db.execute(
-            "SELECT point, series, partition, name, rule FROM member JOIN sweep ON sweep.key = sweep "
-            "WHERE ? IS NULL OR name = ? ORDER BY sweep, position",
-            (sweep, sweep),
-        )
-        for point, series, partition, name, rule in rows:
-            chosen[point, series, partition] = (name, rule)
-        held: tuple[int, CountedRange | None] = (-1, None)
-        for (point, series, partition), (name, rule) in chosen.items():
-            tally = db.execute("SELECT tally FROM point WHERE key = ?", (point,)).fetchone()[0]
-            if tally != held[0]:
-                held = (tally, add_up(db, path, tally, MOST_REALIZATIONS))
-            if held[1] is not None:
-                yield _stored(db, point, rule, (name, series, partition), held[1])
+    with reading(path) as rows:
+        yield from points_of(rows, sweep)
+
+
+def points_of(rows: Rows, sweep: str | None) -> Iterator[StoredPoint]:
+    """Yield what :func:`read_points` returns, of an open store."""
+    names = {row.key: printable(row.name) for row in rows.select(tables.Sweep)}
+    if sweep is not None and sweep not in names.values():
+        known = ", ".join(dict.fromkeys(names.values())) or "none"
+        raise StoreError(f"store {str(rows.path)!r} has no sweep {shown(sweep)}, only {known}")
+    # A sweep that is run again after a change has another row; the latest says what a point is called and when it stops.
+    chosen: dict[tuple[int, str, str], tuple[str, int]] = {}
+    for member in rows.select(tables.Member, "ORDER BY sweep, position"):
+        name = names.get(member.sweep)
+        if name is None:
+            raise rows.damage(f"row {member.sweep} of table 'sweep' is missing")
+        if sweep in (None, name):
+            chosen[member.point, member.series, member.partition] = (name, member.rule)
+    held: tuple[int, CountedRange | None] = (-1, None)
+    for (key, series, partition), (name, rule) in chosen.items():
+        row = rows.get(tables.Point, key)
+        if row.tally != held[0]:
+            held = (row.tally, add_up(rows, row.tally, MOST_REALIZATIONS))
+        if held[1] is not None:
+            names_shown = (name, printable(series), printable(partition))
+            with understood(rows):
+                stored = _stored(rows, row, rule, names_shown, held[1])
+            yield stored
 
 
 def read_progress(path: Path | str) -> dict[str, tuple[int, dict[tuple[str, str], str]]]:
     """Return, by tally id, the stored realizations and the reasons of the (point id, rule as text) that have stopped."""
-    with _reading(path) as db:
-        stored = db.execute("SELECT id, SUM(stop - start) FROM tally JOIN span ON span.tally = tally.key GROUP BY id")
-        found: dict[str, tuple[int, dict[tuple[str, str], str]]] = {tally: (count, {}) for tally, count in stored}
-        for tally, point, rule, reason in db.execute(
-            "SELECT tally.id, point.id, text, reason FROM verdict JOIN point ON point.key = point JOIN tally ON tally.key = tally "
-            "JOIN piece ON piece.key = rule WHERE stopped"
-        ):
-            found[tally][1][point, rule] = reason
+    with reading(path) as rows:
+        ids = {row.key: row.id for row in rows.select(tables.Tally)}
+        found: dict[str, tuple[int, dict[tuple[str, str], str]]] = {}
+        for span in rows.select(tables.Span):
+            count, reasons = found.get(ids[span.tally], (0, {}))
+            found[ids[span.tally]] = count + span.stop - span.start, reasons
+        for verdict in rows.select(tables.Verdict, "WHERE stopped"):
+            point = rows.get(tables.Point, verdict.point)
+            if ids[point.tally] in found:
+                found[ids[point.tally]][1][point.id, rows.get(tables.Piece, verdict.rule).text] = verdict.reason
     return found
 
 
@@ -219,44 +262,49 @@ def _part(text: str) -> Any:
     return read_partition(text)
 
 
-_TEXTS = (
-    "SELECT point.id, tally.id, frame.text, code.text, part.text, workers.text, deadlines.text FROM point "
-    "JOIN tally ON tally.key = tally JOIN piece AS frame ON frame.key = frame JOIN piece AS code ON code.key = code "
-    "JOIN piece AS part ON part.key = part JOIN piece AS workers ON workers.key = workers "
-    "JOIN piece AS deadlines ON deadlines.key = deadlines WHERE point.key = ?"
-)
-
-
-def _stored(db: sqlite3.Connection, key: int, rule_key: int, names: tuple[str, str, str], counted: CountedRange) -> StoredPoint:
-    point_id, tally_id, frame_text, code, part, workers, times = db.execute(_TEXTS, (key,)).fetchone()
-    frame = json.loads(frame_text)
-    rule = db.execute("SELECT text FROM piece WHERE key = ?", (rule_key,)).fetchone()[0]
-    verdict = db.execute("SELECT stopped, reason FROM verdict WHERE point = ? AND rule = ?", (key, rule_key)).fetchone()
+def _stored(rows: Rows, row: tables.Point, rule: int, names: tuple[str, str, str], counted: CountedRange) -> StoredPoint:
+    frame_text, code, part, workers, times = (
+        rows.get(tables.Piece, key).text for key in (row.frame, row.code, row.part, row.workers, row.deadlines)
+    )
+    frame: dict[str, Any] = {
+        name: printable(value) if isinstance(value, str) else value for name, value in json.loads(frame_text).items()
+    }
+    verdict = rows.find(tables.Verdict, point=row.key, rule=rule)
+    deadlines = tuple(json.loads(times))
+    deadlines_array(deadlines)
     point = Point(
         series=names[1],
         partition=names[2],
         code=read_code(code),
         part=_part(part),
         workers=read_workers(workers),
-        deadlines=tuple(json.loads(times)),
-        stop=StopRule.from_json(rule),
-        seed=frame["seed"],
+        deadlines=deadlines,
+        stop=StopRule.from_json(rows.get(tables.Piece, rule).text),
+        seed=integer("seed", frame["seed"], 0),
     )
     sources = [json.loads(text) for text in counted.provenance]
-    backends, devices, versions = (tuple(dict.fromkeys(s[name] for s in sources)) for name in ("backend", "device", "version"))
+    backends, devices, versions = (
+        tuple(dict.fromkeys(printable(s[name]) for s in sources)) for name in ("backend", "device", "version")
+    )
     return StoredPoint(
-        id=point_id,
-        tally_id=tally_id,
+        id=_identifier(row.id),
+        tally_id=_identifier(rows.get(tables.Tally, row.tally).id),
         sweep=names[0],
         point=point,
         tally=merged(frame, point, counted),
-        stop_reason=verdict[1] if verdict and verdict[0] else "",
-        progress=verdict[1] if verdict else "",
+        stop_reason=printable(verdict.reason) if verdict and verdict.stopped else "",
+        progress=printable(verdict.reason) if verdict else "",
         seconds=counted.seconds,
         backends=backends,
         devices=devices,
         versions=versions,
     )
+
+
+def _identifier(text: str) -> str:
+    if len(text) != 64 or not set(text) <= set("0123456789abcdef"):
+        raise ValueError("an id that is no SHA-256")
+    return text
 
 
 def merged(frame: dict[str, Any], point: Point, counted: CountedRange) -> Tally:
@@ -272,4 +320,7 @@ def merged(frame: dict[str, Any], point: Point, counted: CountedRange) -> Tally:
         marginals=None,
         ranges=counted.ranges,
         seconds=counted.seconds,
+        possible=possible_counts(
+            point.law, point.part.classes, frame["n_packets"], "patterns" if frame["class_wise"] else "pairs", frame["decoder"]
+        ),
     )

@@ -1,17 +1,19 @@
-"""Sweeps: a specification in TOML, the points that it asks for, their simulation, their table and figure.
+"""Sweeps: from a specification in TOML to points that have been simulated as far as their stop rules ask.
 
-Data flows one way: :func:`spec.read_spec` makes complete, frozen points; :func:`identity.identify` gives each the id of its tally
-and its own; :class:`collect.Collection` sends ranges of realizations to a runner (:class:`local.Local`,
-:class:`dask_cluster.DaskCluster`) until each point's :class:`stop.StopRule` is met, and puts the integers that come back into a
-:class:`store.Store`; :func:`stored.read_points` reads them back; :func:`curve.curve_of` puts simulated and exact loss side by side;
-``table``, ``summary`` and ``plot`` show them; :func:`job.run_job` is all of that for the command line.
+Data flows one way. :func:`uepgpu.sweep.spec.read_spec` makes complete, frozen points. :func:`uepgpu.points.identity.identify`
+gives each the id of its tally and its own. :class:`uepgpu.sweep.collect.Collection` sends ranges of realizations to a runner
+(:class:`uepgpu.sweep.local.Local`, :class:`uepgpu.sweep.dask_cluster.DaskCluster`) until each point's
+:class:`uepgpu.points.stop.StopRule` is met, and writes the integers that come back to a :class:`uepgpu.store.store.Store`.
+:func:`uepgpu.store.stored.read_points` reads them, :func:`uepgpu.results.curve.curve_of` puts simulated and exact loss side by
+side, and the tables, charts and reports are made from such curves. :func:`uepgpu.commands.sweep.run_job` does all of that for
+the command line.
 
 A specification::
 
     title = "my comparison"                 # of the figure; default: the file's name
     realizations = 100_000                  # of every point; this is the default
     seed = 1                                # this is the default
-    deadlines = { start = 0, stop = 1.05, step = 0.05 }       # or a list of times
+    deadlines = { start = 0, stop = 1.05, step = 0.05 }       # or a list of times that do not decrease
     show = [0.3, 0.6]                       # deadlines that the printed table prefers; optional
     gamma = [0.40, 0.35, 0.25]              # for every now and ew code that gives none of its own
 
@@ -57,7 +59,7 @@ A specification::
     labels = ["light tail", "heavy tail"]   # optional
 
     [[series]]
-    label = "EW max-rectangle"
+    label = "EW max-rectangle"              # default: the code's name
     code = { name = "ew", encoding = "factored", window = "max-rectangle" }   # or just "ew"; now, mds, uncoded,
     partitions = ["measured"]               # default: all                    repetition, lt, windows, generator
     workers = { count = 15 }                # keys that differ from [workers]; likewise deadlines, stop, grid, zip

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["Collection", "Runner", "Status"]
 
 WAIT_SECONDS = 0.2
-"""How often is looked whether another process has finished what is waited for."""
+"""Interval between two looks at whether another process has finished a range."""
 
 
 class Runner(Protocol):
@@ -50,7 +50,7 @@ class Runner(Protocol):
 
 @dataclass(eq=False)
 class Status:
-    """How far a point is, for the display.
+    """The progress of a point, for the display.
 
     Attributes
     ----------
@@ -221,7 +221,7 @@ class Collection:
         self._refresh(shared)
 
     def _refresh(self, shared: _SharedTally) -> None:
-        """Look at what is stored of a tally, by whomever, and put it where it belongs."""
+        """Look at what is stored of a tally, by any process: advance it, queue it, or wait for the others."""
         shared.covered = self.store.covered(shared.key, shared.until)
         for i in shared.points:
             self.status[i].realizations = max(self.status[i].realizations, shared.covered)
@@ -284,6 +284,7 @@ class Collection:
             if verdict is None or verdict.realizations < shared.until:
                 counted = counted or self.store.counted(shared.key, shared.until)
                 assert counted is not None
+                assert len(counted.ranges) == 1, "a rule is asked about all realizations below its checkpoint"
                 tally = merged(json.loads(self.identities[i].frame), point, counted)
                 verdict = point.stop.judge(tally, point.part, point.workers, point.deadlines, counted.seconds)
                 self.store.judge(self.members[i], verdict)

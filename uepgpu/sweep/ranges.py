@@ -13,7 +13,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import uepgpu as uep
+from uepgpu import __version__
+from uepgpu.monte_carlo import simulate
 from uepgpu.points.notation import read_code, read_partition, read_workers
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Ran", "Range", "Work", "describe_work", "run_range"]
 
 RANGE_SECONDS = 1.0
-"""What a killed process loses at most, and long beside the milliseconds that a range costs to start and to store."""
+"""A killed process loses at most so much; it is long compared with the milliseconds that starting and storing a range take."""
 PILOT = 4096
 PILOT_SECONDS = 0.25
 SIZES = (10, 40)
@@ -33,7 +34,7 @@ SIZES = (10, 40)
 
 @dataclass(frozen=True)
 class Work:
-    """A point as text, for whoever is to run it.
+    """A point as text, for the process that is to run it.
 
     Attributes
     ----------
@@ -62,7 +63,7 @@ class Range:
 
 @dataclass(frozen=True, eq=False)
 class Ran:
-    """What came of a range.
+    """The result of a range.
 
     Attributes
     ----------
@@ -107,8 +108,8 @@ def run_range(
     """
     code, part, workers = read_code(work.code), read_partition(work.part), read_workers(work.workers)
 
-    def simulate(first: int, count: int) -> Tally:
-        return uep.simulate(
+    def run(first: int, count: int) -> Tally:
+        return simulate(
             code,
             part,
             workers,
@@ -123,22 +124,22 @@ def run_range(
         )
 
     if span.size is not None:
-        tally = simulate(span.start, span.stop - span.start)
+        tally = run(span.start, span.stop - span.start)
         return Ran(tally, None, provenance(tally.backend))
-    tally, size = _pilot(simulate, span)
+    tally, size = _pilot(run, span)
     return Ran(tally, size, provenance(tally.backend))
 
 
-def _pilot(simulate: Callable[[int, int], Tally], span: Range) -> tuple[Tally, int]:
+def _pilot(run: Callable[[int, int], Tally], span: Range, clock: Callable[[], float] = time.perf_counter) -> tuple[Tally, int]:
     """Run growing pieces until one takes long enough to be a measure; return them as one tally, and the range size."""
     total: Tally | None = None
     at, count, seconds = span.start, PILOT, 0.0
     while at < span.stop:
         count = min(count, span.stop - at)
         # The first piece may hold a compilation, so it is no measure if it was slow.
-        began = time.perf_counter()
-        tally = simulate(at, count)
-        seconds = time.perf_counter() - began
+        began = clock()
+        tally = run(at, count)
+        seconds = clock() - began
         total = tally if total is None else total + tally
         at += count
         if seconds >= PILOT_SECONDS and at > span.start + count:
@@ -158,7 +159,7 @@ def provenance(backend: str) -> str:
 @cache
 def _versions() -> str:
     packages = ("numpy", "numba")
-    return ", ".join([f"uepgpu {uep.__version__}", *(f"{p} {metadata.version(p)}" for p in packages)])
+    return ", ".join([f"uepgpu {__version__}", *(f"{p} {metadata.version(p)}" for p in packages)])
 
 
 @cache

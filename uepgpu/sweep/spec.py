@@ -4,29 +4,40 @@ from __future__ import annotations
 
 import itertools
 import json
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from uepgpu.checks import closest
+from uepgpu.checks import closest, shown
 from uepgpu.partition import Partition
-from uepgpu.points.point import Point, Sweep
+from uepgpu.points.point import Point, Sweep, code_name
 from uepgpu.points.stop import MOST_REALIZATIONS, StopRule
 from uepgpu.specification import describe
 from uepgpu.specification.axes import CODE, MAX_POINTS, PARTITION, WORKERS, Choice, choices
-from uepgpu.specification.fields import SpecError, TomlTable, deadlines, number, numbers, text, texts, whole
-from uepgpu.specification.load import load_spec
+from uepgpu.specification.fields import (
+    SpecError,
+    TomlTable,
+    among,
+    as_it_is,
+    deadlines,
+    number,
+    numbers,
+    text,
+    texts,
+    whole,
+    whole_between,
+)
+from uepgpu.specification.fields import seed as read_seed
+from uepgpu.specification.series import labelled, named_tables, read_with, refuse_duplicates, series_tables
 
-__all__ = ["MAX_SEED", "parse_spec", "read_spec"]
+__all__ = ["parse_spec", "read_spec"]
 
 TOP_KEYS = (
     *("title", "realizations", "seed", "deadlines", "show", "gamma", "workers", "partitions", "series", "grid", "zip", "stop"),
 )
 SERIES_KEYS = ("label", "code", "partitions", "workers", "deadlines", "grid", "zip", "stop")
 STOP_KEYS = tuple(f.name for f in fields(StopRule))
-MAX_SEED = 2**64 - 1
 DEFAULT_REALIZATIONS = 100_000
 
 
@@ -51,11 +62,8 @@ def read_spec(spec: str, *, realizations: int | None = None, seed: int | None = 
     >>> len(sweep.points), sweep.points[0].describe()
     (6, 'NOW (rxc, unit work)')
     """
-    path, written, data = load_spec(spec)
-    try:
-        sweep = parse_spec(data, name=path.stem, folder=path.parent, realizations=realizations, seed=seed)
-    except SpecError as error:
-        raise SpecError(f"{path.name}: {error}") from None
+    overrides = {"realizations": realizations, "seed": seed}
+    sweep, written = read_with(spec, lambda data, name, folder: parse_spec(data, name=name, folder=folder, **overrides))
     return replace(sweep, text=written)
 
 
@@ -64,29 +72,29 @@ def parse_spec(data: dict[str, Any], *, name: str, folder: Path, realizations: i
     top = TomlTable("", data, TOP_KEYS)
     times = top.get("deadlines", deadlines)
     show = top.get("show", deadlines, ())
-    _require_among("show", show, times)
+    among("show", show, times)
     shared = _Shared(
         folder=folder,
         count=realizations,
         top=top,
-        seed=top.get("seed", _seed, 1) if seed is None else seed,
+        seed=top.get("seed", read_seed, 1) if seed is None else seed,
         fixed_seed=seed is not None,
         times=times,
         gamma=top.get("gamma", numbers, None),
-        workers=TomlTable("[workers]", top.get("workers", _as_it_is, {}), describe.WORKER_KEYS).data,
-        partitions=_partitions(top),
+        workers=TomlTable("[workers]", top.get("workers", as_it_is, {}), describe.WORKER_KEYS).data,
+        partitions=named_tables(top, "partitions"),
     )
     for part_name in shared.partitions:
         shared.partition(part_name, {})
     points: list[Point] = []
-    for place, entry in enumerate(_series(top), start=1):
-        for point in _points(shared, TomlTable(f"series {place}", entry, SERIES_KEYS)):
+    for table in series_tables(top, SERIES_KEYS):
+        for point in _points(shared, table):
             points.append(point)
             if len(points) > MAX_POINTS:
                 raise SpecError(
                     f"the grids ask for more than {MAX_POINTS:,} points; make them coarser or use several specifications"
                 )
-    _refuse_duplicates(points)
+    refuse_duplicates((((*p.panel, p.series), p.describe()) for p in points), "label, partition or workers")
     return Sweep(name, top.get("title", text, name), tuple(points), show)
 
 
@@ -115,20 +123,15 @@ class _Shared:
         return self.made[key]
 
 
-def _as_it_is(key: str, value: Any) -> Any:
-    return value
-
-
 def _points(shared: _Shared, table: TomlTable) -> Iterator[Point]:
     """Yield the points of one series."""
-    label = table.get("label", text)
-    where = table.where = f"series {label!r}"
+    label, where = labelled(table, "code"), table.where
     top = shared.top
     stop = _stop(shared, table)
-    own = TomlTable(f"{where}: workers", table.get("workers", _as_it_is, {}), describe.WORKER_KEYS).data
+    own = TomlTable(f"{where}: workers", table.get("workers", as_it_is, {}), describe.WORKER_KEYS).data
     listed = table.get("partitions", texts, list(shared.partitions))
-    grid = top.get("grid", _as_it_is, {}), table.get("grid", _as_it_is, {})
-    zipped = top.get("zip", _as_it_is, {}), table.get("zip", _as_it_is, {})
+    grid = top.get("grid", as_it_is, {}), table.get("grid", as_it_is, {})
+    zipped = top.get("zip", as_it_is, {}), table.get("zip", as_it_is, {})
     # A series that varies a key in its own way does not vary it in the common way too.
     replaced = {key for tables in (grid[1], zipped[1]) if isinstance(tables, dict) for key in tables}
     common = choices("", *({k: v for k, v in _dict(t).items() if k not in replaced} for t in (grid[0], zipped[0])))
@@ -138,33 +141,36 @@ def _points(shared: _Shared, table: TomlTable) -> Iterator[Point]:
         code = describe.code(f"{place}: code", _code(table, choice), shared.folder, shared.gamma)
         times = choice.values.get("deadlines", table.data.get("deadlines"))
         times = shared.times if times is None else deadlines(f"{place}: deadlines", times)
-        _require_among(f"{place}: stop: deadlines", stop.deadlines, times)
-        seed = _seed(f"{place}: seed", choice.values["seed"]) if "seed" in choice.values else shared.seed
+        among(f"{place}: stop: deadlines", stop.deadlines, times)
+        seed = read_seed(f"{place}: seed", choice.values["seed"]) if "seed" in choice.values else shared.seed
         seed = shared.seed if shared.fixed_seed else seed
         chosen = choice.of(tuple(WORKERS))
         workers = shared.workers | own | {WORKERS[axis]: value for axis, value in chosen.items()}
         for name in [choice.values["partitions"]] if "partitions" in choice.values else listed:
             if name not in shared.partitions:
                 known = f"{', '.join(shared.partitions)}{closest(str(name), shared.partitions)}"
-                raise table.error(f"partitions must be names of [partitions.NAME] tables, that is {known}, got {name!r}")
+                raise table.error(f"partitions must be names of [partitions.NAME] tables, that is {known}, got {shown(name)}")
             part = shared.partition(name, choice.of(PARTITION))
             for suffix, made in describe.worker_grid(f"{place}: workers" if own or chosen else "[workers]", workers, shared.folder):
+                # A series that is named by nothing but what it varies has no comma before that.
+                series = f"{label}{choice.suffix}{suffix}".removeprefix(", ") or code_name(code)
+                point = Point(series, name, code, part, made, times, stop, seed)
                 with describe.located(f"{place} with partition {name!r}"):
-                    code.law(part, made.count)
-                yield Point(label + choice.suffix + suffix, name, code, part, made, times, stop, seed)
+                    _ = point.law
+                yield point
 
 
 def _dict(value: Any) -> dict[str, Any]:
     """Return a table, or raise."""
     if not isinstance(value, dict):
-        raise SpecError(f"grid and zip must be tables of key = list of values, got {value!r}")
+        raise SpecError(f"grid and zip must be tables of key = list of values, got {shown(value)}")
     return value
 
 
 def _code(table: TomlTable, choice: Choice) -> Any:
     """Return the code of a series with the values of a choice put in."""
     changes = choice.of(CODE)
-    written = choice.values["code"] if "code" in choice.values else table.get("code", _as_it_is)
+    written = choice.values["code"] if "code" in choice.values else table.get("code", as_it_is)
     if not changes:
         return written
     base = {"name": written} if isinstance(written, str) else written
@@ -173,8 +179,8 @@ def _code(table: TomlTable, choice: Choice) -> Any:
 
 def _stop(shared: _Shared, table: TomlTable) -> StopRule:
     """Return the stop rule of a series: its own keys over those of the whole specification."""
-    common = TomlTable("[stop]", shared.top.get("stop", _as_it_is, {}), STOP_KEYS)
-    own = TomlTable(f"{table.where}: stop", table.get("stop", _as_it_is, {}), STOP_KEYS)
+    common = TomlTable("[stop]", shared.top.get("stop", as_it_is, {}), STOP_KEYS)
+    own = TomlTable(f"{table.where}: stop", table.get("stop", as_it_is, {}), STOP_KEYS)
     if "realizations" in common and "realizations" in shared.top:
         raise SpecError("realizations is given twice, at the top and in [stop]; leave it in one of them")
     values: dict[str, Any] = {"realizations": shared.top.get("realizations", _realizations, DEFAULT_REALIZATIONS)}
@@ -187,48 +193,5 @@ def _stop(shared: _Shared, table: TomlTable) -> StopRule:
         return StopRule(**values)
 
 
-def _require_among(name: str, chosen: tuple[float, ...], times: tuple[float, ...]) -> None:
-    for t in chosen:
-        if not any(math.isclose(t, other, abs_tol=1e-12) for other in times):
-            raise SpecError(f"{name} must name some of the deadlines, got {t!r}, which is none of them")
-
-
-def _realizations(key: str, value: Any) -> int:
-    count = whole(key, value)
-    if not 1 <= count <= MOST_REALIZATIONS:
-        raise SpecError(f"{key} must be an integer from 1 to 2**63 - 1, got {value!r}")
-    return count
-
-
-def _seed(key: str, value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_SEED:
-        raise SpecError(f"{key} must be an integer from 0 to 2**64 - 1, got {value!r}")
-    return value
-
-
+_realizations = whole_between(1, MOST_REALIZATIONS.bit_length())
 STOP_READERS: dict[str, Any] = {"realizations": _realizations, "failures": whole, "first": whole, "deadlines": deadlines}
-
-
-def _partitions(top: TomlTable) -> dict[str, Any]:
-    tables = top.get("partitions", lambda _, value: value)
-    if not isinstance(tables, dict) or not tables:
-        raise SpecError(f"partitions must be tables [partitions.NAME], at least one, got {tables!r}")
-    for name in tables:
-        text("the name of a partition", name)
-    return tables
-
-
-def _series(top: TomlTable) -> list[Any]:
-    series = top.get("series", lambda _, value: value)
-    if not isinstance(series, list) or not series:
-        raise SpecError(f"series must be tables [[series]], at least one, got {series!r}")
-    return series
-
-
-def _refuse_duplicates(points: list[Point]) -> None:
-    seen: set[tuple[str, ...]] = set()
-    for point in points:
-        identity = (*point.panel, point.series)
-        if identity in seen:
-            raise SpecError(f"series must differ in label, partition or workers, but two are called {point.describe()}")
-        seen.add(identity)

@@ -1,24 +1,26 @@
-"""How the time axis of a tally is looked at: as it is, or mixed by the law of the number of packets received."""
+"""The time axis of estimates: that of a tally, or deadlines, by the law of the number of packets received."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from uepgpu.checks import deadlines_array, instance
-from uepgpu.tally.tally import Tally
+from uepgpu.tally.counts import Counts
+from uepgpu.theory.arrays import binomial
 from uepgpu.workers import Workers
 
-__all__ = ["View", "binomial", "view"]
+__all__ = ["View", "view"]
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """How the time axis of a tally is looked at: as it is, or mixed by the law of the number of packets received.
+    """The time axis of estimates: that of a tally, or deadlines, by the law of the number of packets received.
 
     Attributes
     ----------
@@ -32,63 +34,58 @@ class View:
     coordinate: Floats | NDArray[np.int64]
     weight: Floats | None
 
-    def __call__(self, counts: NDArray[np.int64]) -> Floats:
-        """Return counts (B, T, ...) on the resulting axis, (B, D, ...)."""
+    def __call__(self, counts: NDArray[Any]) -> Floats:
+        """Return counts (..., T, U) on the resulting axis, (..., D, U)."""
         values = counts.astype(np.float64)
-        return values if self.weight is None else np.einsum("dt,bt...->bd...", self.weight, values)
+        return values if self.weight is None else np.asarray(np.einsum("dt,...tu->...du", self.weight, values))
 
-    def second_moment(self, undecoded: Floats, n: int) -> tuple[Floats, Floats]:
-        """Return the sums of v² and (1-v)² over realizations, v the weight with which each is undecoded.
+    def second_moments(self, undecoded: Floats, n: int, open_at: NDArray[np.bool_], width: Floats) -> tuple[Floats, Floats]:
+        """Return the sums of v² and (1-v)² over realizations, v what of the open weight finds each undecoded, as a share of it.
 
-        `undecoded` (T, U) counts realizations by time; both results (D, U).
+        `undecoded` (T, U) counts realizations by time, `open_at` (T, U) says when chance decides, `width` (D, U) is the weight of
+        those times; both results (D, U).
         """
         if self.weight is None:
-            return undecoded, n - undecoded
+            return np.where(open_at, undecoded, 0.0), np.where(open_at, n - undecoded, 0.0)
         decoded_at = np.diff(np.vstack([np.full((1, undecoded.shape[1]), float(n)), undecoded]), axis=0, append=0.0) * -1.0
         decoded_at[-1] = undecoded[-1]  # never decoded
-        late = np.hstack([np.zeros((len(self.weight), 1)), np.cumsum(self.weight, axis=1)])
-        return late**2 @ decoded_at, (1 - late) ** 2 @ decoded_at
+        failing, succeeding = np.zeros(width.shape), np.zeros(width.shape)
+        for d, weight in enumerate(self.weight):
+            late = np.vstack([np.zeros((1, open_at.shape[1])), np.cumsum(weight[:, None] * open_at, axis=0)])
+            share = np.divide(late, width[d], out=np.zeros_like(late), where=width[d] > 0)
+            failing[d], succeeding[d] = (share**2 * decoded_at).sum(axis=0), ((1 - share) ** 2 * decoded_at).sum(axis=0)
+        return failing, succeeding
 
 
-def view(tally: Tally, workers: Workers | None, deadlines: ArrayLike | None) -> View:
-    """Return how `tally` is to be looked at for these arguments, checked."""
-    if tally.domain == "deadline":
+def view(counts: Counts, workers: Workers | None, deadlines: ArrayLike | None) -> View:
+    """Return the time axis for these arguments, checked."""
+    if counts.domain == "deadline":
         if workers is not None or deadlines is not None:
             raise ValueError("workers and deadlines are for count-domain tallies: this one was simulated at fixed deadlines")
-        assert tally.deadlines is not None
-        return View("deadline", tally.deadlines, None)
+        assert counts.deadlines is not None
+        return View("deadline", counts.deadlines, None)
     if workers is None and deadlines is None:
-        return View("received", np.arange(tally.n_packets + 1), None)
+        return View("received", np.arange(counts.n_packets + 1), None)
     if workers is None or deadlines is None:
         raise ValueError("workers and deadlines belong together: give both, or neither for losses by received packets")
     instance("workers", workers, Workers)
     times = deadlines_array(deadlines)
     n = workers.count
-    if n > tally.n_packets or (n < tally.n_packets and tally.tied):
+    if n > counts.n_packets or (n < counts.n_packets and counts.tied):
         why = (
-            f"packets are tied to workers, so only W = {tally.n_packets} is served"
-            if tally.tied
-            else f"at most the W = {tally.n_packets} that were simulated are served"
+            f"packets are tied to workers, so only W = {counts.n_packets} is served"
+            if counts.tied
+            else f"at most the W = {counts.n_packets} that were simulated are served"
         )
         raise ValueError(f"workers: W = {n} does not fit this tally: {why}")
     if not workers.identical:
         raise ValueError("workers differ in speed: arrival order depends on the worker then; simulate with deadlines")
-    if workers.work == "true" and tally.packet_work is None:
+    if workers.work == "true" and counts.packet_work is None:
         raise ValueError("workers.work='true', but packets differ in true work: simulate with deadlines")
-    work = 1 if tally.packet_work is None else tally.packet_work
+    work = 1 if counts.packet_work is None else counts.packet_work
     speed = float(workers.speed()[0])
-    k = tally.classes.size
-    weight = np.zeros((times.size, tally.n_packets + 1))
-    weight[:, : n + 1] = binomial(n, workers.arrival(times, k, work, speed), workers.absence(times, k, work, speed))
+    k = counts.classes.size
+    weight = np.zeros((times.size, counts.n_packets + 1))
+    chance = binomial(n, workers.arrival(times, k, work, speed), workers.absence(times, k, work, speed), n)
+    weight[:, : n + 1] = chance / chance.sum(axis=1, keepdims=True)
     return View("deadline", times, weight)
-
-
-def binomial(n: int, p: Floats, q: Floats) -> Floats:
-    """Return Pr[Bin(n, p) = 0..n], shape (..., n + 1); q = 1 - p is given apart for accuracy."""
-    from scipy.special import gammaln, xlogy
-
-    i = np.arange(n + 1)
-    log = gammaln(n + 1) - gammaln(i + 1) - gammaln(n - i + 1) + xlogy(i, p[..., None]) + xlogy(n - i, q[..., None])
-    value: Floats = np.exp(log)
-    value /= value.sum(axis=-1, keepdims=True)
-    return value

@@ -5,13 +5,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["ENOUGH", "LEVEL", "batch_stderr", "clopper_pearson", "t_factor"]
+__all__ = ["ENOUGH", "LEVEL", "NORMAL", "batch_stderr", "clopper_pearson", "t_factor"]
 
 Floats = NDArray[np.float64]
 
 LEVEL = 0.95
+NORMAL = 1.96
+"""Half of a 95 % interval of a normal law, in standard errors."""
 ENOUGH = 30
-"""So many failures and successes, and Student's t is good; with fewer, exact binomial bounds are used."""
+"""From so many failures and successes on, Student's t is used; with fewer, exact binomial bounds."""
 
 
 def t_factor(degrees: Floats | float, level: Floats | float = LEVEL) -> Floats:
@@ -37,7 +39,7 @@ def clopper_pearson(failures: Floats, trials: float, alpha: float | Floats) -> t
     return low, high
 
 
-def batch_stderr(sums: Floats, sizes: Floats) -> tuple[Floats, int]:
+def batch_stderr(sums: Floats, sizes: Floats | NDArray[np.int64]) -> tuple[Floats, int]:
     """Return the standard error of an overall mean from sums over sub-batches, and its degrees of freedom.
 
     `sums` has shape (B, ...), `sizes` (B,). With fewer than two non-empty batches the error is unknown (nan).

@@ -10,9 +10,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from uepgpu.checks import deadlines_array, instance
 from uepgpu.codes import Code
+from uepgpu.codes.law import support_law
 from uepgpu.partition import Partition
 from uepgpu.theory import chain, disjoint
-from uepgpu.theory.counts import Counts, ProductForm
+from uepgpu.theory.count_laws import CountLaw, ProductForm
 from uepgpu.theory.laws import deadline_counts, received_counts
 from uepgpu.theory.structure import Structure, code_name, no_closed_form, window_structure
 from uepgpu.workers import Workers
@@ -43,8 +44,8 @@ def loss(
     code : Code
         What packets combine.
     part : Partition
-        The product. Its Gram matrix is all that matters, so the loss is given the data for real matrices and an
-        expectation over them for a model.
+        The product. Only its Gram matrix matters: for real matrices the loss is that of these matrices, for a model an
+        expectation over them.
     workers : Workers, optional
         Needed for `deadlines`. Without it W = max(received).
     deadlines : array_like of float, shape (points,)
@@ -64,7 +65,7 @@ def loss(
     ValueError
         Bad deadlines or received counts, or a code that does not fit the partition or the number of workers.
     NotImplementedError
-        No closed form is known; the message names what has none.
+        There is no closed form; the message names what has none.
 
     Examples
     --------
@@ -117,7 +118,8 @@ def decoding_probability(
     Returns
     -------
     Dataset
-        float64 variable ``probability`` over (``deadline`` or ``received``, ``class``), classes counted from 1.
+        float64 variables over (``deadline`` or ``received``, ``class``), classes counted from 1: ``probability``, and
+        ``failure``, the probability that the class is not decoded. Each keeps its digits where it is small, down to 1e-300.
 
     Raises
     ------
@@ -131,6 +133,8 @@ def decoding_probability(
     >>> code = uep.codes.NonOverlappingWindow((0.40, 0.35, 0.25))
     >>> uep.theory.decoding_probability(code, part, received=[6, 9]).probability.values.round(4).tolist()
     [[0.4557, 0.3529, 0.1694], [0.7682, 0.6627, 0.3993]]
+    >>> [f"{x:.3g}" for x in uep.theory.decoding_probability(code, part, received=[150]).failure.values[0]]
+    ['2.68e-30', '2.87e-25', '2.35e-16']
 
     References
     ----------
@@ -144,17 +148,20 @@ def decoding_probability(
     ):
         # Over a small field a part of a window can be decoded without the rest.
         raise no_closed_form(code, f"windows of several classes over the finite field {problem.law.field}")
-    value = np.zeros((problem.points.size, part.n_classes))
+    failure = np.ones((problem.points.size, part.n_classes))
+    value = np.zeros_like(failure)
     if structure.kind == "chain":
-        prefix = chain.decoded_prefix(*chain.last_saturated(_product_form(counts), structure.sizes))[1]
+        behind, prefix = chain.decoded_prefix(chain.last_saturated(_product_form(counts), structure.sizes))
     for column, members in enumerate(units):
         if members[-1] == structure.n_units:
             continue  # a sub-product in no window
         if structure.kind == "chain":
-            value[:, column] = prefix[:, members[-1]]
+            failure[:, column], value[:, column] = behind[:, members[-1]], prefix[:, members[-1]]
         else:
-            value[:, column] = disjoint.all_decoded(counts, structure.sizes, members.tolist(), problem.law.field)
-    dataset = problem.dataset(part, {"probability": ((problem.dim, "class"), value)})
+            both = disjoint.all_decoded(counts, structure.sizes, members.tolist(), problem.law.field)
+            failure[:, column], value[:, column] = both
+    dims = (problem.dim, "class")
+    dataset = problem.dataset(part, {"probability": (dims, value), "failure": (dims, failure)})
     return dataset.assign_coords({"class": np.arange(1, part.n_classes + 1)})
 
 
@@ -165,7 +172,7 @@ class _Problem:
     code: Code
     law: SupportLaw
     structure: Structure
-    counts: Counts
+    counts: CountLaw
     dim: str
     points: Floats | Ints
     n_workers: int
@@ -173,8 +180,6 @@ class _Problem:
     @classmethod
     def make(cls, code: Code, part: Partition, workers: Workers | None, deadlines: Any, received: Any) -> _Problem:
         """Check the arguments; find the structure of the code's law and the law of the counts."""
-        if not isinstance(code, Code):
-            raise ValueError(f"code must be one of uepgpu.codes or have a method law(partition, n_workers), got {code!r}")
         instance("part", part, Partition)
         if workers is not None:
             instance("workers", workers, Workers)
@@ -185,7 +190,7 @@ class _Problem:
             if workers is None:
                 raise ValueError("workers must be given for deadlines: their number and latency law decide what has arrived")
             times = deadlines_array(deadlines)
-            law = code.law(part, workers.count)
+            law = support_law(code, part, workers.count)
             structure = _structure(law, code)
             counts = deadline_counts(law, structure, workers, times, code)
             return cls(code, law, structure, counts, "deadline", times, workers.count)
@@ -228,30 +233,30 @@ def _received_law(code: Code, part: Partition, workers: Workers | None, received
     if workers is None:
         n_workers = max(most, 1)
         try:
-            return code.law(part, n_workers), n_workers
+            return support_law(code, part, n_workers), n_workers
         except ValueError as error:
             raise ValueError(f"{error}; W was taken from max(received) = {most}: give workers to say how many there are") from None
-    law = code.law(part, workers.count)
+    law = support_law(code, part, workers.count)
     if law.tied and most > workers.count:
         raise ValueError(f"received must be at most the number of workers W = {workers.count} that packets are tied to, got {most}")
     return law, workers.count
 
 
-def _product_form(counts: Counts) -> ProductForm:
+def _product_form(counts: CountLaw) -> ProductForm:
     assert isinstance(counts, ProductForm)  # deadline_counts refuses the rest for chains
     return counts
 
 
 def _undecoded_and_loss(problem: _Problem, part: Partition) -> tuple[Floats, Floats]:
-    """Pr[unit undecoded], the never decoded rest last, shape (points, units + 1), and the expected loss, shape (points,)."""
+    """Pr[unit undecoded], last that of the rest in no window, shape (points, units + 1); and the expected loss, shape (points,)."""
     structure, counts = problem.structure, problem.counts
     member = (structure.unit_of[:, None] == np.arange(structure.n_units + 1)).astype(np.float64)
     gram = member.T @ part.gram @ member
     if structure.kind == "chain":
-        last, decodable = chain.last_saturated(_product_form(counts), structure.sizes)
+        last = chain.last_saturated(_product_form(counts), structure.sizes)
         # With ℓ* = j all later units are missing together, so even negative cross terms leave a sum of positive terms.
         missing = np.array([gram[j:, j:].sum() for j in range(structure.n_units + 1)])
-        return _with_rest(chain.decoded_prefix(last, decodable)[0]), last @ np.maximum(missing, 0.0)
+        return _with_rest(chain.decoded_prefix(last)[0]), last @ np.maximum(missing, 0.0)
     q = _with_rest(disjoint.undecoded(counts, structure.sizes))
     value = q @ np.diagonal(gram) + 2 * q[:, :-1] @ gram[:-1, -1]
     rows, cols = np.nonzero(np.triu(gram[:-1, :-1], 1))

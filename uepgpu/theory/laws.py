@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from uepgpu.theory.counts import Counts, DrawnCounts, DrawnUnequalWorkers, ReceivedTiedCounts, TiedCounts
+from uepgpu.theory.count_laws import CountLaw, DrawnCounts, DrawnUnequalWorkers, ReceivedTiedCounts, TiedCounts
 from uepgpu.theory.structure import Structure, no_closed_form
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def _membership(law: SupportLaw, structure: Structure) -> Floats:
     return np.where(structure.unit_of_window[:, None] == np.arange(structure.n_units), share[:, None], 0.0)
 
 
-def received_counts(law: SupportLaw, structure: Structure, received: Ints) -> Counts:
+def received_counts(law: SupportLaw, structure: Structure, received: Ints) -> CountLaw:
     """Return the law of counts among N received packets: N drawn ones, or those of N workers chosen uniformly."""
     if law.window is not None:
         return ReceivedTiedCounts(np.bincount(structure.unit_of_window[law.window], minlength=structure.n_units), received)
@@ -36,7 +36,7 @@ def received_counts(law: SupportLaw, structure: Structure, received: Ints) -> Co
     return DrawnCounts(cells, np.zeros(received.size), received)
 
 
-def deadline_counts(law: SupportLaw, structure: Structure, workers: Workers, deadlines: Floats, code: Any) -> Counts:
+def deadline_counts(law: SupportLaw, structure: Structure, workers: Workers, deadlines: Floats, code: Any) -> CountLaw:
     """Return the law of counts by every deadline, packets of window s having arrived with probability F(Ω t speed / r_s)."""
     k = law.n_subproducts
     if law.window is not None:
@@ -56,7 +56,7 @@ def deadline_counts(law: SupportLaw, structure: Structure, workers: Workers, dea
     return DrawnUnequalWorkers(arrived @ share, late @ share.sum(axis=1))
 
 
-def _tied_counts(window: Ints, work: Ints, structure: Structure, workers: Workers, deadlines: Floats, k: int) -> Counts:
+def _tied_counts(window: Ints, work: Ints, structure: Structure, workers: Workers, deadlines: Floats, k: int) -> CountLaw:
     unit = structure.unit_of_window[window]
     kinds, size = np.unique(np.stack([unit, work[window], workers.speed()], axis=1), axis=0, return_counts=True)
     groups: list[list[tuple[int, Floats, Floats]]] = [[] for _ in range(structure.n_units)]

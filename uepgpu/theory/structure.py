@@ -19,7 +19,7 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Structure:
-    """Distinct windows that occur, and the units of sub-products that decode all or nothing.
+    """Distinct windows that occur, and the units of sub-products that are decoded as a whole.
 
     There is one unit per window: the window itself if windows are disjoint, what it adds to the window before it in
     a chain W_1 ⊂ W_2 ⊂ ….

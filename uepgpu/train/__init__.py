@@ -1,6 +1,6 @@
 """Training of networks by coded back-propagation; needs PyTorch (``pip install "uepgpu[train]"``).
 
-:func:`coded` makes the dense layers of any PyTorch model compute their backward products as stragglers would;
+:func:`coded` makes the dense layers of any PyTorch model compute their backward products through a code and stragglers;
 :class:`Stack` trains many replicas at once; ``uepgpu train`` runs the experiment of the paper (docs/mathematics.md §7).
 """
 

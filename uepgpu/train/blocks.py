@@ -66,7 +66,7 @@ def slice_order(order: str | None, *factors: tuple[Tensor, int]) -> Tensor | Non
         return None
     score: Tensor | None = None
     for matrix, dim in factors:
-        # Squares sort as their roots do.
+        # Squares sort like their roots.
         part = squared_norms(matrix, dim) if order == "norm" else widened(matrix).abs().sum(dim)
         score = part if score is None else score.double() * part
     assert score is not None

@@ -1,4 +1,4 @@
-"""The folder of a run: what has been finished, and where an unfinished stack goes on."""
+"""The folder of a run: what is finished, and the state from which an unfinished stack resumes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from uepgpu.files import write_file
+from uepgpu.files import unreadable, write_file
 from uepgpu.train.course import Curves
 
 __all__ = ["Checkpoints", "held_description"]
@@ -78,12 +78,12 @@ class Checkpoints:
         return None if arrays is None else Curves(**{name: arrays[name] for name in CURVES})
 
     def finish(self, number: int, curves: Curves) -> None:
-        """Keep the curves of a stack, and forget its state."""
+        """Keep the curves of a stack, and delete its state."""
         _write(self._path(number, "curves"), {name: getattr(curves, name) for name in CURVES})
         self._path(number, "state").unlink(missing_ok=True)
 
     def state(self, number: int) -> dict[str, NDArray[Any]] | None:
-        """Return the state that a stack goes on from, or None."""
+        """Return the state from which a stack resumes, or None."""
         return _read(self._path(number, "state"))
 
     def keep(self, number: int, state: dict[str, NDArray[Any]]) -> None:
@@ -105,6 +105,4 @@ def _read(path: Path) -> dict[str, NDArray[Any]] | None:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             return dict(archive)
     except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
-        raise ValueError(
-            f"{path} cannot be read ({' '.join(str(error).split())}): delete it, its stack is then trained anew"
-        ) from None
+        raise ValueError(f"{path} cannot be read ({unreadable(error)}): delete it, its stack is then trained anew") from None

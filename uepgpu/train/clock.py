@@ -23,7 +23,7 @@ GRID = 1024
 mean."""
 
 NEGLIGIBLE_EARLY, NEGLIGIBLE_LATE = 1e-3, 2.0**-32
-"""One arrival before the grid's begin is no completion."""
+"""An arrival before the start of the grid is no completion."""
 
 
 def product_slots(dense_layers: int, *, front: bool) -> list[int]:
@@ -43,7 +43,7 @@ def time_grid(code: Code, part: Partition, workers: Workers) -> Floats:
     Raises
     ------
     ValueError
-        Packets that are lost, or a law without an end, never let everything be decoded.
+        Packets may be lost or the law has no end, so that not everything is always decoded.
     """
     work = code.law(part, workers.count).work
     speed = workers.speed()
@@ -62,7 +62,7 @@ def time_grid(code: Code, part: Partition, workers: Workers) -> Floats:
 def completion_times(
     code: Code, part: Partition, workers: Workers, *, seed: int, replica: int, slots: Sequence[int], steps: int
 ) -> Floats:
-    """Return when everything is decoded in the products of every step, shape (steps, slots), if one waits for it.
+    """Return when everything is decoded in the products of every step, shape (steps, slots), if the master waits for it.
 
     These are the realizations of training (:func:`~uepgpu.train.draws.realization_number`), with no deadline.
 

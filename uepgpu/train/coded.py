@@ -46,10 +46,10 @@ def coded(
     layers: Mapping[str, Mapping[str, Any] | None] | None = None,
     replica: int = 0,
 ) -> Model:
-    """Make a model's dense layers compute their backward products as stragglers would; the forward pass stays exact.
+    """Make a model's dense layers compute their backward products through a code and stragglers; the forward pass stays exact.
 
     Every ``nn.Linear`` in the model becomes a :class:`CodedLinear` in place: the same object with the same parameters, hooks and
-    buffers, so that optimizers made before stay good. Convolutions and everything else stay as they are; a warning names modules
+    buffers, so that existing optimizers stay valid. Convolutions and everything else stay as they are; a warning names modules
     that multiply by matrices of their own, such as the packed ``in_proj_weight`` of ``nn.MultiheadAttention``. Draws are fresh
     in every step and a function of (seed, replica, layer, product, step) alone.
 
@@ -156,6 +156,6 @@ def _scheme_of(shared: Scheme, name: str, own: Mapping[str, Any] | None) -> Sche
             raise ValueError(f"layers[{name!r}] sets {option!r}; what can be set per layer is {', '.join(PER_LAYER)}")
     changed = dict(own)
     if "paradigm" in changed and changed["paradigm"] != shared.paradigm:
-        # Blocks of the other paradigm mean nothing here.
+        # Blocks of the other paradigm have no meaning here.
         changed.setdefault("blocks", None)
     return dataclasses.replace(shared, **changed)

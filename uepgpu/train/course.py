@@ -25,7 +25,7 @@ DataOrder = Literal["file", "shuffled"]
 DATA_ORDERS = ("file", "shuffled")
 
 CACHE_BYTES = 24 * 2**20
-"""What a CPU's last-level cache is taken for: larger stacks run at the speed of memory."""
+"""Assumed size of a CPU's last-level cache: larger stacks run at the speed of memory."""
 
 EVALUATED_AT_ONCE = 1000
 
@@ -44,7 +44,7 @@ class Settings:
     evaluate_every : int
         Steps between points of the curves.
     test_samples : int
-        The first so many test samples are evaluated then; the last evaluation takes all.
+        How many test samples, the first ones, are evaluated there; the last evaluation takes all.
     data_order : "file" or "shuffled"
         Batches in the order of the file, the same in every epoch and replica, or of a permutation, another one in each.
     """
@@ -178,13 +178,13 @@ class Course:
     # --- state --------------------------------------------------------------------------------------------------------
 
     def state(self) -> State:
-        """Return what a later :meth:`restore` goes on from, as arrays by name."""
+        """Return what :meth:`restore` resumes from, as arrays by name."""
         steps, train, test = zip(*self._points, strict=True)
         points = {"steps": np.array(steps), "train": np.stack(train), "test": np.stack(test)}
         return {**self.stack.state(), **points, "last": np.stack(self._last)}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Go on from a state of the same members and settings."""
+        """Resume from a state of the same members and settings."""
         self.stack.restore(dict(state))
         self._last = deque(state["last"], maxlen=LAST)
         self._points = [(int(s), a, b) for s, a, b in zip(state["steps"], state["train"], state["test"], strict=True)]

@@ -1,4 +1,4 @@
-"""Which sub-products are decoded in every step: the core's realizations, drawn many steps at a time."""
+"""Which sub-products are decoded in every step: realizations of the simulator, drawn many steps at a time."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ MOST_REPLICAS, MOST_SLOTS, MOST_STEPS = 1 << 16, 1 << 8, 1 << SLOT_SHIFT
 MOST_LAYERS = MOST_SLOTS // 2
 """Dense layers whose products one seed tells apart."""
 CHUNK = 512
-"""Steps that are drawn at once. Realizations are functions of their number alone, so it changes no result."""
+"""Steps that are drawn at once. Realizations are functions of their number alone, so this changes no result."""
 
 MOST_TABLES = 256
-"""Plans that are kept, of some 10 kB each: classes that follow the data can be others in every step."""
+"""Plans that are kept, of about 10 kB each: classes that follow the data may change in every step."""
 
 
 def realization_number(replica: int, step: int, slot: int) -> int:
@@ -111,7 +111,7 @@ class Draws:
         _HELD[self.handle] = self
 
     def __reduce__(self) -> tuple[type[Draws], tuple[Scheme, int]]:
-        """Have copies and pickles make plans and samplers anew: those hold compiled functions, and nothing of their own."""
+        """Let copies and pickles make plans and samplers anew: these hold compiled functions and no state."""
         return Draws, (self.scheme, self.replica)
 
     def _drawn(self, table: NDArray[np.int64] | None) -> _Drawn:
@@ -126,7 +126,7 @@ class Draws:
             drawn = _Drawn(plan, part, sampler)
             if len(self._tables) >= MOST_TABLES:
                 del self._tables[next(iter(self._tables))]
-        self._tables[key] = drawn  # last again: the first is the one that was not used for longest
+        self._tables[key] = drawn  # put last: the first is then the least recently used
         return drawn
 
     def plan_of(self, table: NDArray[np.int64] | None) -> tuple[Plan, Partition]:

@@ -1,4 +1,4 @@
-"""The faithful path: factors are encoded, packets multiplied and decoded as a parameter server and its workers would."""
+"""The faithful path: encode factors, multiply and decode packets, as a parameter server and its workers would."""
 
 from __future__ import annotations
 
@@ -53,12 +53,12 @@ def faithful_product(
         n, p = scheme.shape
         a, b = a if row is None else a[row], b if column is None else b[:, column]
         part = Partition.rxc(a, b, rows=n, cols=p, classes=classes, order=None)
-        # Levels of factored windows are places in the sorted order, as everywhere here, not the norms of these blocks.
+        # Levels of factored windows are positions in the sorted order, as everywhere here, not norms of these blocks.
         part = dataclasses.replace(part, row_level=model.row_level, col_level=model.col_level)
     else:
         labels = block_labels(a.shape[1], scheme.shape[0], torch.device("cpu")).numpy()
         a, b = a if row is None else a[:, row], b if row is None else b[row]
-        # A sum cannot be scaled term by term once it is decoded: what is sent is.
+        # A sum cannot be scaled term by term once it is decoded, so the terms are scaled before they are sent.
         part = Partition.cxr(a * scale[labels], b, blocks=scheme.shape[0], classes=classes, order=None)
     product: Floats = multiply(
         part,

@@ -21,7 +21,7 @@ class CodedLinear(nn.Linear):
     """``nn.Linear`` with an exact forward product and coded backward products δ·Wᵀ and Xᵀ·δ; made by :func:`uepgpu.train.coded`.
 
     Every backward pass through the layer is a step of its own, with fresh realizations. The buffer ``coded_steps`` counts them:
-    it is saved, copied and moved with the parameters, so that a model resumed from it goes on as if uninterrupted. The gradient
+    it is saved, copied and moved with the parameters, so that a model resumed from it continues as if uninterrupted. The gradient
     of the bias, a sum over the batch, is exact.
 
     Attributes
@@ -49,7 +49,7 @@ class CodedLinear(nn.Linear):
 
     @classmethod
     def convert(cls, linear: nn.Linear, draws: Draws, layer: int) -> None:
-        """Turn a layer into a coded one, the same object, so that whoever holds it or hooks into it keeps it."""
+        """Turn a layer into a coded one in place, so that references to it and hooks stay valid."""
         linear.__class__ = cls
         assert isinstance(linear, cls)
         linear.draws, linear.layer = draws, layer

@@ -1,4 +1,4 @@
-"""Estimates of undecoded sub-products: linear ones of least mean square error."""
+"""Linear estimates of undecoded sub-products with least mean square error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scaled products of a stack of matrices by array operations alone: what devices do, at the work of the exact product."""
+"""Scaled products of a stack of matrices by array operations alone, for devices, at the cost of the exact product."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ class Entry:
 
     @property
     def label(self) -> str:
-        """How people read it."""
+        """Its label in tables and figures."""
         cost = "" if self.work == "any" else f", {self.work} cost"
         return self.code if self.scheme is None else f"{self.code}, {self.paradigm}{cost}, deadline {self.deadline:g}"
 
@@ -64,7 +64,7 @@ def named_code(name: str, k: int, *, workers: int, rate: float, gamma: Sequence[
     """Return a code and its workers: `workers` of them for now, ew and mds, K for uncoded, 2K for two-fold repetition.
 
     ``"repetition-any-late"`` is what a published program computes, a block being lost if any copy is late (docs/mathematics.md
-    §9): the minimum over copies is taken for the maximum. It is here to be compared with, not used.
+    §9): the maximum over copies in place of the minimum. It is here for comparison only.
 
     Examples
     --------
@@ -114,10 +114,10 @@ def entries(
     for name, given, allowed in given_words:
         for value in given:
             choice(name, value, allowed)
-        if len(set(given)) < len(given):
-            raise ValueError(f"{name} names one twice, got {', '.join(given)}")
-    if len(set(deadlines)) < len(deadlines):
-        raise ValueError(f"deadline names one twice, got {', '.join(f'{d:g}' for d in deadlines)}")
+    for name, listed in (("code", codes), ("paradigm", paradigms), ("work", works), ("deadline", [f"{d:g}" for d in deadlines])):
+        for value in listed:
+            if listed.count(value) > 1:
+                raise ValueError(f"{name} lists {value!r} twice, got {', '.join(listed)}")
     rows = [Entry("centralized", "any", "any", float("inf"), None)] if "centralized" in codes else []
     for paradigm in paradigms:
         for name in codes:

@@ -1,4 +1,4 @@
-"""Scaled products on the CPU for a stack of matrices: gather what has weight, multiply, add where it belongs."""
+"""Scaled products on the CPU for a stack of matrices: gather what has weight, multiply, add the result in its place."""
 
 from __future__ import annotations
 

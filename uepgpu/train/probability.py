@@ -14,7 +14,7 @@ __all__ = ["decoding_scale", "subproduct_probability"]
 Floats = NDArray[np.float64]
 
 SIMULATED = 1 << 21
-"""Realizations where there is no closed form: probabilities are then good to 0.00035, one standard error, or better."""
+"""Realizations where there is no closed form: the standard error of a probability is then at most 0.00035."""
 
 
 def subproduct_probability(scheme: Scheme) -> Floats:
@@ -34,7 +34,7 @@ def subproduct_probability(scheme: Scheme) -> Floats:
     part = scheme.partition
     k = part.n_subproducts
     try:
-        # A sub-product with all the energy there is makes the loss the probability that it is undecoded.
+        # If one sub-product has all the energy, the loss is the probability that it is undecoded.
         alone = (dataclasses.replace(part, gram=np.diag(np.arange(k) == i).astype(np.float64)) for i in range(k))
         lost = [float(theory.loss(scheme.code, p, scheme.workers, deadlines=[scheme.time]).loss[0]) for p in alone]
         return np.asarray(1.0 - np.array(lost), dtype=np.float64)

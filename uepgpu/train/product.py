@@ -1,4 +1,4 @@
-"""One coded product of tensors: the exact one with its undecoded sub-products left out, at no more work than it takes."""
+"""One coded product of tensors: the exact one without its undecoded sub-products, and without the work for them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def sparsify(delta: Tensor, threshold: float) -> Tensor:
 
 
 def coded_product(left: Tensor, right: Tensor, draws: Draws, slot: int, step: int, *, flip: bool = False) -> Tensor:
-    """Return what a parameter server makes of left·right by the deadline, or its transpose with `flip`.
+    """Return a parameter server's estimate of left·right at the deadline, or its transpose with `flip`.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ def scaled_product(
     if orders is None:
         if fits(left, right):
             return _packed(left, right, weights, scheme, flip=flip)
-        orders = product_orders(left, right, scheme)  # sorting flipped factors is flipping sorted ones
+        orders = product_orders(left, right, scheme)  # sorting and flipping factors commute
     elif flip:
         orders = orders[1], orders[0]
     if scheme.paradigm == "cxr":
@@ -89,7 +89,7 @@ def scaled_product(
 
 
 def _packed(left: Tensor, right: Tensor, weights: Floats, scheme: Scheme, *, flip: bool) -> Tensor:
-    """Let compiled kernels find what to multiply; factors of a flipped product come transposed."""
+    """Let compiled kernels find what to multiply; factors of a flipped product are passed transposed."""
     result = left.new_zeros((left.shape[0], right.shape[1]))
     weights = weights.reshape(1, *scheme.shape)
     if flip and scheme.paradigm == "rxc":
@@ -99,7 +99,7 @@ def _packed(left: Tensor, right: Tensor, weights: Floats, scheme: Scheme, *, fli
 
 
 def _inner(left: Tensor, right: Tensor, weights: Floats, order: Tensor | None) -> Tensor:
-    """Multiply only what the inner blocks of non-zero weight hold."""
+    """Multiply only the inner blocks of non-zero weight."""
     edge = bounds(left.shape[1], weights.size)
     kept = np.flatnonzero(weights)
     which = _slices(order, edge, kept, left)
@@ -137,7 +137,7 @@ def _slices(order: Tensor | None, edge: tuple[int, ...], kept: NDArray[np.int64]
 
 
 def _places(values: Tensor, edge: tuple[int, ...], kept: NDArray[np.int64]) -> Tensor:
-    """Return what stands at the places of the blocks that are kept."""
+    """Return the entries at the positions of the blocks that are kept."""
     if kept.size == kept[-1] + 1:  # the first ones: a view
         return values[: edge[kept[-1] + 1]]
     return torch.cat([values[edge[b] : edge[b + 1]] for b in kept])

@@ -1,4 +1,4 @@
-"""Many trainings at once: stacked weights, batched products, and a backward pass written out."""
+"""Many trainings at once: stacked weights, batched products and an explicit backward pass."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ class Stack:
     ----------
     network : Network
     members : sequence of Member
-        Their codes, workers, deadlines and seeds may differ; how products are cut and estimated may not. Exact ones go with
-        any.
+        Their codes, workers, deadlines and seeds may differ; how products are cut and estimated may not. Exact members
+        fit any stack.
     seed : int
         Of initial weights.
     rate : float
@@ -111,7 +111,7 @@ class Stack:
             return self._forward(x)[-1]
 
     def _forward(self, x: Tensor) -> list[Tensor]:
-        """Return what enters every dense layer, and the logits."""
+        """Return the input of every dense layer, and the logits."""
         inputs = [x]
         for number, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             z = torch.baddbmm(bias, inputs[-1], weight.mT) if inputs[-1].ndim == 3 else inputs[-1] @ weight.mT + bias
@@ -171,7 +171,7 @@ class Stack:
         return scaled_products(delta, weight, factors, self.scheme)
 
     def _descend(self, layer: int, delta: Tensor, x: Tensor) -> None:
-        """Take the coded gradient Xᵀ·δ off the weights, which are held transposed."""
+        """Subtract the coded gradient Xᵀ·δ from the weights, which are held transposed."""
         weight, slot = self.weights[layer], 2 * layer + 1
         if self.scheme is None:
             weight.baddbmm_(delta.mT, x, alpha=-self.rate)
@@ -197,14 +197,14 @@ class Stack:
     # --- state --------------------------------------------------------------------------------------------------------
 
     def state(self) -> dict[str, NDArray[np.generic]]:
-        """Return everything that training goes on from, as arrays by name."""
+        """Return everything that training resumes from, as arrays by name."""
         tensors = {f"weight{i}": w for i, w in enumerate(self.weights)} | {f"bias{i}": b for i, b in enumerate(self.biases)}
         if self.front is not None:
             tensors |= {f"convolution{i}": p for i, p in enumerate(self.front.parameters)}
         return {name: t.detach().cpu().numpy().copy() for name, t in tensors.items()} | {"step": np.array(self.step)}
 
     def restore(self, state: dict[str, NDArray[np.generic]]) -> None:
-        """Go on from a state."""
+        """Resume from a state."""
         with torch.no_grad():
             for name, held in (("weight", self.weights), ("bias", self.biases)):
                 for i, tensor in enumerate(held):
@@ -216,7 +216,7 @@ class Stack:
 
 
 def _shared(members: Sequence[Member]) -> Scheme | None:
-    """Return a scheme that stands for all of them, None if all are exact."""
+    """Return a scheme that represents all of them, None if all are exact."""
     schemes = [m.scheme for m in members if m.scheme is not None]
     for scheme in schemes[1:]:
         for name in ("paradigm", "blocks", "order", "importance", "faithful", "scales"):

@@ -1,4 +1,4 @@
-"""What trainings show: accuracy with confidence bands against steps and simulated time, and the time to an accuracy."""
+"""Results of trainings: accuracy with confidence bands against steps and simulated time, and the time to an accuracy."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Series:
 
     @property
     def key(self) -> tuple[str, str, str, float]:
-        """What tells it apart."""
+        """What distinguishes it."""
         return self.code, self.paradigm, self.work, self.deadline
 
     @classmethod
@@ -109,10 +109,10 @@ def waiting_series(
     slots: Sequence[int],
     seed: int,
 ) -> list[Series]:
-    """Return exact training against the time of those who wait until everything is decoded.
+    """Return exact training against the time of schemes that wait until everything is decoded.
 
-    A step costs the mean over its products of the time until the slowest worker that is needed has answered, so that it compares
-    with a deadline, which every product of a step is given.
+    A step costs the mean over its products of the time until the slowest needed worker has answered, which is comparable with a
+    deadline, which holds for every product of a step.
     """
     found: list[Series] = []
     for name in WAITING:
@@ -140,13 +140,13 @@ def waiting_series(
 
 @dataclass(frozen=True)
 class Reached:
-    """When a test accuracy was first seen, over the replicas that got there.
+    """When a test accuracy was first reached, over the replicas that reached it.
 
     Attributes
     ----------
     replicas, reached : int
     steps, time, time_low, time_high : float
-        Means, and the 95 % interval of the time; nan if none got there.
+        Means, and the 95 % interval of the time; nan if none reached it.
     """
 
     accuracy: float
@@ -175,7 +175,7 @@ def _number(value: float) -> str:
 
 
 def curves_csv(series: Sequence[Series]) -> str:
-    """Return all points: means over replicas with 95 % intervals; empty where there is nothing to say."""
+    """Return all points: means over replicas with 95 % intervals; empty where there is no value."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     bands = [f"{which}{end}" for which in ("train_accuracy", "test_accuracy") for end in ("", "_low", "_high")]

@@ -44,11 +44,11 @@ class Experiment:
     settings: Settings
 
     def stacks(self) -> list[list[tuple[int, int]]]:
-        """Return the stacks as lists of (entry, replica): what can share one does, in order."""
+        """Return the stacks as lists of (entry, replica); what can share a stack does, in order."""
         parts: dict[Any, list[tuple[int, int]]] = {}
         for number, entry in enumerate(self.entries):
             scheme = entry.scheme
-            # What only deadlines, codes and workers tell apart goes together; exact trainings, by themselves, are faster.
+            # Trainings that differ in deadline, code and workers only share a stack; exact ones are faster in their own.
             together = None if scheme is None else (scheme.paradigm, scheme.scales)
             parts.setdefault(together, []).extend((number, replica) for replica in range(self.replicas))
         return [part[i : i + self.stack] for part in parts.values() for i in range(0, len(part), self.stack)]
@@ -69,10 +69,10 @@ class Experiment:
 def run_stacks(experiment: Experiment, store: Checkpoints, progress: Callable[[int], None] | None = None) -> Iterator[int]:
     """Train what the store does not hold yet, stack by stack; yield each stack's number as it is finished.
 
-    Interrupted, it leaves the state of the last point of the curves that was kept, some seconds ago.
+    If interrupted, it leaves the last state that was kept, which is some seconds old.
     """
     stacks = experiment.stacks()
-    # At true cost last: what an interruption leaves then has every code in every paradigm.
+    # True cost comes last, so that an interrupted run has every code in every paradigm.
     order = sorted(range(len(stacks)), key=lambda n: all(experiment.entries[entry].work == "true" for entry, _ in stacks[n]))
     for number in order:
         places = stacks[number]

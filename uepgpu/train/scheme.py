@@ -9,8 +9,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from uepgpu.checks import choice, integer, positive, probability, shown
+from uepgpu.checks import choice, integer, positive, probability, shown, word64
 from uepgpu.codes import Code
+from uepgpu.codes.law import support_law
 from uepgpu.partition import Classes, Partition
 from uepgpu.workers import Workers
 
@@ -25,7 +26,7 @@ ESTIMATORS = ("zero", "debiased", "lmmse")
 DEFAULT_CLASSES = (1, 2, 6)
 DEFAULT_BLOCKS = {"rxc": (3, 3), "cxr": (9,)}
 WAIT_FOR_ALL = 1e300
-"""What a plan, which wants a finite deadline, gets for an infinite one: beyond every latency of workers that answer at all."""
+"""The finite deadline that a plan gets for an infinite one: beyond every latency of workers that answer at all."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,8 @@ class Scheme:
     order : "norm", "mean_abs" or None
         How slices are sorted before they are cut, so that important ones fall together (docs/mathematics.md §7).
     importance : "position" or "step"
-        ``"position"``: class by place in the sorted order, the same in every step. ``"step"``: the sizes `classes` are
-        given to the sub-products by ‖A_n‖·‖B_p‖ of the step at hand.
+        ``"position"``: class by position in the sorted order, the same in every step. ``"step"``: classes of the sizes
+        `classes` by ‖A_n‖·‖B_p‖ in each step.
     estimator : "zero", "debiased" or "lmmse"
         What stands for sub-products that are not decoded: zero; zero, with the decoded ones divided by their decoding
         probability; or the best linear estimate under the prior that sub-products are uncorrelated with energies
@@ -86,8 +87,6 @@ class Scheme:
     seed: int = 1
 
     def __post_init__(self) -> None:
-        if isinstance(self.code, type) or not isinstance(self.code, Code):
-            raise ValueError(f"code must be one from uepgpu.codes or have a method law, got {shown(self.code)}")
         if not isinstance(self.workers, Workers):
             raise ValueError(f"workers must be a uepgpu.Workers, got {shown(self.workers)}")
         if not (isinstance(self.deadline, float) and self.deadline == math.inf):
@@ -99,16 +98,15 @@ class Scheme:
         choice("estimator", self.estimator, ESTIMATORS)
         probability("p_min", self.p_min, zero=False)
         positive("threshold", self.threshold, zero=True)
-        if integer("seed", self.seed, 0) >= 2**64:
-            raise ValueError(f"seed must be an integer in 0..2^64-1, got {self.seed!r}")
+        word64("seed", self.seed)
         object.__setattr__(self, "blocks", _blocks(self.paradigm, self.blocks))
         object.__setattr__(self, "classes", _hashable(self.classes))
         if self.importance == "step" and (np.ndim(self.classes) != 1 or isinstance(self.classes, str)):
             raise ValueError(f"classes must be sizes with importance='step', which assigns them anew, got {shown(self.classes)}")
         if self.estimator == "debiased" and self.importance == "step":
             raise ValueError("estimator='debiased' needs importance='position': classes that follow the data have no probability")
-        # The code meets the partition once here, so that what does not fit is told before any training.
-        law = self.code.law(self.partition, self.workers.count)
+        # Ask the code for its law once here, so that a misfit is reported before any training.
+        law = support_law(self.code, self.partition, self.workers.count)
         if law.encoding == "factored" and self.importance == "step" and self.order != "norm":
             raise ValueError(
                 f"importance='step' with encoding='factored' needs order='norm', got {self.order!r}: factored windows are "
@@ -128,7 +126,7 @@ class Scheme:
 
     @property
     def partition(self) -> Partition:
-        """The sub-products and classes by position: blocks of falling importance, as sorting puts them."""
+        """The sub-products and classes by position: blocks of falling importance, as after sorting."""
         return self.partition_of(self.classes)
 
     def partition_of(self, classes: Any) -> Partition:
@@ -141,7 +139,7 @@ class Scheme:
 
     @property
     def scales(self) -> bool:
-        """Whether an estimate is the product with decoded sub-products scaled, by factors that no tensor decides."""
+        """Whether an estimate is the product with decoded sub-products scaled, by factors that do not depend on tensors."""
         return not self.faithful and self.estimator != "lmmse" and self.importance == "position"
 
 

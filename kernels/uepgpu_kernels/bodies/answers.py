@@ -1,8 +1,6 @@
 """Which servers answer in an iteration of distributed gradient descent, and which blocks are drawn.
 
-Streams of a realization, beyond those of ``sample``: 4 one word per server and iteration (its latency; the least word is the
-fastest server), 5 one word per drawn block and iteration. With n words an iteration, word i of iteration t is word i mod 4 of
-block t·⌈n/4⌉ + i div 4. The layout is frozen.
+A server's word of an iteration is its latency: the least word is the fastest server (:mod:`uepgpu_kernels.streams`).
 """
 
 from __future__ import annotations
@@ -13,10 +11,8 @@ import numpy as np
 
 from uepgpu_kernels.bodies.body import body
 
-__all__ = ["BLOCK_STREAM", "SERVER_STREAM", "block_of_word", "greatest_word", "mark_fastest", "smallest_word"]
+__all__ = ["block_of_word", "greatest_word", "mark_fastest", "smallest_word"]
 
-SERVER_STREAM = np.uint64(4)
-BLOCK_STREAM = np.uint64(5)
 ZERO = np.uint64(0)
 ONE = np.uint64(1)
 

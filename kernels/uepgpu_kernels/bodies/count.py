@@ -1,10 +1,10 @@
 """Decoding by counting, for windows that are disjoint or nested, with generic coefficients.
 
 Ranks of a chain of windows of sizes K_1 < K_2 < … obey R_i = min(R_(i-1) + n_i, K_i). So a packet of window s raises
-R_s if that is not full, and then R_(s+1), and so on while they are not full: one rising bit runs up the chain.
+R_s if that is not full, then R_(s+1), and so on while they are not full: one carry bit runs up the chain.
 
 Packed, an integer holds 127 + room of every window in 8-bit fields, so that bit 7 of a field says that there is room. There
-the rising bit is the carry of one addition.
+the carry bit is that of one addition.
 """
 
 from __future__ import annotations

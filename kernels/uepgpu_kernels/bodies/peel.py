@@ -1,4 +1,4 @@
-"""Peeling: a packet with one unknown sub-product reveals it, again and again."""
+"""Peeling: a packet with one unknown sub-product reveals it; repeat until none is left."""
 
 from __future__ import annotations
 

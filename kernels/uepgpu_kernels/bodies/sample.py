@@ -1,9 +1,4 @@
-"""Draws: cells of a cumulative table, arrival orders, drawn supports, coefficients. The layout is frozen.
-
-Streams of a realization: 0 one word per packet (its window and arrival), 1 order, 2 coefficients, 3 drawn supports.
-Word i of a stream is word i mod 4 of block i div 4. Coefficients and drawn supports give packet w the words
-w·4·⌈K/4⌉ + k.
-"""
+"""Draws: words of a stream, numbers from words, drawn supports, coefficients. :mod:`uepgpu_kernels.streams` has the layout."""
 
 from __future__ import annotations
 
@@ -14,12 +9,10 @@ import numpy as np
 from uepgpu_kernels.bodies.bits import bit
 from uepgpu_kernels.bodies.body import body
 from uepgpu_kernels.bodies.philox import MASK, SHIFT, philox4x32
+from uepgpu_kernels.streams import COEFFICIENTS, SUPPORTS
 
-__all__ = ["COEFFICIENT_STREAM", "ORDER_STREAM", "SUPPORT_STREAM", "below", "draw_coefficients", "draw_subset", "fill_words"]
+__all__ = ["below", "draw_coefficients", "draw_subset", "fill_words"]
 
-ORDER_STREAM = np.uint64(1)
-COEFFICIENT_STREAM = np.uint64(2)
-SUPPORT_STREAM = np.uint64(3)
 PRIME_LESS_1 = np.uint64(0x7FFFFFFE)
 ONE = np.uint64(1)
 TO_BYTE = np.uint64(24)
@@ -54,7 +47,7 @@ def draw_subset(words: Any, seed: Any, realization: Any, packet: Any, degree: An
     Each of the first k `words` becomes 1 where X_i is in, else 0; the mask of the first 64 is returned.
     """
     blocks = (k + 3) // 4
-    fill_words(words, seed, realization, SUPPORT_STREAM, packet * blocks, blocks)
+    fill_words(words, seed, realization, SUPPORTS, packet * blocks, blocks)
     mask = np.uint64(0)
     need = np.uint64(degree)
     for i in range(k):
@@ -71,7 +64,7 @@ def draw_subset(words: Any, seed: Any, realization: Any, packet: Any, degree: An
 def draw_coefficients(words: Any, seed: Any, realization: Any, packet: Any, k: Any, field: Any) -> None:
     """Write the k coefficients of a packet into words: field 0 nonzero modulo 2^31-1, 1 GF(2), 2 GF(256)."""
     blocks = (k + 3) // 4
-    fill_words(words, seed, realization, COEFFICIENT_STREAM, packet * blocks, blocks)
+    fill_words(words, seed, realization, COEFFICIENTS, packet * blocks, blocks)
     for i in range(k):
         if field == 0:
             words[i] = ONE + below(words[i], PRIME_LESS_1)

@@ -1,97 +1,89 @@
-"""Decoding weights in floating point: Gauss-Jordan elimination with complete pivoting, one realization."""
+"""Least squares in floating point, one realization: the pseudo-inverse of received rows, by an orthogonal factorization."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from uepgpu_kernels.bodies.body import body
 
-__all__ = ["reduce_rows", "write_weights"]
+__all__ = ["orthogonalize", "write_inverse"]
 
-TOLERANCE = 1e-10
-"""A remaining coefficient below this share of the largest one counts as zero."""
+TOLERANCE = 1e-13
+"""Columns have norm 1 or 0 on entry; what is left of one below this counts as zero."""
 
 
 @body
-def reduce_rows(rows: Any, combination: Any, n: Any, k: Any, pivot_row: Any, pivot_column: Any, used: Any) -> Any:
-    """Bring n rows of k coefficients to reduced form in place; return the rank.
+def orthogonalize(columns: Any, triangle: Any, order: Any, placed: Any, n: Any, k: Any) -> Any:
+    """Factor k columns of n entries, ``columns[j, i]``, into orthonormal ones times a triangle; return the rank.
 
-    Row i becomes, up to rows that are not pivots, the sum over t of ``combination[i, t]`` times the original row
-    ``pivot_row[t]``. `used` (n,) tells whether a row is a pivot row.
+    The largest remaining column comes next: ``order[s]`` (k,) becomes the s-th, ``columns[order[s]]`` its unit vector q_s, and
+    column j was the sum over s of ``triangle[s, j]`` q_s. `placed` (k,) tells which columns have had their turn.
     """
-    scale = 0.0
-    for i in range(n):
-        used[i] = 0
-        for j in range(k):
-            combination[i, j] = 0.0
-            scale = max(scale, abs(rows[i, j]))
+    for j in range(k):
+        placed[j] = 0
     rank = 0
-    searching = scale > 0.0
+    searching = True
     while searching and rank < k and rank < n:
-        best = scale * TOLERANCE
+        best = TOLERANCE * TOLERANCE
         at = -1
-        column = -1
-        for i in range(n):
-            if used[i] == 0:
-                for j in range(k):
-                    if abs(rows[i, j]) > best:
-                        best = abs(rows[i, j])
-                        at = i
-                        column = j
+        for j in range(k):
+            if placed[j] == 0:
+                square = 0.0
+                for i in range(n):
+                    square += columns[j, i] * columns[j, i]
+                if square > best:
+                    best = square
+                    at = j
         if at < 0:
             searching = False
         else:
-            used[at] = 1
-            pivot_row[rank] = at
-            pivot_column[rank] = column
-            combination[at, rank] += 1.0
-            factor = 1.0 / rows[at, column]
-            for j in range(k):
-                rows[at, j] *= factor
-            for t in range(rank + 1):
-                combination[at, t] *= factor
+            # What cancellation has left of a column is orthogonal to the vectors before it only once it is made so again.
+            for s in range(rank):
+                share = 0.0
+                for i in range(n):
+                    share += columns[order[s], i] * columns[at, i]
+                triangle[s, at] += share
+                for i in range(n):
+                    columns[at, i] -= share * columns[order[s], i]
+            square = 0.0
             for i in range(n):
-                if i != at:
-                    f = rows[i, column]
-                    if f != 0.0:
-                        for j in range(k):
-                            rows[i, j] -= f * rows[at, j]
-                        for t in range(rank + 1):
-                            combination[i, t] -= f * combination[at, t]
-                        rows[i, column] = 0.0
-            rank += 1
+                square += columns[at, i] * columns[at, i]
+            length = math.sqrt(square)
+            if length <= TOLERANCE:
+                searching = False
+            else:
+                placed[at] = 1
+                order[rank] = at
+                triangle[rank, at] = length
+                for i in range(n):
+                    columns[at, i] /= length
+                for j in range(k):
+                    if placed[j] == 0:
+                        share = 0.0
+                        for i in range(n):
+                            share += columns[at, i] * columns[j, i]
+                        triangle[rank, j] = share
+                        for i in range(n):
+                            columns[j, i] -= share * columns[at, i]
+                rank += 1
     return rank
 
 
 @body
-def write_weights(
-    rows: Any,
-    combination: Any,
-    k: Any,
-    rank: Any,
-    pivot_row: Any,
-    pivot_column: Any,
-    packet: Any,
-    wanted: Any,
-    found: Any,
-    weights: Any,
-) -> None:
-    """Write the weights of packets that give each wanted sub-product, and which sub-products the rows give at all.
+def write_inverse(columns: Any, triangle: Any, order: Any, n: Any, rank: Any, packet: Any, part: Any, inverse: Any) -> None:
+    """Write the rows of the pseudo-inverse that belong to decodable columns; `inverse` (K, W) is zero on entry.
 
-    `packet` maps rows to packet numbers; `weights` (K, W) is zero on entry; `found` (K,) becomes 1 where X_k is decodable.
+    Rows of other columns are no inverse: zero, or a combination that leaves something of another column. `packet` maps entries
+    to packet numbers, `part` (k,) is scratch.
     """
-    for k_ in range(k):
-        found[k_] = 0
     for s in range(rank):
-        row = pivot_row[s]
-        column = pivot_column[s]
-        rest = 0.0
-        for j in range(k):
-            if j != column:
-                rest = max(rest, abs(rows[row, j]))
-        # Entries under other pivots are zero by elimination; what is left stands under columns without one.
-        if rest <= 1e-7:
-            found[column] = 1
-        if wanted[column] != 0:
-            for t in range(rank):
-                weights[column, packet[pivot_row[t]]] = combination[row, t]
+        # The combination Σ z_t q_t of the packets that gives column order[s] once and no other of the first `rank`.
+        for t in range(s, rank):
+            total = 1.0 if t == s else 0.0
+            for u in range(s, t):
+                total -= part[u] * triangle[u, order[t]]
+            part[t] = total / triangle[t, order[t]]
+        for t in range(s, rank):
+            for i in range(n):
+                inverse[order[s], packet[i]] += part[t] * columns[order[t], i]

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from uepgpu_kernels.bodies.answers import BLOCK_STREAM, SERVER_STREAM, block_of_word, greatest_word, mark_fastest
+from uepgpu_kernels.bodies.answers import block_of_word, greatest_word, mark_fastest
 from uepgpu_kernels.bodies.dual import avoid_stragglers
 from uepgpu_kernels.bodies.gradient import add_gram, add_least_squares, add_logistic, logistic_loss, multiply_symmetric
 from uepgpu_kernels.bodies.sample import fill_words
 from uepgpu_kernels.cpu.compile import entry, stage
+from uepgpu_kernels.cpu.threads import in_threads
 from uepgpu_kernels.descent_job import (
     BY_GRAM,
     BY_ROWS,
@@ -26,6 +26,7 @@ from uepgpu_kernels.descent_job import (
     DescentJob,
     chunk_size,
 )
+from uepgpu_kernels.streams import BLOCKS, SERVERS
 
 __all__ = ["decode", "descend", "sketch"]
 
@@ -37,7 +38,7 @@ NONE = np.int64(0)
 
 
 class Scratch(NamedTuple):
-    """Memory of one realization. `active` lists the blocks that an iteration hears of; the other arrays over blocks are zero."""
+    """Memory of one realization. `active` lists the blocks that an iteration receives; elsewhere, arrays over blocks are zero."""
 
     words: Any  # (n,) uint64, one per server
     drawn: Any  # (n,) uint64, one per drawn block
@@ -86,7 +87,7 @@ def hear(own: Any, block: Any, n_active: Any) -> Any:
 
 @stage
 def clear(own: Any, n_active: Any) -> None:
-    """Forget the active blocks, and touch no other."""
+    """Reset the active blocks and touch no others."""
     for i in range(n_active):
         own.copies[own.active[i]] = 0
         own.weight[own.active[i]] = 0.0
@@ -105,7 +106,7 @@ def add_block(job: Any, block: Any, x: Any, weight: Any, out: Any) -> None:
 
 @stage
 def draw_by_norm(job: Any, own: Any) -> Any:
-    """Draw q blocks in proportion to the norms of their gradients at x, and weigh them; return how many are active."""
+    """Draw q blocks in proportion to the norms of their gradients at x, and weight them; return how many are active."""
     total = 0.0
     for k in range(job.n_blocks):
         for j in range(own.other.shape[0]):
@@ -157,7 +158,7 @@ def draw_iteration(job: Any, realization: Any, t: Any, n_active: Any, own: Any) 
     """Draw iteration t: who answers, which blocks count and how much; return (active blocks, word of the last server)."""
     n = job.n_servers
     blocks = (n + 3) // 4
-    fill_words(own.words, job.seed, realization, SERVER_STREAM, t * blocks, blocks)
+    fill_words(own.words, job.seed, realization, SERVERS, t * blocks, blocks)
     again = t == 0 or job.fixed == 0
     if again:
         clear(own, n_active)
@@ -173,7 +174,7 @@ def draw_iteration(job: Any, realization: Any, t: Any, n_active: Any, own: Any) 
     last = greatest_word(own.words, n, own.answered)
     if again:
         blocks = (job.wait + 3) // 4
-        fill_words(own.drawn, job.seed, realization, BLOCK_STREAM, t * blocks, blocks)
+        fill_words(own.drawn, job.seed, realization, BLOCKS, t * blocks, blocks)
         if job.draw == GRADIENT_NORM:
             return draw_by_norm(job, own), last
         n_active = NONE
@@ -284,14 +285,14 @@ def _in_order(one: Callable[[int], Any], starts: range, threads: int) -> Iterato
     if threads == 1:
         yield from map(one, starts)
         return
-    with ThreadPoolExecutor(threads) as pool:
-        # A few rounds at a time: records that nobody has taken yet stay few.
+    with in_threads(threads) as run_all:
+        # A few rounds at a time, so that few records wait to be taken.
         for at in range(0, len(starts), 4 * threads):
-            yield from pool.map(one, starts[at : at + 4 * threads])
+            yield from run_all(one, starts[at : at + 4 * threads])
 
 
 def sketch(job: DescentJob, first: int, count: int, iterations: int) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
-    """Return the copies of blocks heard of, shape (count, iterations, K), and the last words, shape (count, iterations)."""
+    """Return the copies of blocks received, shape (count, iterations, K), and the last words, shape (count, iterations)."""
     copies = np.zeros((count, iterations, job.n_blocks), dtype=np.int64)
     last = np.empty((count, iterations), dtype=np.uint32)
     sketch_entry(job, np.uint64(first), scratch(job), copies, last)

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uepgpu_kernels.bodies.philox import MASK, SHIFT, philox4x32
-from uepgpu_kernels.bodies.sample import ORDER_STREAM, below
+from uepgpu_kernels.bodies.sample import below
 from uepgpu_kernels.cpu.compile import stage
+from uepgpu_kernels.streams import ORDER, PACKETS
 
 __all__ = ["Cells", "draw_cells", "permute", "sort_columns"]
 
@@ -29,7 +30,7 @@ class Cells(NamedTuple):
 
 
 FEW = 8
-"""Up to so many thresholds, comparing with all of them beats a guide table."""
+"""Up to this number of thresholds, comparing with all of them is faster than a guide table."""
 
 
 @stage
@@ -54,12 +55,12 @@ def draw_cells(job: Any, first: Any, stride: Any, words: Any, value: Any, out: A
     for w in range(job.n_packets):
         g = job.group[w]
         n = job.n_threshold[g]
-        if n == 0:  # nothing to draw: the packet is what its worker is
+        if n == 0:  # nothing to draw: the worker determines the packet
             for lane in range(lanes):
                 out[w, lane] = value[g, 0]
             continue
         if w // 4 != (w - 1) // 4 or job.n_threshold[job.group[w - 1]] == 0:
-            draw_block(words, job.seed, first, stride, w // 4, np.uint64(0))
+            draw_block(words, job.seed, first, stride, w // 4, PACKETS)
         if n <= FEW:
             compare_all(words[w % 4], job.threshold[g], n, value[g], out[w])
         else:
@@ -88,7 +89,7 @@ def compare_all(word: Any, threshold: Any, n: Any, value: Any, out: Any) -> None
 def look_up(word: Any, threshold: Any, n: Any, guide: Any, shift: Any, steps: Any, value: Any, out: Any) -> None:
     """Find the cells of one row of words by a guide table and a fixed number of steps.
 
-    A search that ends early would mispredict its end.
+    A search with a variable number of steps would cause branch mispredictions.
     """
     most = np.uint64(n)
     for lane in range(word.shape[0]):
@@ -128,7 +129,7 @@ def permute(job: Any, first: Any, stride: Any, words: Any, source: Any, out: Any
     for i in range(n - 1, 0, -1):
         if i // 4 != held:
             held = i // 4
-            draw_block(words, job.seed, first, stride, held, ORDER_STREAM)
+            draw_block(words, job.seed, first, stride, held, ORDER)
         for lane in range(lanes):
             j = np.intp(below(np.uint64(words[i % 4, lane]), np.uint64(i + 1)))
             x = out[i, lane]

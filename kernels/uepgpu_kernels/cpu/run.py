@@ -1,41 +1,32 @@
-"""Runs a range of realizations on the CPU's cores: which loop nest, which threads, and tallies from their increments."""
+"""Runs a range of realizations on the CPU's cores: a loop nest on threads, and tallies from its increments."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from uepgpu_kernels.automaton import Automaton
-from uepgpu_kernels.cpu.draw import Cells
-from uepgpu_kernels.cpu.lockstep import run_automaton, run_chains
-from uepgpu_kernels.cpu.one_by_one import run_eliminate, run_match, run_peel, run_real
-from uepgpu_kernels.job import BY_TIME, SUB_BATCHES, Job, RawTally
-from uepgpu_kernels.network import merge_exchange
+from uepgpu_kernels.cpu.nests import Nest
+from uepgpu_kernels.cpu.threads import in_threads
+from uepgpu_kernels.job import SUB_BATCHES, Job, RawTally
 from uepgpu_kernels.transitions import patterns_of, undecoded
 
 __all__ = ["decode_times", "run"]
 
 Ints = NDArray[np.int64]
-Nest = Callable[..., None]
 
 
-def run(job: Job, decoder: str, kind: str, first: int, count: int, threads: int, automaton: Automaton | None = None) -> RawTally:
+def run(job: Job, nest: Nest, kind: str, first: int, count: int, threads: int) -> RawTally:
     """Tally realizations first .. first + count - 1.
 
     Parameters
     ----------
     job : Job
-    decoder : "count", "match", "peel", "eliminate" or "real"
+    nest : Nest
+        The job's, from :mod:`uepgpu_kernels.cpu.nests`.
     kind : "patterns", "pairs" or "marginals"
         What is tallied besides class patterns.
     threads : int
         Number of threads; the tally does not depend on it.
-    automaton : Automaton, optional
-        Lets ``"match"`` walk a table.
     """
     t, k = job.n_times, job.k
     width = k * (k + 1) // 2
@@ -43,7 +34,6 @@ def run(job: Job, decoder: str, kind: str, first: int, count: int, threads: int,
     pairs = np.zeros((SUB_BATCHES, t, width), dtype=np.int64) if kind == "pairs" else None
     marginals = np.zeros((SUB_BATCHES, t, k), dtype=np.int64) if kind == "marginals" else None
     nothing = np.empty((0, k), dtype=np.int64)
-    nest = _nest(job, decoder, automaton)
 
     def sub_batch(b: int) -> None:
         start = first + (b - first) % SUB_BATCHES
@@ -63,58 +53,15 @@ def run(job: Job, decoder: str, kind: str, first: int, count: int, threads: int,
         for b in range(SUB_BATCHES):
             sub_batch(b)
     else:
-        with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(sub_batch, range(SUB_BATCHES)))
+        with in_threads(threads) as run_all:
+            list(run_all(sub_batch, range(SUB_BATCHES)))
     return RawTally(patterns, pairs, marginals)
 
 
-def decode_times(job: Job, decoder: str, first: int, count: int, automaton: Automaton | None = None) -> Ints:
+def decode_times(job: Job, nest: Nest, first: int, count: int) -> Ints:
     """Return the time index at which each sub-product of each realization is decoded, shape (count, K); n_times means never."""
     record = np.empty((count, job.k), dtype=np.int64)
     transitions = np.zeros((job.n_times + 1) * job.n_classes << job.n_classes, dtype=np.int64)
     empty = np.zeros((0, job.k), dtype=np.int64)
-    _nest(job, decoder, automaton)(np.uint64(first), count, np.uint64(1), transitions, empty, empty, record)
+    nest(np.uint64(first), count, np.uint64(1), transitions, empty, empty, record)
     return np.minimum(record, job.n_times)
-
-
-def _nest(job: Job, decoder: str, automaton: Automaton | None) -> Nest:
-    """Return the loop nest of a decoder with its own tables filled in: (first, count, stride, transitions, …, record)."""
-    if decoder == "count" or (decoder == "match" and automaton is not None):
-        most = max(job.n_packets + 1, job.k, int(job.cell_window.max()), job.support.shape[0] - 1)
-        narrow = np.dtype(np.uint8 if most <= 255 else np.uint16)
-        cells = _cells(job, narrow)
-        if automaton is None or decoder == "count":
-            room = job.capacity.astype(narrow)
-            return lambda first, count, stride, *out: run_chains(job, first, count, stride, cells, room, *out)
-        tables = (*_automaton_tables(job, automaton), np.empty(0, dtype=narrow))
-        return lambda first, count, stride, *out: run_automaton(job, first, count, stride, cells, *tables, *out)
-    cells = _cells(job, np.dtype(np.uint32))
-    entry: Any = {"match": run_match, "peel": run_peel, "eliminate": run_eliminate, "real": run_real}[decoder]
-    return lambda first, count, stride, *out: entry(job, first, count, stride, cells, *out)
-
-
-def _cells(job: Job, least: np.dtype[Any]) -> Cells:
-    """Return what cells stand for, in the narrowest integers from `least` up."""
-    most = int(job.cell_window.max())
-    shift = most.bit_length()
-    # Windows that are never drawn have no cell, and still their place in the walk.
-    label = np.arange(max(most + 1, job.support.shape[0]), dtype=least)
-    if job.order != BY_TIME:
-        return Cells(job.cell_window.astype(least), shift, least.type(0), label, merge_exchange(0))
-    key = (job.cell_time.astype(np.uint32) << shift) | job.cell_window
-    narrow = np.promote_types(least, np.min_scalar_type(int(key.max())))
-    return Cells(key.astype(narrow), shift, narrow.type((1 << shift) - 1), label, merge_exchange(job.n_packets))
-
-
-def _automaton_tables(job: Job, automaton: Automaton) -> tuple[NDArray[np.uint16], NDArray[np.uint64], NDArray[np.uint8]]:
-    """Return tables over state·S + window: the next state times S, what is decoded, and the mask of undecoded classes."""
-    n_windows = automaton.following.shape[1]
-    members = np.zeros(job.n_classes, dtype=np.uint64)
-    for i, c in enumerate(job.class_of):
-        members[c] |= np.uint64(1) << np.uint64(i)
-    open_ = ((automaton.decoded[:, None] & members) != members).astype(np.uint8) << np.arange(job.n_classes, dtype=np.uint8)
-    return (
-        (automaton.following * n_windows).astype(np.uint16).ravel(),
-        np.repeat(automaton.decoded, n_windows),
-        np.repeat(open_.sum(axis=1).astype(np.uint8), n_windows),
-    )

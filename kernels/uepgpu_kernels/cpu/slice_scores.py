@@ -60,7 +60,7 @@ def label_slices(score: Any, order: int, blocks: int, label: Any) -> None:
         if order == UNSORTED:
             label[before:] += 1
             continue
-        # The `before` highest scores fall into block b or an earlier one: selection, not sorting, tells them.
+        # The `before` highest scores fall into block b or an earlier one: selection finds them without sorting.
         least = np.partition(score, n - before)[n - before]
         above = 0
         for i in range(n):

@@ -5,11 +5,12 @@ Nothing here is imported before a device is asked for. Only this package may imp
 
 from __future__ import annotations
 
+from uepgpu_kernels.cuda.choose import shape_of
 from uepgpu_kernels.cuda.memory import device_count
 from uepgpu_kernels.cuda.probe import describe
 from uepgpu_kernels.cuda.ptx import VARIANTS, compile_ptx, compile_shape
-from uepgpu_kernels.cuda.run import MOST_AT_ONCE, Prepared, decode_times, run
-from uepgpu_kernels.cuda.shape import MOST_SUBPRODUCTS, Shape, shape_of
+from uepgpu_kernels.cuda.run import MOST_AT_ONCE, Prepared, prepare
+from uepgpu_kernels.cuda.shape import MOST_SUBPRODUCTS, Shape
 from uepgpu_kernels.cuda.tables import Tables, make_tables
 
 __all__ = [
@@ -21,10 +22,9 @@ __all__ = [
     "Tables",
     "compile_ptx",
     "compile_shape",
-    "decode_times",
     "describe",
     "device_count",
     "make_tables",
-    "run",
+    "prepare",
     "shape_of",
 ]

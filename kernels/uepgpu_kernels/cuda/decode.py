@@ -1,4 +1,8 @@
-"""Decoders of one realization from a list of its packets, one thread each: when each sub-product is decoded."""
+"""Decoders of one realization from a list of its packets, one thread each: when each sub-product is decoded.
+
+Each public function makes the step ``(t, seed, realization, window, keys, arrived, when)`` of one decoder for a shape; `when` (K,)
+uint32 holds n_times before. An entry of the table of decoders names one of them.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +19,10 @@ from uepgpu_kernels.bodies.sample import draw_coefficients, draw_subset
 from uepgpu_kernels.cuda.shape import Shape
 from uepgpu_kernels.cuda.stage import cuda, stage
 
-__all__ = ["list_decoder"]
+__all__ = ["automaton", "count", "eliminate", "match", "peel", "real"]
 
 ZERO = np.uint64(0)
 ZERO32 = np.uint32(0)
-ONE32 = np.uint32(1)
 HALF = np.uint32(16)
 LOW16 = np.uint32(0xFFFF)
 LOW32 = np.uint64(0xFFFFFFFF)
@@ -36,23 +39,12 @@ def note(fresh: Any, time: Any, when: Any) -> None:
         when[i] = time
 
 
-def list_decoder(shape: Shape) -> Any:
-    """Return the step ``(t, seed, realization, window, keys, arrived, when)``; `when` (K,) uint32 holds n_times before."""
-    return {
-        "count": _counter,
-        "automaton": _walker,
-        "match": _matcher,
-        "peel": _peeler,
-        "eliminate": _eliminator,
-        "real": _real_eliminator,
-    }[shape.decoder](shape)
-
-
-def _counter(shape: Shape) -> Any:
+def count(shape: Shape) -> Any:
+    """Count packets along chains of windows."""
     k, n_windows = shape.k, max(shape.n_windows, 1)
 
     @stage
-    def count(t: Any, seed: Any, realization: Any, window: Any, keys: Any, arrived: Any, when: Any) -> None:
+    def step(t: Any, seed: Any, realization: Any, window: Any, keys: Any, arrived: Any, when: Any) -> None:
         room = cuda.local.array(n_windows, np.uint8)
         time = cuda.local.array(n_windows, np.uint32)
         never = when[0]
@@ -81,12 +73,14 @@ def _counter(shape: Shape) -> Any:
             unit = t.unit_of[i]
             when[i] = time[unit] if unit >= 0 else never
 
-    return count
+    return step
 
 
-def _walker(shape: Shape) -> Any:
+def automaton(shape: Shape) -> Any:
+    """Walk the matching automaton."""
+
     @stage
-    def walk(t: Any, seed: Any, realization: Any, window: Any, keys: Any, arrived: Any, when: Any) -> None:
+    def step(t: Any, seed: Any, realization: Any, window: Any, keys: Any, arrived: Any, when: Any) -> None:
         at = ZERO
         decoded = ZERO
         for w in range(arrived):
@@ -96,7 +90,7 @@ def _walker(shape: Shape) -> Any:
             note(after & ~decoded, np.uint32(key >> HALF), when)
             decoded = after
 
-    return walk
+    return step
 
 
 def _support_of(shape: Shape) -> Any:
@@ -112,12 +106,13 @@ def _support_of(shape: Shape) -> Any:
     return support_of
 
 
-def _matcher(shape: Shape) -> Any:
+def match(shape: Shape) -> Any:
+    """Match packets to sub-products by alternating paths."""
     k, support_of = shape.k, _support_of(shape)
     full = ~ZERO >> np.uint64(64 - shape.k)
 
     @stage
-    def match(t: Any, seed: Any, realization: Any, window: Any, keys: Any, arrived: Any, when: Any) -> None:
+    def step(t: Any, seed: Any, realization: Any, window: Any, keys: Any, arrived: Any, when: Any) -> None:
         owner = cuda.local.array(k, np.uint64)
         parent = cuda.local.array(k, np.int8)
         matched = ZERO
@@ -133,16 +128,17 @@ def _matcher(shape: Shape) -> Any:
                 decoded = after
             w += 1
 
-    return match
+    return step
 
 
-def _peeler(shape: Shape) -> Any:
+def peel(shape: Shape) -> Any:
+    """Reveal sub-products from packets with one unknown."""
     support_of = _support_of(shape)
     n = shape.n_packets
     full = ~ZERO >> np.uint64(64 - shape.k)
 
     @stage
-    def peel(t: Any, seed: Any, realization: Any, window: Any, keys: Any, arrived: Any, when: Any) -> None:
+    def step(t: Any, seed: Any, realization: Any, window: Any, keys: Any, arrived: Any, when: Any) -> None:
         waiting = cuda.local.array(n, np.uint64)
         n_waiting = 0
         known = ZERO
@@ -155,7 +151,7 @@ def _peeler(shape: Shape) -> Any:
             known = after
             w += 1
 
-    return peel
+    return step
 
 
 @stage
@@ -166,48 +162,56 @@ def note_rows(rows: Any, pivot: Any, k: Any, never: Any, time: Any, when: Any) -
             when[i] = time
 
 
-def _eliminator(shape: Shape) -> Any:
+def eliminate(shape: Shape) -> Any:
+    """Eliminate coefficients of a finite field, given or drawn."""
     k, field, drawn, given = shape.k, shape.field, shape.drawn, shape.given
-    size, element = shape.k + 3, ELEMENT[shape.field]
     one = np.uint64(1)
 
     @stage
-    def eliminate(t: Any, seed: Any, realization: Any, window: Any, keys: Any, arrived: Any, when: Any) -> None:
-        rows = cuda.local.array((k, k), element)
-        pivot = cuda.local.array(k, np.int8)
-        words = cuda.local.array(size, np.uint64)
-        for i in range(k):
-            pivot[i] = 0
-        rank = 0
-        w = 0
-        never = when[0]
-        while w < arrived and rank < k:
-            number = int(keys[w] & LOW16)
-            if given:
-                for i in range(k):
-                    words[i] = np.uint64(t.generator[number * k + i])
-            else:
-                s = window[number]
-                support = draw_subset(words, seed, realization, number, t.degree[s], k) if drawn else t.mask[s]
-                draw_coefficients(words, seed, realization, number, k, field)
-                for i in range(k):
-                    words[i] = words[i] * ((support >> np.uint64(i)) & one)
-            if eliminate_take(words, rows, pivot, k, field):
-                rank += 1
-                note_rows(rows, pivot, k, never, np.uint32(keys[w] >> HALF), when)
-            w += 1
+    def load(t: Any, seed: Any, realization: Any, number: Any, s: Any, words: Any) -> None:
+        if given:
+            for i in range(k):
+                words[i] = np.uint64(t.generator[number * k + i])
+        else:
+            support = draw_subset(words, seed, realization, number, t.degree[s], k) if drawn else t.mask[s]
+            draw_coefficients(words, seed, realization, number, k, field)
+            for i in range(k):
+                words[i] = words[i] * ((support >> np.uint64(i)) & one)
 
-    return eliminate
+    @stage
+    def take(packet: Any, rows: Any, pivot: Any) -> Any:
+        return eliminate_take(packet, rows, pivot, k, field)
+
+    return _elimination(k, ELEMENT[field], k + 3, np.uint64, load, take)
 
 
-def _real_eliminator(shape: Shape) -> Any:
+def real(shape: Shape) -> Any:
+    """Eliminate given real coefficients in float64."""
     k = shape.k
 
     @stage
-    def eliminate_real(t: Any, seed: Any, realization: Any, window: Any, keys: Any, arrived: Any, when: Any) -> None:
-        rows = cuda.local.array((k, k), np.float64)
+    def load(t: Any, seed: Any, realization: Any, number: Any, s: Any, packet: Any) -> None:
+        for i in range(k):
+            packet[i] = t.generator[number * k + i]
+
+    @stage
+    def take(packet: Any, rows: Any, pivot: Any) -> Any:
+        return eliminate_take_real(packet, rows, pivot, k)
+
+    return _elimination(k, np.float64, k, np.float64, load, take)
+
+
+def _elimination(k: int, element: Any, size: int, coefficient: Any, load: Any, take: Any) -> Any:
+    """Return the step that loads packets and takes them into an echelon form until it is full.
+
+    Rows hold `element`, a packet `size` entries of type `coefficient`.
+    """
+
+    @stage
+    def step(t: Any, seed: Any, realization: Any, window: Any, keys: Any, arrived: Any, when: Any) -> None:
+        rows = cuda.local.array((k, k), element)
         pivot = cuda.local.array(k, np.int8)
-        packet = cuda.local.array(k, np.float64)
+        packet = cuda.local.array(size, coefficient)
         for i in range(k):
             pivot[i] = 0
         rank = 0
@@ -215,11 +219,10 @@ def _real_eliminator(shape: Shape) -> Any:
         never = when[0]
         while w < arrived and rank < k:
             number = int(keys[w] & LOW16)
-            for i in range(k):
-                packet[i] = t.generator[number * k + i]
-            if eliminate_take_real(packet, rows, pivot, k):
+            load(t, seed, realization, number, window[number], packet)
+            if take(packet, rows, pivot):
                 rank += 1
                 note_rows(rows, pivot, k, never, np.uint32(keys[w] >> HALF), when)
             w += 1
 
-    return eliminate_real
+    return step

@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 
 from uepgpu_kernels.bodies.philox import MASK, SHIFT, philox4x32
-from uepgpu_kernels.bodies.sample import ORDER_STREAM, below
+from uepgpu_kernels.bodies.sample import below
 from uepgpu_kernels.cuda.shape import BUCKET_BITS, Shape
 from uepgpu_kernels.cuda.stage import cuda, stage
 from uepgpu_kernels.cuda.tables import CROWDED
 from uepgpu_kernels.job import BY_PERMUTATION, BY_TIME
 from uepgpu_kernels.network import merge_exchange
+from uepgpu_kernels.streams import ORDER, PACKETS
 
 __all__ = ["block_of", "list_maker", "look_up", "search"]
 
@@ -80,7 +81,7 @@ def list_maker(shape: Shape) -> Any:
         words = cuda.local.array(4, np.uint32)
         for w in range(n):
             if w & 3 == 0:
-                draw_four(t, words, seed, realization, w >> 2, np.uint64(0))
+                draw_four(t, words, seed, realization, w >> 2, PACKETS)
             value = search(t, t.group[w], words[w & 3])
             window[w] = np.uint16(value & LOW16)
             keys[w] = np.uint32(((value >> HALF) << HALF) | np.uint32(w)) if by_time else np.uint32(w)
@@ -93,7 +94,7 @@ def list_maker(shape: Shape) -> Any:
                 keys[a] = min(x, y)
                 keys[b] = max(x, y)
         if permuted:
-            draw_four(t, words, seed, realization, last_row >> 2, ORDER_STREAM)
+            draw_four(t, words, seed, realization, last_row >> 2, ORDER)
             for back in range(n - 1):
                 i = last_row - back
                 j = np.uint32(below(np.uint64(words[i & 3]), np.uint64(i + 1)))
@@ -101,7 +102,7 @@ def list_maker(shape: Shape) -> Any:
                 keys[i] = keys[j]
                 keys[j] = x
                 if i & 3 == 0:
-                    draw_four(t, words, seed, realization, (i >> 2) - 1, ORDER_STREAM)
+                    draw_four(t, words, seed, realization, (i >> 2) - 1, ORDER)
         arrived = n
         if by_time:
             arrived = 0

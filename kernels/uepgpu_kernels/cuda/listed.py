@@ -1,4 +1,4 @@
-"""The kernel for everything: packets are listed in order of arrival, then decoded from the list."""
+"""The general kernel: packets are listed in order of arrival, then decoded from the list."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from uepgpu_kernels.cuda.decode import list_decoder
 from uepgpu_kernels.cuda.draw import list_maker
 from uepgpu_kernels.cuda.shape import Shape
 from uepgpu_kernels.cuda.span import clear, flush, sub_batch_start, thread_start, thread_step
@@ -28,7 +27,7 @@ def listed_kernel(shape: Shape) -> Any:
     n, k, bins = shape.n_packets, shape.k, shape.bins
     recorded = shape.kind == "times"
     size = max(bins, 1)
-    make_list, decode, tally = list_maker(shape), list_decoder(shape), subproduct_tally(shape)
+    make_list, decode, tally = list_maker(shape), shape.decoder(shape), subproduct_tally(shape)
 
     @kernel
     def listed(seed: Any, first: Any, count: Any, n_times: Any, n_bins: Any, t: Any, out: Any, record: Any) -> None:

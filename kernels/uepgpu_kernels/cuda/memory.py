@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -29,6 +30,14 @@ class Memory:
         """Make the device and its stream current."""
         yield
 
+    def launch(self, kernel: Any, blocks: int, threads: int, *arguments: Any) -> None:
+        """Queue a kernel on the stream."""
+        with warnings.catch_warnings():
+            # Numba warns of grids below 128 blocks: few realizations are asked for, and there is nothing that a user could do.
+            warnings.filterwarnings("ignore", message="Grid size")
+            configured = kernel[blocks, threads, self.stream]
+        configured(*arguments)
+
     def put(self, array: NDArray[Any]) -> Any:
         """Return a copy on the device. An array of no entries has no address there, so it gets one."""
         return array if array.size else np.zeros(1, dtype=array.dtype)
@@ -47,7 +56,7 @@ class Memory:
         return 1 << 30
 
     def release(self) -> None:
-        """Give unused blocks back."""
+        """Release unused blocks."""
 
 
 class _Device(Memory):
@@ -103,5 +112,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Return whether an error of CuPy or Numba says that device memory is short."""
     if isinstance(error, MemoryError):  # CuPy's OutOfMemoryError is one
         return True
+    if type(error).__name__ == "CUDAError":  # of cuda.core, which launches Numba's kernels; it has no code
+        return str(error).startswith("CUDA_ERROR_OUT_OF_MEMORY")
     code = getattr(error, "code", getattr(error, "status", None))
     return type(error).__name__ in ("CudaAPIError", "CUDARuntimeError", "CUDADriverError") and code == OUT_OF_MEMORY

@@ -1,7 +1,7 @@
 """Steps of a walk whose state and times lie in registers, packed in 8-bit fields.
 
 The time at which something is decoded is that of the first packet, plus the distance to the next packet's time for every
-packet after which it is still undecoded: a sum, so that one multiply-add serves all fields, with no branch and no look back.
+packet after which it is still undecoded: a sum, so one multiply-add serves all fields, without branches or a second pass.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from uepgpu_kernels.bodies.count import packed_open, packed_take
+from uepgpu_kernels.cuda import decode
 from uepgpu_kernels.cuda.shape import Shape
 from uepgpu_kernels.cuda.stage import stage
 
@@ -24,7 +25,7 @@ ONES = 0x0101010101010101
 
 def word_type(shape: Shape) -> Any:
     """Return the type that holds all fields: uint32 where four are enough."""
-    fields = shape.n_windows if shape.decoder == "count" else shape.n_classes
+    fields = shape.n_windows if shape.decoder is decode.count else shape.n_classes
     return np.uint32 if fields <= 4 else np.uint64
 
 
@@ -45,7 +46,7 @@ def packed_step(shape: Shape) -> Any:
         entry = walk[np.uint32(state + window)]
         return np.uint32(entry), np.uint32(when + np.uint32(np.uint32(entry >> SHIFT) * distance))
 
-    return count if shape.decoder == "count" else follow
+    return count if shape.decoder is decode.count else follow
 
 
 def packed_move(shape: Shape) -> Any:
@@ -60,7 +61,7 @@ def packed_move(shape: Shape) -> Any:
     def number(code: Any) -> Any:
         return code
 
-    return hit if shape.decoder == "count" else number
+    return hit if shape.decoder is decode.count else number
 
 
 def packed_class_times(shape: Shape) -> Any:
@@ -89,4 +90,4 @@ def packed_class_times(shape: Shape) -> Any:
     def of_classes(t: Any, when: Any, n_times: Any) -> Any:
         return np.uint64(when)
 
-    return of_windows if shape.decoder == "count" else of_classes
+    return of_windows if shape.decoder is decode.count else of_classes

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
+from uepgpu_kernels.cuda.memory import Memory, memory_of
 from uepgpu_kernels.cuda.stage import cuda, kernel
 
-__all__ = ["describe", "silence"]
+__all__ = ["answers", "describe", "silence"]
 
 
 @kernel
@@ -23,11 +26,17 @@ def silence() -> str | None:
     # Everything else raises where there is no driver.
     if not cupy.cuda.is_available():
         return "no CUDA device answers (no NVIDIA driver, or no device that this process may use): install the driver"
-    sent = cupy.ones(33, dtype=cupy.int64)
-    _count[2, 32](sent)
-    if cupy.asnumpy(sent).tolist() != list(range(1, 34)):
+    if not answers(memory_of(0)):
         return "a CUDA device is there, but a test kernel returned wrong numbers"
     return None
+
+
+def answers(memory: Memory) -> bool:
+    """Return whether a device computes: sent, launched and read on one stream, so that nothing is read too early."""
+    with memory.chosen():
+        sent = memory.put(np.ones(33, dtype=np.int64))
+        memory.launch(_count, 2, 32, sent)
+        return bool(memory.get(sent).tolist() == list(range(1, 34)))
 
 
 def describe() -> list[str]:

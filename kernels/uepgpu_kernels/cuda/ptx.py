@@ -8,8 +8,9 @@ from typing import Any
 import numba
 import numpy as np
 
+from uepgpu_kernels.cuda import decode
 from uepgpu_kernels.cuda.kernel import kernel_of
-from uepgpu_kernels.cuda.shape import Shape
+from uepgpu_kernels.cuda.shape import Maker, Shape
 from uepgpu_kernels.cuda.stage import cuda, simulated
 from uepgpu_kernels.cuda.tables import Tables
 from uepgpu_kernels.job import BY_INDEX, BY_PERMUTATION, BY_TIME
@@ -20,7 +21,7 @@ Signature = tuple[tuple[str, str], ...]
 
 _UEP30 = Shape(
     nest="streamed",
-    decoder="count",
+    decoder=decode.count,
     kind="patterns",
     order=BY_INDEX,
     k=9,
@@ -35,13 +36,13 @@ _UEP30 = Shape(
     bins=1024,
     states=0,
 )
-_WALK30 = _UEP30._replace(decoder="automaton", states=512)
+_WALK30 = _UEP30._replace(decoder=decode.automaton, states=512)
 _LISTED = _UEP30._replace(nest="listed", cells=0, n_windows=0)
 _LARGE = _LISTED._replace(k=64, n_packets=80, kind="pairs", bins=0)
 _MIDDLE = _LARGE._replace(k=32, n_packets=64)
 
 
-def _of(base: Shape, decoder: str, order: int = BY_INDEX, **changes: Any) -> Shape:
+def _of(base: Shape, decoder: Maker, order: int = BY_INDEX, **changes: Any) -> Shape:
     return base._replace(decoder=decoder, order=order, **changes)
 
 
@@ -53,29 +54,29 @@ VARIANTS: dict[str, Shape] = {
     "streamed-count-8-windows": _UEP30._replace(n_windows=8, n_classes=4, cells=8, bins=2048),
     "streamed-match-9-windows": _WALK30._replace(n_windows=9, cells=0, states=0),
     "sorted-count-speeds": _UEP30._replace(nest="sorted", order=BY_TIME, cells=0, grouped=True),
-    "count-fixed": _of(_LISTED, "count", BY_PERMUTATION, n_windows=3, grouped=True),
-    "count-times": _of(_LISTED, "count", kind="times", n_windows=3, bins=0),
-    "count-pairs": _of(_LISTED, "count", BY_TIME, kind="pairs", n_windows=3, bins=2048),
-    "automaton-fixed": _of(_LISTED, "automaton", BY_PERMUTATION, n_windows=3, grouped=True, states=512),
-    "match": _of(_LISTED, "match"),
-    "match-drawn-pairs": _of(_LISTED, "match", BY_TIME, kind="pairs", drawn=True, bins=2048),
-    "peel-drawn-pairs": _of(_LISTED, "peel", kind="pairs", drawn=True, bins=2048),
-    "peel-marginals": _of(_LISTED, "peel", BY_PERMUTATION, kind="marginals"),
-    "eliminate-prime": _of(_LISTED, "eliminate"),
-    "eliminate-gf2": _of(_LISTED, "eliminate", BY_TIME, field=1),
-    "eliminate-gf256": _of(_LISTED, "eliminate", field=2),
-    "eliminate-given": _of(_LISTED, "eliminate", BY_PERMUTATION, given=True, grouped=True),
-    "real": _of(_LISTED, "real", BY_PERMUTATION, given=True, grouped=True),
-    "count-k32": _of(_MIDDLE, "count", BY_TIME, n_windows=3),
-    "match-k32": _of(_MIDDLE, "match"),
-    "eliminate-prime-k32": _of(_MIDDLE, "eliminate"),
-    "count-k64": _of(_LARGE, "count", n_windows=64),
-    "match-k64": _of(_LARGE, "match", BY_TIME),
-    "match-drawn-k64": _of(_LARGE, "match", drawn=True),
-    "peel-drawn-k64": _of(_LARGE, "peel", drawn=True),
-    "eliminate-prime-k64": _of(_LARGE, "eliminate"),
-    "eliminate-gf256-k64": _of(_LARGE, "eliminate", field=2),
-    "real-k64": _of(_LARGE, "real", BY_PERMUTATION, given=True, grouped=True),
+    "count-fixed": _of(_LISTED, decode.count, BY_PERMUTATION, n_windows=3, grouped=True),
+    "count-times": _of(_LISTED, decode.count, kind="times", n_windows=3, bins=0),
+    "count-pairs": _of(_LISTED, decode.count, BY_TIME, kind="pairs", n_windows=3, bins=2048),
+    "automaton-fixed": _of(_LISTED, decode.automaton, BY_PERMUTATION, n_windows=3, grouped=True, states=512),
+    "match": _of(_LISTED, decode.match),
+    "match-drawn-pairs": _of(_LISTED, decode.match, BY_TIME, kind="pairs", drawn=True, bins=2048),
+    "peel-drawn-pairs": _of(_LISTED, decode.peel, kind="pairs", drawn=True, bins=2048),
+    "peel-marginals": _of(_LISTED, decode.peel, BY_PERMUTATION, kind="marginals"),
+    "eliminate-prime": _of(_LISTED, decode.eliminate),
+    "eliminate-gf2": _of(_LISTED, decode.eliminate, BY_TIME, field=1),
+    "eliminate-gf256": _of(_LISTED, decode.eliminate, field=2),
+    "eliminate-given": _of(_LISTED, decode.eliminate, BY_PERMUTATION, given=True, grouped=True),
+    "real": _of(_LISTED, decode.real, BY_PERMUTATION, given=True, grouped=True),
+    "count-k32": _of(_MIDDLE, decode.count, BY_TIME, n_windows=3),
+    "match-k32": _of(_MIDDLE, decode.match),
+    "eliminate-prime-k32": _of(_MIDDLE, decode.eliminate),
+    "count-k64": _of(_LARGE, decode.count, n_windows=64),
+    "match-k64": _of(_LARGE, decode.match, BY_TIME),
+    "match-drawn-k64": _of(_LARGE, decode.match, drawn=True),
+    "peel-drawn-k64": _of(_LARGE, decode.peel, drawn=True),
+    "eliminate-prime-k64": _of(_LARGE, decode.eliminate),
+    "eliminate-gf256-k64": _of(_LARGE, decode.eliminate, field=2),
+    "real-k64": _of(_LARGE, decode.real, BY_PERMUTATION, given=True, grouped=True),
 }
 """The documented set: the UEP-30 job in both domains, then every nest, decoder, field, order and kind of tally, K up to 64."""
 
@@ -84,7 +85,7 @@ _NAMES = ("seed", "first", "count", "n_times", "n_bins", "t", "out", "record")
 
 def _types(shape: Shape) -> tuple[Any, ...]:
     """Return the Numba types of a kernel's arguments."""
-    generator = np.float64 if shape.decoder == "real" else np.uint64
+    generator = np.float64 if shape.decoder is decode.real else np.uint64
     scalars: dict[str, Any] = {"width": np.int64, "first_state": np.uint64, "inner": np.uint64, "halvings": np.int64}
     arrays: dict[str, Any] = {
         "bucket": np.uint64,

@@ -7,15 +7,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from uepgpu_kernels.automaton import Automaton
+from uepgpu_kernels.automaton import Automaton, automaton_of
+from uepgpu_kernels.cuda import decode
+from uepgpu_kernels.cuda.choose import shape_of
 from uepgpu_kernels.cuda.kernel import kernel_of
 from uepgpu_kernels.cuda.memory import memory_of
-from uepgpu_kernels.cuda.shape import Shape, n_bins, shape_of
+from uepgpu_kernels.cuda.shape import Maker, Shape, n_bins
 from uepgpu_kernels.cuda.tables import Tables, make_tables
 from uepgpu_kernels.job import SUB_BATCHES, Job, RawTally
 from uepgpu_kernels.transitions import patterns_of, undecoded
 
-__all__ = ["MOST_AT_ONCE", "Prepared", "decode_times", "run"]
+__all__ = ["MOST_AT_ONCE", "Prepared", "prepare"]
 
 Ints = NDArray[np.int64]
 
@@ -32,8 +34,12 @@ class Prepared:
 
     Parameters
     ----------
-    job, decoder, kind, automaton
-        As for :func:`uepgpu_kernels.cpu.run`; `kind` may also be "times".
+    job : Job
+    decoder : callable
+        One of :mod:`uepgpu_kernels.cuda.decode`.
+    kind : "patterns", "pairs", "marginals" or "times"
+    automaton : Automaton, optional
+        Lets matching walk a table; the tally does not depend on it.
     device : int
     blocks, threads : int, optional
         Launch geometry; `blocks` is a multiple of 32. The tally does not depend on it.
@@ -49,7 +55,7 @@ class Prepared:
     def __init__(
         self,
         job: Job,
-        decoder: str,
+        decoder: Maker,
         kind: str,
         automaton: Automaton | None = None,
         *,
@@ -76,9 +82,8 @@ class Prepared:
             out = self.memory.zeros(max(1, SUB_BATCHES * bins), np.uint64)
             record = self.memory.zeros(count * job.k if kind == "times" else 1, np.uint32)
             rows = max(1, min(self.blocks, -(-count // self.threads)) // SUB_BATCHES)
-            self.kernel[rows * SUB_BATCHES, self.threads, self.memory.stream](
-                job.seed, np.uint64(first), np.uint64(count), np.uint32(job.n_times), np.uint32(bins), self.tables, out, record
-            )
+            scalars = job.seed, np.uint64(first), np.uint64(count), np.uint32(job.n_times), np.uint32(bins)
+            self.memory.launch(self.kernel, rows * SUB_BATCHES, self.threads, *scalars, self.tables, out, record)
         return out, record
 
     def queue(self, first: int, count: int) -> list[Any]:
@@ -109,7 +114,7 @@ class Prepared:
             return max(1, self.memory.free() // (8 * self.job.k))
 
     def release(self) -> None:
-        """Give unused device memory back."""
+        """Release unused device memory."""
         with self.memory.chosen():
             self.memory.release()
 
@@ -120,13 +125,6 @@ class Prepared:
             return self.memory.get(record).astype(np.int64).reshape(count, self.job.k)
 
 
-def run(
-    job: Job, decoder: str, kind: str, first: int, count: int, *, automaton: Automaton | None = None, device: int = 0
-) -> RawTally:
-    """Tally realizations first .. first + count - 1 on one device; parameters as for :func:`uepgpu_kernels.cpu.run`."""
-    return Prepared(job, decoder, kind, automaton, device=device).run(first, count)
-
-
-def decode_times(job: Job, decoder: str, first: int, count: int, automaton: Automaton | None = None, *, device: int = 0) -> Ints:
-    """Return the time index at which each sub-product of each realization is decoded, shape (count, K); n_times means never."""
-    return Prepared(job, decoder, "times", automaton, device=device).decode_times(first, count)
+def prepare(job: Job, decoder: Maker, kind: str, device: int) -> Prepared:
+    """Make a job ready in the fastest way there is for it."""
+    return Prepared(job, decoder, kind, automaton_of(job) if decoder is decode.match else None, device=device)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from uepgpu_kernels.cuda import decode
 from uepgpu_kernels.cuda.draw import block_of, look_up
 from uepgpu_kernels.cuda.packed import ONES, packed_class_times, packed_move, packed_step, word_type
 from uepgpu_kernels.cuda.shape import BUCKET_BITS, Shape
@@ -19,10 +20,10 @@ from uepgpu_kernels.cuda.stage import cuda, kernel, stage
 from uepgpu_kernels.cuda.tables import code_bits
 from uepgpu_kernels.cuda.tally import packed_tally
 from uepgpu_kernels.network import merge_exchange
+from uepgpu_kernels.streams import PACKETS
 
 __all__ = ["network_source", "sorted_kernel"]
 
-ZERO = np.uint64(0)
 ZERO32 = np.uint32(0)
 ONE32 = np.uint32(1)
 TWO32 = np.uint32(2)
@@ -74,7 +75,7 @@ def _realizer(shape: Shape) -> Any:
         keys = cuda.local.array(padded, np.uint32)
         for b in range(blocks):
             head = np.uint32(4 * b)
-            w0, w1, w2, w3 = block_of(seed, realization, b, ZERO)
+            w0, w1, w2, w3 = block_of(seed, realization, b, PACKETS)
             keys[head] = value_of(t, bucket, head, w0)
             keys[head + ONE32] = value_of(t, bucket, head + ONE32, w1)
             keys[head + TWO32] = value_of(t, bucket, head + TWO32, w2)
@@ -101,7 +102,7 @@ def sorted_kernel(shape: Shape) -> Any:
     bucket_size = 1 if grouped else 1 << BUCKET_BITS
     table_size = max(states, 1)
     word = word_type(shape)
-    state_type = np.uint32 if shape.decoder == "automaton" else word
+    state_type = np.uint32 if shape.decoder is decode.automaton else word
     realize, class_times, tally = _realizer(shape), packed_class_times(shape), packed_tally(shape)
 
     @kernel

@@ -1,4 +1,4 @@
-"""Which realizations a thread has, and the block's tally: what every kernel begins and ends with.
+"""Which realizations a thread has, and the block's tally: the beginning and end of every kernel.
 
 A block serves one sub-batch (realization number mod 32), so that it holds one histogram. Within it a thread takes
 realizations in grid-size strides. The grid is a multiple of 32 blocks.
@@ -54,7 +54,7 @@ def clear(hist: Any, n: Any) -> None:
 
 @stage
 def fill(shared: Any, source: Any) -> None:
-    """Copy a table into the block's shared memory; whoever reads it waits first."""
+    """Copy a table into the block's shared memory; readers must wait for it first."""
     i = np.uint32(cuda.threadIdx.x)
     while i < np.uint32(source.shape[0]):
         shared[i] = source[i]

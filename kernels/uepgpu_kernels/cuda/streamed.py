@@ -1,4 +1,4 @@
-"""The kernel of the count domain where packets arrive in the order drawn: each is taken in as it is drawn, none is kept."""
+"""The kernel of the count domain where packets arrive in the order drawn: each is decoded as it is drawn, none is kept."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ from typing import Any
 
 import numpy as np
 
+from uepgpu_kernels.cuda import decode
 from uepgpu_kernels.cuda.draw import block_of, look_up
 from uepgpu_kernels.cuda.packed import ONES, packed_class_times, packed_move, packed_step, word_type
 from uepgpu_kernels.cuda.shape import BUCKET_BITS, Shape
 from uepgpu_kernels.cuda.span import clear, fill, flush, sub_batch_start, thread_start, thread_step
 from uepgpu_kernels.cuda.stage import cuda, kernel, stage
 from uepgpu_kernels.cuda.tally import packed_tally
+from uepgpu_kernels.streams import PACKETS
 
 __all__ = ["streamed_kernel"]
 
-ZERO = np.uint64(0)
 ZERO32 = np.uint32(0)
 ONE32 = np.uint32(1)
 
@@ -30,7 +31,7 @@ def streamed_kernel(shape: Shape) -> Any:
     start_times = word(ONES & (2**32 - 1 if word is np.uint32 else 2**64 - 1))
     step, class_times, tally = packed_step(shape), packed_class_times(shape), packed_tally(shape)
     move = packed_move(shape)
-    state_type = move_type = np.uint32 if shape.decoder == "automaton" else word
+    state_type = move_type = np.uint32 if shape.decoder is decode.automaton else word
 
     @stage
     def move_of(t: Any, bucket: Any, threshold: Any, value: Any, drawn: Any) -> Any:
@@ -66,13 +67,13 @@ def streamed_kernel(shape: Shape) -> Any:
             state = state_type(t.first_state)
             when = start_times
             for b in range(full_blocks):
-                w0, w1, w2, w3 = block_of(seed, first + i, b, ZERO)
+                w0, w1, w2, w3 = block_of(seed, first + i, b, PACKETS)
                 state, when = step(walk, inner, state, when, move_of(t, bucket, threshold, value, w0), ONE32)
                 state, when = step(walk, inner, state, when, move_of(t, bucket, threshold, value, w1), ONE32)
                 state, when = step(walk, inner, state, when, move_of(t, bucket, threshold, value, w2), ONE32)
                 state, when = step(walk, inner, state, when, move_of(t, bucket, threshold, value, w3), ONE32)
             if left > 0:
-                w0, w1, w2, w3 = block_of(seed, first + i, full_blocks, ZERO)
+                w0, w1, w2, w3 = block_of(seed, first + i, full_blocks, PACKETS)
                 state, when = step(walk, inner, state, when, move_of(t, bucket, threshold, value, w0), ONE32)
                 if left > 1:
                     state, when = step(walk, inner, state, when, move_of(t, bucket, threshold, value, w1), ONE32)

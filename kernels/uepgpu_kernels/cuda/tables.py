@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from uepgpu_kernels.automaton import Automaton
+from uepgpu_kernels.automaton import Automaton, undecoded_classes
+from uepgpu_kernels.cuda import decode
 from uepgpu_kernels.cuda.shape import BUCKET_BITS, Shape
 from uepgpu_kernels.job import BY_TIME, Job
 from uepgpu_kernels.network import merge_exchange
@@ -47,18 +48,18 @@ def code_bits(shape: Shape) -> int:
     """Return how many bits of a value are the window's code."""
     if shape.nest == "listed":
         return 16
-    return 6 if shape.decoder == "count" else 8
+    return 6 if shape.decoder is decode.count else 8
 
 
 def make_tables(job: Job, shape: Shape, automaton: Automaton | None) -> Tables:
     """Return the tables of a job, as NumPy arrays."""
     bits = code_bits(shape)
     # A packed walk along chains adds 1 << code.
-    scale = 8 if shape.decoder == "count" and shape.nest != "listed" else 1
+    scale = 8 if shape.decoder is decode.count and shape.nest != "listed" else 1
     time = job.cell_time.astype(np.uint32) if job.order == BY_TIME else np.uint32(0)
     value = ((time << np.uint32(bits)) | (job.cell_window * np.uint32(scale))).astype(np.uint32)
     walk, decoded = _automaton_tables(job, automaton) if automaton is not None else (_none(np.uint64), _none(np.uint64))
-    windows = range(shape.n_windows if shape.decoder == "count" and shape.nest != "listed" else 0)
+    windows = range(shape.n_windows if shape.decoder is decode.count and shape.nest != "listed" else 0)
     last = [s + 1 == job.capacity.size or bool(job.chain_start[s + 1]) for s in windows]
     bucket = np.zeros(0, dtype=np.uint64)
     if shape.nest != "listed" and not shape.cells:
@@ -108,10 +109,7 @@ def _buckets(threshold: NDArray[np.uint32], value: NDArray[np.uint32]) -> NDArra
 
 def _automaton_tables(job: Job, automaton: Automaton) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
     n_windows = automaton.following.shape[1]
-    members = np.zeros(job.n_classes, dtype=np.uint64)
-    for i, c in enumerate(job.class_of):
-        members[c] |= np.uint64(1) << np.uint64(i)
-    open_ = (automaton.decoded[automaton.following][:, :, None] & members) != members
+    open_ = undecoded_classes(automaton, job)[automaton.following]
     walk = (automaton.following * n_windows).astype(np.uint64)
     for c in range(min(job.n_classes, 4)):  # more classes are read off `decoded`
         walk |= open_[:, :, c].astype(np.uint64) << np.uint64(32 + 8 * c)

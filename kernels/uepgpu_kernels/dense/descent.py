@@ -1,6 +1,6 @@
 """Distributed gradient descent by array work in one namespace: NumPy, CuPy, or any other of the array API standard.
 
-All realizations of a batch take an iteration at once. Which blocks they hear of, and what those weigh, comes from the host.
+All realizations of a batch take an iteration at once. The blocks that they receive, and their weights, come from the host.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Ints = NDArray[np.int64]
 
 
 class RowBlocks(NamedTuple):
-    """The data of a job where it is computed with; `h` is the height of the tallest block, others are padded with zeros."""
+    """The data of a job in the namespace that computes; `h` is the height of the tallest block, others are padded with zeros."""
 
     gram: Any  # (K, d, d) or None
     moment: Any  # (K, d) or None
@@ -46,7 +46,7 @@ def make_blocks(xp: Any, job: DescentJob) -> RowBlocks:
 
 
 def block_values(job: DescentJob) -> int:
-    """Return how many numbers a block holds, padding included: what one answer takes of memory."""
+    """Return how many numbers a block holds, padding included: the memory that one answer needs."""
     d = job.start.size
     return d * d if job.form == BY_GRAM else int(np.diff(job.bounds).max()) * d
 
@@ -57,9 +57,9 @@ def descend(xp: Any, job: DescentJob, blocks: RowBlocks, active: Ints, weight: F
     Parameters
     ----------
     active : (realizations, T, m) int64
-        The blocks that each iteration hears of.
+        The blocks that each iteration receives.
     weight : (realizations, T, m) float64
-        What they weigh; zero where there are fewer than m.
+        Their weights; zero where there are fewer than m.
     """
     count, iterations, m = active.shape
     numbers, weights = xp.asarray(active), xp.asarray(weight)
@@ -92,7 +92,7 @@ def _estimate(xp: Any, job: DescentJob, blocks: RowBlocks, active: Any, weight: 
 
 
 def _slope(xp: Any, job: DescentJob, z: Any, target: Any) -> Any:
-    """Return the derivative of each row's loss by z = a·x; rows of padding have target zero, and get what zeros do not notice."""
+    """Return the derivative of each row's loss by z = a·x; rows of padding have target zero, and their value has no effect."""
     if job.form == LOGISTIC:
         return target * (0.5 * xp.tanh(0.5 * target * z) - 0.5)  # -y / (1 + exp(y z)), without overflow
     return z - target

@@ -1,18 +1,16 @@
 """Decoders of many realizations at once. Each gives the position in arrival order after which X_k is decoded.
 
-Positions count from 0; W means never. `supports` and coefficients are in order of arrival.
+Positions count from 0; W means never. An entry of the table of decoders names one of these.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
-from uepgpu_kernels.job import Job
+from uepgpu_kernels.reference.received import Received
 
-__all__ = ["count", "eliminate", "eliminate_real", "match", "peel"]
+__all__ = ["count", "eliminate", "match", "peel", "real"]
 
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
@@ -20,8 +18,9 @@ U64 = NDArray[np.uint64]
 PRIME = np.uint64(2**31 - 1)
 
 
-def count(job: Job, window: Ints) -> Ints:
-    """Count packets along chains: R_i = min(R_(i-1) + n_i, K_i); `window` (R, W) in order of arrival."""
+def count(received: Received) -> Ints:
+    """Count packets along chains: R_i = min(R_(i-1) + n_i, K_i)."""
+    job, window = received.job, received.windows()
     n = window.shape[1]
     decoded = np.zeros((job.capacity.size, *window.shape), dtype=np.bool_)
     rank = np.zeros(window.shape, dtype=np.int64)
@@ -37,8 +36,9 @@ def count(job: Job, window: Ints) -> Ints:
     return when
 
 
-def match(supports: Bools) -> Ints:
+def match(received: Received) -> Ints:
     """Decode generic coefficients by a maximum matching; X_k is decoded iff every maximum matching covers it."""
+    supports = received.supports()
     r, n, k = supports.shape
     owner = np.zeros((r, k, k), dtype=np.bool_)  # owner[:, i] is the support of the packet matched to X_i
     matched = np.zeros((r, k), dtype=np.bool_)
@@ -92,8 +92,9 @@ def _augment(packet: Bools, owner: Bools, matched: Bools) -> None:
         at = np.where(moving, source, at)
 
 
-def peel(supports: Bools) -> Ints:
+def peel(received: Received) -> Ints:
     """Reveal sub-products from packets with one unknown, until there is none."""
+    supports = received.supports()
     r, n, k = supports.shape
     known = np.zeros((r, k), dtype=np.bool_)
     position = np.full((r, k), n, dtype=np.int64)
@@ -136,8 +137,9 @@ def _less(a: U64, b: U64, field: int) -> U64:
     return (a + (PRIME - b)) % PRIME if field == 0 else a ^ b
 
 
-def eliminate(coefficients: U64, field: int) -> Ints:
-    """Decode over a finite field by the reduced row echelon form; `coefficients` (R, W, K)."""
+def eliminate(received: Received) -> Ints:
+    """Decode over a finite field by the reduced row echelon form."""
+    coefficients, field = received.coefficients(), received.job.field
     r, n, k = coefficients.shape
     rows = np.zeros((r, k, k), dtype=np.uint64)
     pivot = np.zeros((r, k), dtype=np.bool_)
@@ -159,8 +161,9 @@ def eliminate(coefficients: U64, field: int) -> Ints:
     return position
 
 
-def eliminate_real(coefficients: NDArray[np.float64], tolerance: float = 1e-9) -> Ints:
+def real(received: Received, tolerance: float = 1e-9) -> Ints:
     """Decode given float64 coefficients: X_k is decoded iff e_k lies in the row space (least squares on an SVD)."""
+    coefficients = received.coefficients()
     r, n, k = coefficients.shape
     position = np.full((r, k), n, dtype=np.int64)
     for w in range(n):
@@ -175,6 +178,3 @@ def _note(nonzero: Bools, pivot: Bools, w: int, position: Ints) -> None:
     n_nonzero = nonzero.sum(axis=2)
     unit = pivot & (n_nonzero == 1)
     position[unit & (position > w)] = w
-
-
-DECODERS: dict[str, Any] = {"match": match, "peel": peel}

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from uepgpu_kernels.descent_job import BY_GRAM, DUAL, FASTEST, GRADIENT_NORM, GROUPS, LOGISTIC, QUANTITIES, DescentJob, chunk_size
 from uepgpu_kernels.reference.sample import words
+from uepgpu_kernels.streams import BLOCKS, SERVERS
 
 __all__ = ["decode", "descend", "sketch"]
 
@@ -53,7 +54,7 @@ def _slice(job: DescentJob, first: int, count: int) -> tuple[Floats, NDArray[np.
 def _answers(job: DescentJob, realizations: NDArray[np.uint64], t: int, held: Ints | None) -> tuple[Ints, NDArray[np.uint64]]:
     """Return who answers in iteration t (R columns), or which blocks are drawn (q columns), and the last words waited for."""
     n = job.n_servers
-    drawn = words(int(job.seed), realizations, 4, 4 * t * ((n + 3) // 4), n)
+    drawn = words(int(job.seed), realizations, SERVERS, 4 * t * ((n + 3) // 4), n)
     if job.draw != FASTEST:
         word = drawn.max(axis=1)
         if held is not None:
@@ -69,7 +70,7 @@ def _answers(job: DescentJob, realizations: NDArray[np.uint64], t: int, held: In
 
 def _drawn_words(job: DescentJob, realizations: NDArray[np.uint64], t: int) -> Ints:
     q = job.wait
-    return words(int(job.seed), realizations, 5, 4 * t * ((q + 3) // 4), q).astype(np.int64)
+    return words(int(job.seed), realizations, BLOCKS, 4 * t * ((q + 3) // 4), q).astype(np.int64)
 
 
 def _copies(job: DescentJob, heard: Ints) -> Ints:

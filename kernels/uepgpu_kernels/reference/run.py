@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
 from uepgpu_kernels.job import SUB_BATCHES, Job, RawTally
-from uepgpu_kernels.reference import decode
-from uepgpu_kernels.reference.sample import arrivals, coefficients, subsets
+from uepgpu_kernels.reference.received import Received
+from uepgpu_kernels.reference.sample import arrivals
 
-__all__ = ["decode_times", "run"]
+__all__ = ["Decoder", "decode_times", "run"]
 
 Ints = NDArray[np.int64]
+Decoder = Callable[[Received], Ints]
+"""One of :mod:`uepgpu_kernels.reference.decode`."""
+
 SLICE_ELEMENTS = 1 << 21
 """Realizations are taken in slices whose largest array has about so many elements."""
 
 
-def run(job: Job, decoder: str, kind: str, first: int, count: int) -> RawTally:
-    """Tally realizations first .. first + count - 1; parameters as for :func:`uepgpu_kernels.cpu.run`."""
+def run(job: Job, decoder: Decoder, kind: str, first: int, count: int) -> RawTally:
+    """Tally realizations first .. first + count - 1; parameters as for :func:`uepgpu_kernels.cpu.run`, but for the decoder."""
     t, k = job.n_times, job.k
     patterns = np.zeros((SUB_BATCHES, t, 1 << job.n_classes), dtype=np.int64)
     i, j = np.tril_indices(k)
@@ -48,22 +53,12 @@ def _slice(job: Job) -> int:
     return max(1, SLICE_ELEMENTS // (job.n_packets * max(job.k, 8)))
 
 
-def decode_times(job: Job, decoder: str, first: int, count: int) -> Ints:
+def decode_times(job: Job, decoder: Decoder, first: int, count: int) -> Ints:
     """Return the time index at which each sub-product of each realization is decoded, shape (count, K); n_times means never."""
     # Realization numbers beyond 2^63 do not fit numpy's integer arange.
     realizations = np.uint64(first) + np.arange(count, dtype=np.uint64)
     window, packet, time = arrivals(job, realizations)
-    if decoder == "count":
-        position = decode.count(job, np.take_along_axis(window, packet, axis=1))
-    elif decoder in ("match", "peel"):
-        supports = np.take_along_axis(subsets(job, realizations, window), packet[:, :, None], axis=1)
-        position = decode.DECODERS[decoder](supports)
-    else:
-        if job.generator.shape[0]:
-            received = job.generator[packet]
-        else:
-            received = np.take_along_axis(coefficients(job, realizations, window), packet[:, :, None], axis=1)
-        position = decode.eliminate_real(received) if decoder == "real" else decode.eliminate(received, job.field)
+    position = decoder(Received(job, realizations, window, packet))
     padded = np.append(time, np.full((count, 1), job.n_times), axis=1)
     when: Ints = np.take_along_axis(padded, position, axis=1)
     return np.minimum(when, job.n_times)

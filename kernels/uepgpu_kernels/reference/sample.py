@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uepgpu_kernels.job import BY_INDEX, BY_TIME, Job
+from uepgpu_kernels.streams import COEFFICIENTS, ORDER, PACKETS, SUPPORTS
 
 __all__ = ["arrivals", "coefficients", "philox", "subsets", "words"]
 
@@ -29,7 +30,7 @@ def philox(counter: tuple[Any, Any, Any, Any], key: tuple[int, int]) -> list[U64
     return c
 
 
-def words(seed: int, realizations: U64, stream: int, start: int, count: int) -> U64:
+def words(seed: int, realizations: U64, stream: int | np.uint64, start: int, count: int) -> U64:
     """Return words start .. start + count - 1 of a stream, shape (realizations, count); start is a multiple of 4."""
     blocks = np.arange(start // 4, (start + count + 3) // 4, dtype=np.uint64)
     r = realizations[:, None]
@@ -48,7 +49,7 @@ def arrivals(job: Job, realizations: U64) -> tuple[Ints, Ints, Ints]:
     time : time index at which each of those has arrived; n_times or more means never.
     """
     n = job.n_packets
-    drawn = words(int(job.seed), realizations, 0, 0, n)
+    drawn = words(int(job.seed), realizations, PACKETS, 0, n)
     cell = np.empty(drawn.shape, dtype=np.int64)
     for w, g in enumerate(job.group):
         cell[:, w] = np.searchsorted(job.threshold[g, : job.n_threshold[g]].astype(np.uint64), drawn[:, w], side="right")
@@ -61,7 +62,7 @@ def arrivals(job: Job, realizations: U64) -> tuple[Ints, Ints, Ints]:
     if job.order == BY_INDEX:
         return window, number, number + 1
     packet = number.copy()
-    shuffle = words(int(job.seed), realizations, 1, 0, n)
+    shuffle = words(int(job.seed), realizations, ORDER, 0, n)
     each = np.arange(realizations.size)
     for i in range(n - 1, 0, -1):
         j = ((shuffle[:, i] * np.uint64(i + 1)) >> HALF).astype(np.int64)
@@ -69,7 +70,7 @@ def arrivals(job: Job, realizations: U64) -> tuple[Ints, Ints, Ints]:
     return window, packet, number + 1
 
 
-def _per_subproduct(job: Job, realizations: U64, stream: int) -> U64:
+def _per_subproduct(job: Job, realizations: U64, stream: np.uint64) -> U64:
     """Return the words that packets have for sub-products, shape (realizations, W, K)."""
     padded = 4 * ((job.k + 3) // 4)
     drawn = words(int(job.seed), realizations, stream, 0, job.n_packets * padded)
@@ -80,7 +81,7 @@ def subsets(job: Job, realizations: U64, window: Ints) -> NDArray[np.bool_]:
     """Return the support of each packet, shape (realizations, W, K): its window's, or a drawn one."""
     if not job.degree.size:
         return job.support[window].astype(np.bool_)
-    drawn = _per_subproduct(job, realizations, 3)
+    drawn = _per_subproduct(job, realizations, SUPPORTS)
     inside = np.zeros(drawn.shape, dtype=np.bool_)
     need = job.degree[window].astype(np.uint64)
     for i in range(job.k):
@@ -91,7 +92,7 @@ def subsets(job: Job, realizations: U64, window: Ints) -> NDArray[np.bool_]:
 
 def coefficients(job: Job, realizations: U64, window: Ints) -> U64:
     """Return the coefficients of each packet over the job's field, shape (realizations, W, K)."""
-    drawn = _per_subproduct(job, realizations, 2)
+    drawn = _per_subproduct(job, realizations, COEFFICIENTS)
     if job.field == 0:
         value = np.uint64(1) + ((drawn * np.uint64(2**31 - 2)) >> HALF)
     else:

@@ -18,13 +18,13 @@ from uepgpu.theory.arrays import binomial, convolve, log_binomial, log_poisson
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
-__all__ = ["Counts", "DrawnCounts", "DrawnUnequalWorkers", "ProductForm", "ReceivedTiedCounts", "TiedCounts"]
+__all__ = ["CountLaw", "DrawnCounts", "DrawnUnequalWorkers", "ProductForm", "ReceivedTiedCounts", "TiedCounts"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
-class Counts(ABC):
+class CountLaw(ABC):
     """Law of the counts n_u of windows u at every point.
 
     Attributes
@@ -38,6 +38,15 @@ class Counts(ABC):
     total: Ints | None
     reach: Ints
 
+    @property
+    def cap(self) -> int:
+        """No more packets than this arrive, whatever their windows."""
+        return int(self.reach.sum(axis=1).max() if self.total is None else self.total.max())
+
+    def most(self, window: int) -> int:
+        """No more packets than this arrive of a window."""
+        return min(int(self.reach[:, window].max()), self.cap)
+
     @abstractmethod
     def expect(self, windows: Sequence[int], factors: Sequence[Floats]) -> Floats:
         """Return E[Π_u f_u(n_u)] over the distinct `windows`, shape (points,); f_u(n) = 0 beyond the end of ``factors[u]``."""
@@ -47,7 +56,7 @@ class Counts(ABC):
         """Return a key that windows with exchangeable counts share."""
 
 
-class ProductForm(Counts):
+class ProductForm(CountLaw):
     """Independent counts, perhaps given their total."""
 
     @abstractmethod
@@ -63,10 +72,9 @@ class ProductForm(Counts):
 
     def expect(self, windows: Sequence[int], factors: Sequence[Floats]) -> Floats:
         """Return E[Π_u f_u(n_u)], a sum of positive terms for positive factors."""
-        cap = 1 + (int(self.reach.sum(axis=1).max()) if self.total is None else int(self.total.max()))
         joint = np.ones((self.reach.shape[0], 1))
         for window, factor in zip(windows, factors, strict=True):
-            joint = convolve(joint, self.weight(window, factor.size - 1) * factor, cap)
+            joint = convolve(joint, self.weight(window, factor.size - 1) * factor, self.cap + 1)
         return np.asarray((joint * self.others(windows, joint.shape[1] - 1)).sum(axis=1), dtype=np.float64)
 
 
@@ -171,7 +179,7 @@ class TiedCounts(ProductForm):
         return tuple((size, arrived.tobytes(), absent.tobytes()) for size, arrived, absent in self._groups[window])
 
 
-class DrawnUnequalWorkers(Counts):
+class DrawnUnequalWorkers(CountLaw):
     """Drawn windows at workers of different speeds: every worker has its own cells.
 
     Parameters

@@ -1,4 +1,4 @@
-"""Prints the tables of multiplication.md: what best linear estimates gain over zero-filling. Run: python docs/lmmse_gain.py."""
+"""Print the tables of docs/multiplication.md: what best linear estimates gain over zero-filling. Run python tools/lmmse_gain.py."""
 
 from __future__ import annotations
 

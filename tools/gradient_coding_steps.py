@@ -1,4 +1,4 @@
-"""The table of tuned steps in gradient-coding.md: the least error of each scheme over a grid of steps and decays."""
+"""Print the tables of tuned steps in docs/gradient-coding.md: the least error of each scheme over a grid of steps and decays."""
 
 from __future__ import annotations
 

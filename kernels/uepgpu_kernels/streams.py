@@ -1,0 +1,119 @@
+"""The one table of random streams: what every 32-bit word that the library draws is for.
+
+A word is that of Philox4x32-10 with the seed as key and (realization low, realization high, block, stream) as counter: word i of a
+stream is word i mod 4 of block i div 4. Streams are named apart within one kind of study; studies of different kinds
+never share a realization.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+__all__ = [
+    "BLOCKS",
+    "COEFFICIENTS",
+    "FACTORS",
+    "LAYOUT",
+    "ORDER",
+    "PACKETS",
+    "SERVERS",
+    "STREAMS",
+    "SUPPORTS",
+    "Stream",
+    "purpose_of",
+    "streams_markdown",
+]
+
+LAYOUT = 1
+"""Number of the layout. Realizations that were drawn under different numbers are different ones and never merge."""
+
+PACKETS, ORDER, COEFFICIENTS, SUPPORTS = np.uint64(0), np.uint64(1), np.uint64(2), np.uint64(3)
+FACTORS = np.uint64(4)
+SERVERS, BLOCKS = np.uint64(4), np.uint64(5)
+
+
+class Stream(NamedTuple):
+    """A stream of one kind of study."""
+
+    number: np.uint64
+    name: str
+    study: str
+    purpose: str  # what a word is for
+    layout: str  # which word is whose
+
+
+CODED, DESCENT = "coded products", "gradient coding"
+
+STREAMS = (
+    Stream(
+        PACKETS,
+        "packets",
+        CODED,
+        "one word a packet: its window, and by deadlines its arrival too",
+        "packet w has word w",
+    ),
+    Stream(
+        ORDER,
+        "order",
+        CODED,
+        "one word a place: the order of arrival, Fisher-Yates from the last place down",
+        "place i has word i",
+    ),
+    Stream(
+        COEFFICIENTS,
+        "coefficients",
+        CODED,
+        "one word a packet and sub-product: coefficients",
+        "sub-product k of packet w has word 4⌈K/4⌉w + k",
+    ),
+    Stream(
+        SUPPORTS,
+        "supports",
+        CODED,
+        "one word a packet and sub-product: drawn supports, selection sampling",
+        "sub-product k of packet w has word 4⌈K/4⌉w + k",
+    ),
+    Stream(
+        FACTORS,
+        "factors",
+        CODED,
+        "one word a packet and block: coefficients of factored encodings, N blocks of A, then P of B",
+        "block j of packet w has word 4⌈(N + P)/4⌉w + j",
+    ),
+    Stream(
+        SERVERS,
+        "servers",
+        DESCENT,
+        "one word a server and iteration: its latency; the least word is the fastest server",
+        "server r of R has word 4⌈R/4⌉t + r in iteration t",
+    ),
+    Stream(
+        BLOCKS,
+        "blocks",
+        DESCENT,
+        "one word a drawn block and iteration: which block it is",
+        "draw i of q has word 4⌈q/4⌉t + i in iteration t",
+    ),
+)
+"""Every stream, by kind of study and number. Entries never change under one layout number."""
+
+
+def purpose_of(number: int) -> str:
+    """Return what a word of a stream of coded products is for."""
+    return next(stream.purpose for stream in STREAMS if stream.study == CODED and stream.number == number)
+
+
+def streams_markdown() -> str:
+    """Return the table as Markdown, for docs/mathematics.md §10.
+
+    Examples
+    --------
+    >>> print(streams_markdown().splitlines()[4])
+    | 0 | coded products | packets | one word a packet: its window, and by deadlines its arrival too | packet w has word w |
+    """
+    head = ["stream", "study", "name", "a word is for", "which word"]
+    rows = [[str(int(s.number)), s.study, s.name, s.purpose, s.layout] for s in STREAMS]
+    lines = [head, ["---"] * len(head), *rows]
+    return f"Layout {LAYOUT}.\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -1,0 +1,37 @@
+"""``uepgpu export``."""
+
+from __future__ import annotations
+
+from uepgpu.cli.app import app
+
+__all__ = ["export"]
+
+
+@app.command
+def export(
+    store: str,
+    /,
+    *,
+    csv: str | None = None,
+    parquet: str | None = None,
+    netcdf: str | None = None,
+    force: bool = False,
+) -> int:
+    """Write what a store holds, with intervals and exact losses, for other programs.
+
+    Parameters
+    ----------
+    store
+        A file that "uepgpu sweep" wrote; it may be read-only or in use.
+    csv
+        A .csv file: one row per point and deadline; all digits.
+    parquet
+        The same as a .parquet file. Needs pip install "uepgpu[export]".
+    netcdf
+        An xarray Dataset over (point, step) as a .nc file. Needs pip install "uepgpu[export]".
+    force
+        Replace files that are no earlier exports. Inputs and stores are never replaced.
+    """
+    from uepgpu.commands.export import run_export
+
+    return run_export(store, csv=csv, parquet=parquet, netcdf=netcdf, force=force)
