@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 import torch
@@ -14,6 +14,9 @@ from uepgpu.train.product import coded_product, sparsify
 __all__ = ["coded_linear"]
 
 Three = tuple[Tensor, Tensor, Tensor]
+
+_transformed: Callable[[], bool] = getattr(torch._C, "_are_functorch_transforms_active", lambda: True)
+"""Whether a transform of ``torch.func`` is at work, which takes other functions; they cost more, and where unsure will do always."""
 
 
 def coded_linear(x: Tensor, weight: Tensor, bias: Tensor | None, steps: Tensor, handle: int, slot: int) -> Tensor:
@@ -30,7 +33,7 @@ def coded_linear(x: Tensor, weight: Tensor, bias: Tensor | None, steps: Tensor, 
     slot : int
         Of δ·Wᵀ; that of Xᵀ·δ is the next.
     """
-    function = _Product if torch.compiler.is_compiling() else _TransformedProduct
+    function = _Product if torch.compiler.is_compiling() else _TransformedProduct if _transformed() else _PlainProduct
     apply: Any = function.apply
     result: Tensor = apply(x, weight, bias, steps, handle, slot)
     return result
@@ -52,11 +55,25 @@ class _Product(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
         for_x, for_weight, for_bias, *_ = ctx.needs_input_grad
-        # A graph takes an operator, which PyTorch does not look into; called one by one, operators take several times as long.
-        products: Any = _operator if torch.compiler.is_compiling() else _Gradients.apply
+        products: Any = _gradients
+        if torch.compiler.is_compiling():
+            products = _operator  # which PyTorch does not look into
+        elif torch.is_grad_enabled() or _transformed():
+            products = _Gradients.apply
         found = products(gradient, x, weight, ctx.steps, ctx.handle, ctx.slot, for_x, for_weight, for_bias)
         wanted = [g if needed else None for g, needed in zip(found, (for_x, for_weight, for_bias), strict=True)]
         return *wanted, None, None, None
+
+
+class _PlainProduct(_Product):
+    """The same in one method: PyTorch looks up the signature of the other kind at every call, which takes as long as a product."""
+
+    @staticmethod
+    def forward(ctx: Any, *inputs: Any) -> Tensor:
+        _Product.setup_context(ctx, inputs, inputs[0])
+        return _Product.forward(*inputs)
+
+    setup_context = torch.autograd.Function.setup_context
 
 
 class _TransformedProduct(_Product):
