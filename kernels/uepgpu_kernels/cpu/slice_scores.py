@@ -18,7 +18,7 @@ UNSORTED, NORM, MEAN_ABS = 0, 1, 2
 def score_rows(matrix: Any, order: int, score: Any) -> None:
     """Write Σ x² (or Σ |x|) of every row. Sums are reassociated, so that they vectorise."""
     for i in range(matrix.shape[0]):
-        total = matrix[i, 0] * 0
+        total = matrix.dtype.type(0)
         row = matrix[i]
         if order == NORM:
             for j in range(row.size):
