@@ -12,7 +12,7 @@ from uepgpu_kernels.cpu.cache import cache_of
 
 __all__ = ["allocation", "entry", "stage"]
 
-stage = njit(nogil=True, _nrt=False)
+stage: Any = njit(nogil=True, _nrt=False)  # type: ignore[call-overload]
 """A step that entries call; it is compiled into them. It allocates nothing, and so counts no references: with counts, each call
 would lock and unlock every array of its arguments, a job's 18 among them, in half a microsecond."""
 

@@ -17,17 +17,18 @@ from uepgpu_kernels.bodies.match import match_decoded, match_take
 from uepgpu_kernels.cpu.compile import entry, stage
 from uepgpu_kernels.cpu.draw import Cells
 from uepgpu_kernels.cpu.lockstep import WIDE_TILE, draw_by_window
+from uepgpu_kernels.cpu.vectors import PLAIN
 from uepgpu_kernels.job import Job
 
 __all__ = ["MOST_ENTRIES", "explore"]
 
 ZERO = np.uint64(0)
 UNKNOWN = -1
-MOST_ENTRIES = 65_000
-"""Entries of the table, states times windows: 16-bit numbers, 127 KiB, which a second-level cache holds."""
+MOST_ENTRIES = 500 if PLAIN else 65_000
+"""Entries of the table, states times windows: 16-bit numbers, 127 KiB, which a second-level cache holds; few where Python walks."""
 MOST_BYTES = 32 * 2**20
 """What the supports of waiting packets of all states may take."""
-WALKS = 64 * WIDE_TILE
+WALKS = WIDE_TILE if PLAIN else 64 * WIDE_TILE
 """Realizations that are walked to discover states."""
 MOST_FALLEN = 0.2
 """If more of the last tile's realizations leave the states that were found, the automaton is not worth walking."""
