@@ -25,6 +25,7 @@ __all__ = [
     "deadlines_array",
     "field_class",
     "finite",
+    "flag",
     "free_memory",
     "frozen",
     "instance",
@@ -39,6 +40,7 @@ __all__ = [
     "shown",
     "shown_bytes",
     "sizes",
+    "thread_count",
     "word64",
 ]
 
@@ -51,6 +53,9 @@ CGROUP = Path("/sys/fs/cgroup")
 WORD64 = "an integer from 0 to 2**64 - 1"
 """What seeds and numbers of realizations are."""
 
+MOST_INTEGER = 2**64
+"""Of every whole number that is asked for: seeds, realizations and sizes are below it."""
+MOST_THREADS = 1024
 MOST_SHOWN = 100
 """Characters of a value that a message repeats: it is to stay one line that can be read."""
 
@@ -125,11 +130,28 @@ def probability(name: str, value: Any, *, zero: bool = True, one: bool = True) -
     return number
 
 
-def integer(name: str, value: Any, least: int) -> int:
-    """Return `value` as an int if it is an integer >= `least`, else raise ``ValueError``."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise ValueError(f"{name} must be an integer >= {least}, got {shown(value)}")
+def flag(name: str, value: Any) -> bool:
+    """Return `value` as a bool if it is one, else raise ``ValueError``: no number, no text."""
+    if not isinstance(value, bool | np.bool_):
+        raise ValueError(f"{name} must be True or False, got {shown(value)}")
+    return bool(value)
+
+
+def integer(name: str, value: Any, least: int, most: int = MOST_INTEGER) -> int:
+    """Return `value` as an int if it is an integer from `least` to `most`, else raise ``ValueError``."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or not least <= value <= most:
+        allowed = f">= {least}" if most == MOST_INTEGER else f"from {least} to {most:,}"
+        raise ValueError(f"{name} must be an integer {allowed}{_beyond(value)}, got {shown(value)}")
     return int(value)
+
+
+def _beyond(value: Any) -> str:
+    return " and at most 2^64" if isinstance(value, int) and value > MOST_INTEGER else ""
+
+
+def thread_count(value: Any) -> int:
+    """Return a number of CPU threads, else raise ``ValueError``."""
+    return integer("threads", value, 1, MOST_THREADS)
 
 
 def choice(name: str, value: Any, allowed: Sequence[str]) -> str:
@@ -235,6 +257,8 @@ def probability_vector(name: str, value: Iterable[Any]) -> tuple[float, ...]:
 
 def deadlines_array(deadlines: ArrayLike, name: str = "deadlines") -> NDArray[np.float64]:
     """Return deadlines as a 1-D float64 array: non-empty, finite, >= 0 and non-decreasing, else raise ``ValueError``."""
+    if np.asarray(deadlines).dtype.kind == "b":
+        raise ValueError(f"{name} must be times, got {shown(deadlines)}")
     array = np.atleast_1d(real_array(name, deadlines))
     if array.ndim != 1 or array.size == 0:
         raise ValueError(f"{name} must be a non-empty one-dimensional sequence of times, got shape {array.shape}")

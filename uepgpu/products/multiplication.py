@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 
 from uepgpu.backends import find_place, usable_cores
-from uepgpu.checks import choice, integer, positive, realization_range, shown
+from uepgpu.checks import choice, flag, integer, positive, realization_range, shown, thread_count
 from uepgpu.codes import Code
 from uepgpu.partition import Partition
 from uepgpu.plan import make_plan, resolve_decoder
@@ -111,10 +111,11 @@ def multiply(
     choice("keep", keep, ("loss", "product"))
     choice("prior", prior, ("gram", "energy"))
     choice("output", output, ("host", "device"))
+    flag("faithful", faithful)
     if positive("noise", noise, zero=True) > 0 and not faithful:
         raise ValueError(f"noise is added to the payloads of packets and needs faithful=True, got noise={shown(noise)}")
     first, n = realization_range(first_realization, realizations)
-    cores = usable_cores() if threads is None else integer("threads", threads, 1)
+    cores = usable_cores() if threads is None else thread_count(threads)
     if max_memory is not None:
         integer("max_memory", max_memory, 1)
     place = find_place(backend)
