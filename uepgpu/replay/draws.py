@@ -181,4 +181,4 @@ def _subset(drawn: tuple[int, ...], size: int, k: int) -> tuple[int, ...]:
 def _coefficient(drawn: tuple[int, ...], place: int, bits: int) -> int:
     if bits == 32:
         return 1 + _below(drawn[place], PRIME - 1)
-    return (drawn[place * bits // 32] >> place * bits % 32) % 2**bits
+    return (drawn[place * bits // 32] >> place * bits % 32) & ((1 << bits) - 1)

@@ -48,7 +48,7 @@ NOTHING = ir.Constant(VECTOR, [0] * WORDS)
 SQUARES = (0x01, 0x04, 0x10, 0x40, 0x1B, 0x6C, 0xAB, 0x9A)
 """x^(2i) modulo x^8 + x^4 + x^3 + x + 1."""
 
-Write = Callable[..., None]
+Write = Callable[..., Any]
 
 
 class Steps(NamedTuple):
