@@ -23,6 +23,7 @@ __all__ = [
     "choice",
     "closest",
     "deadlines_array",
+    "field_class",
     "finite",
     "flag",
     "free_memory",
@@ -164,8 +165,21 @@ def choice(name: str, value: Any, allowed: Sequence[str]) -> str:
 # --- arrays -----------------------------------------------------------------------------------------------------------
 
 
+def field_class(value: Any) -> Any:
+    """Return the class of an array, or of arrays in a list, whose elements belong to a finite field, as in `galois`; else None."""
+    kind = type(value)
+    if hasattr(kind, "order") and hasattr(kind, "irreducible_poly"):
+        return kind
+    found = (field_class(item) for item in value) if isinstance(value, list | tuple) else ()
+    return next((inner for inner in found if inner is not None), None)
+
+
 def _array(name: str, value: Any, what: str) -> NDArray[Any]:
     """Return `value` as an array of whatever dtype, else raise ``ValueError``; `what` says what it must hold."""
+    if (kind := field_class(value)) is not None:
+        raise ValueError(
+            f"{name} must hold {what}, got elements of {kind.__name__}: numpy.asarray makes integers of an array if they are meant"
+        )
     if np.ma.isMaskedArray(value) and np.ma.is_masked(value):
         raise ValueError(
             f"{name} must not have masked entries, got {int(np.ma.getmaskarray(value).sum())} of them: fill them first"

@@ -96,6 +96,37 @@ def test_every_sample_is_seen_once_an_epoch():
     assert not np.array_equal(course._batch(0)[0][0], course._batch(23)[0][0])
 
 
+def test_batches_in_the_order_of_the_file():
+    """The same in every epoch and for every replica."""
+    course = Course(DATA, DIGITS, [Member(None, 0), Member(None, 1)], settings(data_order="file"))
+    for step, first in ((0, 0), (22, 22 * 64), (23, 0)):
+        x, y = course._batch(step)
+        for member in range(2):
+            assert np.array_equal(x[member], DATA.train_x[first : first + 64])
+            assert np.array_equal(y[member], DATA.train_y[first : first + 64])
+
+
+def test_final_training_accuracy_is_the_mean_of_the_last_hundred_batches():
+    """Steps 60 to 159 of 7 epochs of 23 steps are not whole epochs, and a checkpoint lies among them."""
+    members = [Member(None, 0), Member(scheme("ew", 2.0), 1)]
+    states, seen = [], []
+    course = Course(DATA, DIGITS, members, settings(epochs=7))
+    train = course.stack.train
+
+    def watched(x, y):
+        right = train(x, y)
+        seen.append(right / y.shape[1])
+        return right
+
+    course.stack.train = watched
+    curves = course.run(states.append)
+    assert len(seen) == 161
+    np.testing.assert_allclose(curves.final_train, np.mean(seen[-100:], axis=0), rtol=0, atol=1e-12)
+    again = Course(DATA, DIGITS, members, settings(epochs=7))
+    again.restore(states[-1])
+    assert np.array_equal(again.run().final_train, curves.final_train)
+
+
 def test_stacks_fit_in_the_cache():
     assert 8 <= members_per_stack(MNIST, 64, "cpu") <= 32
     assert members_per_stack(CIFAR10, 64, "cpu") == 1
@@ -135,7 +166,10 @@ def test_a_run_leaves_tables_and_figures(finished):
     end = next(r for r in curves if (r["code"], r["deadline"], r["paradigm"], r["step"]) == ("uncoded", "2", "rxc", "46"))
     assert float(end["time"]) == 92
     assert float(end["test_accuracy_low"]) < float(end["test_accuracy"]) < float(end["test_accuracy_high"])
-    assert {r["replicas"] for r in read(out / "table.csv")} == {"3"}
+    table = read(out / "table.csv")
+    assert {r["replicas"] for r in table} == {"3"}
+    assert all(float(r["final_train_accuracy_low"]) <= float(r["final_train_accuracy"]) for r in table)
+    assert "training accuracy" in done.stdout
     for name in ("accuracy-steps.png", "accuracy-time.png", "accuracy-cost.png"):
         assert (out / name).read_bytes().startswith(b"\x89PNG")
     assert "final test accuracy" in done.stdout
@@ -269,8 +303,11 @@ def test_mnist_and_cifar_run_from_small_files(tmp_path, no_figures):
     for name, paradigm in (("mnist", "cxr"), ("cifar10", "rxc")):
         uepgpu(name, "--data", tmp_path, *common, "--paradigm", paradigm, "--out", tmp_path / name)
         assert {r["code"] for r in read(tmp_path / name / "curves.csv")} >= {"centralized", "ew"}
-        network = json.loads((tmp_path / name / "run.json").read_text())["network"]["dense"]
-        assert network == [784, 100, 200, 10] if name == "mnist" else [7200, 512, 256, 10]
+        run = json.loads((tmp_path / name / "run.json").read_text())
+        assert run["network"]["dense"] == ([784, 100, 200, 10] if name == "mnist" else [7200, 512, 256, 10])
+        assert (run["network"]["init"], run["settings"]["data_order"]) == ("glorot-normal", "file")
+        other = ("--init", "pytorch", "--data-order", "shuffled", "--paradigm", paradigm, "--out", tmp_path / name)
+        assert "holds a run with another network, settings" in uepgpu(name, "--data", tmp_path, *common, *other, code=2).stderr
 
 
 @pytest.mark.parametrize(
@@ -289,6 +326,8 @@ def test_mnist_and_cifar_run_from_small_files(tmp_path, no_figures):
         (("digits", "--estimator", "best"), 'Invalid value "best" for --estimator.'),
         (("digits", "--device", "tpu"), "--device must be cpu or cuda, got 'tpu'"),
         (("digits", "--rate", "0"), "--rate must be a finite number > 0"),
+        (("digits", "--init", "zeros"), 'Invalid value "zeros" for --init. Choose from: "glorot-normal", "pytorch".'),
+        (("digits", "--data-order", "random"), 'Invalid value "random" for --data-order. Choose from: "file", "shuffled".'),
         (("digits", "--faithful", "--batch", "8"), "--batch must leave at least 9 samples for every batch with --faithful"),
         (("digits", "--faithful", "--batch", "2", "--paradigm", "rxc"), "at least 3 samples .*; got 2"),
         (("digits", "--faithful", "--batch", "359"), "got 359, and 1 in the last of 1437 samples"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uepgpu.cli.app import app
 from uepgpu.cli.arguments import Count, Seed, Threads, numbers, words
-from uepgpu.commands.options import Estimator, Importance, Order, TrainOptions
+from uepgpu.commands.options import DataOrder, Estimator, Importance, Init, Order, TrainOptions
 from uepgpu.commands.outcome import refusing
 
 __all__ = ["train"]
@@ -25,6 +25,8 @@ def train(
     epochs: Count | None = None,
     rate: float | None = None,
     batch: Count = 64,
+    init: Init | None = None,
+    data_order: DataOrder | None = None,
     workers: Count = 15,
     latency_rate: float = 0.5,
     gamma: str = ".45,.35,.20",
@@ -72,6 +74,11 @@ def train(
         Learning rate. Default: .01; for digits .1.
     batch
         Samples in a step.
+    init
+        Initial weights: glorot-normal (variance 2/(inputs + outputs), zero biases) or pytorch. Default: glorot-normal, as
+        published; for digits pytorch.
+    data_order
+        Batches in the order of the file, or shuffled in every epoch. Default: file, as published; for digits shuffled.
     workers
         Workers of now, ew and mds; uncoded has 9, repetition 18. Those of mds can be waited for if there are at least 9.
     latency_rate
@@ -119,6 +126,8 @@ def train(
         epochs=epochs,
         rate=rate,
         batch=batch,
+        init=init,
+        data_order=data_order,
         workers=workers,
         latency_rate=latency_rate,
         gamma=numbers("--gamma", gamma),

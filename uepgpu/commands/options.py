@@ -21,6 +21,8 @@ Dtype = Literal["float64", "float32", "float16"]
 Keep = Literal["loss", "product"]
 Importance = Literal["position", "step"]
 Estimator = Literal["zero", "debiased", "lmmse"]
+Init = Literal["glorot-normal", "pytorch"]
+DataOrder = Literal["file", "shuffled"]
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,8 @@ class TrainOptions:
     epochs: int | None
     rate: float | None
     batch: int
+    init: Init | None
+    data_order: DataOrder | None
     workers: int
     latency_rate: float
     gamma: tuple[float, ...]

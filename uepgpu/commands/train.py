@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from uepgpu.checks import finite, integer, positive, require_memory, shown
 from uepgpu.commands.options import TrainOptions, check_drawing
@@ -14,7 +18,7 @@ from uepgpu.console import Table, progress, say, show
 from uepgpu.files import Folder, check_folder, table_kind
 from uepgpu.files.kinds import PNG
 from uepgpu.train.checkpoint import Checkpoints, held_description
-from uepgpu.train.course import Settings, members_per_stack
+from uepgpu.train.course import DataOrder, Settings, members_per_stack
 from uepgpu.train.data import SOURCES, load_dataset
 from uepgpu.train.named import Entry, entries
 from uepgpu.train.networks import NETWORKS, Network
@@ -29,6 +33,7 @@ MOST_STEPS = 10**11
 """A day at a million steps a second, which no machine reaches."""
 BYTES_PER_POINT = 64
 """Of a training's curves: train and test accuracy, and what is made of them."""
+DATA_ORDER: dict[str, DataOrder] = {"digits": "shuffled", "mnist": "file", "cifar10": "file"}
 ACCURACIES = (0.6, 0.7, 0.8, 0.85)
 
 
@@ -118,6 +123,7 @@ def _experiment(options: TrainOptions, folder: Path) -> Experiment:
         faithful=options.faithful,
     )
     network = NETWORKS[name]
+    network = dataclasses.replace(network, init=network.init if options.init is None else options.init)
     batch = integer("--batch", options.batch, 1)
     device = _device(options.device)
     settings = Settings(
@@ -128,6 +134,7 @@ def _experiment(options: TrainOptions, folder: Path) -> Experiment:
         evaluate_every=integer("--evaluate-every", options.evaluate_every, 1),
         test_samples=integer("--test-samples", options.test_samples, 1),
         device=device,
+        data_order=DATA_ORDER[name] if options.data_order is None else options.data_order,
     )
     stack = _stack(options.stack, folder, network, batch, device)
     replicas = integer("--replicas", options.replicas, 1)
@@ -182,16 +189,20 @@ def _show(experiment: Experiment, store: Checkpoints, options: TrainOptions, fol
 
 
 def _table(series: Sequence[Series]) -> Table:
-    """Return the final test accuracies with the simulated times to the accuracies."""
-    header = ("code", "paradigm", "cost", "deadline", "steps", "final test accuracy", *(f"time to {a:.0%}" for a in ACCURACIES))
+    """Return the final accuracies with the simulated times to the test accuracies."""
+    ends = ("final test accuracy", "final training accuracy", *(f"time to {a:.0%}" for a in ACCURACIES))
     rows = []
     for s in series:
-        mean, low, high = (float(x) for x in accuracy_band(s.final))
-        final = f"{mean:.4f}" + ("" if math.isnan(low) else f" [{low:.3f}, {high:.3f}]")
         times = []
         for accuracy in ACCURACIES:
             r = reach(s, accuracy)
             shown = "never" if r.reached == 0 else "-" if math.isnan(r.time) else f"{r.time:.0f}"
             times.append(shown if r.reached in (0, r.replicas) else f"{shown} ({r.reached}/{r.replicas})")
-        rows.append((s.code, s.paradigm, s.work, f"{s.deadline:g}", str(s.steps[-1]), final, *times))
-    return Table(rows, header, text=(0, 1, 2))
+        final = [_interval(values) for values in (s.final, s.final_train)]
+        rows.append((s.code, s.paradigm, s.work, f"{s.deadline:g}", str(s.steps[-1]), *final, *times))
+    return Table(rows, ("code", "paradigm", "cost", "deadline", "steps", *ends), text=(0, 1, 2))
+
+
+def _interval(values: NDArray[np.float64]) -> str:
+    mean, low, high = (float(x) for x in accuracy_band(values))
+    return f"{mean:.4f}" + ("" if math.isnan(low) else f" [{low:.3f}, {high:.3f}]")

@@ -58,8 +58,8 @@ class Packet:
         Which of :attr:`Replay.windows`.
     support : tuple of int
         The sub-products that it combines.
-    coefficients : tuple of int or float, or None
-        Of all K sub-products; modulo 2^31-1, in GF(2) or GF(256), or given real numbers. None where the decoder needs none.
+    coefficients : tuple of int, or None
+        Of all K sub-products; modulo 2^31-1, or in GF(2) or GF(256). None where the decoder needs none.
     time : int or None
         Deadline domain: index of the first deadline by which it has arrived; None if it misses the last one.
         Count domain: its place in the order of arrival, from 1.
@@ -71,7 +71,7 @@ class Packet:
     end: int
     window: int
     support: tuple[int, ...]
-    coefficients: tuple[int | float, ...] | None
+    coefficients: tuple[int, ...] | None
     time: int | None
 
 
@@ -134,7 +134,7 @@ def draw(job: Job, realization: int, *, coefficients: bool) -> Drawn:
         support = [tuple(i for i in range(k) if job.generator[w, i] != 0) for w in range(n)]
     else:
         support = [tuple(i for i in range(k) if job.support[window[w], i]) for w in range(n)]
-    rows: list[tuple[int | float, ...] | None] = [None] * n
+    rows: list[tuple[int, ...] | None] = [None] * n
     if coefficients and job.generator.shape[0]:
         rows = [tuple(row.tolist()) for row in job.generator]
     elif coefficients:

@@ -31,8 +31,8 @@ WALKS = 64 * WIDE_TILE
 """Realizations that are walked to discover states."""
 MOST_FALLEN = 0.2
 """If more of the last tile's realizations leave the states that were found, the automaton is not worth walking."""
-MIX = np.uint64(0x9E3779B97F4A7C15)
-FOLD = np.uint64(29)
+A, B, C, HALF = np.uint64(13), np.uint64(7), np.uint64(17), np.uint64(32)
+"""Shifts of Marsaglia's xorshift64, which leaves 0 as it is."""
 
 
 @stage
@@ -41,10 +41,15 @@ def find_state(decoded: Any, waiting: Any, n_waiting: Any, new: Any, n_new: Any,
 
     `slot` is a hash table of numbers, -1 where free; a new state's slot is filled.
     """
-    key = tight * MIX
-    for i in range(n_new):
-        key = (key ^ (key >> FOLD) ^ new[i]) * MIX
-    at = np.intp((key ^ (key >> FOLD)) & np.uint64(slot.shape[0] - 1))
+    key = tight
+    for i in range(n_new + 1):
+        # Shifts alone: Python's own integers would warn of products that overflow.
+        key ^= key << A
+        key ^= key >> B
+        key ^= key << C
+        if i < n_new:
+            key ^= new[i]
+    at = np.intp((key ^ (key >> HALF)) & np.uint64(slot.shape[0] - 1))
     while slot[at] >= 0:
         s = slot[at]
         same = decoded[s] == tight and n_waiting[s] == n_new
