@@ -158,13 +158,13 @@ def mutated(data: dict[str, Any], rng: random.Random) -> dict[str, Any]:
             inside = inside[key]
         what = rng.random()
         if what < 0.7:
-            inside[last] = rng.choice(TOML_VALUES)
+            inside[last] = copy.deepcopy(rng.choice(TOML_VALUES))
         elif what < 0.8:
             del inside[last]
         elif what < 0.95 and isinstance(inside, dict):
-            inside[rng.choice(KEYS)] = rng.choice(TOML_VALUES)
+            inside[rng.choice(KEYS)] = copy.deepcopy(rng.choice(TOML_VALUES))
         elif isinstance(inside, list):
-            inside.insert(0, rng.choice(TOML_VALUES))
+            inside.insert(0, copy.deepcopy(rng.choice(TOML_VALUES)))
     return data
 
 

@@ -289,7 +289,7 @@ def test_a_wrong_specification_is_refused_in_one_line(spec, tmp_path, capsys, ol
     ("options", "message"),
     [
         ({"backend": "fortran"}, "backend must be one of"),
-        ({"out": " "}, "--out must be the name of a folder"),
+        ({"out": " "}, "--out must be a name"),
         ({"threads": 0}, "threads must be an integer >= 1, got 0"),
     ],
 )

@@ -60,7 +60,7 @@ def lesser(name, value):
             "half a realization": (lambda: multiply(realizations=0.5), "realizations", "integer", "0.5"),
             "before the first": (lambda: multiply(first_realization=-1), "first_realization", ">= 0", "-1"),
             "beyond the last": (lambda: multiply(first_realization=2**64 - 2), "first_realization", "2^64", "3"),
-            "seed": (lambda: multiply(seed=-1), "seed", ">= 0", "-1"),
+            "seed": (lambda: multiply(seed=-1), "seed", "from 0 to", "-1"),
             "threads": (lambda: multiply(threads=0), "threads", ">= 1", "0"),
             "memory": (lambda: multiply(max_memory=0), "max_memory", ">= 1", "0"),
         },
@@ -77,13 +77,6 @@ def lesser(name, value):
             "gf2": (lambda: multiply(code=EW(GAMMA, coefficients="gf2")), "'gf2'", "real matrices", "'generic'"),
             "gf256": (lambda: multiply(code=uep.codes.MDS(coefficients="gf256")), "'gf256'", "'generic'"),
             "uncoded": (lambda: multiply(code=uep.codes.Uncoded()), "W = K = 9", "W = 30"),
-            "peel beyond a mask": (
-                lambda: multiply(
-                    part=uep.Partition.rxc(*factors(), rows=9, cols=9, classes=(81,)), code=uep.codes.LT(), decoder="peel"
-                ),
-                "K <= 64",
-                "81",
-            ),
         },
         memory={
             "products": (

@@ -319,7 +319,7 @@ def test_mnist_and_cifar_run_from_small_files(tmp_path, no_figures):
         (("digits", "--codes", "raptor"), "code must be one of 'centralized'"),
         (("digits", "--deadline", "soon"), "--deadline must be numbers with commas between, got 'soon'"),
         (("digits", "--deadline", "-1"), "--deadline must be a finite number >= 0"),
-        (("digits", "--replicas", "0"), "--replicas must be an integer >= 1"),
+        (("digits", "--replicas", "0"), "--replicas must be an integer from 1 to 2"),
         (("digits", "--paradigm", "cxc"), "paradigm must be one of 'rxc', 'cxr'"),
         (("digits", "--gamma", ".5,.4"), "gamma sums to 0.9"),
         (("digits", "--order", "foo"), 'Invalid value "foo" for --order. Choose from: "norm", "mean_abs", "none".'),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from uepgpu.cli.app import app
-from uepgpu.cli.arguments import Seed, Threads, numbers, words
+from uepgpu.cli.arguments import Count, Seed, Threads, numbers, words
 from uepgpu.commands.options import DataOrder, Estimator, Importance, Init, Order, TrainOptions
 from uepgpu.commands.outcome import refusing
 
@@ -17,17 +17,17 @@ def train(
     *,
     codes: str = "centralized,uncoded,repetition,now,ew,mds",
     deadline: str = ".25,.5,1,2",
-    replicas: int = 8,
+    replicas: Count = 8,
     paradigm: str = "rxc,cxr",
     work: str = "unit",
     data: str | None = None,
     out: str | None = None,
-    epochs: int | None = None,
+    epochs: Count | None = None,
     rate: float | None = None,
-    batch: int = 64,
+    batch: Count = 64,
     init: Init | None = None,
     data_order: DataOrder | None = None,
-    workers: int = 15,
+    workers: Count = 15,
     latency_rate: float = 0.5,
     gamma: str = ".45,.35,.20",
     order: Order = "norm",
@@ -36,9 +36,9 @@ def train(
     p_min: float = 0.05,
     threshold: float = 0.0,
     faithful: bool = False,
-    evaluate_every: int = 100,
-    test_samples: int = 2000,
-    stack: int | None = None,
+    evaluate_every: Count = 100,
+    test_samples: Count = 2000,
+    stack: Count | None = None,
     seed: Seed = 1,
     device: str = "cpu",
     threads: Threads | None = None,

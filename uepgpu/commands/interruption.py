@@ -1,4 +1,4 @@
-"""Ctrl-C once: finish the ranges that run, or drop them if nothing has come of them yet. Ctrl-C twice: drop them."""
+"""Ctrl-C, or a signal to end: finish the ranges that run, or drop them if nothing has come of them yet. Twice: drop them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,14 @@ from types import FrameType
 
 __all__ = ["asked_to_stop"]
 
+SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
+
 
 @contextmanager
 def asked_to_stop(announce: Callable[[], bool]) -> Iterator[Callable[[], bool]]:
     """Yield a function that says whether Ctrl-C has been pressed; a second Ctrl-C raises ``KeyboardInterrupt``.
+
+    SIGTERM and SIGHUP, which ask a process to end, count as Ctrl-C, unless they are ignored, as under ``nohup``.
 
     Parameters
     ----------
@@ -33,8 +37,11 @@ def asked_to_stop(announce: Callable[[], bool]) -> Iterator[Callable[[], bool]]:
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False
         return
-    before = signal.signal(signal.SIGINT, press)
+    numbers = [getattr(signal, name) for name in SIGNALS if hasattr(signal, name)]
+    heeded = [n for n in numbers if n == signal.SIGINT or signal.getsignal(n) != signal.SIG_IGN]
+    before = {n: signal.signal(n, press) for n in heeded}
     try:
         yield lambda: pressed
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

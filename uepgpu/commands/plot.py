@@ -8,10 +8,11 @@ from functools import partial
 from uepgpu.charts import KINDS, build_chart
 from uepgpu.charts.kinds import too_many
 from uepgpu.charts.times import preferred
-from uepgpu.checks import closest
+from uepgpu.checks import closest, shown
+from uepgpu.commands.options import check_drawing
 from uepgpu.commands.outcome import exits, refusing, writing
-from uepgpu.figures.file import KINDS as FORMATS
 from uepgpu.files import check_file
+from uepgpu.files.kinds import FIGURES
 from uepgpu.store.sections import Section, only_series, read_sections
 from uepgpu.text import file_name
 
@@ -49,15 +50,16 @@ def run_plot(
         Replace a file that is no earlier figure.
     """
     with refusing():
+        check_drawing()
         if kind not in KINDS:
-            raise ValueError(f"--kind must be one of {', '.join(KINDS)}, got {kind!r}{closest(kind, KINDS)}")
-        check = partial(check_file, "--output", kinds=FORMATS, force=force, inputs=(store,))
+            raise ValueError(f"--kind must be one of {', '.join(KINDS)}, got {shown(kind)}{closest(kind, KINDS)}")
+        check = partial(check_file, "--output", kinds=FIGURES, force=force, inputs=(store,))
         file = None if output is None else check(name=output)
         section = _one(read_sections(store, sweep=sweep))
         points = only_series(section.points, series)
         file = file or check(name=f"{file_name(section.sweep.name)}-{kind}.png")
         if reason := too_many(kind, points):
-            raise ValueError(f"{reason}; choose some with --series, for example --series {points[0].point.series!r}")
+            raise ValueError(f"{reason}; choose some with --series, for example --series {shown(points[0].point.series)}")
         chart = build_chart(kind, points, section.title, tuple(at) or preferred(points, section.sweep.show))
     from uepgpu.figures import draw_chart, to_bytes
 

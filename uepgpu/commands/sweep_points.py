@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from uepgpu.checks import shown
-from uepgpu.commands.options import SweepOptions, check_backend
+from uepgpu.commands.options import SweepOptions, check_backend, check_drawing
 from uepgpu.commands.outcome import UNWRITTEN, Failure, refusing
 from uepgpu.console import Table, say, show
 from uepgpu.files import Folder, check_folder, check_parents, expand
@@ -48,6 +48,7 @@ def run_sweep_points(spec: str, options: SweepOptions) -> int:
         path = expand("--out", out) / STORE if options.store is None else _store(options.store)
         folder = check_folder("--out", out, FILES, force=options.force, inputs=(spec, path))
         check_backend(options.backend)
+        check_drawing()
         identities = identify_all(sweep.points)
         if options.dry_run:
             from uepgpu.commands.dry_run import plan_sweep, print_plan

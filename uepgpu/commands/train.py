@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from uepgpu.checks import finite, integer, positive
-from uepgpu.commands.options import TrainOptions
+from uepgpu.checks import finite, integer, positive, require_memory, shown
+from uepgpu.commands.options import TrainOptions, check_drawing
 from uepgpu.commands.outcome import Failure, exits, refusing, writing
 from uepgpu.console import Table, progress, say, show
-from uepgpu.figures.file import PNG
 from uepgpu.files import Folder, check_folder, table_kind
+from uepgpu.files.kinds import PNG
 from uepgpu.train.checkpoint import Checkpoints, held_description
 from uepgpu.train.course import DataOrder, Settings, members_per_stack
 from uepgpu.train.data import SOURCES, load_dataset
@@ -30,6 +30,10 @@ __all__ = ["run_train"]
 EPOCHS = {"digits": 20, "mnist": 3, "cifar10": 3}
 RATE = {"digits": 0.1, "mnist": 0.01, "cifar10": 0.01}
 DATA_ORDER: dict[str, DataOrder] = {"digits": "shuffled", "mnist": "file", "cifar10": "file"}
+MOST_STEPS = 10**11
+"""A day at a million steps a second, which no machine reaches."""
+BYTES_PER_POINT = 64
+"""Of a training's curves: train and test accuracy, and what is made of them."""
 ACCURACIES = (0.6, 0.7, 0.8, 0.85)
 
 
@@ -48,6 +52,7 @@ def run_train(options: TrainOptions) -> int:
             torch.set_num_threads(options.threads)
         out = f"uepgpu-train-{options.name}" if options.out is None else options.out
         folder = check_folder("--out", out, FILES, force=options.force)
+        check_drawing()
         experiment = _experiment(options, folder.path)
         store = Checkpoints(folder.path, experiment.description())
     finished, interrupted = 0, False
@@ -79,9 +84,9 @@ def _device(name: str) -> str:
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise ValueError(f"--device must be cpu or cuda, got {name!r}") from None
+        raise ValueError(f"--device must be cpu or cuda, got {shown(name)}") from None
     if device.type not in ("cpu", "cuda"):
-        raise ValueError(f"--device must be cpu or cuda, got {name!r}")
+        raise ValueError(f"--device must be cpu or cuda, got {shown(name)}")
     if device.type == "cuda" and not torch.cuda.is_available():
         raise ValueError("--device cuda cannot run: PyTorch finds no CUDA device; use --device cpu")
     return name
@@ -99,7 +104,7 @@ def _experiment(options: TrainOptions, folder: Path) -> Experiment:
     """Return the experiment; everything is checked before any training."""
     name = options.name
     if name not in SOURCES:
-        raise ValueError(f"the data set must be one of {', '.join(SOURCES)}, got {name!r}")
+        raise ValueError(f"the data set must be one of {', '.join(SOURCES)}, got {shown(name)}")
     paradigms: Any = options.paradigms
     rows = entries(
         options.codes,
@@ -136,7 +141,19 @@ def _experiment(options: TrainOptions, folder: Path) -> Experiment:
     data = load_dataset(name, None if options.data is None else Path(options.data).expanduser())
     if options.faithful:
         _check_batches(batch, len(data.train_y), rows)
+    _check_cost(len(rows) * replicas, settings.steps(len(data.train_y)), settings.evaluate_every)
     return Experiment(data, network, rows, replicas, min(stack, len(rows) * replicas), settings)
+
+
+def _check_cost(trainings: int, steps: int, evaluate_every: int) -> None:
+    """Raise ``ValueError`` if nobody can wait for so many steps, or their curves do not fit into memory."""
+    if trainings * steps > MOST_STEPS:
+        raise ValueError(
+            f"{trainings:,} trainings of {steps:,} steps are {trainings * steps:.2g} steps, and at most {MOST_STEPS:.0e} can be: "
+            "take fewer --replicas, --epochs or combinations"
+        )
+    points = steps // evaluate_every + 2
+    require_memory(f"{points:,} points of the curves of {trainings:,} trainings", trainings * points * BYTES_PER_POINT)
 
 
 def _check_batches(batch: int, samples: int, rows: Sequence[Entry]) -> None:

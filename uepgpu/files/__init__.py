@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from uepgpu.files.arrays import read_array, unreadable
+from uepgpu.files.arrays import read_archive, read_array, unreadable
 from uepgpu.files.names import expand
 from uepgpu.files.outputs import Folder, Kind, Output, check_file, check_folder, check_parents, table_kind
 from uepgpu.files.writing import new_file, write_file
@@ -16,6 +16,7 @@ __all__ = [
     "check_parents",
     "expand",
     "new_file",
+    "read_archive",
     "read_array",
     "table_kind",
     "unreadable",

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from uepgpu.checks import require_memory, shown
 
-__all__ = ["FAULTS", "read_array", "unreadable"]
+__all__ = ["FAULTS", "read_archive", "read_array", "unreadable"]
 
 COPIES = 3
 """Arrays of the size of what is read, in float64, that reading and checking it take at once."""
@@ -91,13 +91,22 @@ def _member(file: Path, key: str) -> NDArray[Any]:
             raise ValueError(f"it holds the arrays {shown(list(arrays))}; name one as '{file.name}:{first}'")
         if key and key not in arrays:
             raise ValueError(f"it holds no array {shown(key)}, only {shown(list(arrays))}")
-        info = arrays[key or next(iter(arrays))]
-        if info.flag_bits & ENCRYPTED:
-            raise ValueError("it is encrypted")
-        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise ValueError("it is compressed in another way than numpy.savez_compressed does")
-        with archive.open(info) as stream:
-            return _array(stream, info.file_size)
+        return _extracted(archive, arrays[key or next(iter(arrays))])
+
+
+def read_archive(file: Path) -> dict[str, NDArray[Any]]:
+    """Return all arrays of an ``.npz`` file, with the checks of :func:`read_array`; raises any of :data:`FAULTS`."""
+    with zipfile.ZipFile(file) as archive:
+        return {info.filename.removesuffix(".npy"): _extracted(archive, info) for info in archive.infolist()}
+
+
+def _extracted(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> NDArray[Any]:
+    if info.flag_bits & ENCRYPTED:
+        raise ValueError("it is encrypted")
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise ValueError("it is compressed in another way than numpy.savez_compressed does")
+    with archive.open(info) as stream:
+        return _array(stream, info.file_size)
 
 
 def _array(stream: IO[bytes], size: int) -> NDArray[Any]:

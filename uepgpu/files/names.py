@@ -35,7 +35,10 @@ def expand(option: str, name: str | os.PathLike[str]) -> Path:
         ...
     ValueError: --out must not begin with ~ and a user who is not there, got '~nobody-of-that-name/x'
     """
-    text = os.fspath(name)
+    try:
+        text = os.fsdecode(name)
+    except TypeError:
+        raise ValueError(f"{option} must be a name, got {shown(name)}") from None
     if not text.strip():
         raise ValueError(f"{option} must be a name, got {shown(text)}")
     if "\0" in text:

@@ -35,15 +35,16 @@ def open_writing(path: Path | str) -> Rows:
     with translated(path):
         new = memory or not Path(path).exists() or Path(path).stat().st_size == 0
         log = _has_log(path)
+        if not new:
+            _refuse_torn(path, log)
         # An absolute path: SQLite may take a name that begins with "file:" for a URI.
         place = path if memory else Path(path).absolute()
         db = sqlite3.connect(place, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         try:
-            if new:
-                _create(db)
-            else:
-                _tell_lost_log(db, path, _checked_version(db, path, log), log)
+            if not new:
+                _check_if_made(db, path, log)
             use_log(db)
+            _create(db)
             if check_version(db, path) == OLD_VERSION:
                 migrate(db, path)
             rows = Rows(db, path, SCHEMA_VERSION)
@@ -54,20 +55,28 @@ def open_writing(path: Path | str) -> Rows:
     return rows
 
 
-def _create(db: sqlite3.Connection) -> None:
-    """Make the tables of a new store, unless another process has just done so.
+def _check_if_made(db: sqlite3.Connection, path: Path | str, log: bool) -> None:
+    """Check the version before anything is written, unless another process is just making the file."""
+    if db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]:
+        _tell_lost_log(db, path, check_version(db, path), log)
 
-    They are written to the file itself before there is a write-ahead log, so that the file is a store by itself from then on.
-    """
+
+def _create(db: sqlite3.Connection) -> None:
+    """Make the tables of a new store, unless there are any, and see to it that they are in the file itself."""
     db.execute("PRAGMA synchronous = FULL")
     db.execute("BEGIN IMMEDIATE")
     try:
-        if db.execute("PRAGMA user_version").fetchone()[0] == 0:
+        # A file of any other program has a table or a number.
+        numbers = ("SELECT COUNT(*) FROM sqlite_master", "PRAGMA application_id", "PRAGMA user_version")
+        new = not any(db.execute(number).fetchone()[0] for number in numbers)
+        if new:
             create_tables(db)
         db.execute("COMMIT")
     except BaseException:
         db.rollback()
         raise
+    if new:
+        db.execute("PRAGMA wal_checkpoint(FULL)")
 
 
 def use_log(db: sqlite3.Connection) -> None:
@@ -86,22 +95,6 @@ def use_log(db: sqlite3.Connection) -> None:
 def _has_log(path: Path | str) -> bool:
     """Return whether a write-ahead log lies beside a file; to be asked before SQLite reads the file, which makes one."""
     return Path(f"{path}-wal").exists()
-
-
-def _checked_version(db: sqlite3.Connection, path: Path | str, log: bool) -> int:
-    """Return the version of a file that is there; raise if it is no store, before anything is written."""
-    # A lock for reading: what another process is just writing is either there or not.
-    db.execute("BEGIN")
-    try:
-        db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
-        _refuse_torn(path, log)
-        return check_version(db, path)
-    except sqlite3.DatabaseError:
-        _refuse_torn(path, log)
-        raise
-    finally:
-        if db.in_transaction:
-            db.execute("ROLLBACK")
 
 
 def _verify(rows: Rows) -> None:
@@ -157,8 +150,9 @@ def reading(path: Path | str) -> Iterator[Rows]:
     """
     _refuse_missing(path)
     log = _has_log(path)
+    _refuse_torn(path, log)
     with translated(path), closing(_connect_reading(Path(path), damaged_too=False)) as db:
-        version = _checked_version(db, path, log)
+        version = check_version(db, path)
         _tell_lost_log(db, path, version, log)
         if log and version == SCHEMA_VERSION:
             _note_recovery(db)
@@ -212,8 +206,6 @@ def _connect_reading(file: Path, *, damaged_too: bool) -> sqlite3.Connection:
         connection = sqlite3.connect(f"{uri}?mode=ro&immutable=1", uri=True, isolation_level=None)
     except sqlite3.DatabaseError:
         connection.close()
-        if not damaged_too:
-            _refuse_torn(file, log)
         raise
     return connection
 
@@ -227,7 +219,10 @@ def is_sqlite(path: Path | str) -> bool:
 
 
 def _refuse_torn(path: Path | str, log: bool) -> None:
-    """Raise if the file is shorter than its header says: it was cut, by a copy or a disk."""
+    """Raise if the file is shorter than its header says: it was cut, by a copy or a disk.
+
+    To be asked before SQLite opens the file: when a process closes a file, it loses all locks that it has on it.
+    """
     with open(path, "rb") as file:
         header = file.read(100)
         size = file.seek(0, 2)

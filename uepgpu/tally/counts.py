@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from uepgpu.checks import word64
+from uepgpu.checks import choice, deadlines_array, integer, positive, shown, word64
 from uepgpu_kernels.job import SUB_BATCHES
 
 __all__ = ["ARRAYS", "Counts", "Ranges"]
@@ -92,7 +93,7 @@ class Counts:
         if self.domain not in ("count", "deadline") or (self.domain == "deadline") != (self.deadlines is not None):
             given = "missing" if self.deadlines is None else "there"
             raise ValueError(f"domain must be 'count', or 'deadline' with deadlines: it is {self.domain!r}, those are {given}")
-        word64("seed", self.seed)
+        self._check_facts()
         if not np.array_equal(np.unique(self.classes), np.arange(1, self.n_classes + 1)):
             raise ValueError(f"classes must be 1..L without gaps, not {np.unique(self.classes).tolist()}")
         bounds = [bound for span in self.ranges for bound in span]
@@ -104,6 +105,25 @@ class Counts:
                 view = getattr(self, name).view()
                 view.setflags(write=False)
                 object.__setattr__(self, name, view)
+
+    def _check_facts(self) -> None:
+        """Check what is no array: a file may say anything."""
+        if not isinstance(self.problem, str) or not re.fullmatch("[0-9a-f]{64}", self.problem):
+            raise ValueError(f"problem must be a SHA-256 in 64 hexadecimal digits, got {shown(self.problem)}")
+        for name in ("code", "decoder", "backend"):
+            if not isinstance(getattr(self, name), str):
+                raise ValueError(f"{name} must be a text, got {shown(getattr(self, name))}")
+        for name in ("tied", "class_wise"):
+            if not isinstance(getattr(self, name), bool):
+                raise ValueError(f"{name} must be True or False, got {shown(getattr(self, name))}")
+        choice("paradigm", self.paradigm, ("rxc", "cxr"))
+        word64("seed", self.seed)
+        integer("n_packets", self.n_packets, 1)
+        if self.packet_work is not None:
+            integer("packet_work", self.packet_work, 1)
+        positive("seconds", self.seconds, zero=True)
+        if self.deadlines is not None:
+            deadlines_array(self.deadlines)
 
     def _check_counters(self) -> None:
         k = self.classes.size

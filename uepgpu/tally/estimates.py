@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from uepgpu.checks import instance
+from uepgpu.checks import instance, shown
 from uepgpu.partition import Partition
 from uepgpu.tally.axis import View, view
 from uepgpu.tally.counts import Counts
@@ -275,7 +275,7 @@ def loss_quantile(
     _events(counts, part, workers)
     levels = np.atleast_1d(np.asarray(q, dtype=np.float64))
     if levels.ndim != 1 or np.any(~((levels >= 0) & (levels <= 1))):
-        raise ValueError(f"q must lie in [0, 1], got {q!r}")
+        raise ValueError(f"q must lie in [0, 1], got {shown(q)}")
     seen = view(counts, workers, deadlines)
     value = _pattern_loss(counts, part)
     order = np.argsort(value, kind="stable")

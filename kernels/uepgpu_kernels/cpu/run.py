@@ -39,15 +39,15 @@ def run(job: Job, nest: Nest, kind: str, first: int, count: int, threads: int) -
         start = first + (b - first) % SUB_BATCHES
         n = max(0, -(-(first + count - start) // SUB_BATCHES))
         transitions = np.zeros((t + 1) * job.n_classes << job.n_classes, dtype=np.int64)
-        pair_times = np.zeros((0 if pairs is None else t + 1, width), dtype=np.int64)
-        each_time = np.zeros((0 if marginals is None else t + 1, k), dtype=np.int64)
+        pair_times = np.zeros((0 if pairs is None else t, width), dtype=np.int64)
+        each_time = np.zeros((0 if marginals is None else t, k), dtype=np.int64)
         if n:
             nest(np.uint64(start), n, np.uint64(SUB_BATCHES), transitions, pair_times, each_time, nothing)
         patterns[b] = patterns_of(transitions, n, t, job.n_classes)
         if pairs is not None:
-            pairs[b] = undecoded(pair_times)
+            pairs[b] = undecoded(pair_times, n)
         if marginals is not None:
-            marginals[b] = undecoded(each_time)
+            marginals[b] = undecoded(each_time, n)
 
     if threads == 1:
         for b in range(SUB_BATCHES):

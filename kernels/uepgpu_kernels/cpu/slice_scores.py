@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from uepgpu_kernels.cpu.compile import stage
+from uepgpu_kernels.cpu.compile import allocation, stage
 
 __all__ = ["NORM", "label_slices", "score_columns", "score_rows", "select"]
 
@@ -43,7 +43,7 @@ def score_columns(matrix: Any, order: int, score: Any) -> None:
                 score[j] += abs(row[j])
 
 
-@stage
+@allocation
 def label_slices(score: Any, order: int, blocks: int, label: Any) -> None:
     """Write the block of every slice, by falling score, ties by index; without an order, by index.
 
