@@ -341,3 +341,20 @@ def test_wrong_calls_end_with_code_2_and_write_nothing(tmp_path, monkeypatch, ar
     assert done.stderr.startswith("uepgpu: ")
     assert re.search(message, done.stderr), done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_figures_say_how_many_replicas_they_show(monkeypatch):
+    """Of an interrupted run rows may have fewer than others."""
+    from uepgpu.figures import training
+    from uepgpu.train.named import entries
+    from uepgpu.train.results import Series
+
+    titles = []
+    monkeypatch.setattr(training, "_legend", lambda figure, labels, title: titles.append(title))
+    rows = entries(["uncoded", "ew"], ["rxc"], ["unit"], [1.0], workers=15, rate=0.5, gamma=(0.45, 0.35, 0.2), seed=1)
+    for counts, said in (((3, 3), "mean of 3 replicas"), ((4, 2), "mean of 2 to 4 replicas")):
+        accuracies = [np.tile([[0.1], [0.8]], n) for n in counts]
+        series = [Series.of(row, np.array([0, 10]), a, a, a[-1], a[-1]) for row, a in zip(rows, accuracies, strict=True)]
+        assert set(training.figures(series, "digits")) == {"accuracy-steps.png", "accuracy-time.png"}
+        assert all(said in title for title in titles)
+        titles.clear()

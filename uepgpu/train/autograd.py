@@ -16,8 +16,7 @@ __all__ = ["coded_linear"]
 Three = tuple[Tensor, Tensor, Tensor]
 
 _transformed: Callable[[], bool] = getattr(torch._C, "_are_functorch_transforms_active", lambda: True)
-"""Whether a transform of ``torch.func`` is at work, which takes other functions: they cost more. Where unsure they are
-taken: they serve always."""
+"""Whether a transform of ``torch.func`` is at work, which takes functions that cost more. Where unsure they are taken always."""
 
 
 def coded_linear(x: Tensor, weight: Tensor, bias: Tensor | None, steps: Tensor, handle: int, slot: int) -> Tensor:
