@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import numba
 from numba import njit
@@ -12,12 +12,20 @@ from uepgpu_kernels.cpu.cache import cache_of
 
 __all__ = ["allocation", "entry", "stage"]
 
-stage: Any = njit(nogil=True, _nrt=False)  # type: ignore[call-overload]
-"""A step that entries call; it is compiled into them. It allocates nothing, and so counts no references: with counts, each call
-would lock and unlock every array of its arguments, a job's 18 among them, in half a microsecond."""
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 allocation = njit(nogil=True)
-"""A step that allocates arrays."""
+"""A step that allocates arrays; entries call it, and it is compiled into them."""
+
+
+def stage(function: Function) -> Function:
+    """Compile a step that entries call, into them.
+
+    It allocates nothing, and so counts no references: with counts, each call would lock and unlock every array of its
+    arguments, a job's 18 among them, in half a microsecond.
+    """
+    compiled: Function = njit(nogil=True, _nrt=False)(function)  # type: ignore[call-overload]
+    return compiled
 
 
 def entry(function: Callable[..., None], name: str = "") -> Any:

@@ -141,7 +141,7 @@ def discover(
     for done in range(0, count, lanes):
         draw_by_window(job, first + np.uint64(done), np.uint64(1), cells, words, keys, window)
         for lane in range(min(lanes, count - done)):
-            at = np.intp(0)
+            at = 0
             for w in range(n):
                 s = np.intp(window[w, lane])
                 at = take_window(job, at, s, following, decoded, waiting, n_waiting, slot, found, owner, parent, new)
@@ -149,7 +149,7 @@ def discover(
                     found[1] += 1
                     break
     if count == 0:
-        at = np.intp(0)
+        at = 0
         while at < found[0]:
             for s in range(following.shape[1]):
                 take_window(job, at, s, following, decoded, waiting, n_waiting, slot, found, owner, parent, new)
@@ -194,7 +194,8 @@ def _explore(windows: _Windows, most_entries: int) -> Automaton | None:
     found = np.array([1, 0])
     arrays = (cells, following, decoded, waiting, n_waiting, slot, found)
     for start in range(0, WALKS, WIDE_TILE):
-        found[1], before = 0, int(found[0])
+        before = int(found[0])
+        found[1] = 0
         discover(job, np.uint64(start), WIDE_TILE, *arrays)
         if found[1] or found[0] == before:
             break

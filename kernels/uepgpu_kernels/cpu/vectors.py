@@ -48,7 +48,7 @@ NOTHING = ir.Constant(VECTOR, [0] * WORDS)
 SQUARES = (0x01, 0x04, 0x10, 0x40, 0x1B, 0x6C, 0xAB, 0x9A)
 """x^(2i) modulo x^8 + x^4 + x^3 + x + 1."""
 
-Write = Callable[..., None]
+Write = Callable[..., Any]
 
 
 class Steps(NamedTuple):
@@ -113,7 +113,7 @@ def _store(builder: Any, value: Any, place: Any, plane: int = 0) -> None:
 
 def _any(builder: Any, vector: Any) -> Any:
     kind = ir.FunctionType(WORD, [VECTOR])
-    joined = builder.call(cgutils.get_or_insert_function(builder.module, kind, f"llvm.vector.reduce.or.v{WORDS}i64"), [vector])
+    joined = builder.call(cgutils.get_or_insert_function(builder.module, kind, f"llvm.vector.reduce.or.v{WORDS}i64"), [vector])  # type: ignore[no-untyped-call]
     return builder.icmp_unsigned("!=", joined, ir.Constant(WORD, 0))
 
 
@@ -196,7 +196,7 @@ def steps_of(planes: int) -> Steps:
             write(builder, _product(builder, multiples, lambda i: _load(builder, mine, i), [NOTHING] * planes), mine)
 
     def select(builder: Any, element: Any, mask: Any, row: Any, n: Any) -> None:
-        total = [cgutils.alloca_once_value(builder, NOTHING) for _ in range(planes)]
+        total = [cgutils.alloca_once_value(builder, NOTHING) for _ in range(planes)]  # type: ignore[no-untyped-call]
         for t in total:
             builder.store(NOTHING, t)
         with _each(builder, n, (mask, 1), (row, planes)) as (chosen, mine):
@@ -206,7 +206,7 @@ def steps_of(planes: int) -> Steps:
         write(builder, [builder.load(t) for t in total], element)
 
     def undecoded(builder: Any, vector: Any, row: Any, pivot: Any, used: Any, n: Any) -> None:
-        found = cgutils.alloca_once_value(builder, NOTHING)
+        found = cgutils.alloca_once_value(builder, NOTHING)  # type: ignore[no-untyped-call]
         builder.store(builder.not_(_load(builder, pivot)), found)
         with _each(builder, n, (row, planes)) as (mine,):
             builder.store(_or_all(builder, [builder.load(found), *read(builder, mine)]), found)
@@ -251,8 +251,8 @@ def steps_of(planes: int) -> Steps:
 
 def _lost(builder: Any, counts: Any, old: Any, new: Any, i: Any, n: Any) -> None:
     module, suffix = builder.module, f"v{WORDS}i64"
-    ones = cgutils.get_or_insert_function(module, ir.FunctionType(VECTOR, [VECTOR]), f"llvm.ctpop.{suffix}")
-    total = cgutils.get_or_insert_function(module, ir.FunctionType(WORD, [VECTOR]), f"llvm.vector.reduce.add.{suffix}")
+    ones = cgutils.get_or_insert_function(module, ir.FunctionType(VECTOR, [VECTOR]), f"llvm.ctpop.{suffix}")  # type: ignore[no-untyped-call]
+    total = cgutils.get_or_insert_function(module, ir.FunctionType(WORD, [VECTOR]), f"llvm.vector.reduce.add.{suffix}")  # type: ignore[no-untyped-call]
     own_before = _load(builder, builder.gep(old, [builder.mul(i, ir.Constant(WORD, WORDS))]))
     own_after = _load(builder, builder.gep(new, [builder.mul(i, ir.Constant(WORD, WORDS))]))
 
