@@ -257,9 +257,9 @@ def probability_vector(name: str, value: Iterable[Any]) -> tuple[float, ...]:
 
 def deadlines_array(deadlines: ArrayLike, name: str = "deadlines") -> NDArray[np.float64]:
     """Return deadlines as a 1-D float64 array: non-empty, finite, >= 0 and non-decreasing, else raise ``ValueError``."""
+    array = np.atleast_1d(real_array(name, deadlines))
     if np.asarray(deadlines).dtype.kind == "b":
         raise ValueError(f"{name} must be times, got {shown(deadlines)}")
-    array = np.atleast_1d(real_array(name, deadlines))
     if array.ndim != 1 or array.size == 0:
         raise ValueError(f"{name} must be a non-empty one-dimensional sequence of times, got shape {array.shape}")
     if not np.all(np.isfinite(array)) or np.any(array < 0):

@@ -234,7 +234,7 @@ WRONG = [
     ({"gamma": "half"}, "gamma must be a non-empty list of numbers, got 'half'"),
     ({"gamma": None}, "series 'EW': code: gamma is missing"),
     ({"workers": None}, "[workers]: count is missing"),
-    ({"workers": {"count": 0}}, "[workers]: count (number of workers W) must be an integer >= 1, got 0"),
+    ({"workers": {"count": 0}}, "[workers]: count (number of workers W) must be an integer from 1 to 1,000,000, got 0"),
     ({"workers": {"cuont": 3}}, "[workers]: unknown key 'cuont' (did you mean 'count'?)"),
     ({"workers": {"count": []}}, "[workers]: count must not be an empty list"),
     ({"workers": {"count": 12, "work": "hard"}}, "[workers]: work must be one of 'true', 'unit', got 'hard'"),
