@@ -20,9 +20,9 @@ pytestmark = [
 @pytest.mark.parametrize(
     ("outcomes", "count"),
     [
-        (lambda n: fuzz_command_lines.outcomes(n, 11, training=False), 25),
+        (lambda n: fuzz_command_lines.outcomes(n, 11, training=False), 15),
         (lambda n: fuzz_specifications.outcomes(n, 12), 25),
-        (lambda n: fuzz_api.outcomes(n, 13), 50),
+        (lambda n: fuzz_api.outcomes(n, 13), 40),
     ],
     ids=["command lines", "specifications", "calls"],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from uepgpu.commands.compilation import watched_compilation
 from uepgpu.commands.options import SweepOptions, check_drawing
 from uepgpu.commands.outcome import UNWRITTEN, Failure, refusing
 from uepgpu.console import Table, progress, say, show
@@ -47,7 +48,11 @@ def run_study(spec: str, options: SweepOptions) -> int:
     interrupted = False
     try:
         # What only a run shows is refused too, as a latency law of whose servers some never answer.
-        with refusing(), progress(f"{len(study.points)} points", sum(p.realizations for p in study.points)) as advance:
+        with (
+            refusing(),
+            watched_compilation(here=options.backend != "numpy") as compiling,
+            progress(f"{len(study.points)} points", sum(p.realizations for p in study.points), compiling) as advance,
+        ):
             for point in study.points:
                 curves.append(_run(point, options, advance))
     except KeyboardInterrupt:

@@ -17,7 +17,7 @@ from uepgpu.files import Folder, check_folder, check_parents, expand
 from uepgpu.sweep.spec import read_spec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from uepgpu.points.identity import Identity
     from uepgpu.points.point import Sweep
@@ -81,6 +81,7 @@ def _runner(options: SweepOptions) -> AbstractContextManager[Runner]:
 def _collect(
     spec: str, sweep: Sweep, identities: Sequence[Identity], path: Path, folder: Folder, runner: Runner, options: SweepOptions
 ) -> int:
+    from uepgpu.commands.compilation import watched_compilation
     from uepgpu.commands.interruption import asked_to_stop
     from uepgpu.commands.progress import Display
     from uepgpu.store.store import Store
@@ -94,7 +95,7 @@ def _collect(
         collection = Collection(store, sweep, identities, dict(changed))
         _tell_leftovers(collection, path)
         began = time.perf_counter()
-        with _compilation(collection, options) as compiling:
+        with watched_compilation(here=not collection.finished and options.dask is None and options.backend != "numpy") as compiling:
             display = Display(collection, sys.stderr, compiling)
 
             def announce() -> bool:
@@ -115,15 +116,6 @@ def _collect(
         if interrupted:
             say(_interruption(collection, path), options.resume(spec))
         return _show(collection, folder, path, took, interrupted)
-
-
-def _compilation(collection: Collection, options: SweepOptions) -> AbstractContextManager[Callable[[], bool]]:
-    """Return what watches compilation, where this process compiles: loading Numba for nothing takes a second."""
-    if collection.finished or options.dask is not None or options.backend == "numpy":
-        return nullcontext(lambda: False)
-    from uepgpu.commands.compilation import watched_compilation
-
-    return watched_compilation()
 
 
 def _tell_leftovers(collection: Collection, path: Path) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uepgpu.checks import finite, integer, positive, require_memory, shown
+from uepgpu.commands.compilation import watched_compilation
 from uepgpu.commands.options import TrainOptions, check_drawing
 from uepgpu.commands.outcome import Failure, exits, refusing, writing
 from uepgpu.console import Table, progress, say, show
@@ -60,7 +61,11 @@ def run_train(options: TrainOptions) -> int:
     trainings = len(experiment.entries) * experiment.replicas
     steps = experiment.settings.steps(len(experiment.data.train_y))
     try:
-        with writing("the results", folder.path), progress(f"{trainings} trainings of {steps} steps", trainings * steps) as advance:
+        with (
+            writing("the results", folder.path),
+            watched_compilation() as compiling,
+            progress(f"{trainings} trainings of {steps} steps", trainings * steps, compiling) as advance,
+        ):
             store.begin()
             for _ in run_stacks(experiment, store, advance):
                 finished += 1

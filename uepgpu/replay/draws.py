@@ -31,7 +31,7 @@ class Stream:
     number : int
     purpose : str
     words_per_packet : int
-        Packet w owns the words from w times this on; whole blocks of four where packets have a word per sub-product.
+        Packet w owns the words from w times this on; 0 where words hold the bits or bytes of several packets.
     words : tuple of int
         Word i is word i mod 4 of block i div 4, with the counter (realization low, realization high, block, stream).
     """
@@ -139,7 +139,7 @@ def draw(job: Job, realization: int, *, coefficients: bool) -> Drawn:
         rows = [tuple(row.tolist()) for row in job.generator]
     elif coefficients:
         bits = (32, 1, 8)[job.field]
-        drawn = take(COEFFICIENTS, (n * k * bits + 31) // 32, k * bits // 32)
+        drawn = take(COEFFICIENTS, (n * k * bits + 31) // 32, k if bits == 32 else 0)
         rows = [tuple(_coefficient(drawn, w * k + i, bits) if i in support[w] else 0 for i in range(k)) for w in range(n)]
     packets = tuple(Packet(w, deciding[w], *cells[w][1:], window[w], support[w], rows[w], time[w]) for w in range(n))
     return Drawn(tuple(streams[s] for s in sorted(streams)), packets, tuple(order))
@@ -181,4 +181,4 @@ def _subset(drawn: tuple[int, ...], size: int, k: int) -> tuple[int, ...]:
 def _coefficient(drawn: tuple[int, ...], place: int, bits: int) -> int:
     if bits == 32:
         return 1 + _below(drawn[place], PRIME - 1)
-    return (drawn[place * bits // 32] >> place * bits % 32) % 2**bits
+    return (drawn[place * bits // 32] >> place * bits % 32) & ((1 << bits) - 1)

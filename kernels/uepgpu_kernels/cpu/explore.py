@@ -151,9 +151,9 @@ def discover(
     if count == 0:
         at = np.intp(0)
         while at < found[0]:
-            for s in range(following.shape[1]):
-                take_window(job, at, s, following, decoded, waiting, n_waiting, slot, found, owner, parent, new)
-            at += 1
+            for each in range(following.shape[1]):
+                take_window(job, at, np.intp(each), following, decoded, waiting, n_waiting, slot, found, owner, parent, new)
+            at += np.intp(1)
 
 
 class _Windows:
