@@ -72,19 +72,29 @@ def test_curves_that_do_not_fit_into_memory_are_refused(
         "a flag that is text": lambda: gradient_coding.multivariate_t(**TABLE, degrees=2.0, by_norm="no"),
         "a table": lambda: gradient_coding.gaussian(**TABLE | {"rows": 10**9, "columns": 10**4}),
         "its correlations": lambda: gradient_coding.gaussian(**TABLE | {"columns": 10**6}),
+        "iterations": lambda: gradient_coding.descend(
+            gradient_coding.Problem(np.arange(40.0).reshape(20, 2) % 7, np.arange(20.0), 4),
+            gradient_coding.ExactGradient(),
+            uep.Workers(8, omega=1.0),
+            iterations=10**9,
+            realizations=1,
+            seed=1,
+            step=1.0,
+            backend="numpy",
+        ),
         "copies": lambda: codes.Repetition(10**30),
     }.values(),
 )
 def test_calls_that_cannot_be_are_refused_at_once(refused: Callable[[], Any]) -> None:
     tracemalloc.start()
-    began = time.monotonic()
+    began = time.process_time()
     try:
         with pytest.raises(ValueError, match=r"must|needs") as caught:
             refused()
         assert tracemalloc.get_traced_memory()[1] < 50_000_000
     finally:
         tracemalloc.stop()
-    assert time.monotonic() - began < 20
+    assert time.process_time() - began < 20
     assert len(str(caught.value)) <= 300
 
 
