@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import difflib
 import math
+import os
 from numbers import Real
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -21,7 +23,10 @@ __all__ = [
     "choice",
     "closest",
     "deadlines_array",
+    "field_class",
     "finite",
+    "flag",
+    "free_memory",
     "frozen",
     "instance",
     "integer",
@@ -31,18 +36,28 @@ __all__ = [
     "probability_vector",
     "real_array",
     "realization_range",
+    "require_memory",
     "shown",
+    "shown_bytes",
     "sizes",
+    "thread_count",
     "word64",
 ]
 
 Scalar = TypeVar("Scalar", bound=np.generic)
 
+UNKNOWN = 4 * 2**30
+"""What is taken to be free where the system does not say."""
+CGROUP = Path("/sys/fs/cgroup")
+
 WORD64 = "an integer from 0 to 2**64 - 1"
 """What seeds and numbers of realizations are."""
 
-MOST_SHOWN = 200
-"""How many characters of a value a message repeats, so that it stays one readable line."""
+MOST_INTEGER = 2**64
+"""Of every whole number that is asked for: seeds, realizations and sizes are below it."""
+MOST_THREADS = 1024
+MOST_SHOWN = 100
+"""Characters of a value that a message repeats: it is to stay one line that can be read."""
 
 
 def shown(value: Any) -> str:
@@ -51,8 +66,8 @@ def shown(value: Any) -> str:
     with np.printoptions(legacy="1.25", threshold=20, edgeitems=3, linewidth=MOST_SHOWN):
         try:
             text = " ".join(repr(value).split())
-        except ValueError:  # an int of more digits than Python converts
-            text = f"a value of type {type(value).__name__} that is too long to show"
+        except Exception:  # an int of more digits than Python converts, or whatever an object's own description raises
+            text = f"a value of type {type(value).__name__} that cannot be shown"
     return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}..."
 
 
@@ -115,11 +130,28 @@ def probability(name: str, value: Any, *, zero: bool = True, one: bool = True) -
     return number
 
 
-def integer(name: str, value: Any, least: int) -> int:
-    """Return `value` as an int if it is an integer >= `least`, else raise ``ValueError``."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise ValueError(f"{name} must be an integer >= {least}, got {shown(value)}")
+def flag(name: str, value: Any) -> bool:
+    """Return `value` as a bool if it is one, else raise ``ValueError``: no number, no text."""
+    if not isinstance(value, bool | np.bool_):
+        raise ValueError(f"{name} must be True or False, got {shown(value)}")
+    return bool(value)
+
+
+def integer(name: str, value: Any, least: int, most: int = MOST_INTEGER) -> int:
+    """Return `value` as an int if it is an integer from `least` to `most`, else raise ``ValueError``."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or not least <= value <= most:
+        allowed = f">= {least}" if most == MOST_INTEGER else f"from {least} to {most:,}"
+        raise ValueError(f"{name} must be an integer {allowed}{_beyond(value)}, got {shown(value)}")
     return int(value)
+
+
+def _beyond(value: Any) -> str:
+    return " and at most 2^64" if isinstance(value, int) and value > MOST_INTEGER else ""
+
+
+def thread_count(value: Any) -> int:
+    """Return a number of CPU threads, else raise ``ValueError``."""
+    return integer("threads", value, 1, MOST_THREADS)
 
 
 def choice(name: str, value: Any, allowed: Sequence[str]) -> str:
@@ -133,8 +165,21 @@ def choice(name: str, value: Any, allowed: Sequence[str]) -> str:
 # --- arrays -----------------------------------------------------------------------------------------------------------
 
 
+def field_class(value: Any) -> Any:
+    """Return the class of an array, or of arrays in a list, whose elements belong to a finite field, as in `galois`; else None."""
+    kind = type(value)
+    if hasattr(kind, "order") and hasattr(kind, "irreducible_poly"):
+        return kind
+    found = (field_class(item) for item in value) if isinstance(value, list | tuple) else ()
+    return next((inner for inner in found if inner is not None), None)
+
+
 def _array(name: str, value: Any, what: str) -> NDArray[Any]:
     """Return `value` as an array of whatever dtype, else raise ``ValueError``; `what` says what it must hold."""
+    if (kind := field_class(value)) is not None:
+        raise ValueError(
+            f"{name} must hold {what}, got elements of {kind.__name__}: numpy.asarray makes integers of an array if they are meant"
+        )
     if np.ma.isMaskedArray(value) and np.ma.is_masked(value):
         raise ValueError(
             f"{name} must not have masked entries, got {int(np.ma.getmaskarray(value).sum())} of them: fill them first"
@@ -213,6 +258,8 @@ def probability_vector(name: str, value: Iterable[Any]) -> tuple[float, ...]:
 def deadlines_array(deadlines: ArrayLike, name: str = "deadlines") -> NDArray[np.float64]:
     """Return deadlines as a 1-D float64 array: non-empty, finite, >= 0 and non-decreasing, else raise ``ValueError``."""
     array = np.atleast_1d(real_array(name, deadlines))
+    if np.asarray(deadlines).dtype.kind == "b":
+        raise ValueError(f"{name} must be times, got {shown(deadlines)}")
     if array.ndim != 1 or array.size == 0:
         raise ValueError(f"{name} must be a non-empty one-dimensional sequence of times, got shape {array.shape}")
     if not np.all(np.isfinite(array)) or np.any(array < 0):
@@ -229,3 +276,70 @@ def closest(word: str, allowed: Iterable[str]) -> str:
     """Return `` (did you mean 'x'?)`` for the allowed word most like `word`, or nothing."""
     match = difflib.get_close_matches(word, list(allowed), n=1)
     return f" (did you mean {match[0]!r}?)" if match else ""
+
+
+# --- memory -----------------------------------------------------------------------------------------------------------
+
+
+def free_memory() -> int:
+    """Return the bytes that this process may still take: what the system has free, less if a container allows less.
+
+    Examples
+    --------
+    >>> free_memory() > 0
+    True
+    """
+    free = _meminfo()
+    try:
+        allowed, taken = ((CGROUP / f"memory.{name}").read_text() for name in ("max", "current"))
+        return free if allowed.strip() == "max" else max(min(free, int(allowed) - int(taken)), 0)
+    except (OSError, ValueError):  # no container, or one of another kind
+        return free
+
+
+def _meminfo() -> int:
+    try:
+        with open("/proc/meminfo", encoding="ascii") as file:
+            fields = dict(line.split(":", 1) for line in file)
+        return int(fields["MemAvailable"].split()[0]) * 1024
+    except (OSError, ValueError, KeyError):  # not Linux
+        pass
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # not a POSIX system
+        return UNKNOWN
+
+
+def require_memory(what: str, size: int) -> None:
+    """Raise ``ValueError`` if `what` takes more memory than is free.
+
+    Parameters
+    ----------
+    what : str
+        What needs it: the beginning of the message.
+    size : int
+        Bytes.
+
+    Examples
+    --------
+    >>> require_memory("a matrix of 10 rows", 800)
+    """
+    free = free_memory()
+    if size > free:
+        raise ValueError(f"{what} needs {shown_bytes(size)} of memory, and {shown_bytes(free)} are free")
+
+
+def shown_bytes(size: int) -> str:
+    """Return a number of bytes as people read it.
+
+    Examples
+    --------
+    >>> shown_bytes(800), shown_bytes(3 * 2**29), shown_bytes(10**30)
+    ('800 bytes', '1.5 GiB', '8.67e+11 EiB')
+    """
+    value, unit = float(size) if size < 2**1000 else float("inf"), "bytes"
+    for larger in ("KiB", "MiB", "GiB", "TiB", "PiB", "EiB"):
+        if value < 1024:
+            break
+        value, unit = value / 1024, larger
+    return f"{value:.3g} {unit}"

@@ -12,25 +12,31 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["Table", "plain", "progress", "say", "show"]
+__all__ = ["LONGEST", "Table", "plain", "progress", "say", "show"]
 
+LONGEST = 300
+"""Characters of a message."""
 NOTE_WIDTH = 110
 """Of a table's note in a pipe; tables take what they need."""
 
 
-def say(message: object) -> None:
+def say(message: object, command: str = "") -> None:
     """Write one line to stderr, ``uepgpu: `` before it.
 
     Parameters
     ----------
     message : object
-        Its text; white space, line breaks included, becomes single spaces.
+        Its text; white space, line breaks included, becomes single spaces, and what makes it longer than :data:`LONGEST` is cut.
+    command : str
+        What the reader may want to copy, whole.
     """
-    print(f"uepgpu: {' '.join(str(message).split())}", file=sys.stderr, flush=True)
+    text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in " ".join(str(message).split()))
+    text = text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+    print(" ".join(filter(None, ("uepgpu:", text, command))), file=sys.stderr, flush=True)
 
 
 @contextmanager
-def progress(description: str, total: int) -> Iterator[Callable[..., None]]:
+def progress(description: str, total: int, compiling: Callable[[], bool] = lambda: False) -> Iterator[Callable[..., None]]:
     """Show a progress bar on stderr while the block runs: on a terminal; nothing in a pipe.
 
     Parameters
@@ -39,6 +45,8 @@ def progress(description: str, total: int) -> Iterator[Callable[..., None]]:
         What stands beside the bar at first.
     total : int
         Units of work.
+    compiling : callable
+        Whether kernels are being compiled, which the bar says: it does not move then.
 
     Yields
     ------
@@ -49,9 +57,14 @@ def progress(description: str, total: int) -> Iterator[Callable[..., None]]:
         yield lambda count, description=None: None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskProgressColumn, TimeRemainingColumn
+    from rich.text import Text
 
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    class Description(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return Text(f"{task.description}, compiling kernels" if compiling() else task.description)
+
+    columns = (Description(), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(description, total=total)
         yield lambda count, description=None: bar.update(task, advance=count, description=description)

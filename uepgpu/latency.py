@@ -252,7 +252,8 @@ class Empirical:
     Parameters
     ----------
     samples : array_like of float, shape (n,)
-        Measured latencies, finite and >= 0; n >= 1.
+        Measured latencies, finite and >= 0; n >= 1. A table of several workers is refused: give one column, or its
+        ``ravel()`` if they are to be pooled.
 
     Examples
     --------
@@ -263,7 +264,12 @@ class Empirical:
     samples: ArrayLike
 
     def __post_init__(self) -> None:
-        samples = np.sort(real_array("samples", self.samples).ravel())
+        samples = real_array("samples", self.samples)
+        if samples.ndim != 1:
+            raise ValueError(
+                f"samples must be one-dimensional, got shape {samples.shape}: give one column of a table, or pool it by ravel()"
+            )
+        samples = np.sort(samples)
         if samples.size == 0 or not np.all(np.isfinite(samples)) or samples[0] < 0:
             raise ValueError("samples must hold at least one latency, all finite and >= 0")
         samples.setflags(write=False)

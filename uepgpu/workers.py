@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Workers"]
 
+MOST_WORKERS = 1_000_000
+"""What closed forms answer within seconds; simulations take fewer."""
+
 
 @dataclass(frozen=True)
 class Workers:
@@ -61,12 +64,12 @@ class Workers:
     speeds: Sequence[float] | None = None
 
     def __post_init__(self) -> None:
-        integer("count (number of workers W)", self.count, 1)
+        integer("count (number of workers W)", self.count, 1, MOST_WORKERS)
         # A class has these methods too, but they need an instance.
         if isinstance(self.latency, type) or not isinstance(self.latency, Latency):
             raise ValueError(f"latency must be a law from uepgpu.latency or have methods cdf and sf, got {shown(self.latency)}")
         if isinstance(self.omega, str) and self.omega != "fair":
-            raise ValueError(f"omega must be a number > 0 or 'fair', got {self.omega!r}")
+            raise ValueError(f"omega must be a number > 0 or 'fair', got {shown(self.omega)}")
         if not isinstance(self.omega, str):
             positive("omega", self.omega)
         choice("work", self.work, ("true", "unit"))

@@ -16,22 +16,30 @@ __all__ = [
     "COEFFICIENTS",
     "FACTORS",
     "LAYOUT",
+    "MESSAGES",
+    "NUMBERED",
     "ORDER",
     "PACKETS",
+    "RACKS",
     "SERVERS",
     "STREAMS",
     "SUPPORTS",
+    "TRACES",
     "Stream",
     "purpose_of",
     "streams_markdown",
 ]
 
-LAYOUT = 1
+LAYOUT = 2
 """Number of the layout. Realizations that were drawn under different numbers are different ones and never merge."""
 
 PACKETS, ORDER, COEFFICIENTS, SUPPORTS = np.uint64(0), np.uint64(1), np.uint64(2), np.uint64(3)
 FACTORS = np.uint64(4)
+RACKS, TRACES, MESSAGES = np.uint64(6), np.uint64(7), np.uint64(8)
 SERVERS, BLOCKS = np.uint64(4), np.uint64(5)
+
+NUMBERED = 12
+"""Up to so many sub-products, a drawn support is one word: its number among the supports of its size."""
 
 
 class Stream(NamedTuple):
@@ -65,22 +73,43 @@ STREAMS = (
         COEFFICIENTS,
         "coefficients",
         CODED,
-        "one word a packet and sub-product: coefficients",
-        "sub-product k of packet w has word 4⌈K/4⌉w + k",
+        "coefficients: a bit each over GF(2), a byte over GF(256), a word over the prime and for real numbers",
+        "sub-product k of packet w has bit, byte or word Kw + k, from the lowest end of words",
     ),
     Stream(
         SUPPORTS,
         "supports",
         CODED,
-        "one word a packet and sub-product: drawn supports, selection sampling",
-        "sub-product k of packet w has word 4⌈K/4⌉w + k",
+        f"drawn supports: one word a packet up to K = {NUMBERED}, its number; else one a member, Floyd's method",
+        f"packet w has word w up to K = {NUMBERED}; else words 4⌈K/4⌉w on, as many as its degree",
     ),
     Stream(
         FACTORS,
         "factors",
         CODED,
         "one word a packet and block: coefficients of factored encodings, N blocks of A, then P of B",
-        "block j of packet w has word 4⌈(N + P)/4⌉w + j",
+        "block j of packet w has word (N + P)w + j",
+    ),
+    Stream(
+        RACKS,
+        "racks",
+        CODED,
+        "one word a rack: whether it is dark or slow",
+        "rack c has word c",
+    ),
+    Stream(
+        TRACES,
+        "traces",
+        CODED,
+        "two words a round: whether the replay of a trace starts anew, and at which row",
+        "round ρ has words 2ρ and 2ρ + 1",
+    ),
+    Stream(
+        MESSAGES,
+        "messages",
+        CODED,
+        "one word a worker that sends several messages: when they arrive",
+        "worker w has word w",
     ),
     Stream(
         SERVERS,
@@ -110,10 +139,8 @@ def streams_markdown() -> str:
 
     Examples
     --------
-    >>> print(streams_markdown()[:61])
-    Layout 1.
-    <BLANKLINE>
-    | stream | study | name | a word is for |
+    >>> print(streams_markdown().splitlines()[4])
+    | 0 | coded products | packets | one word a packet: its window, and by deadlines its arrival too | packet w has word w |
     """
     head = ["stream", "study", "name", "a word is for", "which word"]
     rows = [[str(int(s.number)), s.study, s.name, s.purpose, s.layout] for s in STREAMS]

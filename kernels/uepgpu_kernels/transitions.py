@@ -21,6 +21,8 @@ def patterns_of(transitions: Ints, size: int, n_times: int, n_classes: int) -> I
     return np.cumsum(change, axis=0)
 
 
-def undecoded(earliest: Ints) -> Ints:
-    """Return how many were still undecoded at each time (T, P), from counts of decoding times (T + 1, P)."""
-    return np.cumsum(earliest[::-1], axis=0)[-2::-1]
+def undecoded(earliest: Ints, size: int) -> Ints:
+    """Return how many of `size` realizations were undecoded at each time (T, P), from how many were decoded at it (T, P)."""
+    np.cumsum(earliest, axis=0, out=earliest)
+    np.subtract(size, earliest, out=earliest)
+    return earliest

@@ -8,47 +8,20 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import uepgpu
-from tests.cases.command_line import call
+from tests.cases.command_line import call, environment
+from tests.cases.specifications import SMALL
 from uepgpu.backends import BACKENDS
+from uepgpu.files import Folder
 
 ROOT = Path(uepgpu.__file__).parent.parent
 ESCAPE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
-
-SPEC = """
-realizations = 3000
-seed = 7
-deadlines = [0, 0.5, 1]
-gamma = [0.40, 0.35, 0.25]
-
-[workers]
-count = 30
-work = "unit"
-
-[partitions.rxc]
-paradigm = "rxc"
-left_variances = [10, 1, 0.1]
-right_variances = [10, 1, 0.1]
-classes = [3, 3, 3]
-
-[[series]]
-label = "EW"
-code = "ew"
-
-[[series]]
-label = "MDS"
-code = "mds"
-"""
-
-
-def environment() -> dict[str, str]:
-    paths = [str(ROOT), str(ROOT / "kernels"), os.environ.get("PYTHONPATH", "")]
-    return os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
 
 
 def uepgpu_run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -65,12 +38,12 @@ def uepgpu_run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    (tmp_path / "mine.toml").write_text(SPEC)
+    (tmp_path / "mine.toml").write_text(SMALL)
     (tmp_path / "file").write_text("no folder")
     (tmp_path / "broken.toml").write_text("x = [")
     (tmp_path / "binary.toml").write_bytes(b"\xff\xfe\x00")
-    (tmp_path / "typo.toml").write_text(SPEC.replace("label", "lable"))
-    (tmp_path / "missing.toml").write_text(SPEC.replace("left_variances = [10, 1, 0.1]", 'a = "none.npy"\nb = "none.npy"').replace(
+    (tmp_path / "typo.toml").write_text(SMALL.replace("label", "lable"))
+    (tmp_path / "missing.toml").write_text(SMALL.replace("left_variances = [10, 1, 0.1]", 'a = "none.npy"\nb = "none.npy"').replace(
         "right_variances = [10, 1, 0.1]", ""
     ))  # fmt: skip
     (tmp_path / "sub").mkdir()
@@ -103,9 +76,9 @@ WRONG = [
     (("sweep", "mine.toml", "--realizations", "nan"), "got 'nan'"),
     (("sweep", "mine.toml", "--realizations", "1e999"), "got '1e999'"),
     (("sweep", "mine.toml", "--seed", "-1"), "--seed must be an integer from 0 to 2**64 - 1, got -1"),
-    (("sweep", "mine.toml", "--threads", "0"), "--threads must be an integer >= 1, got '0'"),
+    (("sweep", "mine.toml", "--threads", "0"), "--threads must be an integer from 1 to 1024, got '0'"),
     (("sweep", "mine.toml", "--backend", "nunba"), "(did you mean 'numba'?)"),
-    (("sweep", "mine.toml", "--out", ""), "--out must be the name of a folder"),
+    (("sweep", "mine.toml", "--out", ""), "--out must be a name, got ''"),
     (("sweep", "mine.toml", "--out", "file"), "'file' is not a folder"),
     (("sweep", "mine.toml", "--out", "file/below"), "'file' is not a folder"),
     (("sweep", "mine.toml", "--out", "full"), "is a folder"),
@@ -135,7 +108,7 @@ def test_wrong_calls_end_with_2_and_one_line_and_write_nothing(
 def test_an_unwritable_folder_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "sub").chmod(0o500)
     assert call(monkeypatch, "sweep", "mine.toml", "--out", "sub/x") == 2
-    assert "no permission to write" in capsys.readouterr().err
+    assert "no permission in" in capsys.readouterr().err
 
 
 def test_a_backend_that_cannot_run_is_refused_with_the_reason(
@@ -185,7 +158,7 @@ def test_a_sweep_over_the_users_own_matrices(folder: Path) -> None:
     np.save(folder / "sub" / "a.npy", rng.normal(size=(30, 20)) * np.repeat([3.0, 1.0, 0.3], 10)[:, None])
     np.save(folder / "sub" / "b.npy", rng.normal(size=(20, 31)))
     tables = 'paradigm = "rxc"\na = "a.npy"\nb = "b.npy"\nrows = 3\ncols = 3\nclasses = [3, 3, 3]\n'
-    head, tail = SPEC.split("paradigm")[0], SPEC[SPEC.index("[[series]]") :]
+    head, tail = SMALL.split("paradigm")[0], SMALL[SMALL.index("[[series]]") :]
     (folder / "sub" / "own.toml").write_text(head + tables + tail)
     done = uepgpu_run("sweep", "sub/own.toml", "--realizations", "4_000", "--seed", "9", "--backend", "numpy", cwd=folder)
     assert (done.returncode, done.stderr) == (0, "")
@@ -215,10 +188,10 @@ def test_numbers_may_be_written_with_an_exponent(folder: Path, monkeypatch: pyte
 def test_results_that_cannot_be_written_end_with_1_and_are_still_printed(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def fail(path: Path, content: bytes) -> None:
+    def fail(folder: Folder, name: str, content: bytes) -> None:
         raise OSError("no space left on device")
 
-    monkeypatch.setattr("uepgpu.commands.sweep_results.write_file", fail)
+    monkeypatch.setattr(Folder, "write", fail)
     assert call(monkeypatch, "sweep", "mine.toml") == 1
     out, err = capsys.readouterr()
     assert "EW" in out
@@ -242,7 +215,7 @@ def test_a_closed_pipe_is_no_error(folder: Path) -> None:
 
 
 def test_output_that_cannot_show_greek_letters_is_no_error(folder: Path) -> None:
-    text = SPEC.replace("count = 30", "count = 30\nomega = [0.3, 1]")
+    text = SMALL.replace("count = 30", "count = 30\nomega = [0.3, 1]")
     (folder / "grid.toml").write_text(text)
     done = subprocess.run(
         [sys.executable, "-m", "uepgpu", "sweep", "grid.toml"],
@@ -253,6 +226,41 @@ def test_output_that_cannot_show_greek_letters_is_no_error(folder: Path) -> None
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="SIGINT to a child process")
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_ctrl_c_before_anything_has_come_acts_at_once(folder: Path, threads: str) -> None:
+    """A kernel that takes a minute for its first realization, as one does that is compiled, in this thread or in others."""
+    code = (
+        "import sys, time\nimport uepgpu_kernels.cpu\nfrom uepgpu.cli import main\n"
+        "def slow(*arguments):\n"
+        "    sys.stderr.write('BEGUN\\n')\n"
+        "    time.sleep(60)\n"
+        "sys.modules['uepgpu_kernels.cpu.run'].patterns_of = slow\n"
+        f"sys.argv = ['uepgpu', 'sweep', 'mine.toml', '--backend', 'numba', '--threads', '{threads}']\n"
+        "main()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=folder,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+    ) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline() == "BEGUN\n"
+        began = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=120)
+        assert time.monotonic() - began < 30
+    assert (process.returncode, out) == (130, "")
+    assert [line for line in err.splitlines() if line != "BEGUN"] == [
+        "uepgpu: interrupted while starting: nothing is lost by that",
+        "uepgpu: interrupted before any range was finished. Resume with: uepgpu sweep mine.toml --backend numba --threads "
+        + threads,
+    ]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="SIGINT to a child process")
@@ -268,7 +276,7 @@ def test_ctrl_c_keeps_what_is_finished_and_says_how_to_resume(folder: Path) -> N
         "main()\n"
     )
     third = '\n[[series]]\nlabel = "NOW"\ncode = "now"\n'
-    (folder / "long.toml").write_text(SPEC.replace("realizations = 3000", "realizations = 2_000_000_000") + third)
+    (folder / "long.toml").write_text(SMALL.replace("realizations = 3000", "realizations = 2_000_000_000") + third)
     with subprocess.Popen(
         [sys.executable, "-c", code],
         cwd=folder,

@@ -10,6 +10,7 @@ import pytest
 import uepgpu as uep
 from tests.cases.command_line import call
 from tests.cases.products import GAMMA, factors, partition
+from uepgpu.commands.multiply import _loss, _number
 
 EW = ("--code", "ew", "--gamma", ".4,.35,.25", "--classes", "3,3,3")
 
@@ -34,7 +35,9 @@ def test_it_prints_the_loss_and_writes_the_product(folder, monkeypatch, capsys):
     workers = uep.Workers(30, omega=1.0, work="unit")
     result = uep.multiply(part, code, workers, deadline=0.6, realizations=1000, seed=1)
     exact = float(uep.theory.loss(code, part, workers, deadlines=[0.6]).normalized_loss[0])
-    assert f"{float(result.summary().normalized_loss):.6g} ± " in printed
+    loss, error = float(result.summary().normalized_loss), float(result.summary().normalized_loss_stderr)
+    low, high = (float(x) for x in re.search(rf"{loss:.6g}, 95 % interval \[([\d.e-]+), ([\d.e-]+)\], of", printed).groups())
+    assert (low, high) == pytest.approx((loss - 1.962 * error, loss + 1.962 * error), rel=1e-3)
     assert f"exact {exact:.6g}" in printed
     for c, p in enumerate(result.decoded_classes.mean(axis=0), start=1):
         assert f"class {c}: {p:.4f}" in printed
@@ -127,3 +130,40 @@ def test_a_wrong_call_is_one_line_and_writes_nothing(folder, monkeypatch, capsys
     assert captured.err.startswith("uepgpu: ")
     assert message in captured.err
     assert sorted(p.name for p in folder.iterdir()) == before
+
+
+@pytest.mark.parametrize("scale", [1e-80, 1e-160, 1e-100, 1e-320])
+def test_factors_whose_energies_underflow_are_refused(folder, monkeypatch, capsys, scale):
+    """Their loss would be called 0, or inf of itself."""
+    np.save("tiny.npy", factors()[0] * scale)
+    np.save("small.npy", factors()[1] * 1e-80)
+    for paradigm in ("rxc", "cxr"):
+        words = (
+            "tiny.npy",
+            "small.npy",
+            *EW,
+            *["--deadline", ".5", "--realizations", "5", "--backend", "numpy", "--paradigm"],
+            paradigm,
+        )
+        assert call(monkeypatch, "multiply", *words) == 2
+        assert "must give energies that float64 can hold" in capsys.readouterr().err
+
+
+def test_a_product_that_is_zero_loses_nothing(folder, monkeypatch, capsys):
+    np.save("zero.npy", np.zeros((12, 23)))
+    words = ("zero.npy", "B.npy", "--code", "mds", "--deadline", ".5", "--realizations", "5", "--backend", "numpy")
+    assert call(monkeypatch, "multiply", *words) == 0
+    assert re.search(r"loss +0, 95 % interval \[0, 0\.52", capsys.readouterr().out)
+
+
+def test_losses_that_are_not_finite_are_no_result():
+    for bad in (np.inf, np.nan):
+        assert _loss(np.array([0.5, bad])) == "unknown: it is not finite in 1 of 2 realizations"
+    assert _number(np.nan) == _number(np.inf) == "–"
+
+
+def test_what_has_not_been_seen_is_not_called_impossible():
+    """No realization of 1,000 lost anything: at 95 % fewer than 3.7 in a thousand do."""
+    assert _loss(np.zeros(1000)) == "0, 95 % interval [0, 0.003682],"
+    assert _loss(np.ones(1000)) == "1, 95 % interval [0.9963, 1],"
+    assert "too few" in _loss(np.array([0.5, 2.0]))

@@ -94,8 +94,8 @@ def test_points_are_found_by_label_too(
     assert "by deadline" in capsys.readouterr().out
     for arguments, message in (
         ((EW, "0"), f"POINT {EW!r} is the label of 2 points; give one's id: "),
-        (("zz", "0"), "POINT must be a point's label or the beginning of its id, got 'zz', which is neither; there are "),
-        (("", "0"), "got '', which is neither"),
+        (("zz", "0"), "POINT must be a point's label or the beginning of its id, got 'zz', no such; there are "),
+        (("", "0"), "got '', no such"),
         ((points[0].id, "-1"), "REALIZATION must be an integer from 0 to 2**64 - 1, got -1"),
         ((points[0].id, str(2**64)), "REALIZATION must be an integer from 0 to 2**64 - 1"),
         ((points[0].id, "one"), "REALIZATION must be an integer from 0 to 2**64 - 1, got 'one'"),

@@ -99,7 +99,7 @@ MODELS = {
     "empty block": (lambda: model(shape=(1, 0, 1)), "shape", ">= 1", "0"),
     "two sizes": (lambda: model(shape=(2, 2)), "shape", "(2, 2)"),
     "one size": (lambda: model(shape=5), "shape", "5"),
-    "huge size": (lambda: model(shape=(10**400, 1, 1)), "shape", "below 2^63"),
+    "huge size": (lambda: model(shape=(10**400, 1, 1)), "shape", "at most 2^64"),
     "size in words": (lambda: model(shape="one"), "shape", "integer"),
     "energies that overflow": (lambda: model(left_variances=(1e308, 1, 1)), "left_variances", "finite energies"),
     "energies whose sum overflows": (
@@ -134,17 +134,18 @@ def test_a_matrix_file_that_cannot_be_read_is_named(tmp_path):
     for name, pieces in [
         ("two.npz", ("A", "two.npz", "'x', 'y'", "two.npz:x")),
         ("two.npz:z", ("A", "two.npz", "'z'", "'x', 'y'")),
-        ("a.csv", ("A must be an .npy or .npz file", "a.csv")),
-        ("objects.npy", ("A", "objects.npy")),
-        ("objects.npz", ("A", "objects.npz")),
+        ("a.csv", ("A must be an .npy or .npz file with a matrix", "a.csv")),
+        ("objects.npy", ("A", "objects.npy", "it holds Python objects instead of numbers")),
+        ("objects.npz", ("A", "objects.npz", "it holds Python objects instead of numbers")),
         ("truncated.npz", ("A", "truncated.npz")),
         ("single.npz:x", ("A", "single.npz", "'x'")),
-        ("broken.npy", ("A", "broken.npy")),
-        ("broken.npz", ("A", "broken.npz")),
+        ("broken.npy", ("A", "broken.npy", "it is no NumPy file")),
+        ("broken.npz", ("A", "broken.npz", "it is no NumPy file")),
         ("empty.npy", ("A", "empty.npy")),
     ]:
-        with pytest.raises(ValueError, match=".*".join(re.escape(p) for p in pieces)):
+        with pytest.raises(ValueError, match=".*".join(re.escape(p) for p in pieces)) as error:
             uep.Partition.rxc(str(tmp_path / name), B)
+        assert "pickle" not in str(error.value)
     with pytest.raises(FileNotFoundError, match=r"A: no file .*none\.npy"):
         uep.Partition.rxc(tmp_path / "none.npy", B)
 

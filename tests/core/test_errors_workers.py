@@ -25,6 +25,8 @@ LATENCIES = {
     "negative time": (lambda: uep.latency.Deterministic(-1.0), "time", ">= 0", "-1.0"),
     "no samples": (lambda: uep.latency.Empirical([]), "samples", "at least one"),
     "negative sample": (lambda: uep.latency.Empirical([1.0, -2.0]), "samples", ">= 0"),
+    "table of samples": (lambda: uep.latency.Empirical(np.ones((3, 2))), "samples must be one-dimensional", "(3, 2)", "ravel"),
+    "one sample that is no sequence": (lambda: uep.latency.Empirical(1.0), "samples must be one-dimensional", "()"),
     "infinite sample": (lambda: uep.latency.Empirical([np.inf]), "samples", "finite"),
     "complex samples": (lambda: uep.latency.Empirical(np.array([1j])), "samples"),
     "ragged samples": (lambda: uep.latency.Empirical([[1.0], [2.0, 3.0]]), "samples", "[[1.0], [2.0, 3.0]]"),
@@ -45,9 +47,9 @@ LATENCIES = {
 }
 
 WORKERS = {
-    "no workers": (lambda: uep.Workers(0), "count", ">= 1", "got 0"),
-    "no workers from an array": (lambda: uep.Workers(np.array([0])[0]), "count", ">= 1", "0"),
-    "negative workers": (lambda: uep.Workers(-3), "count", ">= 1", "-3"),
+    "no workers": (lambda: uep.Workers(0), "count", "from 1 to", "got 0"),
+    "no workers from an array": (lambda: uep.Workers(np.array([0])[0]), "count", "from 1 to", "0"),
+    "negative workers": (lambda: uep.Workers(-3), "count", "from 1 to", "-3"),
     "half a worker": (lambda: uep.Workers(2.5), "count", "integer", "2.5"),
     "latency that is no law": (lambda: uep.Workers(3, latency="exponential"), "latency", "'exponential'"),
     "latency class in place of a law": (lambda: uep.Workers(3, latency=uep.latency.Exponential), "latency", "Exponential"),

@@ -151,26 +151,6 @@ def test_intervals_of_decoding_probabilities_cover(code, mixed, n, record_proper
     report(record_property, found)
 
 
-@pytest.mark.parametrize("n", [1, 2, 100])
-@pytest.mark.parametrize("name", ["now", "level-pair", "uncoded"])
-def test_nothing_observed_gives_a_one_sided_bound(name, n):
-    p = problems.PROBLEMS[name]
-    for options in ({}, {"deadlines": (0.0, 50.0)}):
-        tally = simulate(p.code, p.part, p.workers, realizations=n, seed=1, **options)
-        found = tally.loss(p.part).isel({("deadline" if options else "received"): -1})
-        if float(found.loss) == 0.0:
-            assert found.loss_low == 0.0 < float(found.loss_high)
-        chance = tally.decoding_probability()
-        certain = chance.probability.values == 1.0
-        assert np.all(chance.low.values[certain] < 1.0)
-        assert np.all(chance.high.values[chance.probability.values == 0.0] > 0.0)
-    if name != "level-pair":  # which still loses something from all 30 packets
-        counted = simulate(p.code, p.part, p.workers, realizations=n, seed=1)
-        found = counted.loss(p.part, workers=p.workers, deadlines=[60.0])
-        # The chance of few arrivals is no exact 0, so neither are estimate and lower bound.
-        assert float(found.loss_low[0]) <= float(found.loss[0]) < 1e-9 * p.part.norm2 < float(found.loss_high[0])
-
-
 def test_clopper_pearson_bounds_are_exact_binomial_tails():
     from scipy.stats import binom
 

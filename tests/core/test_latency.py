@@ -11,6 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import uepgpu as uep
+from uepgpu.specification.describe import worker_grid
+from uepgpu.specification.fields import SpecError
 
 LAWS = [
     (uep.latency.Exponential(2.5), scipy.stats.expon(scale=1 / 2.5)),
@@ -106,3 +108,25 @@ def test_a_function_is_not_asked_for_negative_times_and_cannot_change_the_caller
     assert uep.latency.FromCDF(function).cdf(times).tolist() == [0, 0, 0.5, 1]
     assert times.tolist() == [-1, 0, 1, 4]
     assert uep.latency.FromCDF(lambda t: scipy.stats.norm.cdf(t)).cdf([-1.0, 0.0]).tolist() == [0, 0.5]
+
+
+def test_measured_latencies_in_a_specification_are_a_one_dimensional_numpy_file(tmp_path):
+    np.save(tmp_path / "lat.npy", np.array([0.5, 0.1, 2.0]))
+    np.save(tmp_path / "table.npy", np.ones((4, 3)))
+    np.save(tmp_path / "words.npy", np.array([["a"]], dtype=object), allow_pickle=True)
+    (tmp_path / "lat.csv").write_text("0.5\n0.1\n")
+
+    def laws(samples):
+        latencies = {"law": "empirical", "samples": samples}
+        return worker_grid("[workers]", {"count": 9, "latency": latencies}, tmp_path)
+
+    assert laws("lat.npy")[0][1].latency.cdf([0.1, 1.0]).tolist() == [1 / 3, 2 / 3]
+    for name, reason in (
+        ("lat.csv", r"samples must be an \.npy or \.npz file with a one-dimensional array of latencies, got .*lat\.csv"),
+        ("table.npy", r"samples must be one-dimensional, got shape \(4, 3\)"),
+        ("words.npy", "it holds Python objects instead of numbers"),
+        ("none.npy", "samples: no file"),
+    ):
+        with pytest.raises(SpecError, match=reason) as error:
+            laws(name)
+        assert "pickle" not in str(error.value)

@@ -129,12 +129,27 @@ def test_an_lt_subset_has_its_degree(seed, packet, degree_k):
     assert chosen <= set(range(k))
 
 
-def test_packets_own_whole_blocks_of_coefficients():
-    # K = 9 takes 12 words a packet, so packet 1 begins at word 12, block 3.
-    block = naive.philox4x32((4, 0, 3, 2), (7, 0))
-    assert [naive.coefficient(7, 4, 1, kk, 9, "gf256") for kk in range(4)] == [w >> 24 for w in block]
-    assert [naive.coefficient(7, 4, 1, kk, 9, "gf2") for kk in range(4)] == [w >> 31 for w in block]
-    assert [naive.coefficient(7, 4, 1, kk, 9, "generic") for kk in range(4)] == [1 + (w * (2**31 - 2) >> 32) for w in block]
+def test_packets_own_as_many_bits_as_their_coefficients_take():
+    # K = 9: packet 3 begins at bit 27 of block 0 over GF(2), byte 27 (byte 11 of block 1) over GF(256), word 27 (block 6).
+    blocks = [sum(w << 32 * i for i, w in enumerate(naive.philox4x32((4, 0, b, 2), (7, 0)))) for b in range(9)]
+    assert [naive.coefficient(7, 4, 3, kk, 9, "gf2") for kk in range(9)] == [(blocks[0] >> 27 + kk) & 1 for kk in range(9)]
+    expected = [(blocks[1] | blocks[2] << 128) >> 8 * (11 + kk) & 255 for kk in range(9)]
+    assert [naive.coefficient(7, 4, 3, kk, 9, "gf256") for kk in range(9)] == expected
+    words = [blocks[i // 4] >> 32 * (i % 4) & naive.M32 for i in range(27, 36)]
+    assert [naive.coefficient(7, 4, 3, kk, 9, "generic") for kk in range(9)] == [1 + (w * (2**31 - 2) >> 32) for w in words]
+
+
+def test_supports_of_many_sub_products_are_drawn_a_word_a_member():
+    # K = 13: whole blocks of 16 words a packet, of which a packet of degree 2 takes two; the second may hit the first.
+    hits = 0
+    for r in range(400):
+        first, second = (naive.word(1, r, 3, 5 * 16 + i) * n >> 32 for i, n in ((0, 12), (1, 13)))
+        assert naive.lt_subset(1, r, 5, 2, 13) == {first, 12 if second == first else second}
+        hits += second == first
+    assert 0 < hits < 100
+    counts = [sum(i in naive.lt_subset(2, r, 0, 3, 13) for r in range(1300)) for i in range(13)]
+    assert sum(counts) == 3900
+    assert all(abs(c - 300) < 4 * (1300 * 3 / 13 * 10 / 13) ** 0.5 for c in counts)
 
 
 def test_generic_coefficients_are_nonzero_modulo_p(monkeypatch):

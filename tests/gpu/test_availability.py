@@ -1,7 +1,8 @@
-"""Without a device: `auto` falls to Numba and says so, `cuda` refuses with reason and remedy, importing loads nothing."""
+"""Without a device: `auto` falls back to Numba and says so, `cuda` refuses with reason and remedy, importing loads nothing."""
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import os
@@ -18,6 +19,7 @@ from tests.cases.requirements import ROOT, missing
 from uepgpu import simulate
 from uepgpu.backends.cuda import CudaBackend, CudaSampler, parse_devices
 from uepgpu_kernels import reference
+from uepgpu_kernels.cuda.memory import Memory, is_out_of_memory
 from uepgpu_kernels.reference import decode
 
 HIDDEN = """
@@ -125,3 +127,100 @@ def test_more_sub_products_than_a_mask_holds_are_refused_by_name():
         missing("numba-cuda is not installed")
     with pytest.raises(ValueError, match="K <= 64 sub-products, got K = 100; use backend='numba'"):
         CudaBackend().sampler(plan, "count", "patterns", None)
+
+
+# --- launches and what goes wrong in them ----------------------------------------------------------------------------
+
+
+class Pretended(Memory):
+    """A device that notes on which stream everything is done, and counts as it should or not."""
+
+    stream = 0  # Numba asks a driver about any other
+
+    def __init__(self, right=True):
+        self.right, self.log, self.current = right, [], None
+
+    @contextlib.contextmanager
+    def chosen(self):
+        self.current = "its own"
+        yield
+        self.current = None
+
+    def put(self, array):
+        self.log.append(("put", self.current))
+        return array.copy()
+
+    def launch(self, kernel, blocks, threads, *arguments):
+        self.log.append(("launch", self.current))
+        super().launch(Configured(kernel, self.right), blocks, threads, *arguments)
+
+    def get(self, array):
+        self.log.append(("get", self.current))
+        return array
+
+
+class Configured:
+    """Numba's own configuration of a launch, warnings included, and a loop in place of the launch."""
+
+    def __init__(self, kernel, right):
+        self.kernel, self.right = kernel, right
+
+    def __getitem__(self, geometry):
+        assert self.kernel[geometry] is not None
+        assert geometry == (2, 32, 0)
+        return self.launch
+
+    def launch(self, x):
+        x += np.arange(x.size) * self.right
+
+
+def test_the_probe_sends_launches_and_reads_on_one_stream_without_a_warning(numba_cuda):
+    from uepgpu_kernels.cuda.probe import answers
+
+    device = Pretended()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert answers(device)
+    assert device.log == [("put", "its own"), ("launch", "its own"), ("get", "its own")]
+    assert not answers(Pretended(right=False))
+
+
+def test_numba_warns_of_small_launches_outside_of_ours(numba_cuda):
+    # Else the test above would prove nothing, and the filter would be superfluous.
+    from uepgpu_kernels.cuda.probe import _count
+
+    with pytest.warns(Warning, match="Grid size 3 will likely"):
+        _count[3, 32, 0]  # another geometry: Numba warns once of each
+
+
+def errors():
+    """Give errors of device memory, and others, each named like the library's own class."""
+    made = {name: type(name, (Exception,), {}) for name in ("CUDAError", "CudaAPIError", "CUDARuntimeError")}
+    for short, error in (
+        (True, MemoryError()),
+        (True, made["CUDAError"]("CUDA_ERROR_OUT_OF_MEMORY: The API call failed because it was unable to allocate enough memory")),
+        (False, made["CUDAError"]("CUDA_ERROR_LAUNCH_FAILED: An exception occurred on the device")),
+        (False, ValueError("CUDA_ERROR_OUT_OF_MEMORY")),
+    ):
+        yield short, error
+    for name, attribute in (("CudaAPIError", "code"), ("CUDARuntimeError", "status")):
+        for short, number in ((True, 2), (False, 700)):
+            error = made[name]("of the driver")
+            setattr(error, attribute, number)
+            yield short, error
+
+
+def test_short_memory_is_recognised_whoever_reports_it(numba_cuda):
+    for short, error in errors():
+        assert is_out_of_memory(error) == short, error
+
+
+def test_the_library_that_launches_names_its_error_so(numba_cuda):
+    found = importlib.util.find_spec("cuda.core")
+    if found is None:
+        missing("cuda.core is not installed (numba-cuda brings it)")
+    from cuda.core._utils.cuda_utils import CUDAError
+
+    assert CUDAError.__name__ == "CUDAError"
+    assert not hasattr(CUDAError("CUDA_ERROR_OUT_OF_MEMORY: no code"), "code")
+    assert is_out_of_memory(CUDAError("CUDA_ERROR_OUT_OF_MEMORY: no code"))

@@ -113,6 +113,29 @@ def test_blocks_without_a_server_bias_the_gradient_as_documented():
     assert within_four_errors(estimates, PROBLEM.block_gradients(X)[held].sum(axis=0))
 
 
+def test_a_law_that_leaves_out_blocks_is_biased_and_says_so():
+    law = (0.25, 0.0, 0.25, 1e-11, 0.1, 0.1, 0.1, 0.2 - 1e-11)  # the fourth is below the step of draws, 2⁻³²
+    problem = PROBLEM
+    call = {"realizations": 2, "seed": 1}
+    pool = uep.Workers(30)
+    assert gc.draw_sketches(problem, gc.SampledSketch(5, law=law), pool, **call).attrs["unheard"] == 2
+    assert gc.descend(problem, gc.SampledSketch(5, law=law), pool, iterations=1, **call).attrs["unheard"] == 2
+    for scheme in (gc.SampledSketch(5), gc.SampledSketch(5, law="gradient-norm"), gc.ReplicatedSketch(5), gc.StochasticBlocks(5)):
+        assert gc.descend(problem, scheme, pool, iterations=1, **call).attrs["unheard"] == 0
+    lone = gc.ReplicatedSketch(5, law=(0.993, *[0.001] * 7), every_block=False)
+    held = gc.replication_numbers(lone.law, 30, every_block=False) > 0
+    assert gc.draw_sketches(problem, lone, pool, **call).attrs["unheard"] == 8 - held.sum() > 0
+    # Blocks of zero rows have nothing to say.
+    still = np.array(problem.A)
+    still[problem.bounds[1] : problem.bounds[2]] = 0
+    calm = gc.Problem(still, problem.b, 8)
+    assert gc.draw_sketches(calm, gc.SampledSketch(5, law=law), pool, **call).attrs["unheard"] == 1
+    # What the count says: the mean of the estimates lacks the block's gradient.
+    own = gc.SampledSketch(6, law=(0.3, 0.0, 0.2, 0.1, 0.1, 0.1, 0.1, 0.1))
+    estimates = sketched_gradients(PROBLEM, own, POOL, X, realizations=10_000, seed=1)
+    assert within_four_errors(estimates, np.delete(PROBLEM.block_gradients(X), 1, axis=0).sum(axis=0))
+
+
 @pytest.mark.parametrize("law", ["leverage", "uniform"])
 @pytest.mark.parametrize("epsilon", [0.5, 0.9])
 def test_the_embedding_bound_is_violated_no_more_often_than_delta(law, epsilon):

@@ -5,6 +5,7 @@ Sub-products and packets are counted from 0. Words are integers in [0, 2^32).
 
 from __future__ import annotations
 
+import itertools
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -67,32 +68,29 @@ def permutation(seed: int, realization: int, n: int) -> list[int]:
     return order
 
 
-def _stride(k: int) -> int:
-    """Words that a packet owns in the streams with one word per sub-product: whole blocks of four."""
-    return 4 * ((k + 3) // 4)
-
-
 def lt_subset(seed: int, realization: int, packet: int, degree: int, k: int) -> set[int]:
-    """Return a uniform set of `degree` of k sub-products by selection sampling (Knuth's algorithm S), stream 3."""
-    chosen = set()
-    need = degree
-    for kk in range(k):
-        w = word(seed, realization, 3, packet * _stride(k) + kk)
-        if (w * (k - kk)) >> 32 < need:
-            chosen.add(kk)
-            need -= 1
+    """Return a uniform set of `degree` of k sub-products, stream 3: by its number up to K = 12, else by Floyd's method."""
+    if k <= 12:
+        sets = list(itertools.combinations(range(k), degree))
+        return set(sets[word(seed, realization, 3, packet) * len(sets) >> 32])
+    first = packet * 4 * ((k + 3) // 4)
+    chosen: set[int] = set()
+    for i in range(degree):
+        last = k - degree + i
+        pick = word(seed, realization, 3, first + i) * (last + 1) >> 32
+        chosen.add(last if pick in chosen else pick)
     return chosen
 
 
 def coefficient(seed: int, realization: int, packet: int, kk: int, k: int, field: str) -> int:
     """Return the coefficient of sub-product kk in a packet, stream 2; generic ones lie in 1..p-1, p = 2^31 - 1."""
-    w = word(seed, realization, 2, packet * _stride(k) + kk)
+    at = packet * k + kk
     if field == "generic":
-        return 1 + ((w * (P - 1)) >> 32)
+        return 1 + ((word(seed, realization, 2, at) * (P - 1)) >> 32)
     if field == "gf256":
-        return w >> 24
+        return (word(seed, realization, 2, at // 4) >> 8 * (at % 4)) % 256
     if field == "gf2":
-        return w >> 31
+        return (word(seed, realization, 2, at // 32) >> at % 32) % 2
     raise ValueError(f"no field {field!r}")
 
 

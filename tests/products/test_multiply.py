@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -162,6 +163,27 @@ def test_neither_chunks_nor_ranges_change_a_realization(paradigm, options):
     atol = {"float16": 1e-2}.get(options.get("dtype"), 1e-9) * np.abs(whole.product).max()
     np.testing.assert_allclose(small.product, whole.product, rtol=0, atol=atol)
     np.testing.assert_allclose(np.concatenate([p.product for p in pieces]), whole.product, rtol=0, atol=atol)
+
+
+@pytest.mark.parametrize("options", [{}, {"decoder": "lmmse"}, {"faithful": True, "noise": 0.1}, {"dtype": "float16"}])
+@pytest.mark.parametrize("paradigm", ["rxc", "cxr"])
+def test_products_are_kept_within_the_memory_asked_for(paradigm, options):
+    """The result is most of it; joining copies of chunks would take it twice."""
+    rng = np.random.default_rng(0)
+    part = partition(paradigm, rng.normal(size=(60, 45)), rng.normal(size=(45, 60)))
+    result = 400 * 60 * 60 * 8
+    memory = result * 3 // 2
+    call = {"deadline": 0.6, "seed": 1, "keep": "product", "max_memory": memory, **options}
+    workers = uep.Workers(30, omega=1.0, work="unit")
+    uep.multiply(part, EW(GAMMA), workers, realizations=2, **call)  # compiles
+    tracemalloc.start()
+    try:
+        product = uep.multiply(part, EW(GAMMA), workers, realizations=400, **call).product
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert product.nbytes == result
+    assert peak < memory
 
 
 def test_realization_numbers_up_to_the_last():

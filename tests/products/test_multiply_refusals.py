@@ -60,8 +60,8 @@ def lesser(name, value):
             "half a realization": (lambda: multiply(realizations=0.5), "realizations", "integer", "0.5"),
             "before the first": (lambda: multiply(first_realization=-1), "first_realization", ">= 0", "-1"),
             "beyond the last": (lambda: multiply(first_realization=2**64 - 2), "first_realization", "2^64", "3"),
-            "seed": (lambda: multiply(seed=-1), "seed", ">= 0", "-1"),
-            "threads": (lambda: multiply(threads=0), "threads", ">= 1", "0"),
+            "seed": (lambda: multiply(seed=-1), "seed", "from 0 to", "-1"),
+            "threads": (lambda: multiply(threads=0), "threads", "from 1 to", "0"),
             "memory": (lambda: multiply(max_memory=0), "max_memory", ">= 1", "0"),
         },
         problem={
@@ -77,13 +77,6 @@ def lesser(name, value):
             "gf2": (lambda: multiply(code=EW(GAMMA, coefficients="gf2")), "'gf2'", "real matrices", "'generic'"),
             "gf256": (lambda: multiply(code=uep.codes.MDS(coefficients="gf256")), "'gf256'", "'generic'"),
             "uncoded": (lambda: multiply(code=uep.codes.Uncoded()), "W = K = 9", "W = 30"),
-            "peel beyond a mask": (
-                lambda: multiply(
-                    part=uep.Partition.rxc(*factors(), rows=9, cols=9, classes=(81,)), code=uep.codes.LT(), decoder="peel"
-                ),
-                "K <= 64",
-                "81",
-            ),
         },
         memory={
             "products": (
@@ -102,6 +95,14 @@ def lesser(name, value):
             "shapes": (lambda: partition("rxc", np.ones((4, 5)), np.ones((4, 5))), "(4, 5)", "do not multiply"),
             "a vector": (lambda: partition("rxc", np.ones(4), np.ones((4, 5))), "A", "two-dimensional", "(4,)"),
             "overflow": (lambda: partition("rxc", np.full((9, 9), 1e200), np.full((9, 9), 1e200)), "A and B", "finite energies"),
+            "underflow": (lambda: partition("rxc", np.full((9, 9), 1e-90), np.full((9, 9), 1e-90)), "A and B", "energies", "1e-90"),
+            "underflow of a model": (
+                lambda: uep.Partition.model("rxc", left_variances=[0, 1e-200], right_variances=[1e-200], classes=(2,)),
+                "left_variances",
+                "energies",
+                "1e-100",
+            ),
+            "underflow cxr": (lambda: partition("cxr", np.full((9, 9), 1e-200), np.ones((9, 9))), "A and B", "energies", "1e-200"),
         },
     ),
 )
@@ -200,6 +201,45 @@ def test_factors_beyond_float32_are_flagged(faithful):
     result = multiply(part=part, deadline=math.inf, dtype="float32", faithful=faithful)
     assert result.flagged.all()
     assert np.isfinite(result.loss).all()
+
+
+@pytest.mark.parametrize("decoder", ["linear", "peel", "lmmse"])
+@pytest.mark.parametrize("faithful", [False, True])
+def test_what_underflows_is_flagged(faithful, decoder):
+    """Products of 1e-8 are below the smallest step of float16: everything is decoded, and nothing is left."""
+    eye = np.eye(30)
+    part = uep.Partition.rxc(1e-4 * eye, 1e-4 * eye, rows=3, cols=3, classes=SIZES)
+    for backend in ("numba", "numpy"):
+        call = {"part": part, "deadline": math.inf, "faithful": faithful, "decoder": decoder, "backend": backend}
+        lost = multiply(**call, code=uep.codes.MDS(), dtype="float16")
+        assert lost.decoded.all() == (decoder != "peel")
+        assert lost.flagged.all()
+        assert lost.normalized_loss == pytest.approx(1.0)
+        for dtype in ("float32", "float64"):
+            assert not multiply(**call, code=uep.codes.MDS(), dtype=dtype).flagged.any()
+
+
+@pytest.mark.parametrize("paradigm", ["rxc", "cxr"])
+@pytest.mark.parametrize(("left", "right"), [(1e-25, 1e-25), (1e-44, 1e20), (1e20, 1e-44), (1e-34, 1e-10)])
+def test_subnormal_factors_and_payloads_are_flagged(left, right, paradigm):
+    A, B = factors()
+    call = {"part": partition(paradigm, A * left, B * right), "code": uep.codes.MDS(), "deadline": math.inf, "dtype": "float32"}
+    assert multiply(**call, faithful=True).flagged.all()
+    # Without the workers' factors their size does not matter.
+    assert multiply(**call).flagged.all() == (left * right < 1e-38)
+    call["part"] = partition(paradigm, A * math.sqrt(left * right) * 1e20, B * math.sqrt(left * right))
+    assert not multiply(**call, faithful=True).flagged.any()
+
+
+@pytest.mark.parametrize("faithful", [False, True])
+def test_entries_that_underflow_beside_large_ones_are_no_matter(faithful):
+    A, B = factors()
+    A[:, ::2] *= 1e-9
+    B[::2] *= 1e-9
+    part = partition("rxc", A / np.abs(A).max(), B / np.abs(B).max())
+    result = multiply(part=part, code=uep.codes.MDS(), deadline=math.inf, dtype="float16", faithful=faithful)
+    assert not result.flagged.any()
+    assert np.all(result.normalized_loss < 1e-3)
 
 
 @pytest.mark.parametrize("faithful", [False, True])

@@ -127,7 +127,7 @@ def test_a_killed_scheduler_is_one_line_and_costs_no_finished_range(tmp_path: Pa
     assert (process.returncode, out) == (1, "")
     err = "".join(line for line in err.splitlines(keepends=True) if " points done, " not in line)
     assert err.count("\n") == 1, err
-    assert err.startswith(f"uepgpu: the scheduler {address} does not answer any more (")
+    assert err.startswith(f"uepgpu: the scheduler {address} does not answer any more. ")
     assert "Every finished range is safe; run the same command again" in err
     kept = {p.id: p.tally.realizations for p in read_points(store)}
     assert sum(kept.values()) > 0

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import uepgpu as uep
+from uepgpu.commands.compilation import watched_compilation
 from uepgpu.commands.progress import LINE_SECONDS, Display, duration
 from uepgpu.points.point import Sweep
 from uepgpu.store.store import Claim, Store
@@ -181,10 +182,76 @@ def test_the_live_table_keeps_figures_where_labels_are_long() -> None:
         runner = Small()
         made.run(runner, stopping=lambda: len(runner.went) > 2)
         stream = io.StringIO()
-        Console(file=stream, width=100).print(Display(made, stream).table())
+        Console(file=stream, width=100).print(Display(made, stream).table(30))
     lines = stream.getvalue().splitlines()
     assert max(map(len, lines)) <= 100
     assert any("…" in line and " 2,000 " in line and "relative error 0.0" in line for line in lines), lines
+
+
+def table_lines(display: Display, height: int, width: int = 100) -> list[str]:
+    from rich.console import Console
+
+    stream = io.StringIO()
+    Console(file=stream, width=width).print(display.table(height))
+    return stream.getvalue().splitlines()
+
+
+def test_the_live_table_lists_the_points_that_are_furthest_from_done_and_fills_the_window() -> None:
+    series = [{"label": f"point {i:02d}", "code": "now", "stop": {"realizations": 1000 * (i + 1)}} for i in range(20)]
+    with Store(":memory:") as store:
+        made = collection(store, sweep(series=series, workers={"count": 12, "work": "unit"}))
+        for status in made.status:
+            status.realizations = 1000  # so that the last is furthest
+        lines = table_lines(Display(made, io.StringIO()), 12)
+        assert len(lines) <= 12
+        assert [line[1:9] for line in lines if line.startswith(" point")] == [f"point {i:02d}" for i in range(19, 12, -1)]
+        assert len([line for line in table_lines(Display(made, io.StringIO()), 50) if line.startswith(" point")]) == 20
+
+
+def test_labels_get_the_room_of_a_stop_rule_that_has_not_been_asked() -> None:
+    series = [{"label": "a label of sixty characters that is shown whole, if possible", "code": "now"}]
+    with Store(":memory:") as store:
+        made = collection(store, sweep(series=series, realizations=5000))
+        lines = table_lines(Display(made, io.StringIO()), 20)
+        assert any("shown whole, if possible" in line for line in lines), lines
+        assert not any("stop rule" in line for line in lines)
+
+
+def test_a_display_says_what_is_waited_for() -> None:
+    with Store(":memory:") as store:
+        made, now = collection(store, sweep(realizations=4000)), [True]
+        display = Display(made, io.StringIO(), lambda: now[0])
+        assert display.line() == "0 of 3 points done, compiling kernels, which is done once"
+        now[0] = False
+        assert display.line() == "0 of 3 points done, starting"
+        display.advance(made.sweep.points[0], 100)
+        assert display.line().startswith("0 of 3 points done, 100 realizations added, ")
+        now[0] = True  # another kernel
+        assert display.waiting
+        assert "compiling kernels" in display.line()
+
+
+def test_compilation_is_seen_while_it_lasts() -> None:
+    import numba
+
+    with watched_compilation() as compiling:
+        seen = []
+
+        @numba.extending.overload(_told)
+        def implementation():  # type: ignore[no-untyped-def]
+            seen.append(compiling())
+            return lambda: 1
+
+        assert not compiling()
+        assert numba.njit(lambda: _told())() == 1
+        assert not compiling()
+    assert seen
+    assert all(seen)
+
+
+def _told() -> int:
+    """Stands for a function that is looked at in compilation."""
+    raise NotImplementedError
 
 
 def test_times_as_people_say_them() -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from uepgpu.checks import integer
+from uepgpu.checks import integer, shown
 from uepgpu.plan import DECODERS
 
 if TYPE_CHECKING:
@@ -163,12 +163,12 @@ def parse_devices(devices: Devices, present: int | None = None) -> list[int]:
         return [0]
     if isinstance(devices, str):
         if devices != "all":
-            raise ValueError(f"devices must be 'all', a device number or several, got {devices!r}")
+            raise ValueError(f"devices must be 'all', a device number or several, got {shown(devices)}")
         return list(range(present or 0))
     chosen = [integer("devices", d, 0) for d in (devices if isinstance(devices, Sequence) else [devices])]
     if not chosen or len(set(chosen)) < len(chosen) or (present is not None and max(chosen) >= present):
         allowed = "distinct numbers" if present is None else f"distinct numbers in 0..{present - 1}"
-        raise ValueError(f"devices must be {allowed}, got {devices!r}")
+        raise ValueError(f"devices must be {allowed}, got {shown(devices)}")
     return chosen
 
 

@@ -9,7 +9,9 @@ __all__ = ["bench"]
 
 
 @app.command
-def bench(*, backend: str = "auto", quick: bool = False, threads: Threads | None = None, json: str | None = None) -> int:
+def bench(
+    *, backend: str = "auto", quick: bool = False, threads: Threads | None = None, json: str | None = None, force: bool = False
+) -> int:
     """Time the UEP-30 job on a backend: realizations per second, compilation apart, medians of several rounds.
 
     Parameters
@@ -21,8 +23,10 @@ def bench(*, backend: str = "auto", quick: bool = False, threads: Threads | None
     threads
         CPU threads. Default: all cores.
     json
-        Also write the figures to this .json file.
+        Also write the timings to this .json file.
+    force
+        Replace a file that holds no earlier timings.
     """
     from uepgpu.commands.bench import run_bench
 
-    return run_bench(backend, quick=quick, threads=threads, json_path=json)
+    return run_bench(backend, quick=quick, threads=threads, json_path=json, force=force)

@@ -6,7 +6,10 @@ Exit codes: 0 done, 1 the results could not be written, 2 a wrong call (one line
 
 from __future__ import annotations
 
+import os
 import sys
+import threading
+import warnings
 
 from cyclopts import CycloptsError, UnusedCliTokensError
 
@@ -39,7 +42,8 @@ def _call(arguments: list[str]) -> int:
 
 def main() -> None:
     """Run the command line and exit; the entry point of ``uepgpu``."""
-    with safe_streams() as out:
+    with safe_streams() as out, warnings.catch_warnings():
+        warnings.showwarning = lambda message, *rest: say(f"warning: {message}")
         try:
             code = _call(sys.argv[1:])
         except KeyboardInterrupt:
@@ -51,7 +55,15 @@ def main() -> None:
             say(f"standard output could not be written: {out.error}")
             code = code or UNWRITTEN
     if code == 130:
-        # CPython remembers an interruption that passed through exec, as dataclasses have at import, and under `python -m`
-        # would end with SIGINT instead of our code. A finished exec makes it forget.
-        exec("")
+        leave(code)
     sys.exit(code)
+
+
+def leave(code: int) -> None:
+    """End this process after Ctrl-C if it would else stay, or end with another code."""
+    # Threads of a pool are waited for at exit, and one that compiles may be busy for a minute.
+    if any(thread.name.startswith("ThreadPoolExecutor") for thread in threading.enumerate()):
+        os._exit(code)
+    # CPython remembers an interruption that passed through exec, as dataclasses have at import, and under `python -m`
+    # would end with SIGINT instead of our code. A finished exec makes it forget.
+    exec("")

@@ -8,7 +8,15 @@ __all__ = ["export"]
 
 
 @app.command
-def export(store: str, /, *, csv: str | None = None, parquet: str | None = None, netcdf: str | None = None) -> int:
+def export(
+    store: str,
+    /,
+    *,
+    csv: str | None = None,
+    parquet: str | None = None,
+    netcdf: str | None = None,
+    force: bool = False,
+) -> int:
     """Write what a store holds, with intervals and exact losses, for other programs.
 
     Parameters
@@ -21,7 +29,9 @@ def export(store: str, /, *, csv: str | None = None, parquet: str | None = None,
         The same as a .parquet file. Needs pip install "uepgpu[export]".
     netcdf
         An xarray Dataset over (point, step) as a .nc file. Needs pip install "uepgpu[export]".
+    force
+        Replace files that are no earlier exports. Inputs and stores are never replaced.
     """
     from uepgpu.commands.export import run_export
 
-    return run_export(store, csv=csv, parquet=parquet, netcdf=netcdf)
+    return run_export(store, csv=csv, parquet=parquet, netcdf=netcdf, force=force)

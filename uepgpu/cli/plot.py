@@ -22,6 +22,7 @@ def plot(
     sweep: str | None = None,
     series: Annotated[list[str] | None, Parameter(negative=())] = None,
     at: str | None = None,
+    force: bool = False,
 ) -> int:
     """Draw a figure from a store: marks with 95 % intervals, exact values as lines where there is a formula.
 
@@ -35,7 +36,7 @@ def plot(
         loss (against deadline), packets (loss against packets received), workers (loss against number of workers),
         probability (that a class is decoded, against deadline) or distribution (quantiles of the loss by code).
     output
-        File to write, .png, .svg or .pdf; replaced if it is there. Default: SWEEP-KIND.png in the current folder.
+        File to write, .png, .svg or .pdf; an earlier figure is replaced. Default: SWEEP-KIND.png in the current folder.
     sweep
         Which sweep of the store; needed where it has several.
     series
@@ -43,7 +44,10 @@ def plot(
     at
         Deadlines that workers and distribution show, e.g. 0.5,1. Default: those that the specification
         shows, or three.
+    force
+        Replace a file that is no earlier figure. Inputs and stores are never replaced.
     """
     from uepgpu.commands.plot import run_plot
 
-    return run_plot(store, kind=kind, output=output, sweep=sweep, series=series or (), at=() if at is None else numbers("--at", at))
+    times = () if at is None else numbers("--at", at)
+    return run_plot(store, kind=kind, output=output, sweep=sweep, series=series or (), at=times, force=force)

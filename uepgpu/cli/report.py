@@ -21,6 +21,7 @@ def report(
     sweep: str | None = None,
     series: Annotated[list[str] | None, Parameter(negative=())] = None,
     at: str | None = None,
+    force: bool = False,
 ) -> int:
     """Write one HTML file about a store: parameters, results, interactive plots, stop reasons, provenance.
 
@@ -31,7 +32,7 @@ def report(
     store
         The file that "uepgpu sweep --store" wrote.
     output
-        File to write, .html; replaced if it is there. Default: the store's name with .html, in the current folder.
+        File to write, .html; an earlier report is replaced. Default: the store's name with .html, in the current folder.
     sweep
         Only this sweep of the store.
     series
@@ -39,7 +40,10 @@ def report(
     at
         Deadlines that plots at a few of them show, e.g. 0.5,1. Default: those that the specification
         shows, or three.
+    force
+        Replace a file that is no earlier report. Inputs and stores are never replaced.
     """
     from uepgpu.commands.report import run_report
 
-    return run_report(store, output=output, sweep=sweep, series=series or (), at=() if at is None else numbers("--at", at))
+    times = () if at is None else numbers("--at", at)
+    return run_report(store, output=output, sweep=sweep, series=series or (), at=times, force=force)

@@ -24,6 +24,7 @@ def sweep(
     backend: str = "auto",
     threads: Threads | None = None,
     dask: Annotated[list[str] | None, Parameter(consume_multiple=True, negative=())] = None,
+    force: bool = False,
     dry_run: bool = False,
 ) -> int:
     """Simulate loss against deadline for many codes, beside the exact loss; write a store, table.csv and loss.png.
@@ -52,6 +53,8 @@ def sweep(
         CPU threads. Default: all cores.
     dask
         Run on a dask cluster: the address of its scheduler, tcp://HOST:PORT, or nothing for processes of this machine.
+    force
+        Replace files in the folder of the results that are no earlier results. Inputs and stores are never replaced.
     dry_run
         Show the points, what each will cost and what is stored already, and do nothing.
     """
@@ -65,6 +68,7 @@ def sweep(
         backend=backend,
         threads=threads,
         dask=None if dask is None else " ".join(dask) or "local",
+        force=force,
         dry_run=dry_run,
     )
     return run_sweep(spec, options)

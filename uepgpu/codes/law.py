@@ -81,7 +81,7 @@ def resolve_encoding(encoding: str, partition: Partition) -> str:
     if encoding == "auto":
         return "free" if partition.paradigm == "rxc" else "stacked"
     if partition.paradigm == "cxr" and encoding != "stacked":
-        raise ValueError(f"encoding must be 'stacked' or 'auto' for a cxr partition, got {encoding!r}")
+        raise ValueError(f"encoding must be 'stacked' or 'auto' for a cxr partition, got {shown(encoding)}")
     return encoding
 
 

@@ -6,25 +6,28 @@ import json
 from typing import Any
 
 from uepgpu.commands.outcome import exits, refusing, writing
-from uepgpu.files import check_file, write_file
+from uepgpu.files import Kind, check_file
 
 __all__ = ["print_timings", "run_bench"]
 
+TIMINGS = Kind(("json",), b"{", b'"made by": "uepgpu bench"')
+
 
 @exits
-def run_bench(backend: str, *, quick: bool, threads: int | None, json_path: str | None) -> int:
+def run_bench(backend: str, *, quick: bool, threads: int | None, json_path: str | None, force: bool = False) -> int:
     """Print timings, and write them to a file if one is named; return the exit code."""
     from uepgpu.backends import get_backend
     from uepgpu.machine.info import describe_machine
 
     with refusing():
-        target = None if json_path is None else check_file("--json", json_path, ("json",))
+        target = None if json_path is None else check_file("--json", json_path, (TIMINGS,), force=force)
         name = get_backend(backend).name
     jobs = print_timings(name, quick=quick, threads=threads)
     if target is not None:
-        content = {"backend": name, "report": [f"{name}: {value}" for name, value in describe_machine()], "jobs": jobs}
-        with writing("the timings", target):
-            write_file(target, json.dumps(content, indent=2).encode())
+        machine = [f"{name}: {value}" for name, value in describe_machine()]
+        content = {"made by": "uepgpu bench", "backend": name, "report": machine, "jobs": jobs}
+        with writing("the timings", target.path):
+            target.write(json.dumps(content, indent=2).encode())
     return 0
 
 

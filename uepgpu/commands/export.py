@@ -7,23 +7,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from uepgpu.commands.outcome import Failure, exits, refusing, writing
-from uepgpu.files import check_file
+from uepgpu.files import Kind, Output, check_file
 
 __all__ = ["run_export"]
 
 
 @dataclass(frozen=True)
 class _Way:
-    """One kind of file: its option, how its files may be called, who writes it, and what is counted."""
+    """One kind of file: its option, what writes it, and what is counted."""
 
     option: str
-    suffixes: tuple[str, ...]
-    write: Callable[[Path | str, Path], int]
+    kind: Kind
+    write: Callable[[Path | str, Output], int]
     unit: str
 
 
 @exits
-def run_export(store: str, *, csv: str | None, parquet: str | None, netcdf: str | None) -> int:
+def run_export(store: str, *, csv: str | None, parquet: str | None, netcdf: str | None, force: bool = False) -> int:
     """Export a store, say what was written, and return the exit code.
 
     Parameters
@@ -32,31 +32,29 @@ def run_export(store: str, *, csv: str | None, parquet: str | None, netcdf: str 
         Its file.
     csv, parquet, netcdf : str or None
         Files to write.
+    force : bool
+        Replace files that are no earlier exports.
     """
     from uepgpu.results import export
+    from uepgpu.results.table import TABLE
     from uepgpu.store.errors import StoreError
-    from uepgpu.store.opening import is_sqlite
 
-    wanted = [
-        (target, _Way(option, suffixes, write, unit))
-        for target, option, suffixes, write, unit in (
-            (csv, "--csv", ("csv",), export.write_csv, "rows"),
-            (parquet, "--parquet", ("parquet",), export.write_parquet, "rows"),
-            (netcdf, "--netcdf", ("nc", "netcdf"), export.write_netcdf, "points"),
-        )
-        if target is not None
-    ]
-    if not wanted:
+    ways = (
+        (csv, _Way("--csv", TABLE, export.write_csv, "rows")),
+        (parquet, _Way("--parquet", export.PARQUET, export.write_parquet, "rows")),
+        (netcdf, _Way("--netcdf", export.NETCDF, export.write_netcdf, "points")),
+    )
+    if not any(name for name, _ in ways):
         raise Failure("export needs --csv FILE, --parquet FILE or --netcdf FILE")
     with refusing():
-        files = [(check_file(way.option, target, way.suffixes), way) for target, way in wanted]
-        for file, way in files:
-            if is_sqlite(file):
-                raise ValueError(f"{way.option} must not replace a store or another SQLite file, but {str(file)!r} is one")
-    for file, way in files:
-        with writing("the export", file):
+        outputs = [
+            (check_file(way.option, name, (way.kind,), force=force, inputs=(store,)), way) for name, way in ways if name is not None
+        ]
+    for output, way in outputs:
+        with writing("the export", output.path):
             try:
-                print(f"{file}: {way.write(store, file):,} {way.unit}")
+                count = way.write(store, output)
             except StoreError as error:
                 raise Failure(error) from error
+        print(f"{output.path}: {count:,} {way.unit}")
     return 0

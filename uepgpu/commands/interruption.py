@@ -1,4 +1,4 @@
-"""Ctrl-C once, or a signal to end: finish the ranges that run. Twice: drop them."""
+"""Ctrl-C, or a signal to end: finish the ranges that run, or drop them if nothing has come of them yet. Twice: drop them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
 @contextmanager
-def asked_to_stop(announce: Callable[[], None]) -> Iterator[Callable[[], bool]]:
+def asked_to_stop(announce: Callable[[], bool]) -> Iterator[Callable[[], bool]]:
     """Yield a function that says whether Ctrl-C has been pressed; a second Ctrl-C raises ``KeyboardInterrupt``.
 
     SIGTERM and SIGHUP, which ask a process to end, count as Ctrl-C, unless they are ignored, as under ``nohup``.
@@ -22,7 +22,7 @@ def asked_to_stop(announce: Callable[[], None]) -> Iterator[Callable[[], bool]]:
     Parameters
     ----------
     announce : callable
-        Called at the first Ctrl-C.
+        Called at the first Ctrl-C; if it returns False there is nothing to wait for, and that one raises too.
     """
     pressed = False
 
@@ -31,7 +31,8 @@ def asked_to_stop(announce: Callable[[], None]) -> Iterator[Callable[[], bool]]:
         if pressed:
             raise KeyboardInterrupt
         pressed = True
-        announce()
+        if not announce():
+            raise KeyboardInterrupt
 
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,15 +9,19 @@ import numpy as np
 from uepgpu.commands.options import Keep, MultiplyOptions
 from uepgpu.commands.outcome import exits, refusing, writing
 from uepgpu.console import Table, show
-from uepgpu.files import check_file, write_file
+from uepgpu.files import Kind, Output, check_file
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from uepgpu.codes import Code
     from uepgpu.partition import Partition
     from uepgpu.products import ProductResult
     from uepgpu.workers import Workers
 
 __all__ = ["run_multiply"]
+
+PRODUCT = Kind(("npy",), None)
 
 
 @exits
@@ -34,12 +36,12 @@ def run_multiply(options: MultiplyOptions) -> int:
         if target is not None and not everything:
             product = _multiply(options, part, code, workers, 1, "product").product[0]
     if target is not None:
-        with writing("the product", target):
+        with writing("the product", target.path):
             _write(target, product)
     rows = _rows(part, code, workers, options, result)
     if target is not None:
         which = f"Ĉ of {'all realizations' if everything else 'the first realization'}, shape {product.shape}"
-        rows.append(("product", f"{target}  ({which})"))
+        rows.append(("product", f"{target.path}  ({which})"))
     show([Table(rows, text=(0, 1))])
     return 0
 
@@ -109,19 +111,19 @@ def _code(options: MultiplyOptions) -> Code:
 # --- what is written and printed --------------------------------------------------------------------------------------
 
 
-def _target(options: MultiplyOptions) -> Path | None:
+def _target(options: MultiplyOptions) -> Output | None:
     """Return the file to write, checked before any work."""
     if options.output is not None:
-        return check_file("--output", options.output, ("npy",))
+        inputs = [factor.split(".npz:")[0] + ".npz" if ".npz:" in factor else factor for factor in (options.a, options.b)]
+        return check_file("--output", options.output, (PRODUCT,), force=options.force, inputs=inputs)
     if options.keep == "product":
         raise ValueError("--keep product needs a file to write to: -o C.npy")
     return None
 
 
-def _write(path: Path, product: Any) -> None:
-    buffer = io.BytesIO()
-    np.save(buffer, product)
-    write_file(path, buffer.getvalue())
+def _write(target: Output, product: Any) -> None:
+    with target.new() as part, part.open("wb") as file:
+        np.save(file, product)
 
 
 def _exact(part: Partition, code: Code, workers: Workers, options: MultiplyOptions) -> float | None:
@@ -139,19 +141,49 @@ def _exact(part: Partition, code: Code, workers: Workers, options: MultiplyOptio
 def _rows(part: Partition, code: Code, workers: Workers, options: MultiplyOptions, result: ProductResult) -> list[tuple[str, str]]:
     summary = result.summary()
     n = result.loss.size
-    loss, stderr = float(summary.normalized_loss), float(summary.normalized_loss_stderr)
     exact = _exact(part, code, workers, options)
-    finite = result.condition[np.isfinite(result.condition)]
-    worst = float(finite.max()) if finite.size else 0.0
     flagged, disagreements = int(result.flagged.sum()), result.disagreements
+    median, largest = _number(summary.condition), _number(_greatest(result.condition))
     return [
         ("product", repr(part)),
         ("code", repr(code)),
         ("workers", f"{workers.count}, deadline {options.deadline:g}, {float(summary.arrived):.2f} packets arrived on average"),
         ("realizations", f"{n:,} (seed {options.seed}, backend {result.backend})"),
-        ("loss", f"{loss:.6g} ± {stderr:.2g} of ‖AB‖²{'' if exact is None else f'; exact {exact:.6g}'}"),
+        ("loss", f"{_loss(result.normalized_loss)} of ‖AB‖²{'' if exact is None else f'; exact {_number(exact, 6)}'}"),
         ("decoded", ", ".join(f"class {c}: {p:.4f}" for c, p in enumerate(result.decoded_classes.mean(axis=0), start=1))),
-        ("condition", f"median {float(summary.condition):.4g}, largest {worst:.4g}; largest residual {result.residual.max():.2g}"),
+        ("condition", f"median {median}, largest {largest}; largest residual {_number(_greatest(result.residual), 2)}"),
         ("flagged", f"{flagged} of {n:,} ({disagreements} where floating point decodes another set)"),
         ("time", ", ".join(f"{stage} {value:.4f} s" for stage, value in result.seconds.items())),
     ]
+
+
+def _number(value: Any, digits: int = 4) -> str:
+    """Return a number; what is not finite is none."""
+    return f"{float(value):.{digits}g}" if np.isfinite(value) else "–"
+
+
+def _greatest(values: NDArray[np.float64]) -> float:
+    """Return the greatest of the finite values."""
+    finite = values[np.isfinite(values)]
+    return float(finite.max()) if finite.size else 0.0
+
+
+def _loss(loss: NDArray[np.float64]) -> str:
+    """Return the mean normalized loss with its 95 % interval.
+
+    Student's t where enough realizations lose more than the mean and enough less; else an exact bound for values in [0, 1],
+    which does not take what has not been seen for impossible. A loss above 1, of noise or cross terms, has no such bound.
+    """
+    from uepgpu.tally.intervals import ENOUGH, LEVEL, clopper_pearson, t_factor
+
+    n, mean = loss.size, float(loss.mean())
+    if not np.isfinite(mean):
+        return f"unknown: it is not finite in {int((~np.isfinite(loss)).sum()):,} of {n:,} realizations"
+    if min((loss > mean).sum(), (loss < mean).sum()) >= ENOUGH:
+        half = float(t_factor(n - 1)) * float(loss.std(ddof=1)) / np.sqrt(n)
+        low, high = mean - half, mean + half
+    elif loss.max() <= 1:
+        low, high = (float(bound) for bound in clopper_pearson(loss.sum(), n, 1 - LEVEL))
+    else:
+        return f"{mean:.6g} (too few realizations for an interval)"
+    return f"{mean:.6g}, 95 % interval [{low:.4g}, {high:.4g}],"

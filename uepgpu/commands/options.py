@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from dataclasses import dataclass, fields
 from typing import Literal
 
-__all__ = ["MultiplyOptions", "SweepOptions", "TrainOptions", "check_backend"]
+__all__ = ["MultiplyOptions", "SweepOptions", "TrainOptions", "check_backend", "check_drawing"]
 
 Code = Literal["now", "ew", "mds", "uncoded", "repetition", "lt"]
 Paradigm = Literal["rxc", "cxr"]
@@ -20,6 +21,8 @@ Dtype = Literal["float64", "float32", "float16"]
 Keep = Literal["loss", "product"]
 Importance = Literal["position", "step"]
 Estimator = Literal["zero", "debiased", "lmmse"]
+Init = Literal["glorot-normal", "pytorch"]
+DataOrder = Literal["file", "shuffled"]
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,8 @@ class SweepOptions:
         As for :func:`uepgpu.simulate`.
     dask : str or None
         Address of a scheduler, ``"local"`` for a cluster of this machine's processes, None for this process alone.
+    force : bool
+        Replace files in the folder of the results that are no earlier results.
     dry_run : bool
         Show what would be done, and do nothing.
     """
@@ -49,6 +54,7 @@ class SweepOptions:
     backend: str = "auto"
     threads: int | None = None
     dask: str | None = None
+    force: bool = False
     dry_run: bool = False
 
     def resume(self, spec: str) -> str:
@@ -58,7 +64,8 @@ class SweepOptions:
             value = getattr(self, field.name)
             if value == field.default:
                 continue
-            words += [f"--{field.name}"] if (field.name, value) == ("dask", "local") else [f"--{field.name}", str(value)]
+            bare = value is True or (field.name, value) == ("dask", "local")
+            words += [f"--{field.name}"] if bare else [f"--{field.name}", str(value)]
         return shlex.join(words)
 
 
@@ -95,6 +102,7 @@ class MultiplyOptions:
     backend: str
     threads: int | None
     output: str | None
+    force: bool
 
 
 @dataclass(frozen=True)
@@ -112,6 +120,8 @@ class TrainOptions:
     epochs: int | None
     rate: float | None
     batch: int
+    init: Init | None
+    data_order: DataOrder | None
     workers: int
     latency_rate: float
     gamma: tuple[float, ...]
@@ -127,6 +137,20 @@ class TrainOptions:
     seed: int
     device: str
     threads: int | None
+    force: bool
+
+
+def check_drawing() -> None:
+    """Raise ``ValueError`` if the environment names a backend that matplotlib does not have: it could not be loaded."""
+    name = os.environ.get("MPLBACKEND")
+    if not name:
+        return
+    from uepgpu.checks import shown
+
+    try:
+        import matplotlib  # noqa: F401
+    except (ValueError, ImportError):
+        raise ValueError(f"the environment variable MPLBACKEND must name a backend of matplotlib, got {shown(name)}") from None
 
 
 def check_backend(name: str) -> None:

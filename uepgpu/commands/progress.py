@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING
 
@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 __all__ = ["Display", "duration"]
 
 LINE_SECONDS = 60.0
-WORST = 8
 WINDOW_SECONDS = 30.0
 """Speed is that of so long a while."""
+OVERHEAD = 5
+"""Lines of a window that the table's rows do not get."""
 
 
 def duration(seconds: float) -> str:
@@ -56,10 +57,12 @@ class Display:
     ----------
     collection : Collection
     stream : text file
+    compiling : callable
+        Whether kernels are being compiled.
     """
 
-    def __init__(self, collection: Collection, stream: IO[str]) -> None:
-        self.collection, self.stream = collection, stream
+    def __init__(self, collection: Collection, stream: IO[str], compiling: Callable[[], bool] = lambda: False) -> None:
+        self.collection, self.stream, self.compiling = collection, stream, compiling
         self.done = 0
         self.began = self._last_line = time.monotonic()
         self._marks = [(self.began, 0)]
@@ -73,6 +76,11 @@ class Display:
             self._marks.append((now, self.done))
             while len(self._marks) > 2 and now - self._marks[0][0] > WINDOW_SECONDS:
                 self._marks.pop(0)
+
+    @property
+    def waiting(self) -> bool:
+        """Whether nothing has come of what runs: kernels are compiled, or it has just begun."""
+        return self.done == 0 or self.compiling()
 
     def tick(self) -> None:
         """Write the line that is due."""
@@ -95,36 +103,37 @@ class Display:
         for member, one in zip(self.collection.members, status, strict=True):
             needed[member.tally] = max(needed.get(member.tally, 0.0), _remaining(one))
         left, rate = sum(needed.values()), self.rate
+        stopped = f"{sum(s.stopped for s in status)} of {len(status)} points done"
+        if left and self.waiting:
+            now = "compiling kernels, which is done once" if self.compiling() else "starting"
+            return f"{stopped}, {now}{self.note}"
         eta = "done" if left == 0 else f"at most {duration(left / rate)} left" if rate > 0 else "no estimate yet"
-        stopped = sum(s.stopped for s in status)
-        return (
-            f"{stopped} of {len(status)} points done, {self.done:,} realizations added, {rate:.3g} realizations/s, {eta}{self.note}"
-        )
+        return f"{stopped}, {self.done:,} realizations added, {rate:.3g} realizations/s, {eta}{self.note}"
 
-    def worst(self) -> list[Status]:
-        """Return the points that are furthest from done."""
-        waiting = [s for s in self.collection.status if not s.stopped]
-        return sorted(waiting, key=lambda s: s.verdict.fraction if s.verdict else 0.0)[:WORST]
+    def furthest(self, most: int) -> list[Status]:
+        """Return at most `most` points that are not done, those first that still need most of their way."""
+        return sorted((s for s in self.collection.status if not s.stopped), key=_share)[:most]
 
-    def table(self) -> RenderableType:
-        """Return the live table."""
+    def table(self, height: int) -> RenderableType:
+        """Return the live table, `height` lines high."""
         from rich import box
         from rich.console import Group
         from rich.table import Table
         from rich.text import Text
 
+        rows = self.furthest(max(height - OVERHEAD, 1))
+        reasons = any(s.verdict for s in rows)
         table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), expand=True)
         # Labels give way to figures where the terminal is narrow.
         table.add_column("furthest from done", no_wrap=True, overflow="ellipsis", ratio=1)
         table.add_column("realizations", justify="right", no_wrap=True, min_width=13)
         table.add_column("done", justify="right", no_wrap=True, min_width=4)
-        table.add_column("stop rule", no_wrap=True, overflow="ellipsis", min_width=38)
-        for status in self.worst():
-            verdict = status.verdict
-            # Before the first checkpoint the count of realizations is all that is known.
-            share = verdict.fraction if verdict else min(status.realizations / status.point.realizations, 1.0)
-            row = (status.point.describe(), f"{status.realizations:,}", f"{share:.0%}", verdict.reason if verdict else "")
-            table.add_row(*map(Text, row))
+        if reasons:
+            table.add_column("stop rule", no_wrap=True, overflow="ellipsis", min_width=38)
+        for status in rows:
+            cells = [status.point.describe(), f"{status.realizations:,}", f"{_share(status):.0%}"]
+            cells += [status.verdict.reason if status.verdict else ""] if reasons else []
+            table.add_row(*map(Text, cells))
         return Group(Text(self.line(), style="bold"), table)
 
     @contextmanager
@@ -136,5 +145,11 @@ class Display:
         from rich.console import Console
         from rich.live import Live
 
-        with Live(get_renderable=self.table, console=Console(file=self.stream), refresh_per_second=4, transient=True):
+        console = Console(file=self.stream)
+        with Live(get_renderable=lambda: self.table(console.height), console=console, refresh_per_second=4, transient=True):
             yield
+
+
+def _share(status: Status) -> float:
+    """Return how much of its way a point has behind it; before its rule is asked the count is all that is known."""
+    return status.verdict.fraction if status.verdict else min(status.realizations / status.point.realizations, 1.0)

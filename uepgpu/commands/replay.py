@@ -6,6 +6,7 @@ import dataclasses
 import json
 from typing import TYPE_CHECKING
 
+from uepgpu.checks import shown
 from uepgpu.commands.outcome import exits, refusing
 from uepgpu.console import Table, say, show
 from uepgpu.replay.realization import replay
@@ -77,10 +78,10 @@ def choose(points: Iterable[StoredPoint], name: str) -> StoredPoint:
         return next(iter(found.values()))
     if found:
         what = "is the label" if called else "is the beginning of the ids"
-        shown = ", ".join(f"{p.short_id} {p.point.describe()}" for p in list(found.values())[:MOST_NAMED])
-        raise ValueError(f"POINT {name!r} {what} of {len(found)} points; give one's id: {shown}")
+        some = ", ".join(f"{p.short_id} {p.point.describe()}" for p in list(found.values())[:MOST_NAMED])
+        raise ValueError(f"POINT {shown(name)} {what} of {len(found)} points; give one's id: {some}")
     raise ValueError(
-        f"POINT must be a point's label or the beginning of its id, got {name!r}, which is neither; there are {', '.join(first)}"
+        f"POINT must be a point's label or the beginning of its id, got {shown(name)}, no such; there are {', '.join(first)}"
     )
 
 
@@ -95,7 +96,7 @@ def replay_stored(stored: StoredPoint, realization: int) -> Replay:
         realization=realization,
         seed=tally.seed,
         deadlines=None if counted else point.deadlines,
-        decoder="eliminate" if tally.decoder == "real" else tally.decoder,
+        decoder=tally.decoder,
         evaluate=point.deadlines if counted else None,
     )
 
@@ -117,7 +118,7 @@ def check(stored: StoredPoint, told: Replay) -> str:
         first_realization=told.realization,
         seed=told.seed,
         backend="numpy",
-        decoder="eliminate" if told.decoder == "real" else told.decoder,
+        decoder=told.decoder,
     )[0]
     ours = told.decode_times()
     wrong = [f"X{k} at {kernel[k]} instead of {ours[k]}" for k in range(told.n_subproducts) if kernel[k] != ours[k]]

@@ -7,24 +7,29 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from uepgpu.commands.outcome import exits, refusing, writing
-from uepgpu.files import check_file, write_file
+from uepgpu.files import Kind, check_file
 from uepgpu.report.page import build_page
 from uepgpu.store.sections import Section, only_series, read_sections
 
 __all__ = ["plotly_source", "run_report"]
 
+PAGE = Kind(("html",), b"<!DOCTYPE html>", b"<title>uepgpu report: ")
+
 
 @exits
-def run_report(store: str, *, output: str | None, sweep: str | None, series: Sequence[str], at: Sequence[float]) -> int:
+def run_report(
+    store: str, *, output: str | None, sweep: str | None, series: Sequence[str], at: Sequence[float], force: bool = False
+) -> int:
     """Write the report of a store, and return the exit code; parameters as for :func:`uepgpu.commands.plot.run_plot`."""
     with refusing():
-        file = check_file("--output", f"{Path(store).stem}.html" if output is None else output, ("html",))
+        name = f"{Path(store).stem}.html" if output is None else output
+        file = check_file("--output", name, (PAGE,), force=force, inputs=(store,))
         source = plotly_source()
         sections = _chosen(read_sections(store, sweep=sweep), series)
         page = build_page(Path(store).name, sections, source, tuple(at)).encode()
-    with writing("the report", file):
-        write_file(file, page)
-    print(f"Report  {file}  ({len(page) / 1e6:.1f} MB, opens without a network)")
+    with writing("the report", file.path):
+        file.write(page)
+    print(f"Report  {file.path}  ({len(page) / 1e6:.1f} MB, opens without a network)")
     return 0
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from uepgpu.commands.options import SweepOptions
+from uepgpu.commands.compilation import watched_compilation
+from uepgpu.commands.options import SweepOptions, check_drawing
 from uepgpu.commands.outcome import UNWRITTEN, Failure, refusing
 from uepgpu.console import Table, progress, say, show
-from uepgpu.files import check_folder, write_file
+from uepgpu.files import Folder, check_folder
+from uepgpu.files.kinds import PNG
+from uepgpu.gradient_coding.table import TABLE
 
 if TYPE_CHECKING:
     from uepgpu.gradient_coding.study import Study, StudyPoint
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["run_study"]
 
-TABLE, FIGURE = "table.csv", "convergence.png"
+FILES = {"table.csv": TABLE, "convergence.png": PNG}
 
 
 def run_study(spec: str, options: SweepOptions) -> int:
@@ -38,13 +40,19 @@ def run_study(spec: str, options: SweepOptions) -> int:
             raise Failure(f"{option} is not for a specification of gradient coding: its points are short and are not stored")
     with refusing():
         study = read_study(spec, realizations=options.realizations, seed=options.seed)
-        folder = check_folder("--out", f"uepgpu-{study.name}" if options.out is None else options.out, (TABLE, FIGURE))
+        out = f"uepgpu-{study.name}" if options.out is None else options.out
+        folder = check_folder("--out", out, FILES, force=options.force, inputs=(spec,))
         find_engine(options.backend)
+        check_drawing()
     curves: list[Convergence] = []
     interrupted = False
     try:
         # What only a run shows is refused too, as a latency law of whose servers some never answer.
-        with refusing(), progress(f"{len(study.points)} points", sum(p.realizations for p in study.points)) as advance:
+        with (
+            refusing(),
+            watched_compilation(here=options.backend != "numpy") as compiling,
+            progress(f"{len(study.points)} points", sum(p.realizations for p in study.points), compiling) as advance,
+        ):
             for point in study.points:
                 curves.append(_run(point, options, advance))
     except KeyboardInterrupt:
@@ -77,7 +85,7 @@ def _run(point: StudyPoint, options: SweepOptions, advance: Callable[..., None])
     return Convergence(point, run)
 
 
-def _show(study: Study, curves: Sequence[Convergence], folder: Path, interrupted: bool) -> int:
+def _show(study: Study, curves: Sequence[Convergence], folder: Folder, interrupted: bool) -> int:
     """Write the files, then print: a reader that closes the pipe must not cost the files."""
     from uepgpu.figures import to_png
     from uepgpu.figures.descent import draw
@@ -86,12 +94,13 @@ def _show(study: Study, curves: Sequence[Convergence], folder: Path, interrupted
     text = to_csv(curves)
     failure = None
     try:
-        write_file(folder / TABLE, text.encode())
-        write_file(folder / FIGURE, to_png(draw(curves, study.title)))
+        folder.write("table.csv", text.encode())
+        folder.write("convergence.png", to_png(draw(curves, study.title)))
     except OSError as error:
         failure = error
     show([NOTE, *(Table(rows, header, title) for title, header, rows in summary(study, curves))])
     if failure is not None:
-        raise Failure(f"the results could not be written to {str(folder)!r}: {failure}", UNWRITTEN)
-    print(f"\nTable   {folder / TABLE}  ({text.count(chr(10)) - 1} rows)\nFigure  {folder / FIGURE}")
+        raise Failure(f"the results could not be written to {str(folder.path)!r}: {failure}", UNWRITTEN)
+    table, figure = (output.path for output in folder.outputs.values())
+    print(f"\nTable   {table}  ({text.count(chr(10)) - 1} rows)\nFigure  {figure}")
     return 130 if interrupted else 0

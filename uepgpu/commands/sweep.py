@@ -26,6 +26,6 @@ def run_sweep(spec: str, options: SweepOptions) -> int:
         from uepgpu.commands.study import run_study
 
         return run_study(spec, options)
-    from uepgpu.commands.points import run_points
+    from uepgpu.commands.sweep_points import run_sweep_points
 
-    return run_points(spec, options)
+    return run_sweep_points(spec, options)

@@ -11,17 +11,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from uepgpu import __version__
-from uepgpu.files import write_file
+from uepgpu.files import Folder
+from uepgpu.files.kinds import PNG
 from uepgpu.results.curve import Curve
+from uepgpu.results.table import TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from uepgpu.sweep.collect import Collection
 
-__all__ = ["FIGURE", "MOST_DRAWN", "TABLE", "curves_of", "write_results"]
+__all__ = ["FILES", "MOST_DRAWN", "curves_of", "write_results"]
 
-TABLE, FIGURE = "table.csv", "loss.png"
+FILES = {"table.csv": TABLE, "loss.png": PNG}
+"""What is written into the folder of the results."""
 MOST_DRAWN = 120
 """Curves of a figure: more cannot be told apart, and take minutes to draw."""
 KEPT_AT_ONCE = 200
@@ -62,7 +65,7 @@ def curves_of(collection: Collection) -> list[Curve]:
     return curves
 
 
-def write_results(collection: Collection, curves: Sequence[Curve], folder: Path) -> list[Path]:
+def write_results(collection: Collection, curves: Sequence[Curve], folder: Folder) -> list[Path]:
     """Write ``table.csv`` and ``loss.png`` unless they are there as they would be; return the files that are there.
 
     Raises
@@ -73,12 +76,12 @@ def write_results(collection: Collection, curves: Sequence[Curve], folder: Path)
     from uepgpu.results.table import to_csv
 
     table = to_csv(curves).encode()
-    files = [folder / TABLE]
+    files = [folder.outputs["table.csv"].path]
     if not files[0].is_file() or files[0].read_bytes() != table:
-        write_file(files[0], table)
+        folder.write("table.csv", table)
     if len(curves) > MOST_DRAWN:
         return files
-    files.append(folder / FIGURE)
+    files.append(folder.outputs["loss.png"].path)
     made_from = hashlib.sha256(f"{__version__}\0{collection.sweep.title}\0".encode() + table).hexdigest()
     place = str(files[1].resolve())
     there = hashlib.sha256(files[1].read_bytes()).hexdigest() if files[1].is_file() else None
@@ -86,6 +89,6 @@ def write_results(collection: Collection, curves: Sequence[Curve], folder: Path)
         from uepgpu.figures import draw, to_png
 
         figure = to_png(draw(curves, collection.sweep.title))
-        write_file(files[1], figure)
+        folder.write("loss.png", figure)
         collection.store.keep_output(place, f"{made_from} {hashlib.sha256(figure).hexdigest()}")
     return files

@@ -7,22 +7,25 @@ from typing import TYPE_CHECKING
 
 import matplotlib as mpl
 
+from uepgpu.figures.fonts import fitted_fonts
+from uepgpu.files.kinds import FIGURES, MAKER
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = ["FORMATS", "to_bytes", "to_png"]
 
-FORMATS = ("png", "svg", "pdf")
+FORMATS = tuple(suffix for kind in FIGURES for suffix in kind.suffixes)
 DOTS_PER_INCH = 150
 
 
-def to_bytes(figure: Figure, form: str) -> bytes:
+def to_bytes(figure: Figure, form: str, dots_per_inch: int = DOTS_PER_INCH) -> bytes:
     """Return a figure in one of :data:`FORMATS`; equal figures give equal bytes."""
     buffer = io.BytesIO()
-    undated = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[form]
+    told = {"png": {"Software": MAKER}, "svg": {"Creator": MAKER, "Date": None}, "pdf": {"Creator": MAKER, "CreationDate": None}}
     # Ids of an SVG that do not change from run to run, letters as shapes for readers without the font, text in a PDF as text.
-    with mpl.rc_context({"svg.hashsalt": "uepgpu", "svg.fonttype": "path", "pdf.fonttype": 42}):
-        figure.savefig(buffer, format=form, dpi=DOTS_PER_INCH, metadata=undated)
+    with mpl.rc_context({"svg.hashsalt": "uepgpu", "svg.fonttype": "path", "pdf.fonttype": 42}), fitted_fonts(figure):
+        figure.savefig(buffer, format=form, dpi=dots_per_inch, metadata=told[form])
     return buffer.getvalue()
 
 

@@ -11,7 +11,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from uepgpu.checks import choice, frozen, integer, positive
+from uepgpu.checks import choice, flag, frozen, integer, positive, require_memory, shown
+from uepgpu.files import expand
 from uepgpu.partition import load_matrix
 
 __all__ = ["BUNDLED", "Table", "bundled_table", "gaussian", "multivariate_t", "read_table"]
@@ -118,14 +119,15 @@ def _normal_rows(rng: np.random.Generator, rows: int, columns: int, correlation:
     n, d = integer("rows", rows, 1), integer("columns", columns, 1)
     rho = positive("correlation", correlation, zero=True)
     if rho >= 1:
-        raise ValueError(f"correlation must be below 1, got {correlation!r}")
+        raise ValueError(f"correlation must be below 1, got {shown(correlation)}")
+    require_memory(f"a table of {n:,} rows and {d:,} columns", 8 * (3 * n * d + 4 * d**2))
     index = np.arange(d)
     scale = np.where(np.equal.outer(index, index), 1.0, rho ** np.abs(np.subtract.outer(index, index)))
     return np.asarray(rng.normal(size=(n, d)) @ np.linalg.cholesky(scale).T)
 
 
 def _explained(name: str, A: Floats, rng: np.random.Generator, noise: float, loss: str, *, by_norm: bool) -> Table:
-    if by_norm:
+    if flag("by_norm", by_norm):
         A = A[np.argsort(-np.linalg.norm(A, axis=1), kind="stable")]
     spread = positive("noise", noise, zero=True) * rng.normal(size=len(A))
     if choice("loss", loss, ("least-squares", "logistic")) == "logistic":
@@ -193,29 +195,29 @@ def read_table(path: str | os.PathLike[str], *, target: int = -1) -> Table:
     >>> table.A.tolist(), table.b.tolist()
     ([[1.0, 2.0], [3.0, 4.0]], [5.0, 6.0])
     """
-    file = Path(path).expanduser()
+    file = expand("table", path)
     matrix = load_matrix("table", _read_csv(file) if file.suffix.lower() == ".csv" else str(file))
     columns = matrix.shape[1]
     if columns < 2:
         raise ValueError(f"table must have two columns at least, got shape {matrix.shape}")
     if isinstance(target, bool) or not isinstance(target, int) or not -columns <= target < columns:
-        raise ValueError(f"target must be a column from {-columns} to {columns - 1}, got {target!r}")
+        raise ValueError(f"target must be a column from {-columns} to {columns - 1}, got {shown(target)}")
     return Table(file.stem, np.delete(matrix, target, axis=1), matrix[:, target])
 
 
 def _read_csv(file: Path) -> list[list[float]]:
     if not file.is_file():
-        raise FileNotFoundError(f"table: no file {str(file)!r}")
+        raise FileNotFoundError(f"table: no file {shown(str(file))}")
     try:
         with file.open(encoding="utf-8-sig", newline="") as stream:
             lines: list[list[str]] = [line for line in csv.reader(stream) if line]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"table: cannot read {str(file)!r}: {error}") from None
+        raise ValueError(f"table: cannot read {shown(str(file))}: {error}") from None
     rows: list[list[float]] = []
     for number, line in enumerate(lines):
         row = _numbers(line)
         if row is None and (number > 0 or any(_numbers([cell]) is not None for cell in line)):
-            raise ValueError(f"table: row {number + 1} of {str(file)!r} must hold numbers, got {','.join(line)[:80]!r}")
+            raise ValueError(f"table: row {number + 1} of {shown(str(file))} must hold numbers, got {','.join(line)[:80]!r}")
         if row is not None:
             rows.append(row)
     return rows

@@ -83,7 +83,8 @@ def descend(
         ``time`` at which x_t is there. With `deadlines`, ``error_at_deadline`` over ``deadline``: nan from the first one at
         which some realization has run out of iterations. A realization that diverges makes means infinite or nan.
         Attributes: ``scheme``, ``backend``, ``seed``, ``realizations``, ``diverged`` (realizations whose last error exceeds
-        the first or is not finite).
+        the first or is not finite), ``unheard`` (blocks with rows other than zero whose gradient can never arrive: more than 0
+        is a biased estimate).
 
     Raises
     ------
@@ -155,7 +156,7 @@ def _dataset(
         coords["deadline"] = deadlines
         variables["error_at_deadline"] = ("deadline", total[2].mean)
         variables["error_at_deadline_stderr"] = ("deadline", total[2].stderr)
-    return xr.Dataset(variables, coords, {"scheme": repr(scheme), **attributes})
+    return xr.Dataset(variables, coords, {"scheme": repr(scheme), "unheard": plan.unheard, **attributes})
 
 
 def draw_sketches(
@@ -207,4 +208,5 @@ def draw_sketches(
             "weight": ("block", plan.job.copy_weight),
         },
         {"realization": np.uint64(first) + np.arange(n, dtype=np.uint64)},
+        {"unheard": plan.unheard},
     )

@@ -36,12 +36,15 @@ class DescentPlan:
     workers : Workers
     n_blocks : int
         K of the problem, which a fair Ω is relative to.
+    unheard : int
+        Blocks that have rows other than zero and are never heard of, which biases the gradient.
     """
 
     job: DescentJob
     placement: Placement
     workers: Workers
     n_blocks: int
+    unheard: int = 0
 
     def times(self, last: NDArray[np.uint32]) -> Floats:
         """Return the time of iterations whose last servers drew these words, in the unit of the latency law."""
@@ -78,8 +81,19 @@ def make_plan(
     if not np.any(slope):
         raise ValueError("start must not be the minimiser: gradient errors are relative to the gradient there")
     return DescentPlan(
-        _job(problem, placement, np.uint64(key), steps, x, float(np.linalg.norm(slope))), placement, workers, problem.blocks
+        _job(problem, placement, np.uint64(key), steps, x, float(np.linalg.norm(slope))),
+        placement,
+        workers,
+        problem.blocks,
+        _unheard(problem, placement),
     )
+
+
+def _unheard(problem: Problem, placement: Placement) -> int:
+    if placement.law is None:
+        return 0
+    matter = np.logical_or.reduceat(np.any(problem.A != 0, axis=1), placement.bounds[:-1])
+    return int(np.count_nonzero(matter & (placement.law == 0)))
 
 
 def _check(problem: Any, workers: Any) -> None:

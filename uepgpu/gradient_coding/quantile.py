@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from uepgpu.checks import shown
 from uepgpu.latency import Latency
 
 __all__ = ["latency_of_words"]
@@ -49,7 +50,7 @@ def latency_of_words(law: Latency, words: Any) -> Floats:
         np.searchsorted(-law.sf(power), -above, side="left"),
     )
     if word.size and first.max() == power.size:
-        raise ValueError(f"latency must reach probability 1 - 2^-33 within float64, for servers that answer at last; got {law!r}")
+        raise ValueError(f"latency must reach probability 1 - 2^-33 within float64, so that servers answer, got {shown(law)}")
     high = power[first]
     low = np.where(first > 0, power[np.maximum(first - 1, 0)], 0.0)
     for _ in range(BISECTIONS):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from uepgpu.checks import choice, integer
+from uepgpu.checks import choice, flag, integer
 from uepgpu.gradient_coding.exact_codes import CONSTRUCTIONS
 from uepgpu.gradient_coding.laws import GRADIENT_NORM, LAWS, Law, check_law
 
@@ -35,7 +35,8 @@ class ReplicatedSketch:
         q, 1..R.
     law : "leverage", "uniform" or sequence of K probabilities
     every_block : bool
-        Whether each block is held at least once. Otherwise blocks without a server are never received, and the gradient is biased.
+        Whether each block is held at least once. Otherwise blocks without a server are never received, and the gradient is biased;
+        results count such blocks (``unheard``).
     sketch : "fresh" or "fixed"
         A fresh sketch in each iteration, or the servers of the first iteration in all of them, which must then be waited for.
 
@@ -59,12 +60,16 @@ class ReplicatedSketch:
     def __post_init__(self) -> None:
         integer("fastest", self.fastest, 1)
         object.__setattr__(self, "law", check_law(self.law))
+        flag("every_block", self.every_block)
         choice("sketch", self.sketch, ("fresh", "fixed"))
 
 
 @dataclass(frozen=True)
 class SampledSketch:
     """Sampling with replacement by the master, as in the theory: q drawn blocks go to q servers, and all are waited for.
+
+    Answers weigh 1/(q Π_ι): unbiased where the law gives every block whose rows are not zero at least 2⁻³², the step of draws. A
+    block that it leaves out is never heard of, and the gradient is biased; results count such blocks (``unheard``).
 
     Parameters
     ----------

@@ -8,13 +8,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from uepgpu.files import table_kind
 from uepgpu.gradient_coding.study import Study, StudyPoint
 from uepgpu.text import write_table
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["COLUMNS", "NOTE", "Convergence", "rows", "summary", "to_csv"]
+__all__ = ["COLUMNS", "NOTE", "TABLE", "Convergence", "rows", "summary", "to_csv"]
 
 NOTE = "Error ‖x − x*‖ / ‖x*‖ ± standard error, after iterations t and at times T of the latency law."
 QUANTITIES = ("time", "error", "residual", "gradient_error")
@@ -39,6 +40,8 @@ COLUMNS = (
 """Columns of ``table.csv``. Rows of axis ``iteration`` have means at an iterate; rows of axis ``deadline`` the mean error of the
 latest iterate at a deadline, empty where some realization has run out of iterations. ``residual`` is the mean loss for
 logistic loss."""
+
+TABLE = table_kind(COLUMNS)
 
 Value = str | int | float
 

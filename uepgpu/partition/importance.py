@@ -43,7 +43,7 @@ def assign_classes(classes: Classes, score: Floats, shape: tuple[int, ...]) -> I
     n = score.size
     if isinstance(classes, str):
         if classes != "auto":
-            raise ValueError(f"classes must be sizes, a table of class numbers or 'auto', got {classes!r}")
+            raise ValueError(f"classes must be sizes, a table of class numbers or 'auto', got {shown(classes)}")
         return _natural_breaks(score)
     array = integer_array("classes", classes)
     table_shape = shape if len(shape) == 2 else (*shape, 1)

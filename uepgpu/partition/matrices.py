@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import os
-import zipfile
-import zlib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from uepgpu.checks import choice, frozen, real_array, shown
+from uepgpu.files import expand, read_array
 
 __all__ = ["BlockMatrices", "block_bounds", "block_norms", "load_factors", "load_matrix", "order_slices", "summand_gram"]
 
@@ -26,7 +24,7 @@ def load_matrix(name: str, source: Any) -> Floats:
     Parameters
     ----------
     name : str
-        Its name in errors.
+        What errors call it.
     source : array_like, cupy array, or path
         A path names an ``.npy`` file, an ``.npz`` file with a single array, or ``file.npz:key``.
 
@@ -52,7 +50,7 @@ def load_matrix(name: str, source: Any) -> Floats:
 
 
 def load_factors(A: Any, B: Any) -> tuple[Floats, Floats]:
-    """Return A and B as :func:`load_matrix` does, if their shapes fit."""
+    """Return A and B as :func:`load_matrix` does, if they multiply."""
     left, right = load_matrix("A", A), load_matrix("B", B)
     if left.shape[1] != right.shape[0]:
         raise ValueError(
@@ -63,30 +61,7 @@ def load_factors(A: Any, B: Any) -> tuple[Floats, Floats]:
 
 def _read(name: str, source: str) -> NDArray[Any]:
     path, _, key = source.partition(".npz:")
-    file = Path(path + ".npz" if key else source)
-    if not file.is_file():
-        raise FileNotFoundError(f"{name}: no file {str(file)!r}")
-    if file.suffix not in (".npy", ".npz"):
-        raise ValueError(f"{name} must be an .npy or .npz file, got {str(file)!r}")
-    try:
-        with file.open("rb") as stream:  # np.load leaves a file that it opened itself open when it cannot read it
-            loaded = np.load(stream, allow_pickle=False)
-            if not isinstance(loaded, np.ndarray):
-                return _member(file, loaded, key)
-            if key:
-                raise ValueError(f"it holds a single array, none called {key!r}")
-            return loaded
-    except (ValueError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(f"{name}: cannot read {str(file)!r}: {' '.join(str(error).split())}") from None
-
-
-def _member(file: Path, archive: np.lib.npyio.NpzFile, key: str) -> NDArray[Any]:
-    keys = list(archive.files)
-    if not key and len(keys) != 1:
-        raise ValueError(f"it holds the arrays {keys}; name one as '{file}:{keys[0] if keys else 'name'}'")
-    if key and key not in keys:
-        raise ValueError(f"it holds no array {key!r}, only {keys}")
-    return np.asarray(archive[key or keys[0]])
+    return read_array(name, expand(name, path + ".npz" if key else source), key, what="a matrix")
 
 
 def block_bounds(name: str, length: int, blocks: int) -> Ints:
@@ -132,7 +107,7 @@ def summand_gram(left: Floats, right: Floats, bounds: Ints) -> Floats:
 
 @dataclass(frozen=True, eq=False)
 class BlockMatrices:
-    """Two factors, ordered and cut; read-only copies of the arguments.
+    """Two factors, ordered and cut; read-only copies of what it is made from.
 
     Attributes
     ----------

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from uepgpu.checks import choice, frozen, integer, real_array, shown
+from uepgpu.checks import choice, frozen, integer, real_array, require_memory, shown
 from uepgpu.partition.importance import Classes, assign_classes, assign_levels
 from uepgpu.partition.matrices import BlockMatrices, block_bounds, block_norms, load_factors, order_slices, summand_gram
 
@@ -19,6 +20,9 @@ __all__ = ["Partition"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+LEAST_ENERGY = 1e-280
+"""Below it what is lost of a product, a part of its energy, is not a normal number of float64 any more."""
+
 Paradigm = Literal["rxc", "cxr"]
 Order = Literal["norm", "mean_abs"] | None
 
@@ -141,7 +145,9 @@ class Partition:
         Partition(rxc, 3×2 blocks, classes=(2, 4), (7, 5)·(5, 8))
         """
         left, right = load_factors(A, B)
+        _require_energies("A and B", left, right)
         rows, cols = integer("rows", rows, 1), integer("cols", cols, 1)
+        _require_room(rows * cols)
         row_bounds = block_bounds("rows", left.shape[0], rows)
         col_bounds = block_bounds("cols", right.shape[1], cols)
         with np.errstate(over="ignore", invalid="ignore"):
@@ -150,7 +156,7 @@ class Partition:
             row_norm, col_norm = block_norms(left, row_bounds), block_norms(right.T, col_bounds)
             tiles = np.add.reduceat(np.add.reduceat((left @ right) ** 2, row_bounds[:-1], axis=0), col_bounds[:-1], axis=1)
             score = np.outer(row_norm, col_norm).ravel()
-        _require_finite("A and B", score, tiles)
+        _require_range("A and B", score, tiles, _largest(left), _largest(right))
         return cls(
             "rxc",
             (rows, cols),
@@ -182,14 +188,16 @@ class Partition:
         ([1, 2, 2], [9.0, 4.0, 1.0])
         """
         left, right = load_factors(A, B)
+        _require_energies("A and B", left, right)
         blocks = integer("blocks", blocks, 1)
+        _require_room(blocks)
         bounds = block_bounds("blocks", left.shape[1], blocks)
         with np.errstate(over="ignore", invalid="ignore"):
             permutation = order_slices(order, left.T, right)
             left, right = left[:, permutation], right[permutation]
             left_norm, right_norm = block_norms(left.T, bounds), block_norms(right, bounds)
             gram, score = summand_gram(left, right, bounds), left_norm * right_norm
-        _require_finite("A and B", score, gram)
+        _require_range("A and B", score, gram, _largest(left), _largest(right))
         return cls(
             "cxr",
             (blocks,),
@@ -247,6 +255,8 @@ class Partition:
             if paradigm == "cxr" and levels is not None:
                 raise ValueError(f"{name} must be left out for cxr, whose codes have no factored windows, got {shown(levels)}")
         ma, mb = _means("left_means", left_means, va.size), _means("right_means", right_means, vb.size)
+        _require_energies("left_variances and right_variances, with means,", np.hypot(np.sqrt(va), ma), np.hypot(np.sqrt(vb), mb))
+        _require_room(va.size * vb.size if paradigm == "rxc" else va.size)
         combine = np.outer if paradigm == "rxc" else np.multiply
         with np.errstate(over="ignore", invalid="ignore"):
             second_a, second_b = va + ma**2, vb + mb**2
@@ -255,7 +265,8 @@ class Partition:
             gram = np.zeros((score.size, score.size)) if paradigm == "rxc" else np.outer(h * ma * mb, h * ma * mb)
             np.fill_diagonal(gram, squares.ravel())
             gram = u * q * gram
-        _require_finite("left_variances and right_variances, with means and shape,", score, gram)
+        largest = _largest(np.sqrt(second_a)), _largest(np.sqrt(second_b))
+        _require_range("left_variances and right_variances, with means and shape,", score, gram, *largest)
         if paradigm == "cxr":
             return cls("cxr", (va.size,), assign_classes(classes, score, (va.size,)), gram)
         return cls(
@@ -268,12 +279,37 @@ class Partition:
         )
 
 
-def _require_finite(names: str, score: Floats, energies: Floats) -> None:
-    """Refuse finite entries whose squares overflow, before they decide classes."""
+def _require_range(names: str, score: Floats, energies: Floats, left: float, right: float) -> None:
+    """Refuse finite entries whose squares overflow, before they decide classes, or underflow, which would call a loss zero.
+
+    `left` and `right` are the largest entries of A and of B.
+    """
     with np.errstate(over="ignore", invalid="ignore"):
-        finite = np.all(np.isfinite(score)) and np.isfinite(np.abs(energies).sum())
+        total = float(np.abs(energies).sum())
+        finite = np.all(np.isfinite(score)) and np.isfinite(total)
     if not finite:
         raise ValueError(f"{names} must give finite energies: sums of squared products exceed float64 (1.8e308); scale them down")
+    if 0 < total < LEAST_ENERGY or (total == 0 and min(left, right) > 0 and left * right < LEAST_ENERGY**0.5):
+        raise ValueError(f"{names} must give energies of {LEAST_ENERGY:g} or more, got {total:g}: squares underflow; scale them up")
+
+
+def _largest(entries: Floats) -> float:
+    return float(np.abs(entries).max())
+
+
+def _require_energies(names: str, left: Floats, right: Floats) -> None:
+    """Refuse factors, or root mean squares of their entries, whose products have squares below float64: all would pass for zero."""
+    a, b = float(np.abs(left).max()), float(np.abs(right).max())
+    if min(a, b) > 0 and a * b < math.sqrt(np.finfo(np.float64).tiny):
+        raise ValueError(
+            f"{names} must give energies that float64 can hold (at least 2.2e-308), got entries of at most {a:.3g} and {b:.3g}; "
+            "scale them up"
+        )
+
+
+def _require_room(k: int) -> None:
+    """Refuse so many sub-products that their Gram matrix, and two others made on the way, do not fit into memory."""
+    require_memory(f"a partition of K = {k:,} sub-products", 3 * 8 * k**2)
 
 
 def _block_shape(shape: Any) -> tuple[int, int, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from uepgpu.plan.decoders import CHOICES, DECODERS, Decoder, decoding_rule, largest, resolve_decoder, resolve_tally
 from uepgpu.plan.plan import FOREVER, Plan, count_domain_refusal, make_plan
+from uepgpu.plan.possible import possible_counts
 
 __all__ = [
     "CHOICES",
@@ -15,6 +16,7 @@ __all__ = [
     "decoding_rule",
     "largest",
     "make_plan",
+    "possible_counts",
     "resolve_decoder",
     "resolve_tally",
 ]

@@ -13,14 +13,15 @@ from numpy.typing import ArrayLike, NDArray
 from uepgpu.checks import deadlines_array, instance, word64
 from uepgpu.codes import Code
 from uepgpu.codes.law import check_code, support_law
-from uepgpu.codes.supports import PRIME, SupportLaw, is_whole
+from uepgpu.codes.supports import SupportLaw, residues
 from uepgpu.partition import Partition
 from uepgpu.plan.cells import count_cells, deadline_cells
 from uepgpu.plan.chains import Chains, find_chains
 from uepgpu.workers import Workers
 from uepgpu_kernels.job import BY_INDEX, BY_PERMUTATION, BY_TIME, Job, guide_tables
+from uepgpu_kernels.streams import LAYOUT
 
-__all__ = ["FOREVER", "MOST_PACKETS", "Domain", "Plan", "count_domain_refusal", "make_plan"]
+__all__ = ["FOREVER", "MOST_PACKETS", "Domain", "Plan", "count_domain_refusal", "distinct_windows", "make_plan"]
 
 Domain = Literal["count", "deadline"]
 Floats = NDArray[np.float64]
@@ -59,11 +60,6 @@ class Plan:
     chains: Chains | None
     class_wise: bool
 
-    @property
-    def float_elimination(self) -> bool:
-        """Whether coefficients are given real numbers that only float64 can hold."""
-        return self.job.generator.dtype == np.float64 and self.job.generator.shape[0] > 0
-
     def digest(self, decoding: str) -> str:
         """Return the SHA-256 of every field that decides a tally, for `decoding` rules."""
         hashed = self._hashed(decoding)
@@ -76,7 +72,7 @@ class Plan:
         return self._hashed(decoding).hexdigest()
 
     def _hashed(self, decoding: str) -> hashlib._Hash:
-        hashed = hashlib.sha256(f"uepgpu tally 1\0{decoding}\0".encode())
+        hashed = hashlib.sha256(f"uepgpu tally 1\0layout {LAYOUT}\0{decoding}\0".encode())
         for name in _IDENTITY:
             array = np.ascontiguousarray(getattr(self.job, name))
             hashed.update(f"{name}\0{array.dtype.str}\0{array.shape}\0".encode() + array.tobytes())
@@ -124,7 +120,7 @@ def make_plan(
         raise ValueError(f"the count domain does not apply: {reason}. Give deadlines to simulate arrival times")
     if times is not None and times.size > MOST_PACKETS:
         raise ValueError(f"deadlines: at most {MOST_PACKETS} are simulated, got {times.size}")
-    windows, of_window = _distinct_windows(law)
+    windows, of_window = distinct_windows(law)
     n_windows = of_window.size if windows is None else len(windows)
     if n_windows > MOST_PACKETS:
         raise ValueError(f"supports: at most {MOST_PACKETS} distinct windows are simulated, got {n_windows}")
@@ -169,7 +165,7 @@ def make_plan(
     return Plan(job, "count" if times is None else "deadline", times, law, chains, chains is not None and chains.class_wise)
 
 
-def _distinct_windows(law: SupportLaw) -> tuple[NDArray[np.bool_] | None, Ints]:
+def distinct_windows(law: SupportLaw) -> tuple[NDArray[np.bool_] | None, Ints]:
     """Return the distinct supports in order of first occurrence, and which of them each window has."""
     if law.supports is None:
         assert law.degrees is not None
@@ -180,13 +176,7 @@ def _distinct_windows(law: SupportLaw) -> tuple[NDArray[np.bool_] | None, Ints]:
     return law.supports[first[order]], place[inverse.ravel()]
 
 
-def _generator(law: SupportLaw) -> NDArray[np.float64] | NDArray[np.uint64]:
+def _generator(law: SupportLaw) -> NDArray[np.uint64]:
     if law.generator is None:
         return np.zeros((0, law.n_subproducts), dtype=np.uint64)
-    if is_whole(law.generator):
-        # Python's integers: float64 may hold whole numbers far beyond int64.
-        return np.array([[int(x) % PRIME for x in row] for row in law.generator.tolist()], dtype=np.uint64)
-    # What is decodable does not depend on the scale of a row; tolerances do. A power of two rounds nothing.
-    _, exponent = np.frexp(np.abs(law.generator).max(axis=1, keepdims=True))
-    scaled: Floats = np.ldexp(law.generator, -exponent)
-    return scaled
+    return residues(law.generator) if law.field == "real" else law.generator.astype(np.uint64)

@@ -167,8 +167,9 @@ class StopRule:
             if self.relative_error is not None:
                 # What a class may lose that was not seen failing is in the interval and not in the standard error.
                 error = np.maximum(error, np.maximum(high - mean, mean - low) / NORMAL)
-                # Nothing seen, or a single sub-batch, is no precision.
+                # Nothing seen, or a single sub-batch, is no precision; a loss that can only be 0 needs none.
                 relative = np.where((mean > 0) & ~np.isnan(error), error / np.where(mean > 0, mean, 1.0), np.inf)
+                relative = np.where(high == 0, 0.0, relative)
                 worst = float(relative.max())
                 share = 1.0 if worst == 0 else (self.relative_error / worst) ** 2
                 found.append((share, worst <= self.relative_error, f"relative error {worst:.3g} (wanted {self.relative_error:g})"))
@@ -213,8 +214,7 @@ def failures_seen(tally: Tally, options: dict[str, Any]) -> NDArray[np.float64]:
     """Return how many realizations that lost something were seen at each deadline, shape (D,)."""
     seen = view(tally, options.get("workers"), options.get("deadlines"))
     losing = tally.patterns.sum(axis=0)[:, :-1].sum(axis=1, keepdims=True).astype(np.float64)  # (T, 1)
-    if seen.weight is None:
-        return np.asarray(losing[:, 0])
-    squares, _ = seen.second_moment(losing, tally.realizations)
-    total = (seen.weight @ losing)[:, 0]
-    return np.asarray(np.where(squares[:, 0] > 0, total**2 / np.where(squares[:, 0] > 0, squares[:, 0], 1.0), 0.0))
+    always = np.ones(losing.shape, dtype=np.bool_)
+    squares, _ = seen.second_moments(losing, tally.realizations, always, seen(always))
+    total = seen(losing)
+    return np.asarray(np.where(squares > 0, total**2 / np.where(squares > 0, squares, 1.0), 0.0)[:, 0])

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, Literal
 
 import numpy as np
 
 from uepgpu.backends import find_place, usable_cores
-from uepgpu.checks import choice, finite, integer, positive, realization_range, shown
+from uepgpu.checks import choice, flag, integer, positive, realization_range, shown, thread_count
 from uepgpu.codes import Code
 from uepgpu.partition import Partition
-from uepgpu.plan import FOREVER, make_plan, resolve_decoder
+from uepgpu.plan import make_plan, resolve_decoder
+from uepgpu.products.coefficients import require_real
+from uepgpu.products.conditioning import DTYPES, deadline_times
 from uepgpu.products.payloads import FactorBlocks
 from uepgpu.products.result import ProductResult
 from uepgpu.products.run import ProductRun
@@ -19,10 +20,9 @@ from uepgpu.products.stage_clock import Clock
 from uepgpu.workers import Workers
 from uepgpu_kernels.dense import products as dense
 
-__all__ = ["DECODERS", "DTYPES", "multiply"]
+__all__ = ["DECODERS", "multiply"]
 
 DECODERS = ("linear", "peel", "lmmse")
-DTYPES = ("float64", "float32", "float16")
 
 
 def multiply(
@@ -75,7 +75,8 @@ def multiply(
         What ``"lmmse"`` knows: all inner products of sub-products, or their energies. With energies alone and correlated cxr
         blocks it can lose against zero-filling.
     max_memory : int, optional
-        Bytes that intermediate arrays may take. Default: a quarter of what is free.
+        Bytes that the result, the sub-products and intermediate arrays may take together; whatever is left of them, one
+        realization is taken at a time. Default: a quarter of what is free.
     output : "host" or "device"
         Where Ĉ is left: a NumPy array, or with ``backend="cuda"`` a CuPy array, which other libraries take without a copy
         (``__cuda_array_interface__``, DLPack).
@@ -110,21 +111,22 @@ def multiply(
     choice("keep", keep, ("loss", "product"))
     choice("prior", prior, ("gram", "energy"))
     choice("output", output, ("host", "device"))
+    flag("faithful", faithful)
     if positive("noise", noise, zero=True) > 0 and not faithful:
         raise ValueError(f"noise is added to the payloads of packets and needs faithful=True, got noise={shown(noise)}")
     first, n = realization_range(first_realization, realizations)
-    cores = usable_cores() if threads is None else integer("threads", threads, 1)
+    cores = usable_cores() if threads is None else thread_count(threads)
     if max_memory is not None:
         integer("max_memory", max_memory, 1)
     place = find_place(backend)
     if output == "device" and not place.on_device:
         raise ValueError(f"output='device' needs backend='cuda', got backend={backend!r}, which runs on {place.name}")
     memory = place.free_memory() // 4 if max_memory is None else max_memory
-    plan = make_plan(code, part, workers, seed=seed, deadlines=_times(deadline))
-    if plan.law.field in ("gf2", "gf256"):
-        raise ValueError(f"coefficients={plan.law.field!r} cannot multiply real matrices: use 'generic'")
+    plan = make_plan(code, part, workers, seed=seed, deadlines=deadline_times(deadline))
+    require_real(plan.law)
     rule = resolve_decoder(plan, "peel" if decoder == "peel" else "auto")
-    size = _chunk(part, workers.count, n, memory, keep, faithful or dtype != "float64")
+    room = memory - _held(part, n, memory, keep)
+    size = _chunk(part, workers.count, n, room, keep, faithful or dtype != "float64")
     clock = Clock(place.settle)
     with clock("multiply"):
         blocks = FactorBlocks.of(part, place.xp)
@@ -142,14 +144,20 @@ def multiply(
         faithful=faithful,
         dtype=dtype,
         noise=noise,
-        keep=keep,
         prior=prior,
         output=output,
-        memory=memory,
+        memory=max(room, 1),
         threads=cores,
     )
-    parts = [run.run(start, min(size, first + n - start), clock) for start in range(first, first + n, size)]
-    return ProductResult.joined(parts, place.xp, clock.seconds)
+    product = None
+    if keep == "product":
+        xp = place.xp if output == "device" else np
+        product = xp.empty((n, *_result_shape(part)), dtype=np.float64)
+    parts = []
+    for start in range(0, n, size):
+        some = min(size, n - start)
+        parts.append(run.run(first + start, some, clock, None if product is None else product[start : start + some]))
+    return ProductResult.joined(parts, product, clock.seconds)
 
 
 def _check_description(part: Any, workers: Any) -> None:
@@ -160,31 +168,34 @@ def _check_description(part: Any, workers: Any) -> None:
         raise ValueError("part has no matrices: make it with Partition.rxc(A, B, …) or Partition.cxr(A, B, …)")
 
 
-def _times(deadline: Any) -> tuple[float, ...]:
-    """Return a deadline as a plan takes it."""
-    if isinstance(deadline, float | np.floating) and deadline == math.inf:
-        return FOREVER
-    try:
-        return (positive("deadline", finite("deadline", deadline), zero=True),)
-    except ValueError:
-        raise ValueError(f"deadline must be a number >= 0, or math.inf to wait for all, got {shown(deadline)}") from None
-
-
-def _chunk(part: Partition, n_workers: int, n: int, memory: int, keep: str, payloads: bool) -> int:
-    """Return how many realizations are taken at once; refuse a result that does not fit."""
+def _result_shape(part: Partition) -> tuple[int, int]:
     m = part.matrices
     assert m is not None
-    u, q = m.left.shape[0], m.right.shape[1]
+    return m.left.shape[0], m.right.shape[1]
+
+
+def _tile_bytes(part: Partition) -> int:
+    """Return what a sub-product takes; tiles are at most one slice larger than their share."""
+    u, q = _result_shape(part)
+    return 8 * (u * q if part.paradigm == "cxr" else -(-u // part.shape[0]) * -(-q // part.shape[1]))
+
+
+def _held(part: Partition, n: int, memory: int, keep: str) -> int:
+    """Return the bytes that are held throughout: the sub-products and the result; refuse a result that does not fit."""
+    u, q = _result_shape(part)
     result = 8 * u * q
-    # FactorBlocks are at most one slice larger than their share.
-    tile = u * q if part.paradigm == "cxr" else -(-u // part.shape[0]) * -(-q // part.shape[1])
     if keep == "product" and n * result > memory:
         raise ValueError(
             f"keep='product' would take {n * result / 2**20:,.0f} MiB for {n} realizations of {result / 2**20:,.1f} MiB, more than "
             f"max_memory = {memory / 2**20:,.0f} MiB: ask for fewer, raise max_memory, or keep='loss'"
         )
+    return (n * result if keep == "product" else 0) + part.n_subproducts * _tile_bytes(part)
+
+
+def _chunk(part: Partition, n_workers: int, n: int, room: int, keep: str, payloads: bool) -> int:
+    """Return how many realizations are taken at once."""
     k = part.n_subproducts
     each = 8 * n_workers * k * 8
     if keep == "product" or payloads:
-        each += 8 * tile * (4 * k + (3 * n_workers if payloads else 0))
-    return int(min(max(memory // (2 * each), 1), n, 65_536))
+        each += _tile_bytes(part) * (4 * k + (3 * n_workers if payloads else 0))
+    return int(min(max(room // (2 * each), 1), n, 65_536))

@@ -102,10 +102,11 @@ class _Job:
 
 def faithful_payloads(
     part: Partition, packets: Packets, encoding: str, blocks: FactorBlocks, dtype: str, memory: int, place: Place, clock: Clock
-) -> Any:
+) -> tuple[Any, Floats]:
     """Return the payloads of the packets that arrived, in order of workers, shape (R, M, a, b) in `dtype`, where blocks live.
 
-    M is the most that arrived in a realization; what others have less of is zero and comes last.
+    M is the most that arrived in a realization; what others have less of is zero and comes last. Also what a realization's
+    packet lost at most when its factors were put into `dtype`, relative to itself, (R,): rounding, or more where they underflow.
     Encoding is one matrix product per factor for all packets of a slice; times are added to `clock`.
     """
     xp = place.xp
@@ -113,6 +114,7 @@ def faithful_payloads(
     jobs = _stacked_jobs(part, packets) if stacked else _paired_jobs(part, packets)
     place_of = np.cumsum(packets.arrived, axis=1) - 1
     payloads = xp.zeros((len(place_of), int(place_of.max()) + 1, blocks.left.shape[2], blocks.right.shape[2]), dtype=dtype)
+    lost = np.zeros(len(place_of))
     most = memory // 4 if place.on_device else min(memory // 4, SLICE_BYTES)
     for job in jobs:
         # A stacked packet encodes its left factor only; pairs take both, the larger of which is to fit in a slice.
@@ -122,8 +124,9 @@ def faithful_payloads(
         for start in range(0, job.realization.size, step):
             some = job.cut(slice(start, start + step))
             at = (xp.asarray(some.realization), xp.asarray(place_of[some.realization, some.worker]))
-            payloads[at] = _work(some, blocks, dtype, place, clock)
-    return payloads
+            payloads[at], share = _work(some, blocks, dtype, place, clock)
+            np.maximum.at(lost, some.realization, share)
+    return payloads, lost
 
 
 def _which(packets: Packets) -> tuple[Ints, Ints]:
@@ -160,8 +163,8 @@ def _stacked_jobs(part: Partition, packets: Packets) -> list[_Job]:
     return jobs
 
 
-def _work(job: _Job, blocks: FactorBlocks, dtype: str, place: Place, clock: Clock) -> Any:
-    """Encode and multiply packets: their payloads (F, a, b)."""
+def _work(job: _Job, blocks: FactorBlocks, dtype: str, place: Place, clock: Clock) -> tuple[Any, Floats]:
+    """Encode and multiply packets: their payloads (F, a, b), and what factors lost when they were put into `dtype` (F,)."""
     xp = place.xp
     # NumPy multiplies float16 without BLAS and rounds every partial sum; devices sum such products in float32.
     within = np.float32 if dtype == "float16" and not place.on_device else dtype
@@ -170,13 +173,32 @@ def _work(job: _Job, blocks: FactorBlocks, dtype: str, place: Place, clock: Cloc
             left = xp.asarray(np.ascontiguousarray(job.left))
             if job.members is not None:
                 of_left, of_right = (xp.asarray(x) for x in job.members)
-                wide, tall = dense.stack(xp, left, blocks.left[of_left], blocks.right[of_right])
+                exact = dense.stack(xp, left, blocks.left[of_left], blocks.right[of_right])
             else:
-                wide = _pairs(xp, left, blocks.left)
-                tall = _pairs(xp, xp.asarray(np.ascontiguousarray(job.right)), blocks.right)
-            wide, tall = (x.astype(dtype, copy=False).astype(within, copy=False) for x in (wide, tall))
+                right = xp.asarray(np.ascontiguousarray(job.right))
+                exact = _pairs(xp, left, blocks.left), _pairs(xp, right, blocks.right)
+            held = [x.astype(dtype, copy=False) for x in exact]
+            lost = np.zeros(len(job.left)) if dtype == "float64" else place.to_host(_lost(xp, *exact, *held))
+            wide, tall = (x.astype(within, copy=False) for x in held)
         with clock("multiply"):
-            return dense.multiply(xp, wide, tall).astype(dtype, copy=False)
+            return dense.multiply(xp, wide, tall).astype(dtype, copy=False), lost
+
+
+def _lost(xp: Any, wide: Any, tall: Any, held_wide: Any, held_tall: Any) -> Any:
+    """Return how far the products of held factors can be from those of exact ones, relative to these, (F,).
+
+    Norms of the rows along the axis that is summed over: a row that is lost matters by what its partner would have made of it.
+    An overflow counts as 0: payloads show it.
+    """
+    sides = []
+    for exact, held in ((wide, held_wide), (tall, held_tall)):
+        largest = xp.max(xp.abs(exact), axis=(-2, -1), keepdims=True)
+        largest = xp.where(largest > 0, largest, 1.0)  # squares of entries near the ends of float64 would leave it
+        sides.append([xp.sum((x / largest) ** 2, axis=-1) for x in (exact, exact - held)])
+    (left, left_lost), (right, right_lost) = sides
+    whole = xp.sum(left * right, axis=-1)
+    share = xp.sum(left_lost * right + left * right_lost, axis=-1) / xp.where(whole > 0, whole, 1.0)
+    return xp.sqrt(xp.where(xp.isfinite(share), share, 0.0))
 
 
 def _pairs(xp: Any, coefficients: Any, blocks: Any) -> Any:

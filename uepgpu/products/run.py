@@ -13,6 +13,7 @@ from uepgpu.backends import Place, Sampler
 from uepgpu.partition import Partition
 from uepgpu.plan import Plan
 from uepgpu.products.coefficients import Packets, draw_packets
+from uepgpu.products.conditioning import ill_conditioned
 from uepgpu.products.decoding_weights import Weights, lmmse_weights, selected_weights
 from uepgpu.products.noise import add_noise
 from uepgpu.products.payloads import FactorBlocks, faithful_payloads
@@ -25,15 +26,11 @@ __all__ = ["ProductRun"]
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
-MOST_AMPLIFICATION = 0.1
-"""A decode whose condition number times the rounding of the workers' arithmetic exceeds this is flagged as hopeless: not one
-decimal digit is sure."""
-
-MOST_RESIDUAL = 1e-6
-"""So is one whose weights miss what decoding needs by more than this."""
-
 MOST_NOISE = 0.1
-"""So is one in whose Ĉ the noise of payloads is expected to exceed this share of ‖C‖."""
+"""A decode in whose Ĉ the noise of payloads is expected to exceed this share of ‖C‖ is flagged."""
+
+CANCELLED = 1e-13
+"""A payload whose energy is below this share of what its terms have alone is zero to rounding."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,43 +57,47 @@ class ProductRun:
     faithful: bool
     dtype: str
     noise: float
-    keep: str
     prior: str
     output: str
     memory: int
     threads: int
 
-    def run(self, first: int, count: int, clock: Clock) -> ProductResult:
-        """Multiply in realizations first .. first + count - 1."""
+    def run(self, first: int, count: int, clock: Clock, product: Any) -> ProductResult:
+        """Multiply in realizations first .. first + count - 1; `product` (count, U, Q) takes their Ĉ, unless it is None."""
         with clock("encode"):
             packets = draw_packets(self.plan, self.part, first, count)
         with clock("decode"):
             decoded = self.sampler.decode_times(first, count) < self.plan.job.n_times
-            weights, found, condition, residual = self._weights(packets, decoded)
-            noisy = self.noise > 0 and self._noise_energy(packets, weights) > MOST_NOISE**2 * self.part.norm2
-        disagrees = (found != decoded).any(axis=1) if self.decoder == "linear" else (decoded & ~found).any(axis=1)
-        rounding = float(np.finfo(self.dtype).eps)
-        unsound = ~np.isfinite(condition) | (condition * rounding > MOST_AMPLIFICATION) | (residual > MOST_RESIDUAL) | noisy
-        product = None
-        if self.keep == "loss" and self.dtype == "float64" and not self.faithful:
+            solved = self._weights(packets, decoded)
+            weights = solved.weights
+            flagged = np.zeros(count, dtype=np.bool_)
+            if self.noise > 0:
+                flagged |= self._noise_energy(packets, weights) > MOST_NOISE**2 * self.part.norm2
+        rounding = np.full(count, float(np.finfo(self.dtype).eps))
+        if product is None and self.dtype == "float64" and not self.faithful:
             with clock("decode"):
                 loss = _loss_from_gram(weights @ packets.coefficients, self.inner, self.part.paradigm)
         else:
-            estimate, overflow = self._estimates(packets, weights, first, clock)
-            unsound |= overflow
+            estimate, overflow, lost = self._estimates(packets, weights, first, clock)
+            flagged |= overflow
+            rounding = np.maximum(rounding, lost)
             with clock("decode"):
                 loss = self._loss(estimate)
-                if self.keep == "product":
-                    product = self._product(estimate)
+                if product is not None:
+                    product[...] = self._product(estimate)
+        ill = ill_conditioned(solved, rounding)
+        other = solved.found != decoded if self.decoder == "linear" else decoded & ~solved.found
+        disagrees = other.any(axis=1)
         return ProductResult(
             loss=loss,
             decoded=decoded,
             arrived=packets.arrived,
-            condition=condition,
-            residual=residual,
-            flagged=unsound | disagrees,
+            condition=solved.condition,
+            residual=solved.residual,
+            ill_conditioned=ill,
+            flagged=flagged | ill | disagrees,
             disagreements=int(disagrees.sum()),
-            product=product,
+            product=None,
             norm2=self.part.norm2,
             classes=self.part.classes,
             backend=self.place.name,
@@ -115,22 +116,42 @@ class ProductRun:
 
     def _noise_energy(self, packets: Packets, weights: Floats) -> Floats:
         """Return the expected energy of the noise in Ĉ, (R,): that of every payload times the squares of its weights."""
-        gram = self.inner[0][1]
-        payload = self.noise**2 * np.einsum("rwk,rwk->rw", packets.coefficients @ gram, packets.coefficients)
         into = weights.sum(axis=1, keepdims=True) if self.part.paradigm == "cxr" else weights
-        return np.asarray(np.einsum("rkw,rkw,rw->r", into, into, payload), dtype=np.float64)
+        return self.noise**2 * np.asarray(np.einsum("rkw,rkw,rw->r", into, into, self._energies(packets)), dtype=np.float64)
 
-    def _estimates(self, packets: Packets, weights: Floats, first: int, clock: Clock) -> tuple[Any, Bools]:
-        """Return the decoded sub-products (R, K, a, b), and which realizations overflowed the workers' arithmetic."""
+    def _energies(self, packets: Packets) -> Floats:
+        """Return the energies of all payloads (R, W), 0 where nothing but rounding is left of the sub-products."""
+        gram = self.inner[0][1]
+        energy = np.einsum("rwk,rwk->rw", packets.coefficients @ gram, packets.coefficients)
+        largest = np.einsum("rwk,k->rw", np.abs(packets.coefficients), np.sqrt(np.diagonal(gram))) ** 2
+        return np.where(energy > CANCELLED * largest, energy, 0.0)
+
+    def _underflow(self, packets: Packets) -> Floats:
+        """Return the largest share of a payload that its last place makes in the workers' arithmetic (R,): 1 is all of it.
+
+        Rounding is a share of what is large enough to have all its digits; below that there is a smallest step.
+        """
+        size = np.sqrt(self._energies(packets) / self.tiles[0].size) * packets.arrived
+        step = float(np.finfo(self.dtype).smallest_subnormal)
+        share = np.minimum(np.divide(step, size, out=np.zeros_like(size), where=size > step), 1.0)
+        return np.asarray(np.where((size > 0) & (size <= step), 1.0, share).max(axis=1), dtype=np.float64)
+
+    def _estimates(self, packets: Packets, weights: Floats, first: int, clock: Clock) -> tuple[Any, Bools, Floats]:
+        """Return the decoded sub-products (R, K, a, b), and which realizations overflowed the workers' arithmetic.
+
+        Also the largest share of a packet that was lost when it was put into that arithmetic, (R,).
+        """
         xp = self.place.xp
         if not self.faithful and self.dtype == "float64":
             with clock("decode"):
                 effect = xp.asarray(weights @ packets.coefficients)
-                return dense.combine(xp, effect, self.tiles), np.zeros(len(weights), dtype=np.bool_)
+                return dense.combine(xp, effect, self.tiles), np.zeros(len(weights), dtype=np.bool_), np.zeros(len(weights))
+        lost = self._underflow(packets)
         if self.faithful:
-            payloads = faithful_payloads(
+            payloads, of_factors = faithful_payloads(
                 self.part, packets, self.plan.law.encoding, self.blocks, self.dtype, self.memory, self.place, clock
             )
+            lost = np.maximum(lost, of_factors)
             if self.noise > 0:
                 add_noise(payloads, packets.arrived, self.noise, int(self.plan.job.seed), first, self.place)
             # The packets that arrived, in order of workers, as the payloads are.
@@ -145,11 +166,11 @@ class ProductRun:
             # Sums of what fits are finite in float64; an overflowed payload is no number to decode with. It counts as zero, and
             # the realization is flagged.
             with np.errstate(invalid="ignore"):
-                lost = ~xp.isfinite(xp.sum(received, axis=(2, 3)))
-            overflow: Bools = self.place.to_host(xp.any(lost, axis=1))
+                infinite = ~xp.isfinite(xp.sum(received, axis=(2, 3)))
+            overflow: Bools = self.place.to_host(xp.any(infinite, axis=1))
             if overflow.any():
-                received[lost] = 0.0
-            return dense.combine(xp, xp.asarray(weights), received), overflow
+                received[infinite] = 0.0
+            return dense.combine(xp, xp.asarray(weights), received), overflow, lost
 
     def _loss(self, estimate: Any) -> Floats:
         xp = self.place.xp

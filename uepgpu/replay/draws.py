@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from uepgpu_kernels.job import BY_INDEX, BY_TIME
 from uepgpu_kernels.reference.sample import words
-from uepgpu_kernels.streams import COEFFICIENTS, ORDER, PACKETS, SUPPORTS, purpose_of
+from uepgpu_kernels.streams import COEFFICIENTS, NUMBERED, ORDER, PACKETS, SUPPORTS, purpose_of
 
 if TYPE_CHECKING:
     from uepgpu_kernels.job import Job
@@ -30,7 +31,7 @@ class Stream:
     number : int
     purpose : str
     words_per_packet : int
-        Packet w owns the words from w times this on; whole blocks of four where packets have a word per sub-product.
+        Packet w owns the words from w times this on; 0 where words hold the bits or bytes of several packets.
     words : tuple of int
         Word i is word i mod 4 of block i div 4, with the counter (realization low, realization high, block, stream).
     """
@@ -57,8 +58,8 @@ class Packet:
         Which of :attr:`Replay.windows`.
     support : tuple of int
         The sub-products that it combines.
-    coefficients : tuple of int or float, or None
-        Of all K sub-products; modulo 2^31-1, in GF(2) or GF(256), or given real numbers. None where the decoder needs none.
+    coefficients : tuple of int, or None
+        Of all K sub-products; modulo 2^31-1, or in GF(2) or GF(256). None where the decoder needs none.
     time : int or None
         Deadline domain: index of the first deadline by which it has arrived; None if it misses the last one.
         Count domain: its place in the order of arrival, from 1.
@@ -70,7 +71,7 @@ class Packet:
     end: int
     window: int
     support: tuple[int, ...]
-    coefficients: tuple[int | float, ...] | None
+    coefficients: tuple[int, ...] | None
     time: int | None
 
 
@@ -113,7 +114,6 @@ def draw(job: Job, realization: int, *, coefficients: bool) -> Drawn:
         return streams[number].words
 
     n, k = job.n_packets, job.k
-    padded = 4 * ((k + 3) // 4)
     deciding = take(PACKETS, n, 1)
     cells = [_cell(job, w, deciding[w]) for w in range(n)]
     window = [int(job.cell_window[job.group[w], cells[w][0]]) for w in range(n)]
@@ -127,18 +127,20 @@ def draw(job: Job, realization: int, *, coefficients: bool) -> Drawn:
         for place, w in enumerate(order):
             time[w] = place + 1
     if job.degree.size:
-        drawn = take(SUPPORTS, n * padded, padded)
-        support = [_subset(drawn[w * padded : w * padded + k], int(job.degree[window[w]])) for w in range(n)]
+        each = 1 if k <= NUMBERED else 4 * ((k + 3) // 4)
+        drawn = take(SUPPORTS, n * each, each)
+        support = [_subset(drawn[w * each : (w + 1) * each], int(job.degree[window[w]]), k) for w in range(n)]
     elif job.generator.shape[0]:
         support = [tuple(i for i in range(k) if job.generator[w, i] != 0) for w in range(n)]
     else:
         support = [tuple(i for i in range(k) if job.support[window[w], i]) for w in range(n)]
-    rows: list[tuple[int | float, ...] | None] = [None] * n
+    rows: list[tuple[int, ...] | None] = [None] * n
     if coefficients and job.generator.shape[0]:
         rows = [tuple(row.tolist()) for row in job.generator]
     elif coefficients:
-        drawn = take(COEFFICIENTS, n * padded, padded)
-        rows = [tuple(_coefficient(drawn[w * padded + i], job.field) if i in support[w] else 0 for i in range(k)) for w in range(n)]
+        bits = (32, 1, 8)[job.field]
+        drawn = take(COEFFICIENTS, (n * k * bits + 31) // 32, k if bits == 32 else 0)
+        rows = [tuple(_coefficient(drawn, w * k + i, bits) if i in support[w] else 0 for i in range(k)) for w in range(n)]
     packets = tuple(Packet(w, deciding[w], *cells[w][1:], window[w], support[w], rows[w], time[w]) for w in range(n))
     return Drawn(tuple(streams[s] for s in sorted(streams)), packets, tuple(order))
 
@@ -164,16 +166,19 @@ def _shuffled(drawn: tuple[int, ...]) -> list[int]:
     return order
 
 
-def _subset(drawn: tuple[int, ...], size: int) -> tuple[int, ...]:
-    """Return a uniform set of `size` sub-products: X_i is in with probability (still needed) / (still to come)."""
-    chosen: list[int] = []
-    for i, word in enumerate(drawn):
-        if _below(word, len(drawn) - i) < size - len(chosen):
-            chosen.append(i)
-    return tuple(chosen)
+def _subset(drawn: tuple[int, ...], size: int, k: int) -> tuple[int, ...]:
+    """Return a uniform set of `size` of k sub-products: by its number where there are few, else by Floyd's method."""
+    if k <= NUMBERED:
+        sets = list(itertools.combinations(range(k), size))
+        return sets[_below(drawn[0], len(sets))]
+    chosen: set[int] = set()
+    for last, word in zip(range(k - size, k), drawn, strict=False):
+        pick = _below(word, last + 1)
+        chosen.add(last if pick in chosen else pick)
+    return tuple(sorted(chosen))
 
 
-def _coefficient(word: int, field: int) -> int:
-    if field == 0:
-        return 1 + _below(word, PRIME - 1)
-    return word >> (31 if field == 1 else 24)
+def _coefficient(drawn: tuple[int, ...], place: int, bits: int) -> int:
+    if bits == 32:
+        return 1 + _below(drawn[place], PRIME - 1)
+    return (drawn[place * bits // 32] >> place * bits % 32) & ((1 << bits) - 1)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from uepgpu.files import new_file
+from uepgpu.files import Kind, Output
 from uepgpu.results.curve import curve_of
 from uepgpu.results.table import COLUMNS, rows
 from uepgpu.store.errors import StoreError
@@ -19,7 +19,11 @@ from uepgpu.text import write_table
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["dataset", "write_csv", "write_netcdf", "write_parquet"]
+__all__ = ["NETCDF", "PARQUET", "dataset", "write_csv", "write_netcdf", "write_parquet"]
+
+TITLE = "uepgpu sweep"
+PARQUET = Kind(("parquet",), b"PAR1", TITLE.encode())
+NETCDF = Kind(("nc", "netcdf"), b"\x89HDF", TITLE.encode())
 
 EXTRA = ("point", "tally", "sweep", "stop_reason", "seconds", "devices", "versions", "latency")
 """Columns that a store adds to those of ``table.csv``."""
@@ -47,13 +51,13 @@ def _rows(path: Path | str) -> Iterator[dict[str, Any]]:
             yield row | extra
 
 
-def write_csv(path: Path | str, target: Path) -> int:
+def write_csv(path: Path | str, target: Output) -> int:
     """Write one row per point and deadline, and return how many; floats keep all their digits, and no label is a formula."""
-    with new_file(target) as part, part.open("w", newline="", encoding="utf-8") as file:
+    with target.new() as part, part.open("w", newline="", encoding="utf-8") as file:
         return write_table(file, (*COLUMNS, *EXTRA), _rows(path))
 
 
-def write_parquet(path: Path | str, target: Path) -> int:
+def write_parquet(path: Path | str, target: Output) -> int:
     """Write the same rows as Parquet; a missing exact loss is null.
 
     Raises
@@ -66,8 +70,8 @@ def write_parquet(path: Path | str, target: Path) -> int:
     for row in table:
         row["normalized_loss_exact"] = None if row["normalized_loss_exact"] == "" else row["normalized_loss_exact"]
         row["seed"] = str(row["seed"])  # up to 2^64 - 1, which no signed column holds
-    with new_file(target) as part:
-        parquet.write_table(pa.Table.from_pylist(table), part)
+    with target.new() as part:
+        parquet.write_table(pa.Table.from_pylist(table).replace_schema_metadata({"title": TITLE}), part)
     return len(table)
 
 
@@ -103,10 +107,10 @@ def dataset(points: Sequence[StoredPoint]) -> xr.Dataset:
     coords |= {"point": [stored.id for stored in points], "deadline": (("point", "step"), over_steps("deadline"))}
     coords["seed"] = ("point", np.array([stored.point.seed for stored in points], dtype=np.uint64))
     data = {name: (("point", "step"), over_steps(name)) for name in VALUES}
-    return xr.Dataset(data, coords=coords, attrs={"title": "uepgpu sweep", "interval": "95 %"})
+    return xr.Dataset(data, coords=coords, attrs={"title": TITLE, "interval": "95 %"})
 
 
-def write_netcdf(path: Path | str, target: Path) -> int:
+def write_netcdf(path: Path | str, target: Output) -> int:
     """Write :func:`dataset` of a store as netCDF, and return the number of points.
 
     Raises
@@ -117,7 +121,7 @@ def write_netcdf(path: Path | str, target: Path) -> int:
     _optional("h5netcdf", "--netcdf")
     _optional("h5py", "--netcdf")
     points = list(iterate_points(path))
-    with new_file(target) as part:
+    with target.new() as part:
         dataset(points).to_netcdf(part, engine="h5netcdf")
     return len(points)
 

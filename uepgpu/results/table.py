@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
+from uepgpu.files import table_kind
 from uepgpu.text import write_table
 
 if TYPE_CHECKING:
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
     from uepgpu.results.curve import Curve
 
-__all__ = ["COLUMNS", "rows", "to_csv"]
+__all__ = ["COLUMNS", "TABLE", "rows", "to_csv"]
 
 COLUMNS = (
     "series",
@@ -42,6 +43,8 @@ COLUMNS = (
 )
 """Columns of ``table.csv``. ``window`` is empty unless the encoding is factored, ``gamma`` for codes without window
 probabilities, ``normalized_loss_exact`` where there is no closed form."""
+
+TABLE = table_kind(COLUMNS)
 
 Value = str | int | float
 

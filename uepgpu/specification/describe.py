@@ -15,6 +15,7 @@ import numpy as np
 from uepgpu import latency
 from uepgpu.checks import closest, shown
 from uepgpu.codes import Code
+from uepgpu.files import expand, read_array
 from uepgpu.partition import Partition, load_matrix
 from uepgpu.specification.fields import SpecError, TomlTable, number, numbers, one_or_more, text, whole, whole_numbers
 from uepgpu.specification.names import CODES, LAWS
@@ -45,7 +46,10 @@ def file_in(folder: Path) -> Read:
     """Return the reader of a path relative to `folder`."""
 
     def read(key: str, value: Any) -> str:
-        return str(folder / Path(text(key, value)).expanduser())
+        try:
+            return str(folder / expand(key, text(key, value)))
+        except ValueError as error:
+            raise SpecError(str(error)) from None
 
     return read
 
@@ -201,6 +205,7 @@ def code(where: str, data: Any, folder: Path, gamma: list[float] | None) -> Code
         "window": text,
         "windows": text,
         "coefficients": text,
+        "field": text,
         "copies": whole,
         "supports": _supports,
         "work": _integers,
@@ -224,7 +229,9 @@ def _law(where: str, folder: Path) -> Callable[[str, Any], tuple[str, latency.La
         readers: dict[str, Read] = {"samples": numbers}
         if isinstance(table.data.get("samples"), str):
             with located(table.where):
-                samples = np.load(table.get("samples", file_in(folder)), allow_pickle=False)
+                samples = read_array(
+                    "samples", Path(table.get("samples", file_in(folder))), what="a one-dimensional array of latencies"
+                )
             readers["samples"] = lambda key, value: samples
         law = make(kind, table, readers)
         shown = ", ".join(f"{k} = {v}" for k, v in table.data.items() if k != "law")

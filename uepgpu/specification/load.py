@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from uepgpu.checks import closest, shown
+from uepgpu.files import expand
 from uepgpu.specification.fields import SpecError
 
 __all__ = ["SPECS", "bundled_specs", "find_spec", "load_spec"]
 
 SPECS = Path(__file__).parent / "specs"
+MOST_BYTES = 10_000_000
 
 
 def bundled_specs() -> tuple[str, ...]:
@@ -29,9 +31,12 @@ def find_spec(spec: str) -> Path:
     """
     if spec in bundled_specs():
         return SPECS / f"{spec}.toml"
-    path = Path(spec).expanduser()
     if not spec.strip():
         raise SpecError(f"SPEC must be a TOML file or one of {', '.join(bundled_specs())}, got {shown(spec)}")
+    try:
+        path = expand("SPEC", spec)
+    except ValueError as error:
+        raise SpecError(str(error)) from None
     if path.is_dir():
         raise SpecError(f"SPEC must be a TOML file, {shown(spec)} is a directory")
     if not path.is_file():
@@ -53,9 +58,15 @@ def load_spec(spec: str) -> tuple[Path, str, dict[str, Any]]:
     """
     path = find_spec(spec)
     try:
-        written = path.read_text(encoding="utf-8")
+        if path.stat().st_size > MOST_BYTES:
+            raise SpecError(f"{path.name} is larger than a specification may be, {MOST_BYTES:,} bytes")
+        written = path.read_text(encoding="utf-8-sig")  # some editors begin a file with a byte-order mark
         return path, written, tomllib.loads(written)
     except tomllib.TOMLDecodeError as error:
         raise SpecError(f"{path.name} is not valid TOML: {' '.join(str(error).split())}") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except RecursionError:
+        raise SpecError(f"{path.name} is not valid TOML: its brackets are nested too deeply") from None
+    except SpecError:
+        raise
+    except (OSError, ValueError) as error:  # not UTF-8, or a number of more digits than Python reads
         raise SpecError(f"{path.name} cannot be read: {error}") from None

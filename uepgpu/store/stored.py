@@ -25,6 +25,7 @@ import numpy as np
 
 from uepgpu import __version__
 from uepgpu.checks import deadlines_array, finite, integer, shown
+from uepgpu.plan import possible_counts
 from uepgpu.points.notation import read_code, read_partition, read_workers
 from uepgpu.points.point import Point
 from uepgpu.points.stop import MOST_REALIZATIONS, StopRule
@@ -317,4 +318,7 @@ def merged(frame: dict[str, Any], point: Point, counted: CountedRange) -> Tally:
         marginals=None,
         ranges=counted.ranges,
         seconds=counted.seconds,
+        possible=possible_counts(
+            point.law, point.part.classes, frame["n_packets"], "patterns" if frame["class_wise"] else "pairs", frame["decoder"]
+        ),
     )

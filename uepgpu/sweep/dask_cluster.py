@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-import uepgpu
 from uepgpu import __version__
+from uepgpu.checks import shown
 from uepgpu.sweep.ranges import Ran, Range, Work, run_range
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ AHEAD = 2
 
 def library_version() -> str:
     """Return the version of this package, on a worker."""
-    return uepgpu.__version__
+    return __version__
 
 
 class DaskCluster:
@@ -61,7 +61,7 @@ class DaskCluster:
         except ImportError as error:
             raise ValueError(f'--dask needs dask.distributed ({error}): pip install "uepgpu[distributed]"') from None
         if address != "local" and "://" not in address:
-            raise ValueError(f"--dask must be tcp://HOST:PORT of a running `dask scheduler`, or nothing, got {address!r}")
+            raise ValueError(f"--dask must be tcp://HOST:PORT of a running `dask scheduler`, or nothing, got {shown(address)}")
         self.address, self.backend, self.threads = address, backend, threads or 1
         self._distributed: Any = distributed  # its classes are not typed
         self._running: dict[Any, Claim] = {}
@@ -126,8 +126,8 @@ class DaskCluster:
             if not isinstance(error, OSError | TimeoutError | CancelledError) and self._client.status == "running":
                 raise
             raise ValueError(
-                f"the scheduler {self.address} does not answer any more ({' '.join(str(error).split()) or type(error).__name__}). "
-                "Every finished range is safe; run the same command again"
+                f"the scheduler {self.address} does not answer any more. Every finished range is safe; run the same command again. "
+                f"dask said: {' '.join(str(error).split()) or type(error).__name__}"
             ) from None
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -33,22 +34,27 @@ class View:
     coordinate: Floats | NDArray[np.int64]
     weight: Floats | None
 
-    def __call__(self, counts: NDArray[np.int64]) -> Floats:
-        """Return counts (B, T, ...) on the resulting axis, (B, D, ...)."""
+    def __call__(self, counts: NDArray[Any]) -> Floats:
+        """Return counts (..., T, U) on the resulting axis, (..., D, U)."""
         values = counts.astype(np.float64)
-        return values if self.weight is None else np.einsum("dt,bt...->bd...", self.weight, values)
+        return values if self.weight is None else np.asarray(np.einsum("dt,...tu->...du", self.weight, values))
 
-    def second_moment(self, undecoded: Floats, n: int) -> tuple[Floats, Floats]:
-        """Return the sums of v² and (1-v)² over realizations, v the weight with which each is undecoded.
+    def second_moments(self, undecoded: Floats, n: int, open_at: NDArray[np.bool_], width: Floats) -> tuple[Floats, Floats]:
+        """Return the sums of v² and (1-v)² over realizations, v what of the open weight finds each undecoded, as a share of it.
 
-        `undecoded` (T, U) counts realizations by time; both results (D, U).
+        `undecoded` (T, U) counts realizations by time, `open_at` (T, U) says when chance decides, `width` (D, U) is the weight of
+        those times; both results (D, U).
         """
         if self.weight is None:
-            return undecoded, n - undecoded
+            return np.where(open_at, undecoded, 0.0), np.where(open_at, n - undecoded, 0.0)
         decoded_at = np.diff(np.vstack([np.full((1, undecoded.shape[1]), float(n)), undecoded]), axis=0, append=0.0) * -1.0
         decoded_at[-1] = undecoded[-1]  # never decoded
-        late = np.hstack([np.zeros((len(self.weight), 1)), np.cumsum(self.weight, axis=1)])
-        return late**2 @ decoded_at, (1 - late) ** 2 @ decoded_at
+        failing, succeeding = np.zeros(width.shape), np.zeros(width.shape)
+        for d, weight in enumerate(self.weight):
+            late = np.vstack([np.zeros((1, open_at.shape[1])), np.cumsum(weight[:, None] * open_at, axis=0)])
+            share = np.divide(late, width[d], out=np.zeros_like(late), where=width[d] > 0)
+            failing[d], succeeding[d] = (share**2 * decoded_at).sum(axis=0), ((1 - share) ** 2 * decoded_at).sum(axis=0)
+        return failing, succeeding
 
 
 def view(counts: Counts, workers: Workers | None, deadlines: ArrayLike | None) -> View:

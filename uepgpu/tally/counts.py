@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from uepgpu.checks import word64
+from uepgpu.checks import choice, deadlines_array, integer, positive, shown, word64
 from uepgpu_kernels.job import SUB_BATCHES
 
 __all__ = ["ARRAYS", "Counts", "Ranges"]
@@ -16,8 +17,9 @@ __all__ = ["ARRAYS", "Counts", "Ranges"]
 Ints = NDArray[np.int64]
 Ranges = tuple[tuple[int, int], ...]
 
-ARRAYS = ("patterns", "pairs", "marginals", "deadlines", "classes")
-"""Names of the fields that are arrays, or None."""
+COMPARED = ("patterns", "pairs", "marginals", "deadlines", "classes")
+ARRAYS = (*COMPARED, "possible")
+"""Names of the fields that are arrays, or None: those that tell counts of one problem apart, and what follows from the problem."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +59,9 @@ class Counts:
         The realization numbers that are in, disjoint and ascending.
     seconds : float
         Time spent simulating.
+    possible : (counters, 2) int64 or None
+        Numbers of received packets between which chance decides what is counted, as
+        :func:`uepgpu.plan.possible.possible_counts` returns them; None where that is not known.
 
     Raises
     ------
@@ -82,12 +87,13 @@ class Counts:
     marginals: Ints | None
     ranges: Ranges
     seconds: float
+    possible: Ints | None = None
 
     def __post_init__(self) -> None:
         if self.domain not in ("count", "deadline") or (self.domain == "deadline") != (self.deadlines is not None):
             given = "missing" if self.deadlines is None else "there"
             raise ValueError(f"domain must be 'count', or 'deadline' with deadlines: it is {self.domain!r}, those are {given}")
-        word64("seed", self.seed)
+        self._check_facts()
         if not np.array_equal(np.unique(self.classes), np.arange(1, self.n_classes + 1)):
             raise ValueError(f"classes must be 1..L without gaps, not {np.unique(self.classes).tolist()}")
         bounds = [bound for span in self.ranges for bound in span]
@@ -99,6 +105,25 @@ class Counts:
                 view = getattr(self, name).view()
                 view.setflags(write=False)
                 object.__setattr__(self, name, view)
+
+    def _check_facts(self) -> None:
+        """Check what is no array: a file may say anything."""
+        if not isinstance(self.problem, str) or not re.fullmatch("[0-9a-f]{64}", self.problem):
+            raise ValueError(f"problem must be a SHA-256 in 64 hexadecimal digits, got {shown(self.problem)}")
+        for name in ("code", "decoder", "backend"):
+            if not isinstance(getattr(self, name), str):
+                raise ValueError(f"{name} must be a text, got {shown(getattr(self, name))}")
+        for name in ("tied", "class_wise"):
+            if not isinstance(getattr(self, name), bool):
+                raise ValueError(f"{name} must be True or False, got {shown(getattr(self, name))}")
+        choice("paradigm", self.paradigm, ("rxc", "cxr"))
+        word64("seed", self.seed)
+        integer("n_packets", self.n_packets, 1)
+        if self.packet_work is not None:
+            integer("packet_work", self.packet_work, 1)
+        positive("seconds", self.seconds, zero=True)
+        if self.deadlines is not None:
+            deadlines_array(self.deadlines)
 
     def _check_counters(self) -> None:
         k = self.classes.size
@@ -118,6 +143,9 @@ class Counts:
                 raise ValueError(f"{name} must be int64 of shape {shapes[name]}, not {array.dtype} of {array.shape}")
             if np.any(array < 0):
                 raise ValueError(f"{name} must not be negative")
+        counters = shapes[held[-1]][2]
+        if self.possible is not None and (self.possible.shape != (counters, 2) or self.possible.dtype != np.int64):
+            raise ValueError(f"possible must be int64 of shape {(counters, 2)}, not {self.possible.dtype} of {self.possible.shape}")
         if np.any(self.patterns.sum(axis=2) != self.sub_batch_sizes[:, None]):
             raise ValueError("the counts do not add up to the realizations")
 
@@ -157,7 +185,7 @@ class Counts:
         if not isinstance(other, Counts):
             return NotImplemented
         same = (self.problem, self.packet_work, self.ranges) == (other.problem, other.packet_work, other.ranges)
-        return same and all(_equal(getattr(self, name), getattr(other, name)) for name in ARRAYS)
+        return same and all(_equal(getattr(self, name), getattr(other, name)) for name in COMPARED)
 
     __hash__ = None  # type: ignore[assignment]  # arrays are compared, so there is nothing to hash
 
@@ -183,6 +211,7 @@ class Counts:
             marginals=None if self.marginals is None or other.marginals is None else self.marginals + other.marginals,
             ranges=_merge(self.ranges, other.ranges),
             seconds=self.seconds + other.seconds,
+            possible=other.possible if self.possible is None else self.possible,
         )
 
     def _difference(self, other: Counts) -> str:

@@ -9,10 +9,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from uepgpu.checks import instance
+from uepgpu.checks import instance, shown
 from uepgpu.partition import Partition
 from uepgpu.tally.axis import View, view
 from uepgpu.tally.counts import Counts
+from uepgpu.tally.events import (
+    Events,
+    class_pairs,
+    classes_undecoded,
+    pairs_undecoded,
+    possible_patterns,
+    subproducts_undecoded,
+)
 from uepgpu.tally.intervals import ENOUGH, batch_stderr, clopper_pearson, t_factor
 from uepgpu.workers import Workers
 
@@ -22,31 +30,57 @@ if TYPE_CHECKING:
 __all__ = ["decoding_probability", "loss", "loss_quantile", "subproduct_probability"]
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 ROUNDING = 1e-12
 """Relative rounding of the sums behind an estimate."""
 
 
 @dataclass(frozen=True, eq=False)
-class Events:
-    """Pairs of units (classes or sub-products) both undecoded, with what each contributes to the loss.
+class Shares:
+    """How often events happen, as far as it is certain and as far as chance decides; on the resulting axis.
 
     Attributes
     ----------
-    left, right : (E,) int64
-        Units, right <= left.
-    weight : (E,) float64
-        Contribution to the loss: G, twice G off the diagonal.
-    counts : (32, T, E) int64
+    n : int
+        Number of realizations.
+    total : (D, E) float64
+        In how many realizations they happened, certain or not.
+    certain : (D, E) float64
+        The share that no realization could have changed.
+    seen : (D, E) float64
+        In how many realizations they happened while chance decided.
+    width : (D, E) float64
+        What that would be, at the most, in one realization: how much of the axis's weight chance decides.
     """
 
-    left: NDArray[np.int64]
-    right: NDArray[np.int64]
-    weight: Floats
-    counts: NDArray[np.int64]
+    n: int
+    total: Floats
+    certain: Floats
+    seen: Floats
+    width: Floats
+
+    @classmethod
+    def of(cls, view: View, counts: NDArray[np.int64], open_at: NDArray[np.bool_], n: int) -> Shares:
+        """Return the shares of events with counts (32, T, E), of which `open_at` (T, E) says when chance decides."""
+        whole = counts.sum(axis=0)
+        parts = (whole, np.where(open_at, 0, whole), np.where(open_at, whole, 0), open_at)
+        total, certain, seen, width = (view(part) for part in parts)
+        return cls(n, total, certain / n, seen, width)
+
+    @property
+    def scaled(self) -> Floats:
+        """In how many realizations they happened of those that chance decided, as weights in [0, 1] count them, (D, E)."""
+        return np.divide(self.seen, self.width, out=np.zeros_like(self.seen), where=self.width > 0)
+
+    def bounds(self, alpha: float | Floats) -> tuple[Floats, Floats]:
+        """Return exact bounds of the shares, of error `alpha` / 2 on either side: none where nothing is left to chance."""
+        low, high = clopper_pearson(self.scaled, self.n, alpha)
+        return self.certain + self.width * low, self.certain + self.width * high
 
 
-def _events(counts: Counts, part: Partition, workers: Workers | None = None) -> Events:
+def _events(counts: Counts, part: Partition, workers: Workers | None = None) -> tuple[Events, Ints, Ints, Floats]:
+    """Return the pairs of classes or sub-products that the loss weighs, both undecoded, with their weights."""
     instance("part", part, Partition)
     if workers is not None and workers.work == "true" and part.paradigm != counts.paradigm:
         raise ValueError(
@@ -64,39 +98,31 @@ def _events(counts: Counts, part: Partition, workers: Workers | None = None) -> 
     keep = weight != 0
     left, right, weight = left[keep], right[keep], weight[keep]
     if counts.class_wise:
-        both = (1 << left) | (1 << right)
-        inside = (np.arange(counts.patterns.shape[2])[:, None] & both[None, :]) == 0
-        return Events(left, right, weight, counts.patterns @ inside.astype(np.int64))
-    if counts.pairs is not None:
-        return Events(left, right, weight, counts.pairs[:, :, keep])
-    assert counts.marginals is not None
-    if np.any(left != right):
+        return class_pairs(counts, left, right), left, right, weight
+    if counts.pairs is None and np.any(left != right):
         raise ValueError("this tally holds marginals, but the partition's Gram matrix has cross terms: simulate with tally='pairs'")
-    return Events(left, right, weight, counts.marginals[:, :, left])
+    return pairs_undecoded(counts, left, right), left, right, weight
 
 
 def loss(counts: Counts, part: Partition, workers: Workers | None, deadlines: ArrayLike | None) -> xr.Dataset:
     """See :meth:`Tally.loss`."""
     seen = view(counts, workers, deadlines)
-    events = _events(counts, part, workers)
-    sizes = counts.sub_batch_sizes
+    events, left, right, weight = _events(counts, part, workers)
     n = counts.realizations
-    sums = seen(events.counts)  # (32, D, E)
-    totals = sums.sum(axis=0)
-    mean = totals @ events.weight / n
+    shares = Shares.of(seen, events.counts, events.open, n)
+    mean = shares.total @ weight / n
     if counts.class_wise and seen.weight is None:
         stderr, freedom = _pattern_stderr(counts, part, mean, n)
     else:
-        stderr, freedom = batch_stderr(sums @ events.weight, sizes)
-    if counts.class_wise and np.any(events.left != events.right):
-        low, high = _bounds_by_pattern(counts, part, seen, sizes)
+        stderr, freedom = batch_stderr(seen(events.counts) @ weight, counts.sub_batch_sizes)
+    if counts.class_wise and np.any(left != right):
+        low, high = _bounds_by_pattern(counts, part, seen)
         return _dataset(counts, part, seen, mean, stderr, np.maximum(low, 0.0), high)
-    diagonal = events.left == events.right
-    undecoded = events.counts.sum(axis=0)[:, diagonal].astype(np.float64)
-    enough = _enough(seen, undecoded, totals[:, diagonal], n)
     half = t_factor(max(freedom, 1)) * np.nan_to_num(stderr)
-    normal = enough.all(axis=1) & (freedom > 0) & (_unseen(events, totals, n) <= half / 4)
-    low, high = _bounds_by_event(totals, events.weight, n)
+    own = left == right
+    enough = _enough(seen, events[own], Shares.of(seen, events.counts[:, :, own], events.open[:, own], n))
+    normal = enough.all(axis=1) & (freedom > 0) & (_unseen(seen, events, left, right, weight, n) <= half / 4)
+    low, high = _bounds_by_event(shares, weight)
     # Where every realization gives the same, the half-width is 0; what is left is the rounding of the sums.
     half = np.maximum(half, ROUNDING * np.abs(mean))
     low = np.where(normal, mean - half, low)
@@ -121,69 +147,74 @@ def _pattern_loss(counts: Counts, part: Partition) -> Floats:
     return value
 
 
-def _enough(seen: View, undecoded: Floats, missed: Floats, n: int) -> NDArray[np.bool_]:
-    """Return where there are effectively at least 30 failures and 30 successes, shape (D, U).
+def _enough(seen: View, events: Events, shares: Shares) -> NDArray[np.bool_]:
+    """Return where there are effectively at least 30 failures and 30 successes, or nothing is left to chance, shape (D, U).
 
     (Σv)²/Σv² is the number of failures that carry as much information as weights v; for counts it is their number.
     """
-    failing, succeeding = seen.second_moment(undecoded, n)
+    n, undecoded = shares.n, events.counts.sum(axis=0).astype(np.float64)
+    failing, succeeding = seen.second_moments(undecoded, n, events.open, shares.width)
     with np.errstate(divide="ignore", invalid="ignore"):
-        failures, successes = np.nan_to_num(missed**2 / failing), np.nan_to_num((n - missed) ** 2 / succeeding)
-    return (failures >= ENOUGH) & (successes >= ENOUGH)
+        failures, successes = np.nan_to_num(shares.scaled**2 / failing), np.nan_to_num((n - shares.scaled) ** 2 / succeeding)
+    return np.asarray((shares.width == 0) | ((failures >= ENOUGH) & (successes >= ENOUGH)))
 
 
-def _unseen(events: Events, totals: Floats, n: int) -> Floats:
+def _unseen(seen: View, events: Events, left: Ints, right: Ints, weight: Floats, n: int) -> Floats:
     """Return what losing only one of two correlated units could add to the loss, where that was hardly seen, shape (D,)."""
-    alone = np.zeros(totals.shape[0])
-    place = {int(u): e for e, u in enumerate(events.left) if events.left[e] == events.right[e]}
-    for e in np.flatnonzero(events.left != events.right):
-        for unit in (int(events.left[e]), int(events.right[e])):
-            if unit in place:
-                single = totals[:, place[unit]] - totals[:, e]
-                _, high = clopper_pearson(single, n, 0.05)
-                alone += np.where(single < ENOUGH, np.abs(events.weight[e]) * (high - single / n), 0.0)
-    return alone
+    place = {int(u): e for e, u in enumerate(left) if left[e] == right[e]}
+    alone = [(e, place[int(u)]) for e in np.flatnonzero(left != right) for u in (left[e], right[e]) if int(u) in place]
+    if not alone:
+        return np.zeros(len(seen.coordinate))
+    pair, unit = np.array(alone).T
+    open_at = events.may_happen[:, unit] & events.may_not[:, pair]
+    shares = Shares.of(seen, events.counts[:, :, unit] - events.counts[:, :, pair], open_at, n)
+    _, high = shares.bounds(0.05)
+    return np.asarray(np.where(shares.scaled < ENOUGH, high - shares.total / n, 0.0) @ np.abs(weight[pair]))
 
 
-def _bounds_by_pattern(counts: Counts, part: Partition, seen: View, sizes: NDArray[np.int64]) -> tuple[Floats, Floats]:
+def _bounds_by_pattern(counts: Counts, part: Partition, seen: View) -> tuple[Floats, Floats]:
     """Return bounds of the loss where terms of different classes can cancel, so that a rare class pattern may decide.
 
-    Patterns seen at least 30 times give a Student interval; each rarer one has its own exact bounds (Bonferroni). Losses are
-    taken relative to the commonest pattern's, so a pattern that nearly always occurs does not widen them.
+    Patterns seen at least 30 times give a Student interval; each rarer one that is possible has its own exact bounds
+    (Bonferroni). Losses are taken relative to the commonest pattern's, so a pattern that nearly always occurs does not widen them.
     """
     n = counts.realizations
-    sums = seen(counts.patterns)  # (32, D, 2^L)
-    totals = sums.sum(axis=0)
     value = _pattern_loss(counts, part)
-    usual = value[totals.argmax(axis=1)]
-    excess = value[None, :] - usual[:, None]
-    rare = (totals < ENOUGH) & (excess != 0)
+    possible = possible_patterns(counts)
+    open_at = possible & (possible.sum(axis=1, keepdims=True) > 1)
+    shares = Shares.of(seen, counts.patterns, open_at, n)
+    usual = value[np.where(shares.width > 0, shares.seen, -1.0).argmax(axis=1)]
+    excess = np.where(shares.width > 0, value[None, :] - usual[:, None], 0.0)
+    rare = (shares.scaled < ENOUGH) & (excess != 0)
     alpha = 0.05 / (1 + rare.sum(axis=1))
     common = np.where(rare, 0.0, excess)
-    mean = np.einsum("dp,dp->d", totals, common) / n
+    mean = np.einsum("dp,dp->d", shares.seen, common) / n
     if seen.weight is None and n > 1:
-        stderr = np.sqrt(np.einsum("dp,dp->d", totals, (common - mean[:, None]) ** 2) / (n - 1) / n)
+        stderr = np.sqrt(np.einsum("dp,dp->d", shares.seen, (common - mean[:, None]) ** 2) / (n - 1) / n)
         freedom = n - 1
     else:
-        stderr, freedom = batch_stderr(np.einsum("bdp,dp->bd", sums, common), sizes)
+        sums = seen(np.where(open_at, counts.patterns, 0))
+        stderr, freedom = batch_stderr(np.einsum("bdp,dp->bd", sums, common), counts.sub_batch_sizes)
     half = t_factor(max(freedom, 1), 1 - alpha) * np.nan_to_num(stderr)
-    low, high = clopper_pearson(totals, n, alpha[:, None])
+    low, high = shares.bounds(alpha[:, None])
+    low, high = low - shares.certain, high - shares.certain
     towards_low = np.where(rare, np.where(excess > 0, low, high) * excess, 0.0).sum(axis=1)
     towards_high = np.where(rare, np.where(excess > 0, high, low) * excess, 0.0).sum(axis=1)
-    slack = ROUNDING * np.abs(usual + mean)
+    # What is certain, and the commonest pattern for all that is not.
+    left_to_chance = seen(open_at.any(axis=1, keepdims=True))[:, 0]
+    base = shares.certain @ value + left_to_chance * usual
+    slack = ROUNDING * np.abs(base + mean)
     if freedom == 0:
-        return np.zeros_like(usual), np.full_like(usual, value.max())
-    return usual + mean - half + towards_low - slack, usual + mean + half + towards_high + slack
+        least, most = np.min(value), np.max(value)
+        return base + left_to_chance * (least - usual) - slack, base + left_to_chance * (most - usual) + slack
+    return base + mean - half + towards_low - slack, base + mean + half + towards_high + slack
 
 
-def _bounds_by_event(totals: Floats, weight: Floats, n: int) -> tuple[Floats, Floats]:
-    """Return bounds of the loss from simultaneous exact bounds of every event (Bonferroni)."""
-    if weight.size == 0:
-        return np.zeros(totals.shape[0]), np.zeros(totals.shape[0])
-    low, high = clopper_pearson(totals, n, 0.05 / weight.size)
-    least = np.where(weight > 0, low, high) @ weight
-    most = np.where(weight > 0, high, low) @ weight
-    return least, most
+def _bounds_by_event(shares: Shares, weight: Floats) -> tuple[Floats, Floats]:
+    """Return bounds of the loss from simultaneous exact bounds of every event that chance decides (Bonferroni)."""
+    undecided = np.maximum((shares.width > 0).sum(axis=1, keepdims=True), 1)
+    low, high = shares.bounds(0.05 / undecided)
+    return np.where(weight > 0, low, high) @ weight, np.where(weight > 0, high, low) @ weight
 
 
 def _dataset(counts: Counts, part: Partition, seen: View, mean: Floats, stderr: Floats, low: Floats, high: Floats) -> xr.Dataset:
@@ -202,53 +233,37 @@ def _over(seen: View, data: dict[str, Any], coords: dict[str, Any], counts: Coun
     return xr.Dataset(data, coords={seen.dimension: seen.coordinate, **coords}, attrs=attributes)
 
 
-def _probability(counts: Counts, seen: View, undecoded: NDArray[np.int64], name: str, labels: NDArray[np.int64]) -> xr.Dataset:
-    """Turn counts of undecoded units (32, T, U) into decoding probabilities."""
+def _probability(counts: Counts, seen: View, events: Events, name: str, labels: NDArray[np.int64]) -> xr.Dataset:
+    """Turn events that units are undecoded into decoding probabilities."""
     n = counts.realizations
-    sums = seen(undecoded)
-    missed = sums.sum(axis=0)
-    probability = np.clip(1.0 - missed / n, 0.0, 1.0)
-    low, high = clopper_pearson(missed, n, 0.05)
+    shares = Shares.of(seen, events.counts, events.open, n)
+    probability = np.clip(1.0 - shares.total / n, 0.0, 1.0)
+    low, high = shares.bounds(0.05)
     low, high = 1.0 - high, 1.0 - low
     if seen.weight is None:
         stderr = np.sqrt(probability * (1 - probability) / n)
     else:
-        stderr, freedom = batch_stderr(sums, counts.sub_batch_sizes)
-        enough = _enough(seen, undecoded.sum(axis=0).astype(np.float64), missed, n)
+        stderr, freedom = batch_stderr(seen(events.counts), counts.sub_batch_sizes)
         half = t_factor(max(freedom, 1)) * np.nan_to_num(stderr)
-        normal = enough & (freedom > 0)
-        low = np.where(normal, np.maximum(probability - half, 0.0), low)
-        high = np.where(normal, np.minimum(probability + half, 1.0), high)
+        normal = _enough(seen, events, shares) & (freedom > 0)
+        low = np.where(normal, probability - half, low)
+        high = np.where(normal, probability + half, high)
     dims = (seen.dimension, name)
-    data = {"probability": (dims, probability), "stderr": (dims, stderr), "low": (dims, low), "high": (dims, high)}
+    bounds = {"low": (dims, np.clip(low, 0.0, 1.0)), "high": (dims, np.clip(high, 0.0, 1.0))}
+    data = {"probability": (dims, probability), "stderr": (dims, stderr), **bounds}
     return _over(seen, data, {name: labels}, counts)
-
-
-def _undecoded_classes(counts: Counts) -> NDArray[np.int64]:
-    bits = np.arange(counts.patterns.shape[2])[:, None] >> np.arange(counts.n_classes)[None, :]
-    undecoded: NDArray[np.int64] = counts.patterns @ (1 - (bits & 1))
-    return undecoded
 
 
 def decoding_probability(counts: Counts, workers: Workers | None, deadlines: ArrayLike | None) -> xr.Dataset:
     """See :meth:`Tally.decoding_probability`."""
     seen = view(counts, workers, deadlines)
-    return _probability(counts, seen, _undecoded_classes(counts), "class", np.arange(1, counts.n_classes + 1))
+    return _probability(counts, seen, classes_undecoded(counts), "class", np.arange(1, counts.n_classes + 1))
 
 
 def subproduct_probability(counts: Counts, workers: Workers | None, deadlines: ArrayLike | None) -> xr.Dataset:
     """See :meth:`Tally.subproduct_probability`."""
     seen = view(counts, workers, deadlines)
-    k = counts.classes.size
-    if counts.class_wise:
-        undecoded = _undecoded_classes(counts)[:, :, counts.classes - 1]
-    elif counts.pairs is not None:
-        i = np.arange(k)
-        undecoded = counts.pairs[:, :, i * (i + 1) // 2 + i]
-    else:
-        assert counts.marginals is not None
-        undecoded = counts.marginals
-    return _probability(counts, seen, undecoded, "subproduct", np.arange(k))
+    return _probability(counts, seen, subproducts_undecoded(counts), "subproduct", np.arange(counts.classes.size))
 
 
 def loss_quantile(
@@ -260,7 +275,7 @@ def loss_quantile(
     _events(counts, part, workers)
     levels = np.atleast_1d(np.asarray(q, dtype=np.float64))
     if levels.ndim != 1 or np.any(~((levels >= 0) & (levels <= 1))):
-        raise ValueError(f"q must lie in [0, 1], got {q!r}")
+        raise ValueError(f"q must lie in [0, 1], got {shown(q)}")
     seen = view(counts, workers, deadlines)
     value = _pattern_loss(counts, part)
     order = np.argsort(value, kind="stable")

@@ -2,49 +2,63 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
 from dataclasses import fields
-from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
-from uepgpu.files import write_file
+from uepgpu.checks import shown
+from uepgpu.files import expand, read_archive, unreadable, write_file
 from uepgpu.tally.counts import ARRAYS, Counts
 
 __all__ = ["read_counts", "write_counts"]
 
-FORMAT = 2
+FORMAT = 3
+"""What is written; format 2, which has no checksum and says nothing of what is possible, is read too."""
 
 Kind = TypeVar("Kind", bound=Counts)
 
 
 def write_counts(counts: Counts, path: str | os.PathLike[str]) -> None:
     """Write counts to a file in an existing folder, whole or not at all."""
-    target = Path(path)
+    target = expand("path", path)
     if not target.parent.is_dir():
-        raise FileNotFoundError(f"no folder {str(target.parent)!r} to write {target.name!r} in")
-    plain = {f.name: getattr(counts, f.name) for f in fields(counts) if f.name not in ARRAYS}
+        raise FileNotFoundError(f"no folder {shown(str(target.parent))} to write {shown(target.name)} in")
+    header = {f.name: getattr(counts, f.name) for f in fields(counts) if f.name not in ARRAYS} | {"format": FORMAT}
     arrays = {name: a for name in ARRAYS if (a := getattr(counts, name)) is not None}
+    header["checksum"] = _checksum(header, arrays)
     content = io.BytesIO()
-    np.savez_compressed(content, header=np.array(json.dumps({"format": FORMAT, **plain})), **arrays)
+    np.savez_compressed(content, header=np.array(json.dumps(header)), **arrays)
     write_file(target, content.getvalue())
 
 
 def read_counts(path: str | os.PathLike[str], kind: type[Kind]) -> Kind:
     """Return the counts of a file, as the class `kind`; ``ValueError`` for any other file."""
-    with open(path, "rb") as raw:
-        try:
-            with np.load(raw, allow_pickle=False) as file:
-                header: dict[str, Any] = json.loads(str(file["header"]))
-                arrays: dict[str, Any] = {key: file.get(key) for key in ARRAYS}
-            if header.pop("format") != FORMAT:
-                raise ValueError(f"it is of another format than {FORMAT}; read it with the version that wrote it")
-            header["ranges"] = tuple((int(a), int(b)) for a, b in header["ranges"])
-            return kind(**header, **arrays)
-        except Exception as error:  # whatever numpy, zipfile and json make of a foreign file
-            reason = " ".join(str(error).split())
-            text = f"{os.fspath(path)!r} is no tally written by Tally.save: {type(error).__name__}: {reason}"
-            raise ValueError(text) from error
+    file = expand("path", path)
+    if not file.is_file():
+        raise FileNotFoundError(f"no file {shown(str(file))}")
+    try:
+        arrays: dict[str, Any] = read_archive(file)
+        header: dict[str, Any] = json.loads(str(arrays.pop("header")))
+        if header["format"] not in (2, FORMAT):
+            raise ValueError(f"it is of another format than {FORMAT}; read it with the version that wrote it")
+        if header["format"] == FORMAT and header.pop("checksum") != _checksum(header, arrays):
+            raise ValueError("its checksum does not fit: it has been changed or damaged")
+        del header["format"]
+        header["ranges"] = tuple((int(a), int(b)) for a, b in header["ranges"])
+        missing: dict[str, Any] = {name: None for name in ARRAYS if name not in arrays}
+        return kind(**header, **arrays, **missing)
+    except Exception as error:  # whatever numpy, zipfile and json make of a foreign file
+        text = f"{shown(str(file))} is no tally written by Tally.save: {type(error).__name__}: {unreadable(error)}"
+        raise ValueError(text) from error
+
+
+def _checksum(header: dict[str, Any], arrays: dict[str, Any]) -> str:
+    hashed = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
+    for name, array in sorted(arrays.items()):
+        hashed.update(f"{name} {array.dtype.str} {array.shape}".encode() + np.ascontiguousarray(array).tobytes())
+    return hashed.hexdigest()

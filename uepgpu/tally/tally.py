@@ -56,9 +56,9 @@ class Tally(Counts):
         Raises
         ------
         ValueError
-            If the classes differ, the workers do not fit (docs/mathematics.md §4), or true work is asked for and the packets of
-            this partition's paradigm have another. In the deadline domain true work is in the arrivals already: a tally at
-            true work is for partitions of its own paradigm.
+            If the classes differ, the workers do not fit (docs/mathematics.md §4), or true work is asked for and packets have
+            another work in this partition's paradigm. In the deadline domain true work is part of the arrivals: a tally at
+            true work serves partitions of its own paradigm only.
 
         Examples
         --------

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from uepgpu.checks import deadlines_array, instance
+from uepgpu.checks import deadlines_array, instance, shown
 from uepgpu.codes import Code
 from uepgpu.codes.law import support_law
 from uepgpu.partition import Partition
@@ -224,7 +224,7 @@ def _structure(law: SupportLaw, code: Code) -> Structure:
 def _received_array(received: Any) -> Ints:
     array = np.atleast_1d(np.asarray(received))
     if array.ndim != 1 or array.size == 0 or array.dtype.kind not in "iu" or np.any(array < 0):
-        raise ValueError(f"received must be a non-empty one-dimensional sequence of integers >= 0, got {received!r}")
+        raise ValueError(f"received must be a non-empty one-dimensional sequence of integers >= 0, got {shown(received)}")
     return array.astype(np.int64)
 
 

@@ -25,7 +25,7 @@ ORDER = {"gf2": 2, "gf256": 256}
 
 
 def _short(counts: CountLaw, window: int, size: int) -> NDArray[np.bool_]:
-    """Whether fewer than `size` packets of the window are certain; shape (points,)."""
+    """Whether the window certainly receives fewer than `size` packets; shape (points,)."""
     most = counts.reach[:, window] if counts.total is None else np.minimum(counts.reach[:, window], counts.total)
     return np.asarray(most < size)
 

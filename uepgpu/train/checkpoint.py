@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from uepgpu.files import write_file
+from uepgpu.files import unreadable, write_file
 from uepgpu.train.course import Curves
 
 __all__ = ["Checkpoints", "held_description"]
 
 NAME = "run.json"
-CURVES = ("steps", "train", "test", "final")
+CURVES = ("steps", "train", "test", "final", "final_train")
 
 
 def held_description(folder: Path) -> dict[str, Any] | None:
@@ -105,6 +105,4 @@ def _read(path: Path) -> dict[str, NDArray[Any]] | None:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             return dict(archive)
     except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
-        raise ValueError(
-            f"{path} cannot be read ({' '.join(str(error).split())}): delete it, its stack is then trained anew"
-        ) from None
+        raise ValueError(f"{path} cannot be read ({unreadable(error)}): delete it, its stack is then trained anew") from None

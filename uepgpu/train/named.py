@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from uepgpu.checks import choice
+from uepgpu.checks import choice, shown
 from uepgpu.codes import MDS, Code, ExpandingWindow, NonOverlappingWindow, Repetition, Uncoded
 from uepgpu.latency import Exponential, FromCDF
 from uepgpu.train.scheme import Paradigm, Scheme
@@ -117,7 +117,7 @@ def entries(
     for name, listed in (("code", codes), ("paradigm", paradigms), ("work", works), ("deadline", [f"{d:g}" for d in deadlines])):
         for value in listed:
             if listed.count(value) > 1:
-                raise ValueError(f"{name} lists {value!r} twice, got {', '.join(listed)}")
+                raise ValueError(f"{name} lists {shown(value)} twice, got {', '.join(listed)}")
     rows = [Entry("centralized", "any", "any", float("inf"), None)] if "centralized" in codes else []
     for paradigm in paradigms:
         for name in codes:

@@ -13,15 +13,24 @@ __all__ = ["inverse", "less_product"]
 ZERO = np.uint64(0)
 ONE = np.uint64(1)
 PRIME = np.uint64(0x7FFFFFFF)
+SHIFT = np.uint64(31)
 TOP = np.uint64(0x80)
 POLYNOMIAL = np.uint64(0x11B)
+
+
+@body
+def fold(x: Any) -> Any:
+    """Return x modulo 2^31-1, x < 2^63."""
+    x = (x & PRIME) + (x >> SHIFT)
+    x = (x & PRIME) + (x >> SHIFT)
+    return x - PRIME if x >= PRIME else x
 
 
 @body
 def product(a: Any, b: Any, field: Any) -> Any:
     """Return a·b."""
     if field == 0:
-        result = (a * b) % PRIME
+        result = fold(a * b)
     elif field == 1:
         result = a & b
     else:
@@ -41,7 +50,7 @@ def product(a: Any, b: Any, field: Any) -> Any:
 def less_product(a: Any, f: Any, b: Any, field: Any) -> Any:
     """Return a - f·b."""
     if field == 0:
-        result = (a + (PRIME - f) * b) % PRIME
+        result = fold(a + (PRIME - f) * b)
     else:
         result = a ^ product(f, b, field)
     return result

@@ -9,14 +9,14 @@ import numpy as np
 from uepgpu_kernels.bodies.bits import bit
 from uepgpu_kernels.bodies.body import body
 from uepgpu_kernels.bodies.philox import MASK, SHIFT, philox4x32
-from uepgpu_kernels.streams import COEFFICIENTS, SUPPORTS
+from uepgpu_kernels.streams import COEFFICIENTS, NUMBERED, SUPPORTS
 
 __all__ = ["below", "draw_coefficients", "draw_subset", "fill_words"]
 
 PRIME_LESS_1 = np.uint64(0x7FFFFFFE)
 ONE = np.uint64(1)
-TO_BYTE = np.uint64(24)
-TO_BIT = np.uint64(31)
+ZERO = np.uint64(0)
+BYTE = np.uint64(0xFF)
 
 
 @body
@@ -42,33 +42,72 @@ def fill_words(out: Any, seed: Any, realization: Any, stream: Any, first_block: 
 
 @body
 def draw_subset(words: Any, seed: Any, realization: Any, packet: Any, degree: Any, k: Any) -> Any:
-    """Draw `degree` of k sub-products uniformly (selection sampling, Knuth vol. 2, algorithm S).
+    """Draw `degree` of k sub-products uniformly: by the subset's number where there are few subsets, else by Floyd's method.
 
     Each of the first k `words` becomes 1 where X_i is in, else 0; the mask of the first 64 is returned.
     """
-    blocks = (k + 3) // 4
-    fill_words(words, seed, realization, SUPPORTS, packet * blocks, blocks)
-    mask = np.uint64(0)
-    need = np.uint64(degree)
+    k0, k1 = seed & MASK, seed >> SHIFT
+    low, high = realization & MASK, realization >> SHIFT
+    mask = ZERO
     for i in range(k):
-        inside = below(words[i], np.uint64(k - i)) < need
-        words[i] = np.uint64(inside)
-        if inside:
-            need -= ONE
-            if i < 64:
+        words[i] = ZERO
+    if k <= NUMBERED:
+        w0, w1, w2, w3 = philox4x32(low, high, np.uint64(packet >> 2), SUPPORTS, k0, k1)
+        place = packet & 3
+        word = w0 if place == 0 else w1 if place == 1 else w2 if place == 2 else w3
+        # C(n, d) subsets of what is left, the first C(n - 1, d - 1) of which hold the next sub-product.
+        left = 1
+        for i in range(degree):
+            left = left * (k - i) // (i + 1)
+        number = np.int64(below(word, np.uint64(left)))
+        need = np.int64(degree)
+        for i in range(k):
+            inside = left * need // (k - i)
+            if number < inside:
+                words[i] = ONE
                 mask |= bit(i)
+                left = inside
+                need -= 1
+            else:
+                number -= inside
+                left -= inside
+    else:
+        blocks = (k + 3) // 4
+        w0, w1, w2, w3 = ZERO, ZERO, ZERO, ZERO
+        for i in range(degree):
+            place = i & 3
+            if place == 0:
+                w0, w1, w2, w3 = philox4x32(low, high, np.uint64(packet * blocks + i // 4), SUPPORTS, k0, k1)
+            word = w0 if place == 0 else w1 if place == 1 else w2 if place == 2 else w3
+            last = k - degree + i
+            pick = np.int64(below(word, np.uint64(last + 1)))
+            if words[pick] != ZERO:
+                pick = np.int64(last)
+            words[pick] = ONE
+            if pick < 64:
+                mask |= bit(pick)
     return mask
 
 
 @body
 def draw_coefficients(words: Any, seed: Any, realization: Any, packet: Any, k: Any, field: Any) -> None:
     """Write the k coefficients of a packet into words: field 0 nonzero modulo 2^31-1, 1 GF(2), 2 GF(256)."""
-    blocks = (k + 3) // 4
-    fill_words(words, seed, realization, COEFFICIENTS, packet * blocks, blocks)
+    k0, k1 = seed & MASK, seed >> SHIFT
+    low, high = realization & MASK, realization >> SHIFT
+    each = 32 if field == 1 else 4 if field == 2 else 1  # coefficients of a word
+    held = -1
+    w0, w1, w2, w3 = ZERO, ZERO, ZERO, ZERO
     for i in range(k):
+        at = packet * k + i
+        block = at // (4 * each)
+        if block != held:
+            held = block
+            w0, w1, w2, w3 = philox4x32(low, high, np.uint64(block), COEFFICIENTS, k0, k1)
+        place = (at // each) & 3
+        word = w0 if place == 0 else w1 if place == 1 else w2 if place == 2 else w3
         if field == 0:
-            words[i] = ONE + below(words[i], PRIME_LESS_1)
+            words[i] = ONE + below(word, PRIME_LESS_1)
         elif field == 1:
-            words[i] = words[i] >> TO_BIT
+            words[i] = (word >> np.uint64(at & 31)) & ONE
         else:
-            words[i] = words[i] >> TO_BYTE
+            words[i] = (word >> np.uint64(8 * (at & 3))) & BYTE

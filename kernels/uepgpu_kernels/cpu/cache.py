@@ -26,12 +26,12 @@ from numba.core.caching import FunctionCache, IndexDataCacheFile
 __all__ = ["SourceCache", "Unsafe", "cache_of", "private_folder", "warn_once"]
 
 FOLDER = f"uepgpu-kernels-{os.getuid() if hasattr(os, 'getuid') else ''}"
-"""One for each user: whoever comes second would find the first one's, and not use it."""
+"""One for each user: a second user would find the folder of the first one and refuse it."""
 
 HEADER = f"uepgpu kernel 1, numba {numba.__version__}\n".encode()
 
 _said: set[str] = set()
-"""What this process has been warned of: every kernel would say the same."""
+"""Warnings that this process has given, so that not every kernel repeats them."""
 
 
 class Unsafe(Exception):
@@ -39,7 +39,7 @@ class Unsafe(Exception):
 
 
 def warn_once(what: str, error: BaseException) -> None:
-    """Warn of the first trouble of a kind; kernels are compiled, whatever it is."""
+    """Warn of the first problem of a kind; kernels are compiled in any case."""
     if what not in _said:
         _said.add(what)
         reason = " ".join(f"{type(error).__name__}: {error}".split())
@@ -93,7 +93,7 @@ def _seal(name: str, data: bytes) -> bytes:
 
 
 class SealedFiles(IndexDataCacheFile):
-    """An index, and files of compiled code that nothing else ever writes. A lost race for the index costs a compilation."""
+    """An index, and files of compiled code whose names are used once. A lost race for the index costs one compilation."""
 
     def __init__(self, folder: str | Path, stem: str) -> None:
         super().__init__(str(folder), stem, None)  # type: ignore[no-untyped-call]
@@ -168,7 +168,7 @@ class SourceCache(FunctionCache):
         self._cache_file = SealedFiles(private_folder(self._cache_path), self._impl.filename_base)
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
-        """Return the compiled code of a signature, or None: whatever is wrong with what is stored, it can be compiled."""
+        """Return the compiled code of a signature, or None if it is not stored or unusable: it can be compiled."""
         try:
             return super().load_overload(sig, target_context)  # type: ignore[no-untyped-call]
         except Exception as error:

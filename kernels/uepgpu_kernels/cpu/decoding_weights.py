@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 
 from uepgpu_kernels.bodies.solve import orthogonalize, write_inverse
 from uepgpu_kernels.cpu.compile import entry
+from uepgpu_kernels.cpu.threads import in_threads
 
 __all__ = ["least_squares"]
 
@@ -68,6 +68,6 @@ def least_squares(rows: Floats, arrived: Bytes, threads: int) -> Floats:
         for b in bounds:
             part(b)
     else:
-        with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(part, bounds))
+        with in_threads(threads) as run_all:
+            list(run_all(part, bounds))
     return inverse

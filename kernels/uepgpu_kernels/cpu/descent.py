@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +12,8 @@ from uepgpu_kernels.bodies.answers import block_of_word, greatest_word, mark_fas
 from uepgpu_kernels.bodies.dual import avoid_stragglers
 from uepgpu_kernels.bodies.gradient import add_gram, add_least_squares, add_logistic, logistic_loss, multiply_symmetric
 from uepgpu_kernels.bodies.sample import fill_words
-from uepgpu_kernels.cpu.compile import entry, stage
+from uepgpu_kernels.cpu.compile import allocation, entry, stage
+from uepgpu_kernels.cpu.threads import in_threads
 from uepgpu_kernels.descent_job import (
     BY_GRAM,
     BY_ROWS,
@@ -185,7 +185,7 @@ def draw_iteration(job: Any, realization: Any, t: Any, n_active: Any, own: Any) 
     return n_active, last
 
 
-@stage
+@allocation
 def measure(job: Any, own: Any, row: Any, with_gradient: Any) -> None:
     """Write error, residual and gradient error of the iterate into a row of the record."""
     d = own.x.shape[0]
@@ -285,10 +285,10 @@ def _in_order(one: Callable[[int], Any], starts: range, threads: int) -> Iterato
     if threads == 1:
         yield from map(one, starts)
         return
-    with ThreadPoolExecutor(threads) as pool:
+    with in_threads(threads) as run_all:
         # A few rounds at a time, so that few records wait to be taken.
         for at in range(0, len(starts), 4 * threads):
-            yield from pool.map(one, starts[at : at + 4 * threads])
+            yield from run_all(one, starts[at : at + 4 * threads])
 
 
 def sketch(job: DescentJob, first: int, count: int, iterations: int) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:

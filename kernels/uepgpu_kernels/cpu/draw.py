@@ -31,6 +31,8 @@ class Cells(NamedTuple):
 
 FEW = 8
 """Up to this number of thresholds, comparing with all of them is faster than a guide table."""
+FEW_STEPS = 4
+"""Up to so many thresholds in a bucket of the guide, passing them one by one beats halving."""
 
 
 @stage
@@ -92,12 +94,35 @@ def look_up(word: Any, threshold: Any, n: Any, guide: Any, shift: Any, steps: An
     A search with a variable number of steps would cause branch mispredictions.
     """
     most = np.uint64(n)
+    if steps > FEW_STEPS:
+        search(word, threshold, n, guide, shift, steps, value, out)
+        return
     for lane in range(word.shape[0]):
         x = word[lane]
         c = np.uint64(guide[x >> shift])
         for _ in range(steps):
             c += np.uint64((x >= threshold[c]) & (c < most))
         out[lane] = value[c]
+
+
+@stage
+def search(word: Any, threshold: Any, n: Any, guide: Any, shift: Any, steps: Any, value: Any, out: Any) -> None:
+    """Find the cells of one row of words by halving, where a bucket of the guide may hold many thresholds."""
+    halvings = 0
+    while steps >> halvings > 0:
+        halvings += 1
+    last = guide.shape[0] - 1
+    for lane in range(word.shape[0]):
+        x = word[lane]
+        bucket = np.intp(x >> shift)
+        low = np.intp(guide[bucket])
+        rest = np.intp(guide[bucket + 1] if bucket < last else n) - low
+        for _ in range(halvings):
+            half = rest >> 1
+            passed = rest > 0 and x >= threshold[low + half]
+            low = low + half + 1 if passed else low
+            rest = rest - half - 1 if passed else half
+        out[lane] = value[low]
 
 
 @stage

@@ -10,14 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from uepgpu_kernels.bodies.bits import bit, lowest
 from uepgpu_kernels.cpu.compile import entry, stage
 from uepgpu_kernels.cpu.draw import draw_cells, permute, sort_columns
 from uepgpu_kernels.cpu.tally import tally_classes, tally_subproducts
 from uepgpu_kernels.cpu.walk import times_of, walk_automaton, walk_chains
 from uepgpu_kernels.job import BY_INDEX, BY_TIME
 
-__all__ = ["WIDE_TILE", "run_automaton", "run_chains"]
+__all__ = ["WIDE_TILE", "draw_by_window", "run_automaton", "run_chains"]
 
 WIDE_TILE = 256
 """Lanes of a tile: 30 packets of 8 bits stay in the first-level cache."""
@@ -97,7 +96,6 @@ def run_automaton(
     stride: Any,
     cells: Any,
     following: Any,
-    decoded: Any,
     open_classes: Any,
     narrow: Any,
     transitions: Any,
@@ -105,7 +103,7 @@ def run_automaton(
     marginals: Any,
     record: Any,
 ) -> None:
-    """Decode by the matching automaton. `narrow` (any array) gives the integer type of the walk: it holds n_packets + 1."""
+    """Tally class patterns alone by the matching automaton. The type of `narrow` (any array), the walk's, holds n_packets + 1."""
     n, lanes = job.n_packets, WIDE_TILE
     by_time = job.order == BY_TIME
     words = np.empty((4, lanes), dtype=np.uint32)
@@ -115,30 +113,9 @@ def run_automaton(
     state = np.empty(lanes, dtype=np.uint16)
     taken = np.empty((job.n_classes + 1, lanes), dtype=narrow.dtype)
     when = np.empty((job.n_classes, lanes), dtype=np.uint16)
-    each = np.empty(job.k, dtype=np.int64)
-    class_time = np.empty(job.n_classes, dtype=np.int64)
-    whole = pairs.shape[0] == 0 and marginals.shape[0] == 0 and record.shape[0] == 0
     for done in range(0, count, lanes):
         draw_by_window(job, first + stride * np.uint64(done), stride, cells, words, keys, window)
         used = min(lanes, count - done)
-        if whole:
-            walk_automaton(window, n, following, open_classes, job.n_classes, state, taken)
-            times_of(taken, job.n_classes, n, keys, cells.shift, when, by_time, job.n_times)
-            tally_classes(when, used, job.n_classes, job.n_times, order, transitions)
-            continue
-        for lane in range(used):
-            for i in range(job.k):
-                each[i] = job.n_times
-            at = np.intp(0)
-            for w in range(n):
-                then = np.intp(following[at + np.intp(window[w, lane])])
-                if then != at:
-                    fresh = decoded[then] & ~decoded[at]
-                    while fresh != np.uint64(0):
-                        i = lowest(fresh)
-                        fresh ^= bit(i)
-                        each[i] = np.int64(keys[w, lane] >> cells.shift) if by_time else w + 1
-                    at = then
-            tally_subproducts(each, job.class_of, class_time, job.n_classes, job.n_times, transitions, pairs, marginals)
-            if record.shape[0] > 0:
-                record[done + lane] = each
+        walk_automaton(window, n, following, job.support.shape[0], open_classes, job.n_classes, state, taken)
+        times_of(taken, job.n_classes, n, keys, cells.shift, when, by_time, job.n_times)
+        tally_classes(when, used, job.n_classes, job.n_times, order, transitions)

@@ -7,20 +7,30 @@ from typing import Any
 
 import numpy as np
 
-from uepgpu_kernels.automaton import Automaton, automaton_of, undecoded_classes
+from uepgpu_kernels.automaton import Automaton, undecoded_classes
 from uepgpu_kernels.cpu.draw import Cells
+from uepgpu_kernels.cpu.explore import MOST_ENTRIES, explore
+from uepgpu_kernels.cpu.lists import run_match_lists, run_peel_lists
 from uepgpu_kernels.cpu.lockstep import run_automaton, run_chains
-from uepgpu_kernels.cpu.one_by_one import run_eliminate, run_match, run_peel, run_real
+from uepgpu_kernels.cpu.masks import run_match, run_peel
+from uepgpu_kernels.cpu.members import member_table
+from uepgpu_kernels.cpu.one_by_one import run_eliminate
+from uepgpu_kernels.cpu.sliced import run_gf2, run_gf256
+from uepgpu_kernels.cpu.supports import supports_of
+from uepgpu_kernels.cpu.walk_vectors import run_walk
 from uepgpu_kernels.job import BY_TIME, Job
 from uepgpu_kernels.network import merge_exchange
 
-__all__ = ["Nest", "count", "eliminate", "match", "match_by_automaton", "match_by_paths", "peel", "real"]
+__all__ = ["Nest", "count", "eliminate", "explored", "match", "match_by_automaton", "match_by_paths", "peel"]
+
+MOST_MASK = 64
+"""Up to so many sub-products, supports are masks of one word."""
 
 Nest = Callable[..., None]
 """``(first, count, stride, transitions, pairs, marginals, record)``: adds realizations first, first + stride, ... to the arrays.
 
-`transitions` ((T + 1)·2^L·L,), `pairs` (T + 1, K(K+1)/2) and `marginals` (T + 1, K) are counters by the time of decoding; the last
-two may have no rows. `record` (count, K) takes the times themselves, or has no rows. All are int64.
+`transitions` ((T + 1)·2^L·L,), `pairs` (T, K(K+1)/2) and `marginals` (T, K) are counters by the time of decoding; the last two
+may have no rows. `record` (count, K) takes the times themselves, or has no rows. All are int64.
 """
 
 
@@ -32,46 +42,57 @@ def count(job: Job) -> Nest:
 
 
 def match(job: Job) -> Nest:
-    """Decode by matching: by the automaton where there is one."""
-    automaton = automaton_of(job)
+    """Decode by matching: by the automaton where walking it pays."""
+    automaton = explored(job)
     return match_by_paths(job) if automaton is None else match_by_automaton(job, automaton)
 
 
+def explored(job: Job, most_entries: int = MOST_ENTRIES) -> Automaton | None:
+    """Return the matching automaton of a job's windows as :func:`uepgpu_kernels.cpu.explore.explore` does; None where K > 64."""
+    return explore(job, _cells(job, _walk_type(job)), most_entries) if job.mask.size else None
+
+
 def match_by_automaton(job: Job, automaton: Automaton) -> Nest:
-    """Decode by walking the automaton: tables over state·S + window, where S is the number of windows."""
+    """Decode by walking what :func:`explored` returned; class patterns alone need no vectors if no state is missing."""
     narrow = _walk_type(job)
-    n_windows = automaton.following.shape[1]
-    following = (automaton.following * n_windows).astype(np.uint16).ravel()
-    decoded = np.repeat(automaton.decoded, n_windows)
+    cells, following = _cells(job, narrow), automaton.following.astype(np.uint16).ravel()
     classes = undecoded_classes(automaton, job).astype(np.uint8) << np.arange(job.n_classes, dtype=np.uint8)
-    undecoded = np.repeat(classes.sum(axis=1).astype(np.uint8), n_windows)
-    cells, tables = _cells(job, narrow), (following, decoded, undecoded, np.empty(0, dtype=narrow))
-    return lambda first, n, stride, *out: run_automaton(job, first, n, stride, cells, *tables, *out)
+    open_classes = classes.sum(axis=1).astype(np.uint8)
+    undecoded = (~automaton.decoded).astype("<u8").view(np.uint8).reshape(-1, 8).T[: (job.k + 7) // 8]
+    whole = bool(np.all(automaton.following[:-1] < len(automaton.following) - 1))
+    patterns = _with(run_automaton, job, cells, following, open_classes, np.empty(0, dtype=narrow))
+    walk = _with(run_walk, job, cells, following, np.ascontiguousarray(undecoded))
+
+    def nest(first: Any, n: int, stride: Any, transitions: Any, pairs: Any, marginals: Any, record: Any) -> None:
+        simple = whole and len(pairs) == len(marginals) == len(record) == 0
+        (patterns if simple else walk)(first, n, stride, transitions, pairs, marginals, record)
+
+    return nest
 
 
 def match_by_paths(job: Job) -> Nest:
     """Decode by alternating paths, packet by packet."""
-    return _one_by_one(job, run_match)
+    return _listed(job, run_match if job.k <= MOST_MASK else run_match_lists, supports_of(job))
 
 
 def peel(job: Job) -> Nest:
     """Decode by peeling."""
-    return _one_by_one(job, run_peel)
+    return _listed(job, run_peel if job.k <= MOST_MASK else run_peel_lists, supports_of(job))
 
 
 def eliminate(job: Job) -> Nest:
     """Decode by elimination over the job's finite field."""
-    return _one_by_one(job, run_eliminate)
+    if job.field == 0 or job.generator.shape[0] > 0:
+        return _listed(job, run_eliminate)
+    return _listed(job, run_gf2 if job.field == 1 else run_gf256, member_table(job))
 
 
-def real(job: Job) -> Nest:
-    """Decode given real coefficients by elimination in float64."""
-    return _one_by_one(job, run_real)
+def _listed(job: Job, entry: Any, *tables: Any) -> Nest:
+    return _with(entry, job, _cells(job, np.dtype(np.uint32)), *tables)
 
 
-def _one_by_one(job: Job, entry: Any) -> Nest:
-    cells = _cells(job, np.dtype(np.uint32))
-    return lambda first, n, stride, *out: entry(job, first, n, stride, cells, *out)
+def _with(entry: Any, job: Job, *tables: Any) -> Nest:
+    return lambda first, n, stride, *out: entry(job, first, n, stride, *tables, *out)
 
 
 def _walk_type(job: Job) -> np.dtype[Any]:

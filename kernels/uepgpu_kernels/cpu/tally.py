@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from uepgpu_kernels.cpu.compile import stage
+from uepgpu_kernels.cpu.compile import entry, stage
 
-__all__ = ["tally_classes", "tally_subproducts"]
+__all__ = ["tally_classes", "tally_subproducts", "tally_times"]
 
 CLASS_BITS = np.uint32(3)
 CLASS_MASK = np.uint32(7)
@@ -58,13 +58,17 @@ def tally_subproducts(
 ) -> None:
     """Count one realization whose sub-products were decoded at `when`, shape (K,); `class_time` (L,) is scratch.
 
-    `pairs` (T + 1, K(K+1)/2) counts the earlier time of each pair, `marginals` (T + 1, K) each time; either may have no rows.
+    `pairs` (T, K(K+1)/2) counts the earlier time of each pair, `marginals` (T, K) each time, unless it is never; either may
+    have no rows. What a realization costs is what it changes, K²/2 at most.
     """
     k = when.shape[0]
     for c in range(n_classes):
         class_time[c] = 0
+    n_decoded = 0
     for i in range(k):
-        class_time[class_of[i]] = max(class_time[class_of[i]], min(when[i], n_times))
+        time = min(when[i], n_times)
+        n_decoded += time < n_times
+        class_time[class_of[i]] = max(class_time[class_of[i]], time)
     before = 0
     for _ in range(n_classes):
         best = -1
@@ -73,12 +77,32 @@ def tally_subproducts(
                 best = c
         transitions[(class_time[best] * (1 << n_classes) + before) * n_classes + best] += 1
         before |= 1 << best
-    if pairs.shape[0] > 0:
+    if pairs.shape[0] > 0 and 2 * n_decoded > k:
         at = 0
         for i in range(k):
             for j in range(i + 1):
-                pairs[min(when[i], when[j], n_times), at] += 1
+                time = min(when[i], when[j])
+                if time < n_times:
+                    pairs[time, at] += 1
                 at += 1
+    elif pairs.shape[0] > 0:
+        for i in range(k):
+            time = when[i]
+            if time < n_times:
+                at = i * (i + 1) // 2
+                for j in range(i + 1):
+                    pairs[time, at + j] += when[j] >= time
+                for j in range(i + 1, k):
+                    pairs[time, j * (j + 1) // 2 + i] += when[j] > time
     if marginals.shape[0] > 0:
         for i in range(k):
-            marginals[min(when[i], n_times), i] += 1
+            if when[i] < n_times:
+                marginals[when[i], i] += 1
+
+
+@entry
+def tally_times(times: Any, job: Any, transitions: Any, pairs: Any, marginals: Any) -> None:
+    """Count realizations whose sub-products were decoded at `times` (n, K)."""
+    class_time = np.empty(job.n_classes, dtype=np.int64)
+    for r in range(times.shape[0]):
+        tally_subproducts(times[r], job.class_of, class_time, job.n_classes, job.n_times, transitions, pairs, marginals)

@@ -53,10 +53,12 @@ def walk_chains(
 
 
 @stage
-def walk_automaton(window: Any, n_packets: Any, following: Any, open_classes: Any, n_classes: Any, state: Any, taken: Any) -> None:
+def walk_automaton(
+    window: Any, n_packets: Any, following: Any, n_windows: Any, open_classes: Any, n_classes: Any, state: Any, taken: Any
+) -> None:
     """Follow the automaton; `taken[c]` becomes the number of packets until class c is decoded, or n_packets + 1.
 
-    `following` (states·S,) uint16 holds the next state times S, `open_classes` (states·S,) uint8 the mask of undecoded classes.
+    `following` (states·S,) uint16 holds the next state by state·S + window, `open_classes` (states,) uint8 undecoded classes.
     """
     lanes = window.shape[1]
     for lane in range(lanes):
@@ -68,7 +70,7 @@ def walk_automaton(window: Any, n_packets: Any, following: Any, open_classes: An
     for w in range(n_packets):
         row = window[w]
         for lane in range(lanes):
-            at = following[np.intp(state[lane]) + np.intp(row[lane])]
+            at = following[np.intp(state[lane]) * n_windows + np.intp(row[lane])]
             state[lane] = at
             pattern[lane] = open_classes[np.intp(at)]
         for c in range(n_classes):

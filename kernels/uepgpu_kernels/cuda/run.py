@@ -105,7 +105,7 @@ class Prepared:
         sizes = [max(0, -(-(count - (b - first) % SUB_BATCHES) // SUB_BATCHES)) for b in range(SUB_BATCHES)]
         patterns = np.stack([patterns_of(row[:transitions], n, t, job.n_classes) for row, n in zip(counters, sizes, strict=True)])
         when = counters[:, transitions:].reshape(SUB_BATCHES, t + 1, -1)
-        late = np.stack([undecoded(row) for row in when])
+        late = np.stack([undecoded(row[:-1], n) for row, n in zip(when, sizes, strict=True)])
         return RawTally(patterns, late if kind == "pairs" else None, late if kind == "marginals" else None)
 
     def most_times(self) -> int:

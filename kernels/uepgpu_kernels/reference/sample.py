@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from uepgpu_kernels.job import BY_INDEX, BY_TIME, Job
-from uepgpu_kernels.streams import COEFFICIENTS, ORDER, PACKETS, SUPPORTS
+from uepgpu_kernels.streams import COEFFICIENTS, NUMBERED, ORDER, PACKETS, SUPPORTS
 
 __all__ = ["arrivals", "coefficients", "philox", "subsets", "words"]
 
@@ -70,31 +71,44 @@ def arrivals(job: Job, realizations: U64) -> tuple[Ints, Ints, Ints]:
     return window, packet, number + 1
 
 
-def _per_subproduct(job: Job, realizations: U64, stream: np.uint64) -> U64:
-    """Return the words that packets have for sub-products, shape (realizations, W, K)."""
-    padded = 4 * ((job.k + 3) // 4)
-    drawn = words(int(job.seed), realizations, stream, 0, job.n_packets * padded)
-    return drawn.reshape(realizations.size, job.n_packets, padded)[:, :, : job.k]
-
-
 def subsets(job: Job, realizations: U64, window: Ints) -> NDArray[np.bool_]:
     """Return the support of each packet, shape (realizations, W, K): its window's, or a drawn one."""
     if not job.degree.size:
         return job.support[window].astype(np.bool_)
-    drawn = _per_subproduct(job, realizations, SUPPORTS)
-    inside = np.zeros(drawn.shape, dtype=np.bool_)
-    need = job.degree[window].astype(np.uint64)
-    for i in range(job.k):
-        inside[:, :, i] = (drawn[:, :, i] * np.uint64(job.k - i)) >> HALF < need
-        need = need - inside[:, :, i]
+    k, degree = job.k, job.degree[window]
+    if k <= NUMBERED:
+        return _numbered_subsets(words(int(job.seed), realizations, int(SUPPORTS), 0, job.n_packets), degree, k)
+    padded = 4 * ((k + 3) // 4)
+    drawn = words(int(job.seed), realizations, int(SUPPORTS), 0, job.n_packets * padded).reshape(*window.shape, padded)
+    inside = np.zeros((*window.shape, k), dtype=np.bool_)
+    for i in range(int(degree.max())):
+        last = np.minimum(k - degree + i, k - 1)  # beyond a packet's degree nothing is added
+        pick = ((drawn[:, :, i] * (last + 1).astype(np.uint64)) >> HALF).astype(np.int64)
+        taken = np.take_along_axis(inside, pick[:, :, None], axis=2)[:, :, 0]
+        pick = np.where(taken, last, pick)
+        present = np.take_along_axis(inside, pick[:, :, None], axis=2)
+        np.put_along_axis(inside, pick[:, :, None], present | (i < degree)[:, :, None], axis=2)
+    return inside
+
+
+def _numbered_subsets(drawn: U64, degree: Ints, k: int) -> NDArray[np.bool_]:
+    """Return the subsets of k whose numbers, among those of their size, words draw: sets with the first element come first."""
+    inside = np.zeros((*degree.shape, k), dtype=np.bool_)
+    for d in np.unique(degree):
+        sets = np.array([[i in chosen for i in range(k)] for chosen in itertools.combinations(range(k), int(d))])
+        mine = degree == d
+        inside[mine] = sets[((drawn[mine] * np.uint64(len(sets))) >> HALF).astype(np.int64)]
     return inside
 
 
 def coefficients(job: Job, realizations: U64, window: Ints) -> U64:
     """Return the coefficients of each packet over the job's field, shape (realizations, W, K)."""
-    drawn = _per_subproduct(job, realizations, COEFFICIENTS)
+    total, bits = job.n_packets * job.k, (32, 1, 8)[job.field]
+    drawn = words(int(job.seed), realizations, int(COEFFICIENTS), 0, (total * bits + 31) // 32)
     if job.field == 0:
         value = np.uint64(1) + ((drawn * np.uint64(2**31 - 2)) >> HALF)
     else:
-        value = drawn >> np.uint64(31 if job.field == 1 else 24)
-    return value * subsets(job, realizations, window)
+        place = np.arange(32 // bits, dtype=np.uint64) * np.uint64(bits)
+        value = (drawn[:, :, None] >> place) & np.uint64(2**bits - 1)
+    rows = value.reshape(realizations.size, -1)[:, :total].reshape(realizations.size, job.n_packets, job.k)
+    return rows * subsets(job, realizations, window)

@@ -9,10 +9,11 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from uepgpu.commands.options import SweepOptions, check_backend
+from uepgpu.checks import shown
+from uepgpu.commands.options import SweepOptions, check_backend, check_drawing
 from uepgpu.commands.outcome import UNWRITTEN, Failure, refusing
 from uepgpu.console import Table, say, show
-from uepgpu.files import check_file, check_folder
+from uepgpu.files import Folder, check_folder, check_parents, expand
 from uepgpu.sweep.spec import read_spec
 
 if TYPE_CHECKING:
@@ -23,13 +24,13 @@ if TYPE_CHECKING:
     from uepgpu.results.curve import Curve
     from uepgpu.sweep.collect import Collection, Runner
 
-__all__ = ["run_points"]
+__all__ = ["run_sweep_points"]
 
 PIPED_WIDTH = 160
 STORE = "store.db"
 
 
-def run_points(spec: str, options: SweepOptions) -> int:
+def run_sweep_points(spec: str, options: SweepOptions) -> int:
     """Run the points of a specification, and return the exit code.
 
     Parameters
@@ -38,14 +39,16 @@ def run_points(spec: str, options: SweepOptions) -> int:
         TOML file or bundled name.
     options : SweepOptions
     """
-    from uepgpu.commands.sweep_results import FIGURE, TABLE
+    from uepgpu.commands.sweep_results import FILES
     from uepgpu.sweep.run import identify_all
 
     with refusing():
         sweep = read_spec(spec, realizations=options.realizations, seed=options.seed)
-        folder = check_folder("--out", f"uepgpu-{sweep.name}" if options.out is None else options.out, (TABLE, FIGURE))
-        path = folder / STORE if options.store is None else check_file("--store", options.store)
+        out = f"uepgpu-{sweep.name}" if options.out is None else options.out
+        path = expand("--out", out) / STORE if options.store is None else _store(options.store)
+        folder = check_folder("--out", out, FILES, force=options.force, inputs=(spec, path))
         check_backend(options.backend)
+        check_drawing()
         identities = identify_all(sweep.points)
         if options.dry_run:
             from uepgpu.commands.dry_run import plan_sweep, print_plan
@@ -55,6 +58,14 @@ def run_points(spec: str, options: SweepOptions) -> int:
         runner = _runner(options)
     with refusing(), runner as made:  # a cluster that does not answer; what goes wrong later has its own words
         return _collect(spec, sweep, identities, path, folder, made, options)
+
+
+def _store(name: str) -> Path:
+    path = expand("--store", name)
+    if path.is_dir():
+        raise ValueError(f"--store must be a file, {shown(name)} is a folder")
+    check_parents("--store", "file", path, path.parent)
+    return path
 
 
 def _runner(options: SweepOptions) -> AbstractContextManager[Runner]:
@@ -68,8 +79,9 @@ def _runner(options: SweepOptions) -> AbstractContextManager[Runner]:
 
 
 def _collect(
-    spec: str, sweep: Sweep, identities: Sequence[Identity], path: Path, folder: Path, runner: Runner, options: SweepOptions
+    spec: str, sweep: Sweep, identities: Sequence[Identity], path: Path, folder: Folder, runner: Runner, options: SweepOptions
 ) -> int:
+    from uepgpu.commands.compilation import watched_compilation
     from uepgpu.commands.interruption import asked_to_stop
     from uepgpu.commands.progress import Display
     from uepgpu.store.store import Store
@@ -81,23 +93,28 @@ def _collect(
     changed = {name: value for name in ("realizations", "seed") if (value := getattr(options, name)) is not None}
     with refusing(UNWRITTEN), store:  # not a wrong call, which has been checked: the store, a worker, a disk
         collection = Collection(store, sweep, identities, dict(changed))
-        display = Display(collection, sys.stderr)
         _tell_leftovers(collection, path)
-
-        def announce() -> None:
-            display.note = "; finishing what runs"
-            say("interrupted: finishing the ranges that run; press Ctrl-C again to drop them")
-
         began = time.perf_counter()
-        with asked_to_stop(announce) as stopping, display.shown():
-            try:
-                collection.run(runner, stopping=stopping, progress=display.advance, tick=display.tick)
-                interrupted = not collection.finished
-            except KeyboardInterrupt:
-                interrupted = True
+        with watched_compilation(here=not collection.finished and options.dask is None and options.backend != "numpy") as compiling:
+            display = Display(collection, sys.stderr, compiling)
+
+            def announce() -> bool:
+                if display.waiting:
+                    say(f"interrupted while {'kernels compile' if compiling() else 'starting'}: nothing is lost by that")
+                    return False
+                display.note = "; finishing what runs"
+                say("interrupted: finishing the ranges that run; press Ctrl-C again to drop them")
+                return True
+
+            with asked_to_stop(announce) as stopping, display.shown():
+                try:
+                    collection.run(runner, stopping=stopping, progress=display.advance, tick=display.tick)
+                    interrupted = not collection.finished
+                except KeyboardInterrupt:
+                    interrupted = True
         took = time.perf_counter() - began
         if interrupted:
-            say(_interruption(collection, path, options.resume(spec)))
+            say(_interruption(collection, path), options.resume(spec))
         return _show(collection, folder, path, took, interrupted)
 
 
@@ -111,15 +128,15 @@ def _tell_leftovers(collection: Collection, path: Path) -> None:
         )
 
 
-def _interruption(collection: Collection, path: Path, resume: str) -> str:
+def _interruption(collection: Collection, path: Path) -> str:
     status = collection.status
     stopped, begun = sum(s.stopped for s in status), sum(s.realizations > 0 for s in status)
     if begun == 0:
-        return f"interrupted before any range was finished. Resume with: {resume}"
-    return f"interrupted; {path} keeps {stopped} of {len(status)} points done and {begun - stopped} begun. Resume with: {resume}"
+        return "interrupted before any range was finished. Resume with:"
+    return f"interrupted; {path} keeps {stopped} of {len(status)} points done and {begun - stopped} begun. Resume with:"
 
 
-def _show(collection: Collection, folder: Path, path: Path, took: float, interrupted: bool) -> int:
+def _show(collection: Collection, folder: Folder, path: Path, took: float, interrupted: bool) -> int:
     """Write the files, then print: a reader that closes the pipe must not cost the files."""
     from uepgpu.commands.sweep_results import MOST_DRAWN, curves_of, write_results
 
@@ -133,7 +150,7 @@ def _show(collection: Collection, folder: Path, path: Path, took: float, interru
         failure = error
     _print(collection.sweep, curves)
     if failure is not None:
-        raise Failure(f"the results could not be written to {str(folder)!r}: {failure}", UNWRITTEN)
+        raise Failure(f"the results could not be written to {str(folder.path)!r}: {failure}", UNWRITTEN)
     rows = sum(len(c.point.deadlines) for c in curves)
     print(f"\nTable   {files[0]}  ({rows} rows)")
     print(

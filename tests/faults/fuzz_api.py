@@ -1,0 +1,159 @@
+"""Random calls of the library. Run: ``python -m tests.faults.fuzz_api --count 1000 --seed 1``.
+
+A call returns, or it raises one of the documented errors with one line of 300 characters at most.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import uepgpu as uep
+from tests.faults.child import attempt
+from tests.faults.folder import make_folder
+from tests.faults.hostile import OBJECTS
+from tests.faults.tally import RAN, judge, run_script
+from uepgpu import codes, gradient_coding, latency
+
+__all__ = ["outcomes"]
+
+REFUSALS = (ValueError, NotImplementedError, FileNotFoundError, uep.BackendUnavailable)
+V = (10.0, 1.0, 0.1)
+PART = uep.Partition.model("rxc", left_variances=V, right_variances=V, classes=(3, 3, 3))
+CODE = codes.ExpandingWindow((0.4, 0.35, 0.25))
+WORKERS = uep.Workers(12, omega=1.0, work="unit")
+A, B = np.arange(54.0).reshape(6, 9), np.arange(63.0).reshape(9, 7)
+REAL = uep.Partition.rxc(A, B, rows=3, cols=3, classes=(3, 3, 3))
+TALLY = uep.simulate(CODE, PART, WORKERS, realizations=20, seed=1, backend="numpy")
+TIMED = uep.simulate(CODE, PART, WORKERS, deadlines=[0.5, 1], realizations=20, seed=1, backend="numpy")
+PROBLEM = gradient_coding.Problem(np.arange(40.0).reshape(20, 2) % 7, np.arange(20.0), 4)
+SCHEME = gradient_coding.ExactGradient()
+
+CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
+    "Partition.model": (
+        uep.Partition.model,
+        {"paradigm": "rxc", "left_variances": V, "right_variances": V, "shape": (3, 9, 3), "classes": (3, 3, 3),
+         "left_means": 0.0, "right_means": 0.0, "row_levels": None, "col_levels": None},
+    ),
+    "Partition.rxc": (uep.Partition.rxc, {"A": A, "B": B, "rows": 3, "cols": 3, "classes": (3, 3, 3), "order": "norm"}),
+    "Partition.cxr": (uep.Partition.cxr, {"A": A, "B": B, "blocks": 3, "classes": "auto", "order": None}),
+    "Workers": (
+        uep.Workers,
+        {"count": 3, "latency": latency.Exponential(1.0), "omega": "fair", "work": "true", "loss_probability": 0.1, "speeds": None},
+    ),
+    "Exponential": (latency.Exponential, {"rate": 1.0}),
+    "ShiftedExponential": (latency.ShiftedExponential, {"rate": 1.0, "shift": 0.5}),
+    "Weibull": (latency.Weibull, {"shape": 1.0, "scale": 1.0}),
+    "Pareto": (latency.Pareto, {"shape": 1.0, "scale": 1.0}),
+    "LogNormal": (latency.LogNormal, {"mu": 0.0, "sigma": 1.0}),
+    "Deterministic": (latency.Deterministic, {"time": 1.0}),
+    "Empirical": (latency.Empirical, {"samples": (1.0, 2.0)}),
+    "FromCDF": (lambda **k: latency.FromCDF(**k).cdf([0.5, 1.0]), {"function": lambda t: 1 - np.exp(-t)}),
+    "ExpandingWindow": (
+        codes.ExpandingWindow,
+        {"gamma": (0.4, 0.35, 0.25), "encoding": "auto", "window": None, "windows": "drawn", "coefficients": "generic",
+         "gamma_b": None},
+    ),
+    "NonOverlappingWindow": (
+        codes.NonOverlappingWindow,
+        {"gamma": (0.4, 0.35, 0.25), "encoding": "auto", "window": None, "windows": "drawn", "coefficients": "generic"},
+    ),
+    "MDS": (codes.MDS, {"encoding": "auto", "coefficients": "generic"}),
+    "Repetition": (codes.Repetition, {"copies": 2}),
+    "LT": (codes.LT, {"c": 0.1, "delta": 0.5}),
+    "Windows": (
+        codes.Windows,
+        {"supports": [[0], [1, 2]], "probabilities": [0.5, 0.5], "work": 1, "coefficients": "generic"},
+    ),
+    "Generator": (codes.Generator, {"matrix": np.eye(9), "work": 1}),
+    "simulate": (
+        uep.simulate,
+        {"code": CODE, "part": PART, "workers": WORKERS, "deadlines": (0.5, 1.0), "realizations": 10, "seed": 1, "backend": "numpy",
+         "decoder": "auto", "tally": "auto", "first_realization": 0, "batch": None, "threads": None, "devices": None},
+    ),
+    "loss": (TALLY.loss, {"part": PART, "workers": WORKERS, "deadlines": (0.5, 1.0)}),
+    "loss by deadline": (TIMED.loss, {"part": PART}),
+    "decoding_probability": (TALLY.decoding_probability, {"workers": WORKERS, "deadlines": (0.5, 1.0)}),
+    "loss_quantile": (TALLY.loss_quantile, {"part": PART, "q": (0.1, 0.5)}),
+    "multiply": (
+        uep.multiply,
+        {"part": REAL, "code": CODE, "workers": WORKERS, "deadline": 0.5, "realizations": 3, "seed": 1, "decoder": "linear",
+         "faithful": True, "dtype": "float64", "noise": 0.0, "keep": "loss", "max_memory": None, "backend": "numpy",
+         "prior": "gram", "threads": None},
+    ),
+    "theory.loss": (uep.theory.loss, {"code": CODE, "part": PART, "workers": WORKERS, "deadlines": (0.5, 1.0)}),
+    "theory.loss received": (uep.theory.loss, {"code": CODE, "part": PART, "workers": WORKERS, "received": range(5)}),
+    "theory.decoding_probability": (
+        uep.theory.decoding_probability,
+        {"code": CODE, "part": PART, "workers": WORKERS, "deadlines": (0.5, 1.0)},
+    ),
+    "Tally.load": (uep.Tally.load, {"path": "store.db"}),
+    "Tally.save": (TALLY.save, {"path": "x.npz"}),
+    "Problem": (
+        gradient_coding.Problem,
+        {"A": np.ones((6, 2)), "b": np.ones(6), "blocks": 3, "loss": "least-squares", "ridge": 0.0},
+    ),
+    "multivariate_t": (
+        gradient_coding.multivariate_t,
+        {"rows": 10, "columns": 2, "degrees": 1.5, "seed": 1, "correlation": 0.5, "noise": 0.1, "by_norm": False,
+         "loss": "logistic"},
+    ),
+    "gaussian": (
+        gradient_coding.gaussian,
+        {"rows": 10, "columns": 2, "seed": 1, "correlation": 0.5, "noise": 0.1, "by_norm": False, "loss": "least-squares"},
+    ),
+    "read_table": (gradient_coding.read_table, {"path": "A.npy", "target": -1}),
+    "bundled_table": (gradient_coding.bundled_table, {"name": "iris"}),
+    "ReplicatedSketch": (gradient_coding.ReplicatedSketch, {"law": "leverage", "fastest": 3}),
+    "descend": (
+        gradient_coding.descend,
+        {"problem": PROBLEM, "scheme": SCHEME, "workers": uep.Workers(8, omega=1.0), "iterations": 3, "realizations": 2, "seed": 1,
+         "step": 1.0, "decay": 0.0, "deadlines": (1.0, 2.0), "backend": "numpy", "threads": None},
+    ),
+}  # fmt: skip
+
+
+def outcomes(count: int, seed: int) -> Iterator[tuple[str, str, str]]:
+    """Yield the outcome of each call, what was called, and what it said."""
+    rng = random.Random(seed)
+    with tempfile.TemporaryDirectory() as place:
+        template = make_folder(Path(place) / "template")
+        for _ in range(count):
+            name = rng.choice(list(CALLS))
+            function, given = CALLS[name]
+            changed = rng.sample(list(given), k=min(len(given), rng.choice((1, 1, 1, 2))))
+            values = given | {key: rng.choice(OBJECTS) for key in changed}
+
+            def run(function: Callable[..., Any] = function, values: dict[str, Any] = values) -> int:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("error")
+                    try:
+                        function(**values)
+                    except REFUSALS as error:
+                        text = str(error)
+                        print(f"uepgpu: {text}", file=sys.stderr)
+                        return 2
+                return 0
+
+            found = attempt(run, template, Path(place) / "case", seconds=30)
+            outcome = judge(found)
+            shown = ", ".join(f"{key} = {_describe(values[key])}" for key in changed)
+            yield (RAN if outcome == "exit 2 and wrote" else outcome), f"{name}({shown})", found.err
+
+
+def _describe(value: Any) -> str:
+    try:
+        return repr(value)[:200]
+    except Exception as error:
+        return f"<{type(value).__name__}: {error}>"
+
+
+if __name__ == "__main__":
+    run_script("calls of the library", outcomes)
