@@ -27,6 +27,8 @@ def printable(text: str, keep: str = "") -> str:
     >>> printable("EW \x1b[2J")
     'EW \\x1b[2J'
     """
+    if text.isprintable():  # stricter than this function, and fast
+        return text
     return "".join(
         c
         if c in keep or (unicodedata.category(c) not in UNPRINTABLE and c not in DIRECTIONS)

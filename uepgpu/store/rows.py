@@ -34,6 +34,8 @@ from uepgpu.store.tables import (
 __all__ = ["RowError", "Rows", "checked_row"]
 
 R = TypeVar("R", bound=Row)
+MOST_TEXTS = 256
+"""Texts that are remembered: most points share most of theirs."""
 
 
 class RowError(ValueError):
@@ -75,6 +77,7 @@ class Rows:
         self.db, self.path, self.version, self.prefix = db, path, version, prefix
         self._more: Counter[type[Row]] = Counter()
         self._flipped: dict[type[Row], int] = {}
+        self._texts: dict[int, str] = {}
 
     @property
     def checked(self) -> bool:
@@ -95,8 +98,11 @@ class Rows:
 
     def select(self, table: type[R], where: str = "", parameters: Sequence[Any] = ()) -> Iterator[R]:
         """Yield the rows of a table, checked; `where` is what follows the table's name in SQL."""
-        for values in self.db.execute(f"SELECT {self.columns(table)} FROM {self.prefix}{name_of(table)} {where}", parameters):
+        for values in self._values(table, where, parameters):
             yield self._row(table, values)
+
+    def _values(self, table: type[Row], where: str = "", parameters: Sequence[Any] = ()) -> sqlite3.Cursor:
+        return self.db.execute(f"SELECT {self.columns(table)} FROM {self.prefix}{name_of(table)} {where}", parameters)
 
     def _row(self, table: type[R], values: Sequence[Any]) -> R:
         try:
@@ -115,6 +121,14 @@ class Rows:
         if row is None:
             raise self.damage(f"row {key} of table {name_of(table)!r} is missing")
         return row
+
+    def text(self, key: int) -> str:
+        """Return the text of a piece."""
+        if key not in self._texts:
+            if len(self._texts) >= MOST_TEXTS:
+                self._texts.clear()
+            self._texts[key] = self.get(Piece, key).text
+        return self._texts[key]
 
     def spans(self, where: str = "", parameters: Sequence[Any] = ()) -> Iterator[tuple[Span, bytes]]:
         """Yield ranges with their packed counts, checked."""
@@ -200,17 +214,19 @@ class Rows:
         inventory = self.inventory() if self.checked else {}
         for table in TABLES:
             rows, checksums = 0, 0
-            every: Iterator[Row] = (span for span, _ in self.spans()) if table is Span else self.select(table)
-            for row in every:
+            for values in self._values(table):
+                row = self._row(table, values)
                 rows += 1
                 if self.checked:
-                    checksums ^= row_checksum(table, row)
+                    checksums ^= values[-1]
                 else:
                     self._verify_old(row)
             held = inventory.get(name_of(table))
             if held is not None and (held.rows, held.checksums) != (rows, checksums):
                 missing = f"has {rows} rows instead of {held.rows}" if rows != held.rows else "has other rows than were stored"
                 raise self.damage(f"table {name_of(table)!r} {missing}")
+        for _ in self.spans():
+            pass
 
     def _verify_old(self, row: Row) -> None:
         """Check what there is to check of a row without a checksum."""

@@ -12,7 +12,7 @@ from uepgpu.store.claims import Claim, Claims
 from uepgpu.store.counts import CountsError, Ints, pack, unpack
 from uepgpu.store.errors import translated
 from uepgpu.store.rows import Rows
-from uepgpu.store.tables import Piece, Span
+from uepgpu.store.tables import Span
 from uepgpu.store.tables import Tally as TallyRow
 
 if TYPE_CHECKING:
@@ -102,6 +102,10 @@ class Spans(Claims):
 
     def join(self, tally: int, upto: int) -> None:
         """Make one row of the ranges of a tally below `upto` that are neighbours and have one origin; the sum is the same."""
+        with translated(self.path):
+            query = "SELECT COUNT(*) FROM span WHERE tally = ? AND stop <= ?"
+            if self._db.execute(query, (tally, upto)).fetchone()[0] < JOINED:
+                return
         with self._transaction(durable=True):
             runs: list[list[Span]] = []
             for span in self._rows.select(Span, "WHERE tally = ? AND stop <= ? ORDER BY start", (tally, upto)):
@@ -152,7 +156,7 @@ def add_up(rows: Rows, tally: int, upto: int, start: int = 0) -> CountedRange | 
         sources[span.provenance] = None
     if patterns is None:
         return None
-    provenance = tuple(rows.get(Piece, key).text for key in sources)
+    provenance = tuple(rows.text(key) for key in sources)
     return CountedRange(patterns, pairs, joined(ranges), total, provenance)
 
 

@@ -237,7 +237,7 @@ def read_progress(path: Path | str) -> dict[str, tuple[int, dict[tuple[str, str]
         for verdict in rows.select(tables.Verdict, "WHERE stopped"):
             point = rows.get(tables.Point, verdict.point)
             if ids[point.tally] in found:
-                found[ids[point.tally]][1][point.id, rows.get(tables.Piece, verdict.rule).text] = verdict.reason
+                found[ids[point.tally]][1][point.id, rows.text(verdict.rule)] = verdict.reason
     return found
 
 
@@ -263,9 +263,7 @@ def _part(text: str) -> Any:
 
 
 def _stored(rows: Rows, row: tables.Point, rule: int, names: tuple[str, str, str], counted: CountedRange) -> StoredPoint:
-    frame_text, code, part, workers, times = (
-        rows.get(tables.Piece, key).text for key in (row.frame, row.code, row.part, row.workers, row.deadlines)
-    )
+    frame_text, code, part, workers, times = (rows.text(key) for key in (row.frame, row.code, row.part, row.workers, row.deadlines))
     frame: dict[str, Any] = {
         name: printable(value) if isinstance(value, str) else value for name, value in json.loads(frame_text).items()
     }
@@ -279,7 +277,7 @@ def _stored(rows: Rows, row: tables.Point, rule: int, names: tuple[str, str, str
         part=_part(part),
         workers=read_workers(workers),
         deadlines=deadlines,
-        stop=StopRule.from_json(rows.get(tables.Piece, rule).text),
+        stop=StopRule.from_json(rows.text(rule)),
         seed=integer("seed", frame["seed"], 0),
     )
     sources = [json.loads(text) for text in counted.provenance]
