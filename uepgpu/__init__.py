@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from uepgpu.backends import BackendUnavailable
     from uepgpu.monte_carlo import simulate
     from uepgpu.partition import Partition
-    from uepgpu.products import multiply
+    from uepgpu.products import condition, multiply
     from uepgpu.tally import Tally
     from uepgpu.workers import Workers
 
@@ -25,6 +25,7 @@ __all__ = [
     "Tally",
     "Workers",
     "codes",
+    "condition",
     "gradient_coding",
     "latency",
     "multiply",
@@ -36,6 +37,7 @@ _HOME = {
     "BackendUnavailable": "uepgpu.backends",
     "Partition": "uepgpu.partition",
     "Tally": "uepgpu.tally",
+    "condition": "uepgpu.products",
     "multiply": "uepgpu.products",
     "simulate": "uepgpu.monte_carlo",
     "Workers": "uepgpu.workers",

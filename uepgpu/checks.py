@@ -23,7 +23,9 @@ __all__ = [
     "choice",
     "closest",
     "deadlines_array",
+    "field_class",
     "finite",
+    "flag",
     "free_memory",
     "frozen",
     "instance",
@@ -38,6 +40,7 @@ __all__ = [
     "shown",
     "shown_bytes",
     "sizes",
+    "thread_count",
     "word64",
 ]
 
@@ -50,6 +53,9 @@ CGROUP = Path("/sys/fs/cgroup")
 WORD64 = "an integer from 0 to 2**64 - 1"
 """What seeds and numbers of realizations are."""
 
+MOST_INTEGER = 2**64
+"""Of every whole number that is asked for: seeds, realizations and sizes are below it."""
+MOST_THREADS = 1024
 MOST_SHOWN = 100
 """Characters of a value that a message repeats: it is to stay one line that can be read."""
 
@@ -124,11 +130,28 @@ def probability(name: str, value: Any, *, zero: bool = True, one: bool = True) -
     return number
 
 
-def integer(name: str, value: Any, least: int) -> int:
-    """Return `value` as an int if it is an integer >= `least`, else raise ``ValueError``."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise ValueError(f"{name} must be an integer >= {least}, got {shown(value)}")
+def flag(name: str, value: Any) -> bool:
+    """Return `value` as a bool if it is one, else raise ``ValueError``: no number, no text."""
+    if not isinstance(value, bool | np.bool_):
+        raise ValueError(f"{name} must be True or False, got {shown(value)}")
+    return bool(value)
+
+
+def integer(name: str, value: Any, least: int, most: int = MOST_INTEGER) -> int:
+    """Return `value` as an int if it is an integer from `least` to `most`, else raise ``ValueError``."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or not least <= value <= most:
+        allowed = f">= {least}" if most == MOST_INTEGER else f"from {least} to {most:,}"
+        raise ValueError(f"{name} must be an integer {allowed}{_beyond(value)}, got {shown(value)}")
     return int(value)
+
+
+def _beyond(value: Any) -> str:
+    return " and at most 2^64" if isinstance(value, int) and value > MOST_INTEGER else ""
+
+
+def thread_count(value: Any) -> int:
+    """Return a number of CPU threads, else raise ``ValueError``."""
+    return integer("threads", value, 1, MOST_THREADS)
 
 
 def choice(name: str, value: Any, allowed: Sequence[str]) -> str:
@@ -142,8 +165,21 @@ def choice(name: str, value: Any, allowed: Sequence[str]) -> str:
 # --- arrays -----------------------------------------------------------------------------------------------------------
 
 
+def field_class(value: Any) -> Any:
+    """Return the class of an array, or of arrays in a list, whose elements belong to a finite field, as in `galois`; else None."""
+    kind = type(value)
+    if hasattr(kind, "order") and hasattr(kind, "irreducible_poly"):
+        return kind
+    found = (field_class(item) for item in value) if isinstance(value, list | tuple) else ()
+    return next((inner for inner in found if inner is not None), None)
+
+
 def _array(name: str, value: Any, what: str) -> NDArray[Any]:
     """Return `value` as an array of whatever dtype, else raise ``ValueError``; `what` says what it must hold."""
+    if (kind := field_class(value)) is not None:
+        raise ValueError(
+            f"{name} must hold {what}, got elements of {kind.__name__}: numpy.asarray makes integers of an array if they are meant"
+        )
     if np.ma.isMaskedArray(value) and np.ma.is_masked(value):
         raise ValueError(
             f"{name} must not have masked entries, got {int(np.ma.getmaskarray(value).sum())} of them: fill them first"
@@ -222,6 +258,8 @@ def probability_vector(name: str, value: Iterable[Any]) -> tuple[float, ...]:
 def deadlines_array(deadlines: ArrayLike, name: str = "deadlines") -> NDArray[np.float64]:
     """Return deadlines as a 1-D float64 array: non-empty, finite, >= 0 and non-decreasing, else raise ``ValueError``."""
     array = np.atleast_1d(real_array(name, deadlines))
+    if np.asarray(deadlines).dtype.kind == "b":
+        raise ValueError(f"{name} must be times, got {shown(deadlines)}")
     if array.ndim != 1 or array.size == 0:
         raise ValueError(f"{name} must be a non-empty one-dimensional sequence of times, got shape {array.shape}")
     if not np.all(np.isfinite(array)) or np.any(array < 0):

@@ -36,7 +36,7 @@ def say(message: object, command: str = "") -> None:
 
 
 @contextmanager
-def progress(description: str, total: int) -> Iterator[Callable[..., None]]:
+def progress(description: str, total: int, compiling: Callable[[], bool] = lambda: False) -> Iterator[Callable[..., None]]:
     """Show a progress bar on stderr while the block runs: on a terminal; nothing in a pipe.
 
     Parameters
@@ -45,6 +45,8 @@ def progress(description: str, total: int) -> Iterator[Callable[..., None]]:
         What stands beside the bar at first.
     total : int
         Units of work.
+    compiling : callable
+        Whether kernels are being compiled, which the bar says: it does not move then.
 
     Yields
     ------
@@ -55,9 +57,14 @@ def progress(description: str, total: int) -> Iterator[Callable[..., None]]:
         yield lambda count, description=None: None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskProgressColumn, TimeRemainingColumn
+    from rich.text import Text
 
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    class Description(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return Text(f"{task.description}, compiling kernels" if compiling() else task.description)
+
+    columns = (Description(), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(description, total=total)
         yield lambda count, description=None: bar.update(task, advance=count, description=description)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from uepgpu.backends import Backend, Devices, get_backend, parse_devices
-from uepgpu.checks import integer, realization_range, shown
+from uepgpu.checks import integer, realization_range, shown, thread_count
 from uepgpu.codes import Code
 from uepgpu.partition import Partition
 from uepgpu.plan import decoding_rule, make_plan, possible_counts, resolve_decoder, resolve_tally
@@ -104,7 +104,7 @@ def simulate(
     first, n = realization_range(first_realization, realizations)
     size = None if batch is None else integer("batch", batch, 1)
     if threads is not None:
-        integer("threads", threads, 1)
+        thread_count(threads)
     if devices is not None:
         if backend not in ("auto", "cuda"):
             raise ValueError(f"devices={shown(devices)} needs backend='cuda' or 'auto', got backend={shown(backend)}")

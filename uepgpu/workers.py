@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Workers"]
 
+MOST_WORKERS = 1_000_000
+"""What closed forms answer within seconds; simulations take fewer."""
+
 
 @dataclass(frozen=True)
 class Workers:
@@ -61,7 +64,7 @@ class Workers:
     speeds: Sequence[float] | None = None
 
     def __post_init__(self) -> None:
-        integer("count (number of workers W)", self.count, 1)
+        integer("count (number of workers W)", self.count, 1, MOST_WORKERS)
         # A class has these methods too, but they need an instance.
         if isinstance(self.latency, type) or not isinstance(self.latency, Latency):
             raise ValueError(f"latency must be a law from uepgpu.latency or have methods cdf and sf, got {shown(self.latency)}")

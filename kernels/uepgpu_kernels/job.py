@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,7 +43,7 @@ class Job(NamedTuple):
     degree: NDArray[np.int64]  # (S,) sizes of drawn supports, else (0,)
     class_of: NDArray[np.int64]  # (K,) counted from 0
     field: int
-    generator: NDArray[Any]  # (W, K) given coefficients: float64, or uint64 modulo the prime; else (0, K)
+    generator: NDArray[np.uint64]  # (W, K) given coefficients, elements of the field; else (0, K)
     capacity: NDArray[np.int64]  # (S,) size of each window, in chain order; (0,) where windows are no chains
     chain_start: NDArray[np.uint8]  # (S,) whether a window begins a chain
     unit_of: NDArray[np.int64]  # (K,) the chain increment that holds X_k, or -1; (0,) where windows are no chains

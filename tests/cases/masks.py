@@ -38,7 +38,7 @@ def order_of(order, *scores):
     total = 1.0
     for matrix, axis in scores:
         other = 1 - axis
-        total = total * (np.sqrt((matrix**2).sum(axis=other)) if order == "norm" else np.abs(matrix).mean(axis=other))
+        total = total * (np.sqrt((matrix**2).sum(axis=other)) if order == "norm" else np.abs(matrix).sum(axis=other))
     return np.argsort(-total, kind="stable")
 
 

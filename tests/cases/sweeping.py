@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+import pytest
 
 import uepgpu
 from uepgpu.store.stored import read_points
@@ -109,3 +115,43 @@ def same_tallies(a: Path, b: Path) -> bool:
     return [p.id for p in left] == [p.id for p in right] and all(
         x.tally == y.tally and x.stop_reason == y.stop_reason != "" for x, y in zip(left, right, strict=True)
     )
+
+
+@contextmanager
+def cluster(
+    folder: Path, workers: int, *options_of_workers: str
+) -> Iterator[tuple[str, subprocess.Popen[bytes], list[subprocess.Popen[bytes]]]]:
+    """A scheduler and workers in processes of their own; yields the address and both."""
+    pytest.importorskip("distributed")
+    quiet = {"cwd": folder, "env": environment(), "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    file = folder / "scheduler.json"
+    options = ["--scheduler-file", str(file), "--no-dashboard"]
+    processes = [
+        subprocess.Popen([sys.executable, "-m", "distributed.cli.dask_scheduler", "--port", "0", *options], **quiet)  # type: ignore[call-overload]
+    ]
+    worker = [sys.executable, "-m", "distributed.cli.dask_worker", "--nthreads", "1", "--no-nanny", *options, *options_of_workers]
+    processes += [subprocess.Popen(worker, **quiet) for _ in range(workers)]  # type: ignore[call-overload]
+    try:
+        for _ in range(600):
+            try:
+                address = json.loads(file.read_text())["address"]
+                break
+            except (OSError, json.JSONDecodeError):
+                time.sleep(0.1)
+        yield address, processes[0], processes[1:]
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
+def stored_ranges(path: Path) -> int:
+    if not path.exists():
+        return 0
+    db = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    try:
+        return int(db.execute("SELECT COUNT(*) FROM span").fetchone()[0])
+    except sqlite3.OperationalError:  # the tables are being made
+        return 0
+    finally:
+        db.close()

@@ -76,7 +76,7 @@ WRONG = [
     (("sweep", "mine.toml", "--realizations", "nan"), "got 'nan'"),
     (("sweep", "mine.toml", "--realizations", "1e999"), "got '1e999'"),
     (("sweep", "mine.toml", "--seed", "-1"), "--seed must be an integer from 0 to 2**64 - 1, got -1"),
-    (("sweep", "mine.toml", "--threads", "0"), "--threads must be an integer >= 1, got '0'"),
+    (("sweep", "mine.toml", "--threads", "0"), "--threads must be an integer from 1 to 1024, got '0'"),
     (("sweep", "mine.toml", "--backend", "nunba"), "(did you mean 'numba'?)"),
     (("sweep", "mine.toml", "--out", ""), "--out must be a name, got ''"),
     (("sweep", "mine.toml", "--out", "file"), "'file' is not a folder"),

@@ -47,6 +47,10 @@ def test_a_progress_bar_is_for_terminals(monkeypatch: pytest.MonkeyPatch) -> Non
             advance(1)
             advance(1, "second")
         assert ("two things" in stream.getvalue()) is stream.isatty()
+        assert "compiling" not in stream.getvalue()
+        with progress("two things", 2, lambda: True) as advance:
+            advance(1)
+        assert ("two things, compiling kernels" in stream.getvalue()) is stream.isatty()
 
 
 def test_a_failure_ends_a_command_with_its_code_and_one_line(capsys: pytest.CaptureFixture[str]) -> None:

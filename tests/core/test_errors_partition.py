@@ -99,7 +99,7 @@ MODELS = {
     "empty block": (lambda: model(shape=(1, 0, 1)), "shape", ">= 1", "0"),
     "two sizes": (lambda: model(shape=(2, 2)), "shape", "(2, 2)"),
     "one size": (lambda: model(shape=5), "shape", "5"),
-    "huge size": (lambda: model(shape=(10**400, 1, 1)), "shape", "below 2^63"),
+    "huge size": (lambda: model(shape=(10**400, 1, 1)), "shape", "at most 2^64"),
     "size in words": (lambda: model(shape="one"), "shape", "integer"),
     "energies that overflow": (lambda: model(left_variances=(1e308, 1, 1)), "left_variances", "finite energies"),
     "energies whose sum overflows": (

@@ -27,7 +27,7 @@ ARGUMENTS = {
     "devices yes": (lambda: simulate(devices=True), "devices", "True"),
     "devices of another backend": (lambda: simulate(devices="all", backend="numpy"), "devices", "backend='numpy'"),
     "batch": (lambda: simulate(batch=0), "batch", ">= 1", "0"),
-    "threads": (lambda: simulate(threads=0), "threads", ">= 1", "0"),
+    "threads": (lambda: simulate(threads=0), "threads", "from 1 to", "0"),
     "loss with a number of workers": (lambda: simulate().loss(RXC, workers=9, deadlines=[1.0]), "workers", "uepgpu.Workers", "9"),
     "loss of something else": (lambda: simulate().loss(3), "part", "uepgpu.Partition", "3"),
 }

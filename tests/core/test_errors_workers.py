@@ -47,9 +47,9 @@ LATENCIES = {
 }
 
 WORKERS = {
-    "no workers": (lambda: uep.Workers(0), "count", ">= 1", "got 0"),
-    "no workers from an array": (lambda: uep.Workers(np.array([0])[0]), "count", ">= 1", "0"),
-    "negative workers": (lambda: uep.Workers(-3), "count", ">= 1", "-3"),
+    "no workers": (lambda: uep.Workers(0), "count", "from 1 to", "got 0"),
+    "no workers from an array": (lambda: uep.Workers(np.array([0])[0]), "count", "from 1 to", "0"),
+    "negative workers": (lambda: uep.Workers(-3), "count", "from 1 to", "-3"),
     "half a worker": (lambda: uep.Workers(2.5), "count", "integer", "2.5"),
     "latency that is no law": (lambda: uep.Workers(3, latency="exponential"), "latency", "'exponential'"),
     "latency class in place of a law": (lambda: uep.Workers(3, latency=uep.latency.Exponential), "latency", "Exponential"),

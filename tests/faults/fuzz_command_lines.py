@@ -7,11 +7,13 @@ import importlib
 import importlib.util
 import inspect
 import random
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.cases.command_line import environment
 from tests.faults.child import attempt
 from tests.faults.folder import make_folder
 from tests.faults.hostile import NAMES, NUMBERS, TEXTS
@@ -21,56 +23,27 @@ from uepgpu.cli import main
 __all__ = ["outcomes"]
 
 Words = list[str]
-FEW = ["--backend", "numpy"]
-MULTIPLY = ["multiply", "A.npy", "B.npy", "--code", "ew", "--gamma", ".4,.35,.25", "--classes", "3,3,3", "--deadline", ".5"]
-TRAIN = [
-    "train",
-    "digits",
-    "--epochs",
-    "1",
-    "--replicas",
-    "1",
-    "--codes",
-    "ew",
-    "--deadline",
-    "1",
-    "--threads",
-    "1",
-    "--batch",
-    "512",
-]
-GOOD: list[Words] = [
-    ["sweep", "spec.toml", "--realizations", "100", "--seed", "3", "--out", "x", *FEW],
-    ["sweep", "spec.toml", "--realizations", "100", "--store", "y.db", "--threads", "2", *FEW],
-    ["sweep", "study.toml", "--realizations", "3", *FEW],
-    ["plot", "store.db", "--kind", "loss", "-o", "x.png", "--at", "0.5", "--series", "EW"],
-    ["plot", "store.db", "--kind", "probability"],
-    ["report", "store.db", "-o", "x.html", "--at", "0.5"],
-    ["export", "store.db", "--csv", "x.csv"],
-    ["combine", "store.db", "-o", "new.db"],
-    ["replay", "store.db", "EW", "7"],
-    ["replay", "store.db", "MDS", "7", "--json"],
-    ["info"],
-    [*MULTIPLY, "--realizations", "3", *FEW],
-    [*MULTIPLY, "--realizations", "3", "-o", "C.npy", "--keep", "product", "--decoder", "lmmse", *FEW],
-    [
-        "multiply",
-        "A.npy",
-        "B.npy",
-        "--code",
-        "mds",
-        "--paradigm",
-        "cxr",
-        "--blocks",
-        "3",
-        "--deadline",
-        "inf",
-        "--realizations",
-        "2",
-        *FEW,
-    ],
-    *([TRAIN, [*TRAIN, "--out", "x", "--rate", ".1"]] if importlib.util.find_spec("torch") else []),
-]
+TRAIN = "train digits --epochs 1 --replicas 1 --codes ew --deadline 1 --threads 1 --batch 512"
+MULTIPLY = "multiply A.npy B.npy --code ew --gamma .4,.35,.25 --classes 3,3,3 --deadline .5 --realizations 3 --backend numpy"
+LINES = (
+    "sweep spec.toml --realizations 100 --seed 3 --out x --backend numpy",
+    "sweep spec.toml --realizations 100 --store y.db --threads 2 --backend numpy",
+    "sweep study.toml --realizations 3 --backend numpy",
+    "plot store.db --kind loss -o x.png --at 0.5 --series EW",
+    "plot store.db --kind probability",
+    "report store.db -o x.html --at 0.5",
+    "export store.db --csv x.csv",
+    "combine store.db -o new.db",
+    "replay store.db EW 7",
+    "replay store.db MDS 7 --json",
+    "info",
+    MULTIPLY,
+    f"{MULTIPLY} -o C.npy --keep product --decoder lmmse",
+    "multiply A.npy B.npy --code mds --paradigm cxr --blocks 3 --deadline inf --realizations 2 --backend numpy",
+    TRAIN,
+    f"{TRAIN} --out x --rate .1",
+)
+"""Good command lines, which are spoilt."""
 
 
 def options_of(command: str) -> list[str]:
@@ -80,16 +53,16 @@ def options_of(command: str) -> list[str]:
     return [f"--{p.name.replace('_', '-')}" for p in named]
 
 
-def command_line(rng: random.Random) -> Words:
+def command_line(rng: random.Random, good: list[Words]) -> Words:
     """Return a good command line with up to three things wrong or unusual, most of them values."""
-    words = list(rng.choice(GOOD))
+    words = list(rng.choice(good))
     for _ in range(rng.choice((0, 1, 1, 1, 1, 2, 3))):
         hostile = rng.choice(rng.choice((NUMBERS, NUMBERS, TEXTS, NAMES, NAMES)))
         values = [i for i in range(1, len(words)) if not words[i].startswith("-")] or [len(words) - 1]
         what = rng.random()
         if what < 0.55:
             words[rng.choice(values)] = hostile
-        elif what < 0.85 and words and words[0] in {line[0] for line in GOOD}:
+        elif what < 0.85 and words and words[0] in {line[0] for line in good}:
             option = rng.choice(options_of(words[0]) or ["--help"])
             if option in words[:-1]:
                 words[words.index(option) + 1] = hostile
@@ -104,21 +77,27 @@ def command_line(rng: random.Random) -> Words:
     return words
 
 
-def outcomes(count: int, seed: int) -> Iterator[tuple[str, str, str]]:
+def outcomes(count: int, seed: int, *, training: bool = True) -> Iterator[tuple[str, str, str]]:
     """Yield the outcome of each command line, its words, and what it said."""
     _load()
     rng = random.Random(seed)
+    training = training and importlib.util.find_spec("torch") is not None
+    good = [line.split() for line in LINES if training or not line.startswith("train")]
     with tempfile.TemporaryDirectory() as place:
         template = make_folder(Path(place) / "template")
+        if training:  # compiles once for all
+            subprocess.run(
+                [sys.executable, "-m", "uepgpu", *TRAIN.split()], cwd=place, env=environment(), capture_output=True, check=True
+            )
         for _ in range(count):
-            words = command_line(rng)
+            words = command_line(rng, good)
 
             def run(words: Words = words) -> int:
                 sys.argv = ["uepgpu", *words]
                 main()
                 return 0
 
-            found = attempt(run, template, Path(place) / "case", seconds=60)
+            found = attempt(run, template, Path(place) / "case", seconds=120)
             yield judge(found), " ".join(word[:100] for word in words), found.err or found.out
 
 

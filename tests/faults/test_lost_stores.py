@@ -166,7 +166,7 @@ def test_a_store_that_is_copied_after_a_kill_is_whole(tmp_path: Path) -> None:
     for expected in (1, 0):
         done = run("sweep", "mine.toml", "--store", copy, "--out", "o", "--realizations", "20000", *NUMPY, cwd=tmp_path)
         assert done.returncode == 0
-        assert done.stderr.count("StoreWarning") == expected
+        assert done.stderr.count("uepgpu: warning: store ") == expected
     done = run("sweep", "mine.toml", "--store", store, "--out", "o", "--realizations", "20000", *NUMPY, cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert [p.id for p in read_points(store)] == [p.id for p in read_points(copy)]

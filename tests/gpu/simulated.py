@@ -45,7 +45,7 @@ def tallies(name, count):
     """Every decoder, the automaton and the bit masks, the fast kernels and the general one, every kind of tally."""
     for label, plan, decoder in plans(name):
         job = plan.job
-        n = count if job.k <= 9 or decoder not in ("eliminate", "real") else 3
+        n = count if job.k <= 9 or decoder != "eliminate" else 3
         automata = [None]
         if decoder == "match" and (built := automaton_of(job)) is not None:
             automata.append(built)

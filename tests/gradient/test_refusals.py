@@ -96,7 +96,7 @@ def descend(scheme=None, workers=None, **options):
             "start": (lambda: descend(start=[1.0]), "start must be 4 finite numbers"),
             "start nan": (lambda: descend(start=[np.nan] * 4), "start must be 4 finite numbers"),
             "deadlines": (lambda: descend(deadlines=[2.0, 1.0]), "deadlines must not decrease"),
-            "threads": (lambda: descend(threads=0), "threads must be an integer >= 1, got 0"),
+            "threads": (lambda: descend(threads=0), "threads must be an integer from 1 to 1,024, got 0"),
             "backend": (lambda: descend(backend="fortran"), "backend must be one of", "'fortran'"),
             "range": (lambda: descend(first_realization=2**64 - 1), "must be at most 2^64"),
             "too long": (lambda: descend(iterations=2**32), "iterations times workers must be at most 2^34"),

@@ -289,8 +289,8 @@ def test_a_wrong_specification_is_refused_in_one_line(spec, tmp_path, capsys, ol
     ("options", "message"),
     [
         ({"backend": "fortran"}, "backend must be one of"),
-        ({"out": " "}, "--out must be the name of a folder"),
-        ({"threads": 0}, "threads must be an integer >= 1, got 0"),
+        ({"out": " "}, "--out must be a name"),
+        ({"threads": 0}, "threads must be an integer from 1 to 1,024, got 0"),
     ],
 )
 def test_a_wrong_call_is_refused_before_anything_is_written(spec, tmp_path, capsys, options, message):

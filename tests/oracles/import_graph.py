@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = {"uepgpu": ROOT / "uepgpu", "uepgpu_kernels": ROOT / "kernels" / "uepgpu_kernels"}
 
 ROOMS = (
-    *("text", "checks", "files", "partition", "latency", "workers", "codes", "plan", "theory", "backends", "tally", "monte_carlo"),
+    *("checks", "text", "files", "partition", "latency", "workers", "codes", "plan", "theory", "backends", "tally", "monte_carlo"),
     *("products", "design", "gradient_coding", "train", "replay", "specification", "points", "store", "sweep", "results"),
     *("charts", "figures", "report", "machine", "console", "commands", "cli"),
 )

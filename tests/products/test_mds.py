@@ -30,7 +30,7 @@ def worst_error(generator, seed=0):
     for row, members in zip(arrived, sets, strict=True):
         row[list(members)] = True
     coefficients = np.broadcast_to(generator, (len(sets), n, k))
-    weights, found, _, _ = selected_weights(coefficients, arrived, np.ones((len(sets), k), dtype=np.bool_), 1, compiled=True)
+    weights, found, *_ = selected_weights(coefficients, arrived, np.ones((len(sets), k), dtype=np.bool_), 1, compiled=True)
     assert found.all()
     error = weights @ noisy - tiles
     return np.sqrt((error**2).sum(axis=(1, 2)) / (tiles**2).sum()).max()

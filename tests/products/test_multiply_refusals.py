@@ -60,8 +60,8 @@ def lesser(name, value):
             "half a realization": (lambda: multiply(realizations=0.5), "realizations", "integer", "0.5"),
             "before the first": (lambda: multiply(first_realization=-1), "first_realization", ">= 0", "-1"),
             "beyond the last": (lambda: multiply(first_realization=2**64 - 2), "first_realization", "2^64", "3"),
-            "seed": (lambda: multiply(seed=-1), "seed", ">= 0", "-1"),
-            "threads": (lambda: multiply(threads=0), "threads", ">= 1", "0"),
+            "seed": (lambda: multiply(seed=-1), "seed", "from 0 to", "-1"),
+            "threads": (lambda: multiply(threads=0), "threads", "from 1 to", "0"),
             "memory": (lambda: multiply(max_memory=0), "max_memory", ">= 1", "0"),
         },
         problem={

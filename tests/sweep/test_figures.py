@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,15 +11,17 @@ import numpy as np
 import pytest
 
 import uepgpu as uep
+from tests.cases.command_line import call
 from tests.cases.stores import EW, SPEC, make_store, shared_store
 from uepgpu.charts import KINDS, Chart, NothingToShow, Panel, build_chart
 from uepgpu.charts.looks import MOST_LOOKS
 from uepgpu.charts.times import preferred
-from uepgpu.cli import main
 from uepgpu.figures import draw_chart, to_bytes
 from uepgpu.figures.style import style
 from uepgpu.store.sections import only_series, read_sections
-from uepgpu.store.stored import StoredPoint, read_points
+from uepgpu.store.stored import StoredPoint
+from uepgpu.sweep.run import Result, run_points
+from uepgpu.sweep.spec import read_spec
 
 
 @pytest.fixture(scope="module")
@@ -32,14 +32,6 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def points(store: Path) -> tuple[StoredPoint, ...]:
     return read_sections(store)[0].points
-
-
-def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
-    monkeypatch.setattr(sys, "argv", ["uepgpu", *arguments])
-    with pytest.raises(SystemExit) as stop:
-        main()
-    assert isinstance(stop.value.code, int)
-    return stop.value.code
 
 
 def point_of(points: tuple[StoredPoint, ...], series: str, work: str) -> StoredPoint:
@@ -139,14 +131,25 @@ def test_quantiles_are_the_tallies_and_codes_without_are_named(points: tuple[Sto
     assert "uncoded" in chart.notes[0]
 
 
-def test_nothing_observed_is_an_upper_bound_and_no_failure_a_lower_one(points: tuple[StoredPoint, ...]) -> None:
-    chart = build_chart("packets", points, "")
-    mds = next(line for line in panel_of(chart, "unit work").lines if line.label == "MDS")
-    assert mds.upper_bound.tolist() == [False] * 9 + [True] * 4
-    assert not mds.drawn(probability=False)[9:].any()
-    assert np.all(mds.high[9:] > 0)
+@pytest.fixture(scope="module")
+def unseen() -> list[Result]:
+    """The paper's codes with so few realizations that late losses are never seen."""
+    return run_points([p for p in read_spec("paper", realizations=20).points if p.partition == "rxc"], backend="numpy").results
+
+
+def test_nothing_observed_is_an_upper_bound_and_certainty_is_none(points: tuple[StoredPoint, ...], unseen: list[Result]) -> None:
+    lines = {line.label: line for line in build_chart("packets", unseen, "").panels[0].lines}
+    late = lines["EW"].upper_bound
+    assert late[-1]
+    assert not late[0]
+    assert not lines["EW"].drawn(probability=False)[late].any()
+    assert np.all(lines["EW"].high[late] > 0)
+    # Nine packets of MDS decode everything: that is no observation, and nothing to draw.
+    assert not lines["MDS"].upper_bound.any()
+    assert not lines["MDS"].drawn(probability=False)[9:].any()
+    assert np.all(lines["MDS"].high[9:] == 0)
     probability = build_chart("probability", points, "")
-    line = next(line for line in probability.panels[0].lines if line.label == "MDS")
+    line = next(line for line in panel_of(probability, "class 2: row-times-column (rxc), true work").lines if line.label == EW)
     assert line.upper_bound[0]
     assert not line.drawn(probability=True)[0]
 
@@ -229,15 +232,15 @@ def test_kinds_with_nothing_to_show_say_why(points: tuple[StoredPoint, ...]) -> 
 # --- what is drawn ------------------------------------------------------------------------------------------------
 
 
-def test_bounds_are_arrows_at_their_height_and_no_mark_stands_at_zero(points: tuple[StoredPoint, ...]) -> None:
-    chart = build_chart("packets", points, "")
+def test_bounds_are_arrows_at_their_height_and_no_mark_stands_at_zero(unseen: list[Result]) -> None:
+    chart = build_chart("packets", unseen, "")
     figure = draw_chart(chart)
     axes = next(a for a in figure.axes if a.get_visible() and "unit work" in a.get_title())
-    bars = [line for line in axes.lines if line.get_gid() == "bound MDS"]
-    mds = next(line for line in panel_of(chart, "unit work").lines if line.label == "MDS")
+    bars = [line for line in axes.lines if line.get_gid() == "bound EW"]
+    ew = next(line for line in panel_of(chart, "unit work").lines if line.label == "EW")
     drawn = np.concatenate([np.asarray(b.get_ydata(), dtype=float) for b in bars])
     assert drawn.size
-    assert set(drawn) <= set(mds.high[mds.upper_bound])
+    assert set(drawn) <= set(ew.high[ew.upper_bound])
     for line in axes.lines:
         y = np.asarray(line.get_ydata(), dtype=float)
         assert not np.any(y[~np.isnan(y)] <= 0), "a logarithmic axis has no place for 0"
@@ -298,106 +301,3 @@ def test_every_kind_is_drawn_with_its_labels(few: tuple[StoredPoint, ...], kind:
     assert all(a.lines for a in shown)
     names = {t.get_text() for t in figure.legends[0].get_texts()} | {t.get_text() for a in shown for t in a.get_yticklabels()}
     assert set(chart.looks) <= names
-
-
-# --- the command --------------------------------------------------------------------------------------------------
-
-
-def test_plot_writes_the_file_that_it_names(
-    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert call(monkeypatch, "plot", str(store)) == 0
-    assert capsys.readouterr().out == "Figure  mine-loss.png\n"
-    assert (tmp_path / "mine-loss.png").read_bytes().startswith(b"\x89PNG")
-    options = ("--kind", "workers", "--at", "1,3", "--series", "E*", "--series", "MDS", "-o", "deep/er.SVG")
-    assert call(monkeypatch, "plot", str(store), *options) == 0
-    assert (tmp_path / "deep" / "er.SVG").read_bytes().startswith(b"<?xml")
-
-
-WRONG = [
-    (("--kind", "losses"), "--kind must be one of loss, packets, workers, probability, distribution, got 'losses'"),
-    (("--at", "soon"), "--at must be numbers with commas between, got 'soon'"),
-    (("--kind", "workers", "--at", "0.7"), "no point has the deadline 0.7"),
-    (("-o", "x.jpg"), "--output must end in .png or .svg or .pdf, got 'x.jpg'"),
-    (("-o", "sub.png"), "--output must be a file that can be written: 'sub.png' is a folder"),
-    (("-o", "file/x.png"), "'file' is not a folder"),
-    (("--series", "neste"), "--series must fit a label, got 'neste' (did you mean 'nested'?)"),
-    (("--sweep", "mien"), "has no sweep 'mien' (did you mean 'mine'?), only mine"),
-    (("--kind", "distribution", "--series", "nested"), "no code here decodes class by class"),
-]
-
-
-@pytest.mark.parametrize("options, message", WRONG, ids=[m for _, m in WRONG])
-def test_wrong_calls_of_plot_end_with_2_and_one_line_and_write_nothing(
-    store: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    options: tuple[str, ...],
-    message: str,
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "file").write_text("no folder")
-    (tmp_path / "sub.png").mkdir()
-    before = sorted(tmp_path.rglob("*"))
-    assert call(monkeypatch, "plot", str(store), *options) == 2
-    out, err = capsys.readouterr()
-    assert (out, err.count("\n")) == ("", 1)
-    assert message in err
-    assert sorted(tmp_path.rglob("*")) == before
-
-
-@pytest.mark.parametrize("command", ["plot", "report", "replay"])
-def test_files_that_are_no_store_are_refused_in_one_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "text.db").write_text("no store\n" * 99)
-    for name in ("none.db", "text.db"):
-        assert call(monkeypatch, command, name, *(("abc", "0") if command == "replay" else ())) == 2
-        out, err = capsys.readouterr()
-        assert (out, err.count("\n")) == ("", 1)
-        assert name in err
-    assert [f.name for f in tmp_path.iterdir()] == ["text.db"]
-
-
-def test_a_store_of_several_sweeps_wants_one_named_and_a_changed_one_keeps_both(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    tail = SPEC[SPEC.index('[[series]]\nlabel = "nested"') :]
-    small = SPEC[: SPEC.index("[[series]]")] + tail
-    store = make_store(tmp_path, small)
-    make_store(tmp_path, small.replace("seed = 7", "seed = 8"))
-    sections = read_sections(store)
-    assert [s.title.endswith("(points of an earlier specification)") for s in sections] == [False, True]
-    assert [{p.point.seed for p in s.points} for s in sections] == [{8}, {7}]
-    make_store(tmp_path, small, name="other")
-    # Its points are those of the first specification: both sweeps show them.
-    mine, earlier, other = read_sections(store)
-    assert [s.sweep.name for s in (mine, earlier, other)] == ["mine", "mine", "other"]
-    assert {p.id for p in earlier.points} == {p.id for p in other.points}
-    capsys.readouterr()
-    assert call(monkeypatch, "plot", "store.db") == 2
-    assert "the store has several sweeps, choose one with --sweep: mine, other" in capsys.readouterr().err
-    assert call(monkeypatch, "plot", "store.db", "--sweep", "other") == 0
-
-
-def test_more_series_than_looks_are_refused_with_the_remedy(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    head = (
-        SPEC[: SPEC.index("[[series]]")].replace("realizations = 3000", "realizations = 10").replace('["unit", "true"]', '"unit"')
-    )
-    many = "".join(f'[[series]]\nlabel = "S{i}"\ncode = "mds"\nworkers = {{ omega = {i + 1} }}\n' for i in range(22))
-    make_store(tmp_path, head + many)
-    capsys.readouterr()
-    assert call(monkeypatch, "plot", "store.db") == 2
-    message = "22 series in one panel are more than the 21 that can be told apart; choose some with --series"
-    assert message in capsys.readouterr().err
-    assert call(monkeypatch, "plot", "store.db", "--series", "S1*") == 0
-    # Points that share a tally share its realizations.
-    assert len({p.tally_id for p in read_points("store.db")}) == 1
-    assert math.isclose(sum(p.tally.realizations for p in read_points("store.db")), 220)

@@ -4,17 +4,9 @@ from __future__ import annotations
 
 import builtins
 import html
-import http.server
 import itertools
 import json
-import os
 import re
-import shutil
-import subprocess
-import sys
-import threading
-from collections.abc import Iterator
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +14,10 @@ import numpy as np
 import pytest
 
 import uepgpu
+from tests.cases.command_line import call
+from tests.cases.reports import Reader, read_page, write_page
 from tests.cases.stores import EW, SPEC, make_store, shared_store
 from uepgpu.charts import KINDS, build_chart
-from uepgpu.cli import main
-from uepgpu.commands.report import run_report
 from uepgpu.report.figure import figure_of
 from uepgpu.store.sections import Section, read_sections
 
@@ -42,60 +34,20 @@ def section(store: Path) -> Section:
     return read_sections(store)[0]
 
 
-def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
-    monkeypatch.setattr(sys, "argv", ["uepgpu", *arguments])
-    with pytest.raises(SystemExit) as stop:
-        main()
-    assert isinstance(stop.value.code, int)
-    return stop.value.code
-
-
 @pytest.fixture(scope="module")
 def page(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    file = tmp_path_factory.mktemp("report") / "page.html"
-    with pytest.MonkeyPatch.context() as patch:
-        assert call(patch, "report", str(store), "-o", str(file)) == 0
-    return file
-
-
-class _Reader(HTMLParser):
-    """Collects the text outside scripts and styles, elements with their attributes, and scripts."""
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.text: list[str] = []
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.scripts: list[str] = []
-        self._in = ""
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-        if tag in ("script", "style"):
-            self._in = tag
-            self.scripts.append("")
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag == self._in:
-            self._in = ""
-
-    def handle_data(self, data: str) -> None:
-        if self._in:
-            self.scripts[-1] += data
-        else:
-            self.text.append(data)
+    return write_page(store, tmp_path_factory.mktemp("report"))
 
 
 @pytest.fixture(scope="module")
-def read(page: Path) -> _Reader:
-    reader = _Reader()
-    reader.feed(page.read_text(encoding="utf-8"))
-    return reader
+def read(page: Path) -> Reader:
+    return read_page(page)
 
 
 # --- what is in the file ------------------------------------------------------------------------------------------
 
 
-def test_nothing_in_the_page_points_outside(read: _Reader) -> None:
+def test_nothing_in_the_page_points_outside(read: Reader) -> None:
     for tag, attributes in read.elements:
         assert tag not in ("link", "img", "iframe", "object", "embed", "base", "form")
         assert "src" not in attributes
@@ -111,7 +63,7 @@ def test_nothing_in_the_page_points_outside(read: _Reader) -> None:
     assert not any(re.search(r"https?://|@import|url\(", s) for s in ours)
 
 
-def test_every_point_is_there_with_parameters_stop_reason_and_provenance(read: _Reader, section: Section) -> None:
+def test_every_point_is_there_with_parameters_stop_reason_and_provenance(read: Reader, section: Section) -> None:
     text = " ".join(read.text)
     for stored in section.points:
         assert stored.short_id in text
@@ -128,15 +80,15 @@ def test_every_point_is_there_with_parameters_stop_reason_and_provenance(read: _
     assert all(h in text for h in headings)
 
 
-def test_labels_are_text_whatever_is_in_them(page: Path, read: _Reader) -> None:
+def test_labels_are_text_whatever_is_in_them(page: Path, read: Reader) -> None:
     content = page.read_text(encoding="utf-8")
     assert EW not in content
     assert not any(tag == "b" for tag, _ in read.elements)
     figures = json.loads(next(s for s in read.scripts if s.startswith("{")))
-    assert EW in {trace["name"] for figure in figures.values() for trace in figure["data"]}
+    assert html.escape(EW, quote=False) in {trace["name"] for figure in figures.values() for trace in figure["data"]}
 
 
-def test_the_page_can_be_read_without_seeing_it(read: _Reader) -> None:
+def test_the_page_can_be_read_without_seeing_it(read: Reader) -> None:
     elements = read.elements
     assert ("html", {"lang": "en"}) in elements
     tags = [tag for tag, _ in elements]
@@ -163,7 +115,7 @@ def luminance(color: str) -> float:
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
-def test_text_and_series_stand_out_in_light_dark_and_print(read: _Reader) -> None:
+def test_text_and_series_stand_out_in_light_dark_and_print(read: Reader) -> None:
     css = next(s for s in read.scripts if "prefers-color-scheme: dark" in s and "{" in s and "--paper" in s and "@media" in s)
     papers = re.findall(r":root \{(.*?)\}", css, flags=re.DOTALL)
     assert len(papers) == 3
@@ -191,7 +143,7 @@ def test_plots_hold_the_numbers_of_the_chart_and_are_valid_plotly(section: Secti
         Figure(figure)  # raises for what plotly does not know
         json.dumps(figure, allow_nan=False)
         for line in panel.lines:
-            traces = [t for t in figure["data"] if t["name"] == line.label]
+            traces = [t for t in figure["data"] if t["name"] == html.escape(line.label, quote=False)]
             drawn = line.drawn(probability=chart.probability)
             marks = [t for t in traces if t["mode"] == "markers" and "error_y" in t]
             assert len(marks) == int(drawn.any())
@@ -205,153 +157,6 @@ def test_plots_hold_the_numbers_of_the_chart_and_are_valid_plotly(section: Secti
                 curve = next(t for t in traces if t["mode"] == "lines")["y"]
                 shown = [(v, e) for v, e in zip(curve, line.exact, strict=True) if v is not None]
                 np.testing.assert_allclose(*zip(*shown, strict=True), rtol=1e-5)
-
-
-# --- in a browser -------------------------------------------------------------------------------------------------
-
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-default-apps",
-    "--disable-sync",
-    "--metrics-recording-only",
-    "--no-pings",
-    "--enable-logging=stderr",
-    "--virtual-time-budget=30000",
-)
-NO_NETWORK = ("--host-resolver-rules=MAP * ~NOTFOUND", "--proxy-server=127.0.0.1:9", "--proxy-bypass-list=<-loopback>")
-
-
-@pytest.fixture(scope="module")
-def chromium() -> str:
-    found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
-    if found is None:
-        message = "no Chromium here: on Debian, apt-get install chromium"
-        if os.environ.get("UEPGPU_REQUIRE_CHROMIUM"):
-            pytest.fail(message)
-        pytest.skip(message)
-    return found
-
-
-def browse(chromium: str, page: Path, tmp_path: Path, *flags: str) -> tuple[str, list[str]]:
-    """Return the page's elements once it has settled, and what its console said."""
-    profile = f"--user-data-dir={tmp_path / 'profile'}"
-    done = subprocess.run(
-        [chromium, *FLAGS, profile, *flags, "--dump-dom", page.as_uri()],
-        capture_output=True,
-        encoding="utf-8",
-        timeout=120,
-        check=True,
-    )
-    return done.stdout, [line for line in done.stderr.splitlines() if "CONSOLE" in line]
-
-
-CLICKS = """<script>
-const waiting = setInterval(() => {
-  const root = document.documentElement;
-  if (!root.dataset.drawn) return;
-  clearInterval(waiting);
-  const box = document.querySelector('input[data-section="s0-loss"]');
-  const lines = () => document.querySelectorAll("#s0-loss-0 g.trace").length;
-  const seen = [lines()];
-  box.click();
-  const again = () => { seen.push(lines()); root.dataset.seen = seen; };
-  setTimeout(() => { seen.push(lines()); box.click(); setTimeout(again, 300); }, 300);
-}, 50);
-</script>"""
-
-
-@pytest.mark.parametrize("paper", ["light", "dark"])
-def test_every_plot_is_drawn_without_a_network(chromium: str, page: Path, read: _Reader, tmp_path: Path, paper: str) -> None:
-    figures = json.loads(next(s for s in read.scripts if s.startswith("{")))
-    copy = tmp_path / "clicked.html"
-    copy.write_text(page.read_text(encoding="utf-8").replace("</body>", CLICKS + "</body>"), encoding="utf-8")
-    flags = ("--blink-settings=preferredColorScheme=0",) if paper == "dark" else ()
-    dom, console = browse(chromium, copy, tmp_path, *NO_NETWORK, *flags)
-    assert console == []
-    root = re.search(r"<html[^>]*>", dom)
-    assert root is not None
-    assert f'data-drawn="{len(figures)}"' in root[0]
-    assert "data-errors" not in root[0]
-    traces = re.findall(r'<g class="trace scatter', dom)
-    assert len(traces) == sum(len(f["data"]) for f in figures.values())
-    # Every mark and interval is a path of its own.
-    marks = sum(len(t["x"]) for f in figures.values() for t in f["data"] if t["mode"] == "markers")
-    assert len(re.findall(r'<path class="point[ "]', dom)) == marks
-    intervals = sum(len(t["x"]) for f in figures.values() for t in f["data"] if "error_y" in t)
-    assert len(re.findall(r'<path class="yerror"', dom)) == intervals
-    # MDS has the second colour of the style sheet for this paper; the first is its box that was clicked off and on.
-    color = {"light": "rgb(213, 94, 0)", "dark": "rgb(255, 136, 72)"}[paper]
-    assert color in " ".join(re.findall(r'<path class="js-line"[^>]*>', dom))
-    shown = len(figures["s0-loss-0"]["data"])
-    first = sum(t["meta"]["series"] == EW for t in figures["s0-loss-0"]["data"])
-    assert f'data-seen="{shown},{shown - first},{shown}"' in root[0]
-
-
-def test_labels_are_text_in_every_plot(chromium: str, tmp_path: Path) -> None:
-    labels = ('<a href="https://evil.example/">click</a>', "<b>bold</b><br>x", "&lt;i&gt; %{x} <extra>y</extra>")
-    head = SPEC[: SPEC.index("[[series]]")].replace('["unit", "true"]', '"unit"')
-    series = [f"[[series]]\nlabel = '{label}'\ncode = '{code}'\n" for label, code in zip(labels, ("ew", "mds", "now"), strict=True)]
-    store = make_store(tmp_path, head + "\n".join(series))
-    assert run_report(str(store), output=str(tmp_path / "r.html"), sweep=None, series=(), at=()) == 0
-    dom, console = browse(chromium, tmp_path / "r.html", tmp_path, *NO_NETWORK)
-    assert console == []
-    assert "data-errors" not in dom[: dom.index("<head>")]
-    plots = dom[dom.index('<main id="main">') : dom.index("<footer>")]
-    assert not re.search(r"<a [^>]*evil", plots)
-    assert "font-weight: bold" not in re.sub(r"<style.*?</style>", "", plots, flags=re.S)
-    # The axis of the distribution shows the labels, letter for letter.
-    ticks = [html.unescape(t) for t in re.findall(r'<g class="ytick"><text[^>]*>(.*?)</text>', plots)]
-    assert set(labels) <= set(ticks), ticks
-
-
-@pytest.fixture
-def outside() -> Iterator[tuple[str, list[str]]]:
-    """A server that notes what it is asked for."""
-    asked: list[str] = []
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            asked.append(self.path)
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *arguments: Any) -> None:
-            """Say nothing."""
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}", asked
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-def test_whatever_would_load_or_fail_is_stopped_and_seen(
-    chromium: str, page: Path, tmp_path: Path, outside: tuple[str, list[str]]
-) -> None:
-    address, asked = outside
-    content = page.read_text(encoding="utf-8")
-    spoilt = tmp_path / "spoilt.html"
-    script = f"<script>fetch('{address}/fetched').catch(() => 0); setTimeout(() => {{ throw Error('mine'); }}, 9)</script>"
-    spoilt.write_text(content.replace("</body>", f'<img src="{address}/image.png" alt="">{script}</body>'), encoding="utf-8")
-    dom, console = browse(chromium, spoilt, tmp_path)
-    root = re.search(r"<html[^>]*>", dom)
-    assert root is not None
-    assert all(word in root[0] for word in ("image.png", "fetched", "mine"))
-    assert console
-    assert asked == []
-    # The server answers those who may ask it, so that its silence above means something.
-    free = tmp_path / "free.html"
-    free.write_text(f'<!DOCTYPE html><title>free</title><img src="{address}/image.png" alt="">', encoding="utf-8")
-    browse(chromium, free, tmp_path / "free")
-    assert "/image.png" in asked
 
 
 # --- the command --------------------------------------------------------------------------------------------------

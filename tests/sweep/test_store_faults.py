@@ -156,7 +156,7 @@ def test_places_where_no_store_can_be(call: Call, copy: Path) -> None:
     for store, message in (
         ("mine.toml/s.db", "'mine.toml' is not a folder"),
         (".", "is a folder"),
-        (" ", "must be the name of a file"),
+        (" ", "must be a name"),
     ):
         code, _, err = call("sweep", "mine.toml", "--out", "o", "--store", store)
         assert code == 2

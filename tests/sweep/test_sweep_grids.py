@@ -116,7 +116,10 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"zip": {"labels": ["a"]}}, "zip: labels name the values that are taken together, but there are none"),
     ({"zip": {"omega": [1.0, 2.0], "labels": ["a"]}}, "but omega has 2, labels has 1"),
     ({"grid": {"gamma": [[0.5, 0.3, 0.1]]}}, "series 'EW' (gamma = [0.5, 0.3, 0.1]): code: gamma sums to 0.9, it must sum to 1"),
-    ({"grid": {"workers": [0]}}, "series 'EW' (workers = 0): workers: count (number of workers W) must be an integer >= 1, got 0"),
+    (
+        {"grid": {"workers": [0]}},
+        "series 'EW' (workers = 0): workers: count (number of workers W) must be an integer from 1 to 1,000,000, got 0",
+    ),
     ({"grid": {"partitions": ["rcx"]}}, "that is rxc (did you mean 'rxc'?), got 'rcx'"),
     ({"grid": {"classes": [[3, 3]]}}, "[partitions.rxc]: classes must be sizes >= 1 that sum to K = 9 sub-products, got (3, 3)"),
     ({"grid": {"deadlines": [[1.0, 0.5]]}}, "deadlines must not decrease: sort them first (got 0.5 after 1.0)"),

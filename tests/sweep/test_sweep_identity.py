@@ -58,12 +58,12 @@ OTHER_TALLY = {
 }
 
 GOLDEN = [
-    ("4ce327339852cf0f", "d5424de9402d753e"),
-    ("8ec69fb16010baef", "49fd5e68b2a3ae91"),
-    ("996d670b01cbe56f", "a0bfa4a89a333201"),
-    ("97af4ae3e33ade16", "ce550e5df35e5270"),
-    ("bac2c8a006d0d376", "adb2ad391284a5a8"),
-    ("8fccc6a20fbcc53e", "4bee4e2c8422837e"),
+    ("547344bcfa6f2e10", "84ce8466304fc357"),
+    ("85f96d8ce9773f61", "38dd74fa6711c7a9"),
+    ("cbf562e117e086a9", "d630951c43ebc528"),
+    ("ee69fa1384564e36", "614159756a7d7d84"),
+    ("e14030628fdc5d80", "0c00528bbf78bf8c"),
+    ("8c90c4a9b998a4ec", "58dd943c6173595c"),
 ]
 
 

@@ -74,7 +74,7 @@ def series(test, deadline=0.5, steps=(0, 10, 20, 30), code="ew"):
     entry = (
         Entry(code, "rxc", "unit", deadline, scheme("ew", deadline)) if code == "ew" else Entry(code, "any", "any", math.inf, None)
     )
-    return Series.of(entry, np.array(steps), test - 0.01, test, test[-1])
+    return Series.of(entry, np.array(steps), test - 0.01, test, test[-1], test[-1] - 0.02)
 
 
 def test_a_step_costs_its_deadline():

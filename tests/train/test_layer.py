@@ -13,8 +13,9 @@ from torch.nn.utils import prune
 
 import uepgpu as uep
 from tests.cases.masks import CODES, LATENCY
-from uepgpu.train import CodedLinear, coded
+from uepgpu.train import CodedLinear, Member, Stack, coded
 from uepgpu.train.blocks import slice_order
+from uepgpu.train.networks import Network
 
 CODE, COUNT = CODES["ew"]
 WORKERS = uep.Workers(COUNT, latency=LATENCY, work="unit")
@@ -141,7 +142,7 @@ def test_weights_of_plain_and_coded_models_load_into_each_other():
     with pytest.raises(RuntimeError, match=r'Missing key\(s\) in state_dict: "0.bias"'):
         mine.load_state_dict({"0.weight": plain[0].weight})
     train(mine, 2)
-    plain.load_state_dict({name: t for name, t in mine.state_dict().items() if not name.endswith("_extra_state")})
+    plain.load_state_dict({name: t for name, t in mine.state_dict().items() if not name.endswith("coded_steps")})
     assert torch.equal(plain[0].weight, mine[0].weight)
 
 
@@ -245,12 +246,38 @@ def test_small_gradients_are_left_out():
     np.testing.assert_allclose(layer[0].bias.grad, kept.sum(0), atol=1e-5)
 
 
-def test_second_derivatives_are_refused():
-    model = coded(small(), CODE, WORKERS, 1.0, seed=1)
-    x = torch.ones(9, 12, requires_grad=True)
-    (gradient,) = torch.autograd.grad(model(x).sum(), x, create_graph=True)
-    with pytest.raises(RuntimeError, match=r"once_differentiable|does not require grad"):
-        gradient.sum().backward()
+def test_products_that_stay_exact_are_named_once():
+    """The packed weight of attention is no nn.Linear; convolutions, embeddings and normalization multiply by no dense matrix."""
+
+    class Block(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = nn.TransformerEncoderLayer(12, 2, 24)
+            self.front = nn.Sequential(nn.Conv1d(2, 2, 3), nn.Embedding(5, 4), nn.LayerNorm((3, 4)))
+            self.recurrent = nn.GRU(4, 3, bias=False)
+
+    options = {"inner.self_attn.out_proj": None}
+    with pytest.warns(UserWarning, match="stay exact") as caught:
+        model = coded(Block(), CODE, WORKERS, 1.0, seed=1, layers=options)
+    (message,) = (str(w.message) for w in caught)
+    assert "inner.self_attn (MultiheadAttention: in_proj_weight), recurrent (GRU: weight_ih_l0, weight_hh_l0)." in message
+    assert "front" not in message
+    assert isinstance(model.inner.linear1, CodedLinear)
+    coded(Block(), CODE, WORKERS, 1.0, seed=1, layers=options | {"inner.self_attn": None, "recurrent": None})
+    with pytest.raises(ValueError, match=r"layers names 'recurrent', which is no nn\.Linear"):
+        coded(Block(), CODE, WORKERS, 1.0, seed=1, layers=options | {"recurrent": {"deadline": 2.0}})
+
+
+def test_there_may_be_any_number_of_layers():
+    """Layers beyond 127 have the seed of their own that the layout says; those before keep their realizations."""
+    model = coded(nn.Sequential(*(nn.Linear(3, 3) for _ in range(131))), CODE, WORKERS, 1.0, seed=2**64 - 1)
+    assert [model[i].draws.scheme.seed for i in (0, 127)] == [2**64 - 1] * 2
+    assert [model[i].draws.scheme.seed for i in (128, 130)] == [0x9E3779B97F4A7C14] * 2
+    assert model[130].layer == 130
+    model(torch.ones(9, 3)).sum().backward()
+    assert {layer.step for layer in model} == {1}
+    with pytest.raises(ValueError, match="at most 128 dense layers in a stack"):
+        Stack(Network((3,), (3,) * 130), [Member(model[0].draws.scheme)], seed=1, rate=0.1)
 
 
 def test_what_cannot_be_coded_is_told():
@@ -272,6 +299,6 @@ def test_what_cannot_be_coded_is_told():
     refused("model must be a torch.nn.Module, got 5", model=5)
     refused("replica must be in 0..65535", replica=2**16)
     refused("NonDynamicallyQuantizableLinear", nn.MultiheadAttention(12, 2))
-    attention = coded(nn.MultiheadAttention(12, 2), CODE, WORKERS, 1.0, seed=1, layers={"out_proj": None})
+    attention = coded(nn.MultiheadAttention(12, 2), CODE, WORKERS, 1.0, seed=1, layers={"out_proj": None, "": None})
     assert not any(isinstance(m, CodedLinear) for m in attention.modules())
     refused("classes must be sizes", classes=(1, 2))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -89,7 +91,8 @@ def test_a_stack_trains_as_its_members_one_after_another(paradigm, options):
     else:
         codes = ["ew", "now"]
     members = [Member(scheme(c, 2.0, paradigm=paradigm, seed=i, **options), replica=i % 3) for i, c in enumerate(codes)]
-    check(SMALL, [*members, Member(None, 5)])
+    # Estimates mix tiles by the places of slices. From the third step on a neuron is dead: rounding alone gives its slice a place.
+    check(SMALL, [*members, Member(None, 5)], steps=2 if options.get("estimator") == "lmmse" else 4)
 
 
 @pytest.mark.parametrize("paradigm", ["rxc", "cxr"])
@@ -196,3 +199,34 @@ def test_networks_are_those_of_the_paper():
     assert torch.equal(torch.random.get_rng_state(), before)  # nobody else's random numbers are touched
     assert not torch.equal(one, other)
     assert torch.equal(one, MNIST.build(seed=1, replica=0)[0].weight)
+
+
+@pytest.mark.parametrize("name", ["mnist", "cifar10"])
+def test_initial_weights_are_those_published(name):
+    """N(0, 2/(inputs + outputs)) and zero biases, in a model for coded() as in a stack; within 4 standard errors."""
+    network = NETWORKS[name]
+    model = network.build(seed=1, replica=2)
+    for layer in model:
+        if isinstance(layer, (nn.Linear, nn.Conv2d)):
+            size = layer.weight[0, 0].numel() if isinstance(layer, nn.Conv2d) else 1
+            w = layer.weight.detach().double() * np.sqrt(size * sum(layer.weight.shape[:2]) / 2)
+            n = w.numel()
+            assert abs(float(w.mean())) < 4 / np.sqrt(n)
+            assert abs(float((w**2).mean()) - 1) < 4 * np.sqrt(2 / n)
+            assert abs(float((w**4).mean()) - 3) < 4 * np.sqrt(96 / n)  # normal, not uniform: 1.8
+            assert not layer.bias.any()
+    stack = Stack(network, [Member(None, 1), Member(None, 2)], seed=1, rate=0.1)
+    for weight, bias, layer in zip(
+        stack.weights, stack.biases, (layer for layer in model if isinstance(layer, nn.Linear)), strict=True
+    ):
+        assert torch.equal(weight[1], layer.weight)
+        assert not bias.any()
+
+
+def test_pytorchs_initial_weights_can_be_had():
+    torch.manual_seed(5)
+    bound = 1 / np.sqrt(784)
+    weight = replace(MNIST, init="pytorch").build(seed=1, replica=0)[0].weight.detach()
+    assert 0.99 * bound < float(weight.abs().max()) <= bound
+    with pytest.raises(ValueError, match="init must be one of 'glorot-normal', 'pytorch', got 'zeros'"):
+        Network((20,), (20, 10), init="zeros")

@@ -1,4 +1,4 @@
-"""``uepgpu train`` from end to end on the digits, and its course."""
+"""``uepgpu train`` from end to end on the digits."""
 
 from __future__ import annotations
 
@@ -14,17 +14,15 @@ from unittest import mock
 import numpy as np
 import pytest
 
+from tests.cases.courses import DATA, settings
 from tests.cases.datasets import cifar_batches, mnist_arrays, write_cifar, write_mnist
-from tests.cases.masks import scheme
 from uepgpu.cli import main
 from uepgpu.train import Member
 from uepgpu.train.checkpoint import Checkpoints
-from uepgpu.train.course import Course, Settings, members_per_stack
-from uepgpu.train.data import load_dataset
-from uepgpu.train.networks import CIFAR10, DIGITS, MNIST
+from uepgpu.train.course import Course
+from uepgpu.train.networks import DIGITS
 
 SHORT = ("--replicas", "3", "--epochs", "2", "--evaluate-every", "20", "--threads", "1")
-DATA = load_dataset("digits")
 
 
 @dataclass
@@ -47,59 +45,6 @@ def uepgpu(*arguments, code=0):
 def read(path):
     with path.open() as file:
         return list(csv.DictReader(file))
-
-
-# --- the course -------------------------------------------------------------------------------------------------------
-
-
-def settings(**changes):
-    return Settings(**{"rate": 0.1, "batch": 64, "epochs": 20, "seed": 1, "evaluate_every": 50, "test_samples": 360} | changes)
-
-
-def test_digits_are_learned():
-    """Exact training, and EW with a long deadline, which decodes classes 1 and 2 of nearly every product."""
-    members = [Member(None, r) for r in range(2)] + [Member(scheme("ew", 4.0, paradigm="rxc"), r) for r in range(2)]
-    curves = Course(DATA, DIGITS, members, settings()).run()
-    assert curves.steps.tolist() == [*range(0, 460, 50), 460]
-    assert curves.test.shape == (11, 4)
-    assert np.all(curves.test[0] < 0.3)
-    assert np.all(curves.final[:2] > 0.9)
-    assert np.all(curves.final[2:] > 0.75)
-    assert np.all(curves.train[-1] > 0.75)
-    assert np.array_equal(curves.test[-1], curves.final)  # all test samples were evaluated every time
-    assert not np.array_equal(curves.test[:, 0], curves.test[:, 1])  # replicas have their own weights and order
-
-
-def test_members_of_one_replica_share_data_and_weights():
-    curves = Course(DATA, DIGITS, [Member(None, 3), Member(scheme("uncoded", 1e9), 3)], settings(epochs=2)).run()
-    np.testing.assert_allclose(curves.test[:, 0], curves.test[:, 1], atol=0.01)
-
-
-def test_resuming_gives_the_same_numbers():
-    members = [Member(scheme("ew", 1.0, paradigm="cxr"), r) for r in range(3)]
-    states = []
-    whole = Course(DATA, DIGITS, members, settings(epochs=4)).run(states.append)
-    assert len(states) == 1  # after 50 steps of 92
-    again = Course(DATA, DIGITS, members, settings(epochs=4))
-    again.restore(states[0])
-    curves = again.run()
-    for name in ("steps", "train", "test", "final"):
-        assert np.array_equal(getattr(curves, name), getattr(whole, name), equal_nan=True)
-
-
-def test_every_sample_is_seen_once_an_epoch():
-    course = Course(DATA, DIGITS, [Member(None, 0), Member(None, 1)], settings())
-    for member in range(2):
-        pixels = np.concatenate([course._batch(step)[0][member].numpy() for step in range(23)])
-        assert pixels.shape == DATA.train_x.shape  # the last batch is smaller
-        assert np.array_equal(np.sort(pixels.sum(1)), np.sort(DATA.train_x.sum(1)))
-    assert not np.array_equal(course._batch(0)[0][0], course._batch(23)[0][0])
-
-
-def test_stacks_fit_in_the_cache():
-    assert 8 <= members_per_stack(MNIST, 64, "cpu") <= 32
-    assert members_per_stack(CIFAR10, 64, "cpu") == 1
-    assert members_per_stack(MNIST, 10**6, "cpu") == 1
 
 
 # --- the command ------------------------------------------------------------------------------------------------------
@@ -135,7 +80,10 @@ def test_a_run_leaves_tables_and_figures(finished):
     end = next(r for r in curves if (r["code"], r["deadline"], r["paradigm"], r["step"]) == ("uncoded", "2", "rxc", "46"))
     assert float(end["time"]) == 92
     assert float(end["test_accuracy_low"]) < float(end["test_accuracy"]) < float(end["test_accuracy_high"])
-    assert {r["replicas"] for r in read(out / "table.csv")} == {"3"}
+    table = read(out / "table.csv")
+    assert {r["replicas"] for r in table} == {"3"}
+    assert all(float(r["final_train_accuracy_low"]) <= float(r["final_train_accuracy"]) for r in table)
+    assert "training accuracy" in done.stdout
     for name in ("accuracy-steps.png", "accuracy-time.png", "accuracy-cost.png"):
         assert (out / name).read_bytes().startswith(b"\x89PNG")
     assert "final test accuracy" in done.stdout
@@ -269,8 +217,11 @@ def test_mnist_and_cifar_run_from_small_files(tmp_path, no_figures):
     for name, paradigm in (("mnist", "cxr"), ("cifar10", "rxc")):
         uepgpu(name, "--data", tmp_path, *common, "--paradigm", paradigm, "--out", tmp_path / name)
         assert {r["code"] for r in read(tmp_path / name / "curves.csv")} >= {"centralized", "ew"}
-        network = json.loads((tmp_path / name / "run.json").read_text())["network"]["dense"]
-        assert network == [784, 100, 200, 10] if name == "mnist" else [7200, 512, 256, 10]
+        run = json.loads((tmp_path / name / "run.json").read_text())
+        assert run["network"]["dense"] == ([784, 100, 200, 10] if name == "mnist" else [7200, 512, 256, 10])
+        assert (run["network"]["init"], run["settings"]["data_order"]) == ("glorot-normal", "file")
+        other = ("--init", "pytorch", "--data-order", "shuffled", "--paradigm", paradigm, "--out", tmp_path / name)
+        assert "holds a run with another network, settings" in uepgpu(name, "--data", tmp_path, *common, *other, code=2).stderr
 
 
 @pytest.mark.parametrize(
@@ -282,13 +233,15 @@ def test_mnist_and_cifar_run_from_small_files(tmp_path, no_figures):
         (("digits", "--codes", "raptor"), "code must be one of 'centralized'"),
         (("digits", "--deadline", "soon"), "--deadline must be numbers with commas between, got 'soon'"),
         (("digits", "--deadline", "-1"), "--deadline must be a finite number >= 0"),
-        (("digits", "--replicas", "0"), "--replicas must be an integer >= 1"),
+        (("digits", "--replicas", "0"), "--replicas must be an integer from 1 to 2"),
         (("digits", "--paradigm", "cxc"), "paradigm must be one of 'rxc', 'cxr'"),
         (("digits", "--gamma", ".5,.4"), "gamma sums to 0.9"),
         (("digits", "--order", "foo"), 'Invalid value "foo" for --order. Choose from: "norm", "mean_abs", "none".'),
         (("digits", "--estimator", "best"), 'Invalid value "best" for --estimator.'),
         (("digits", "--device", "tpu"), "--device must be cpu or cuda, got 'tpu'"),
         (("digits", "--rate", "0"), "--rate must be a finite number > 0"),
+        (("digits", "--init", "zeros"), 'Invalid value "zeros" for --init. Choose from: "glorot-normal", "pytorch".'),
+        (("digits", "--data-order", "random"), 'Invalid value "random" for --data-order. Choose from: "file", "shuffled".'),
         (("digits", "--faithful", "--batch", "8"), "--batch must leave at least 9 samples for every batch with --faithful"),
         (("digits", "--faithful", "--batch", "2", "--paradigm", "rxc"), "at least 3 samples .*; got 2"),
         (("digits", "--faithful", "--batch", "359"), "got 359, and 1 in the last of 1437 samples"),
@@ -302,3 +255,20 @@ def test_wrong_calls_end_with_code_2_and_write_nothing(tmp_path, monkeypatch, ar
     assert done.stderr.startswith("uepgpu: ")
     assert re.search(message, done.stderr), done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_figures_say_how_many_replicas_they_show(monkeypatch):
+    """Of an interrupted run rows may have fewer than others."""
+    from uepgpu.figures import training
+    from uepgpu.train.named import entries
+    from uepgpu.train.results import Series
+
+    titles = []
+    monkeypatch.setattr(training, "_legend", lambda figure, labels, title: titles.append(title))
+    rows = entries(["uncoded", "ew"], ["rxc"], ["unit"], [1.0], workers=15, rate=0.5, gamma=(0.45, 0.35, 0.2), seed=1)
+    for counts, said in (((3, 3), "mean of 3 replicas"), ((4, 2), "mean of 2 to 4 replicas")):
+        accuracies = [np.tile([[0.1], [0.8]], n) for n in counts]
+        series = [Series.of(row, np.array([0, 10]), a, a, a[-1], a[-1]) for row, a in zip(rows, accuracies, strict=True)]
+        assert set(training.figures(series, "digits")) == {"accuracy-steps.png", "accuracy-time.png"}
+        assert all(said in title for title in titles)
+        titles.clear()

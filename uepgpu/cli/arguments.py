@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from cyclopts import Token
 
-__all__ = ["Realizations", "Seed", "Threads", "number", "numbers", "whole_numbers", "word64", "words"]
+__all__ = ["Count", "Realizations", "Seed", "Threads", "number", "numbers", "whole_numbers", "word64", "words"]
 
 
 def _integer(text: str) -> int | str:
@@ -28,10 +28,10 @@ def _integer(text: str) -> int | str:
         return int(real) if real.is_integer() else text
 
 
-def _reader(least: int, most: int | None, allowed: str) -> Any:
+def _reader(least: int, most: int, allowed: str) -> Any:
     def read(type_: Any, tokens: Sequence[Token]) -> int:
         value = _integer(tokens[0].value)
-        if isinstance(value, str) or value < least or (most is not None and value > most):
+        if isinstance(value, str) or not least <= value <= most:
             raise ValueError(f"{tokens[0].keyword} must be {allowed}, got {_shown(tokens[0].value)}")
         return value
 
@@ -57,7 +57,8 @@ Realizations = Annotated[
     ),
 ]
 Seed = Annotated[int, Parameter(converter=word64(), allow_leading_hyphen=True)]
-Threads = Annotated[int, Parameter(converter=_reader(1, None, "an integer >= 1"), allow_leading_hyphen=True)]
+Count = Annotated[int, Parameter(converter=_reader(1, 2**31 - 1, "an integer from 1 to 2**31 - 1"), allow_leading_hyphen=True)]
+Threads = Annotated[int, Parameter(converter=_reader(1, 1024, "an integer from 1 to 1024"), allow_leading_hyphen=True)]
 
 
 def words(text: str) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import warnings
 
 from cyclopts import CycloptsError, UnusedCliTokensError
 
@@ -41,7 +42,8 @@ def _call(arguments: list[str]) -> int:
 
 def main() -> None:
     """Run the command line and exit; the entry point of ``uepgpu``."""
-    with safe_streams() as out:
+    with safe_streams() as out, warnings.catch_warnings():
+        warnings.showwarning = lambda message, *rest: say(f"warning: {message}")
         try:
             code = _call(sys.argv[1:])
         except KeyboardInterrupt:

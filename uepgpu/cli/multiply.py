@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from uepgpu.cli.app import app
-from uepgpu.cli.arguments import Realizations, Seed, Threads, number, numbers, whole_numbers
+from uepgpu.cli.arguments import Count, Realizations, Seed, Threads, number, numbers, whole_numbers
 from uepgpu.commands.options import Code, Decoder, Dtype, Encoding, Keep, MultiplyOptions, Order, Paradigm, Prior, Window, WorkModel
 
 __all__ = ["multiply"]
@@ -22,16 +22,16 @@ def multiply(
     code: Code,
     deadline: float,
     gamma: str | None = None,
-    workers: int = 30,
+    workers: Count = 30,
     paradigm: Paradigm = "rxc",
-    rows: int = 3,
-    cols: int = 3,
-    blocks: int = 9,
+    rows: Count = 3,
+    cols: Count = 3,
+    blocks: Count = 9,
     classes: str = "auto",
     order: Order = "norm",
     encoding: Encoding = "auto",
     window: Window | None = None,
-    copies: int = 2,
+    copies: Count = 2,
     rate: float = 1.0,
     omega: str = "fair",
     work: WorkModel = "true",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from uepgpu.cli.app import app
-from uepgpu.cli.arguments import Seed, Threads, numbers, words
-from uepgpu.commands.options import Estimator, Importance, Order, TrainOptions
+from uepgpu.cli.arguments import Count, Seed, Threads, numbers, words
+from uepgpu.commands.options import DataOrder, Estimator, Importance, Init, Order, TrainOptions
 from uepgpu.commands.outcome import refusing
 
 __all__ = ["train"]
@@ -17,15 +17,17 @@ def train(
     *,
     codes: str = "centralized,uncoded,repetition,now,ew,mds",
     deadline: str = ".25,.5,1,2",
-    replicas: int = 8,
+    replicas: Count = 8,
     paradigm: str = "rxc,cxr",
     work: str = "unit",
     data: str | None = None,
     out: str | None = None,
-    epochs: int | None = None,
+    epochs: Count | None = None,
     rate: float | None = None,
-    batch: int = 64,
-    workers: int = 15,
+    batch: Count = 64,
+    init: Init | None = None,
+    data_order: DataOrder | None = None,
+    workers: Count = 15,
     latency_rate: float = 0.5,
     gamma: str = ".45,.35,.20",
     order: Order = "norm",
@@ -34,9 +36,9 @@ def train(
     p_min: float = 0.05,
     threshold: float = 0.0,
     faithful: bool = False,
-    evaluate_every: int = 100,
-    test_samples: int = 2000,
-    stack: int | None = None,
+    evaluate_every: Count = 100,
+    test_samples: Count = 2000,
+    stack: Count | None = None,
     seed: Seed = 1,
     device: str = "cpu",
     threads: Threads | None = None,
@@ -72,6 +74,11 @@ def train(
         Learning rate. Default: .01; for digits .1.
     batch
         Samples in a step.
+    init
+        Initial weights: glorot-normal (variance 2/(inputs + outputs), zero biases) or pytorch. Default: glorot-normal, as
+        published; for digits pytorch.
+    data_order
+        Batches in the order of the file, or shuffled in every epoch. Default: file, as published; for digits shuffled.
     workers
         Workers of now, ew and mds; uncoded has 9, repetition 18. Those of mds can be waited for if there are at least 9.
     latency_rate
@@ -119,6 +126,8 @@ def train(
         epochs=epochs,
         rate=rate,
         batch=batch,
+        init=init,
+        data_order=data_order,
         workers=workers,
         latency_rate=latency_rate,
         gamma=numbers("--gamma", gamma),

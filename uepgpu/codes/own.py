@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from numbers import Integral
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from uepgpu.checks import bool_array, choice, frozen, integer, integer_array, probability_vector, real_array, shown
-from uepgpu.codes.supports import COEFFICIENTS, PRIME, SupportLaw, is_whole
+from uepgpu.checks import bool_array, choice, field_class, frozen, integer, integer_array, probability_vector, real_array, shown
+from uepgpu.codes.supports import COEFFICIENTS, SupportLaw, residues
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +21,12 @@ if TYPE_CHECKING:
     from uepgpu.partition import Partition
 
 __all__ = ["Generator", "Windows"]
+
+GivenField = Literal["real", "gf2", "gf256"]
+GIVEN_FIELDS = ("real", "gf2", "gf256")
+FIELD_ORDERS: dict[int, GivenField] = {2: "gf2", 256: "gf256"}
+GF256_POLYNOMIAL = 0x11B
+"""x⁸+x⁴+x³+x+1, by which kernels multiply."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,15 +81,20 @@ class Windows:
 class Generator:
     """Your own code, given by its generator matrix: worker w returns Σ_k matrix[w, k] X_k.
 
-    Matrices of whole numbers are eliminated modulo the prime 2³¹−1, which is exact unless that divides a minor that is not
-    zero; others in float64, where pivots below 1e-9 count as zero.
+    Real matrices are eliminated modulo the prime 2³¹−1: exact for the numbers that float64 holds, unless the prime divides a
+    minor that is not zero, and the same on every backend. Whether float64 could decode them is another matter:
+    :func:`uepgpu.condition`.
 
     Parameters
     ----------
-    matrix : array_like of float, shape (W, K)
-        Finite; no row may be zero, and no other entry a multiple of 2³¹−1. Integers at most 2⁵³.
+    matrix : array_like, shape (W, K)
+        Finite real numbers, of which none but zero is a multiple of 2³¹−1 (integers at most 2⁵³); or elements of a field: 0 and
+        1, or 0..255 as polynomials over GF(2) modulo x⁸+x⁴+x³+x+1. An array of `galois` brings its field along. No row may be
+        zero.
     work : int or sequence of int, optional
         True work of every worker's packet. Default: the number of its nonzero coefficients.
+    field : "real", "gf2" or "gf256"
+        What the coefficients, and sums of sub-products, are.
 
     Examples
     --------
@@ -90,30 +102,28 @@ class Generator:
     >>> part = Partition.model("cxr", left_variances=[4, 1], right_variances=[1, 1], classes=(1, 1))
     >>> Generator([[1, 0], [1, 1], [1, -1]]).law(part, 3).work.tolist()
     [1, 2, 2]
+    >>> Generator([[1, 1, 0], [0, 1, 1], [1, 0, 1]], field="gf2").field  # rank 2; over the reals it is 3
+    'gf2'
     """
 
     matrix: ArrayLike
     work: int | Sequence[int] | None = None
+    field: GivenField = "real"
 
     def __post_init__(self) -> None:
-        matrix = real_array("matrix", self.matrix)
+        choice("field", self.field, GIVEN_FIELDS)
+        field, elements = _own_field(self.matrix, self.field)
+        matrix = real_array("matrix", elements)
         if matrix.ndim != 2 or not np.all(np.isfinite(matrix)):
             raise ValueError(
                 f"matrix must be a finite two-dimensional array (W, K), got shape {matrix.shape}: {shown(self.matrix)}"
             )
         if not np.all((matrix != 0).any(axis=1)):
             raise ValueError("matrix must have no zero row: every worker combines at least one sub-product")
-        given = np.asarray(self.matrix)
-        if given.dtype.kind in "iu" and (given.max() > 2**53 or given.min() < -(2**53)):
-            raise ValueError(f"matrix must hold integers of at most 2^53, which float64 holds exactly, got {shown(self.matrix)}")
-        if is_whole(matrix):
-            vanishing = [x for x in matrix[np.abs(matrix) >= PRIME].tolist() if int(x) % PRIME == 0]
-            if vanishing:
-                raise ValueError(
-                    f"matrix must hold no multiple of 2^31-1, by which whole numbers are eliminated, got {vanishing[0]:.17g}"
-                )
+        _check_elements(matrix, elements, field)
         _given_work(self.work, len(matrix))
         object.__setattr__(self, "matrix", frozen(matrix))
+        object.__setattr__(self, "field", field)
         object.__setattr__(self, "work", deepcopy(self.work))
 
     def law(self, partition: Partition, n_workers: int) -> SupportLaw:
@@ -128,12 +138,48 @@ class Generator:
         return SupportLaw(
             partition.n_subproducts,
             support.sum(axis=1) if self.work is None else _given_work(self.work, n_workers),
-            "real",
+            self.field,
             "generator",
             supports=support,
             window=np.arange(n_workers),
             generator=matrix,
         )
+
+
+def _own_field(matrix: Any, field: GivenField) -> tuple[GivenField, Any]:
+    """Return the field of a matrix and its elements as numbers: those of an array that has a field of its own, else as given."""
+    kind = field_class(matrix)
+    if kind is None:
+        return field, matrix
+    order = int(kind.order)
+    if order not in FIELD_ORDERS:
+        raise ValueError(f"matrix must be real or over GF(2) or GF(256), got an array over {kind.__name__} of order {order}")
+    own = FIELD_ORDERS[order]
+    if field not in ("real", own):
+        raise ValueError(f"field={field!r} contradicts matrix, an array over GF({order})")
+    if order == 256 and int(kind.irreducible_poly) != GF256_POLYNOMIAL:
+        raise ValueError(
+            f"matrix must be over GF(256) modulo the polynomial {GF256_POLYNOMIAL:#x}, got an array over GF(256) modulo "
+            f"{int(kind.irreducible_poly):#x}"
+        )
+    return own, np.asarray(matrix)
+
+
+def _check_elements(matrix: NDArray[np.float64], given: Any, field: str) -> None:
+    """Refuse what elimination would not take for what it is."""
+    if field != "real":
+        most = 1 if field == "gf2" else 255
+        wrong = matrix[(matrix < 0) | (matrix > most) | (matrix != np.round(matrix))]
+        if wrong.size:
+            raise ValueError(f"matrix must hold whole numbers 0..{most} for field={field!r}, got {wrong[0]:.17g}")
+        return
+    array = np.asarray(given)
+    whole = [int(x) for x in array.flat if isinstance(x, Integral)] if array.dtype.kind in "iuO" else []
+    if max(map(abs, whole), default=0) > 2**53:
+        raise ValueError(f"matrix must hold integers of at most 2^53, which float64 holds exactly, got {shown(given)}")
+    vanishing = matrix[(matrix != 0) & (residues(matrix) == 0)]
+    if vanishing.size:
+        raise ValueError(f"matrix must hold no multiple of 2^31-1, by which real numbers are eliminated, got {vanishing[0]:.17g}")
 
 
 def _own_supports(supports: Any) -> Any:

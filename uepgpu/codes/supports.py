@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["COEFFICIENTS", "PRIME", "Field", "SupportLaw", "is_whole", "largest_remainders", "maximal_rectangles", "term_rank"]
+__all__ = ["COEFFICIENTS", "PRIME", "Field", "SupportLaw", "largest_remainders", "maximal_rectangles", "residues", "term_rank"]
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
@@ -16,10 +16,10 @@ Ints = NDArray[np.int64]
 Field = Literal["generic", "gf2", "gf256", "real"]
 
 COEFFICIENTS = ("generic", "gf2", "gf256")
-"""Coefficient fields that a user may choose; ``"real"`` is what an explicit generator matrix has."""
+"""Fields that drawn coefficients may have; given ones may be ``"real"`` too, and are not ``"generic"``."""
 
 PRIME = 2**31 - 1
-"""Generic coefficients, and whole numbers of a generator matrix, are eliminated modulo this."""
+"""Generic coefficients, and real ones of a generator matrix, are eliminated modulo this."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +36,7 @@ class SupportLaw:
     work : (S,) int64
         True work r of a packet of each window: the number of block products that its worker forms.
     field : str
-        ``"generic"`` real coefficients, uniform ones over ``"gf2"`` or ``"gf256"``, or ``"real"`` given ones.
+        ``"generic"`` real coefficients, ``"gf2"`` or ``"gf256"`` (uniform, where none are given), or ``"real"`` given ones.
     encoding : str
         The encoding that was resolved, for display.
     supports : (S, K) bool or None
@@ -45,7 +45,7 @@ class SupportLaw:
     window : (W,) int64 or None
         Window of every worker.
     generator : (W, K) float64 or None
-        Given coefficients, one row per worker; the field is ``"real"`` then.
+        Given coefficients, one row per worker; elements of GF(256) as whole numbers.
     """
 
     n_subproducts: int
@@ -82,9 +82,22 @@ class SupportLaw:
         return int(self.occurring_work[0]) if self.equal_work else None
 
 
-def is_whole(matrix: Floats) -> bool:
-    """Return whether a generator matrix holds whole numbers only."""
-    return bool(np.all(matrix == np.round(matrix)))
+def residues(matrix: Floats) -> NDArray[np.uint64]:
+    """Return real numbers modulo :data:`PRIME`, shape as given.
+
+    Every float64 is an integer times a power of two, and 2 has an inverse: sums and products of such numbers are mapped to sums
+    and products of residues, so that elimination decides as it would in exact arithmetic unless the prime divides a minor.
+
+    Examples
+    --------
+    >>> residues(np.array([3.0, -1.0, 0.5])).tolist(), (3 * residues(np.array([1 / 3])) - 1).tolist() == [0]
+    ([3, 2147483646, 1073741824], False)
+    """
+    fraction, exponent = np.frexp(matrix)
+    digits = np.ldexp(fraction, 53).astype(np.int64) % PRIME
+    # 2^31 is 1 modulo the prime.
+    power = np.left_shift(np.uint64(1), ((exponent - 53) % 31).astype(np.uint64))
+    return digits.astype(np.uint64) * power % np.uint64(PRIME)
 
 
 def term_rank(support: Bools) -> int:

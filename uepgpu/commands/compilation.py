@@ -10,8 +10,17 @@ __all__ = ["watched_compilation"]
 
 
 @contextmanager
-def watched_compilation() -> Iterator[Callable[[], bool]]:
-    """Yield a function that says whether a kernel is being compiled at this moment, in whatever thread."""
+def watched_compilation(*, here: bool = True) -> Iterator[Callable[[], bool]]:
+    """Yield a function that says whether a kernel is being compiled at this moment, in whatever thread.
+
+    Parameters
+    ----------
+    here : bool
+        Whether this process compiles anything. If not, Numba is not loaded for it, which takes a second.
+    """
+    if not here:
+        yield lambda: False
+        return
     from numba.core import event
 
     running = 0

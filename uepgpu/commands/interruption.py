@@ -38,7 +38,8 @@ def asked_to_stop(announce: Callable[[], bool]) -> Iterator[Callable[[], bool]]:
         yield lambda: False
         return
     numbers = [getattr(signal, name) for name in SIGNALS if hasattr(signal, name)]
-    before = {n: signal.signal(n, press) for n in numbers if signal.getsignal(n) != signal.SIG_IGN}
+    heeded = [n for n in numbers if n == signal.SIGINT or signal.getsignal(n) != signal.SIG_IGN]
+    before = {n: signal.signal(n, press) for n in heeded}
     try:
         yield lambda: pressed
     finally:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from dataclasses import dataclass, fields
 from typing import Literal
 
-__all__ = ["MultiplyOptions", "SweepOptions", "TrainOptions", "check_backend"]
+__all__ = ["MultiplyOptions", "SweepOptions", "TrainOptions", "check_backend", "check_drawing"]
 
 Code = Literal["now", "ew", "mds", "uncoded", "repetition", "lt"]
 Paradigm = Literal["rxc", "cxr"]
@@ -20,6 +21,8 @@ Dtype = Literal["float64", "float32", "float16"]
 Keep = Literal["loss", "product"]
 Importance = Literal["position", "step"]
 Estimator = Literal["zero", "debiased", "lmmse"]
+Init = Literal["glorot-normal", "pytorch"]
+DataOrder = Literal["file", "shuffled"]
 
 
 @dataclass(frozen=True)
@@ -117,6 +120,8 @@ class TrainOptions:
     epochs: int | None
     rate: float | None
     batch: int
+    init: Init | None
+    data_order: DataOrder | None
     workers: int
     latency_rate: float
     gamma: tuple[float, ...]
@@ -133,6 +138,19 @@ class TrainOptions:
     device: str
     threads: int | None
     force: bool
+
+
+def check_drawing() -> None:
+    """Raise ``ValueError`` if the environment names a backend that matplotlib does not have: it could not be loaded."""
+    name = os.environ.get("MPLBACKEND")
+    if not name:
+        return
+    from uepgpu.checks import shown
+
+    try:
+        import matplotlib  # noqa: F401
+    except (ValueError, ImportError):
+        raise ValueError(f"the environment variable MPLBACKEND must name a backend of matplotlib, got {shown(name)}") from None
 
 
 def check_backend(name: str) -> None:

@@ -9,9 +9,10 @@ from uepgpu.charts import KINDS, build_chart
 from uepgpu.charts.kinds import too_many
 from uepgpu.charts.times import preferred
 from uepgpu.checks import closest, shown
+from uepgpu.commands.options import check_drawing
 from uepgpu.commands.outcome import exits, refusing, writing
-from uepgpu.figures.file import KINDS as FORMATS
 from uepgpu.files import check_file
+from uepgpu.files.kinds import FIGURES
 from uepgpu.store.sections import Section, only_series, read_sections
 from uepgpu.text import file_name
 
@@ -49,9 +50,10 @@ def run_plot(
         Replace a file that is no earlier figure.
     """
     with refusing():
+        check_drawing()
         if kind not in KINDS:
             raise ValueError(f"--kind must be one of {', '.join(KINDS)}, got {shown(kind)}{closest(kind, KINDS)}")
-        check = partial(check_file, "--output", kinds=FORMATS, force=force, inputs=(store,))
+        check = partial(check_file, "--output", kinds=FIGURES, force=force, inputs=(store,))
         file = None if output is None else check(name=output)
         section = _one(read_sections(store, sweep=sweep))
         points = only_series(section.points, series)

@@ -96,7 +96,7 @@ def replay_stored(stored: StoredPoint, realization: int) -> Replay:
         realization=realization,
         seed=tally.seed,
         deadlines=None if counted else point.deadlines,
-        decoder="eliminate" if tally.decoder == "real" else tally.decoder,
+        decoder=tally.decoder,
         evaluate=point.deadlines if counted else None,
     )
 
@@ -118,7 +118,7 @@ def check(stored: StoredPoint, told: Replay) -> str:
         first_realization=told.realization,
         seed=told.seed,
         backend="numpy",
-        decoder="eliminate" if told.decoder == "real" else told.decoder,
+        decoder=told.decoder,
     )[0]
     ours = told.decode_times()
     wrong = [f"X{k} at {kernel[k]} instead of {ours[k]}" for k in range(told.n_subproducts) if kernel[k] != ours[k]]

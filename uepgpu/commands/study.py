@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from uepgpu.commands.options import SweepOptions
+from uepgpu.commands.compilation import watched_compilation
+from uepgpu.commands.options import SweepOptions, check_drawing
 from uepgpu.commands.outcome import UNWRITTEN, Failure, refusing
 from uepgpu.console import Table, progress, say, show
-from uepgpu.figures.file import PNG
 from uepgpu.files import Folder, check_folder
+from uepgpu.files.kinds import PNG
 from uepgpu.gradient_coding.table import TABLE
 
 if TYPE_CHECKING:
@@ -42,11 +43,16 @@ def run_study(spec: str, options: SweepOptions) -> int:
         out = f"uepgpu-{study.name}" if options.out is None else options.out
         folder = check_folder("--out", out, FILES, force=options.force, inputs=(spec,))
         find_engine(options.backend)
+        check_drawing()
     curves: list[Convergence] = []
     interrupted = False
     try:
         # What only a run shows is refused too, as a latency law of whose servers some never answer.
-        with refusing(), progress(f"{len(study.points)} points", sum(p.realizations for p in study.points)) as advance:
+        with (
+            refusing(),
+            watched_compilation(here=options.backend != "numpy") as compiling,
+            progress(f"{len(study.points)} points", sum(p.realizations for p in study.points), compiling) as advance,
+        ):
             for point in study.points:
                 curves.append(_run(point, options, advance))
     except KeyboardInterrupt:

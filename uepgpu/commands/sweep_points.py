@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from uepgpu.checks import shown
-from uepgpu.commands.options import SweepOptions, check_backend
+from uepgpu.commands.options import SweepOptions, check_backend, check_drawing
 from uepgpu.commands.outcome import UNWRITTEN, Failure, refusing
 from uepgpu.console import Table, say, show
 from uepgpu.files import Folder, check_folder, check_parents, expand
 from uepgpu.sweep.spec import read_spec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from uepgpu.points.identity import Identity
     from uepgpu.points.point import Sweep
@@ -48,6 +48,7 @@ def run_sweep_points(spec: str, options: SweepOptions) -> int:
         path = expand("--out", out) / STORE if options.store is None else _store(options.store)
         folder = check_folder("--out", out, FILES, force=options.force, inputs=(spec, path))
         check_backend(options.backend)
+        check_drawing()
         identities = identify_all(sweep.points)
         if options.dry_run:
             from uepgpu.commands.dry_run import plan_sweep, print_plan
@@ -80,6 +81,7 @@ def _runner(options: SweepOptions) -> AbstractContextManager[Runner]:
 def _collect(
     spec: str, sweep: Sweep, identities: Sequence[Identity], path: Path, folder: Folder, runner: Runner, options: SweepOptions
 ) -> int:
+    from uepgpu.commands.compilation import watched_compilation
     from uepgpu.commands.interruption import asked_to_stop
     from uepgpu.commands.progress import Display
     from uepgpu.store.store import Store
@@ -93,7 +95,7 @@ def _collect(
         collection = Collection(store, sweep, identities, dict(changed))
         _tell_leftovers(collection, path)
         began = time.perf_counter()
-        with _compilation(collection, options) as compiling:
+        with watched_compilation(here=not collection.finished and options.dask is None and options.backend != "numpy") as compiling:
             display = Display(collection, sys.stderr, compiling)
 
             def announce() -> bool:
@@ -114,15 +116,6 @@ def _collect(
         if interrupted:
             say(_interruption(collection, path), options.resume(spec))
         return _show(collection, folder, path, took, interrupted)
-
-
-def _compilation(collection: Collection, options: SweepOptions) -> AbstractContextManager[Callable[[], bool]]:
-    """Return what watches compilation, where this process compiles: loading Numba for nothing takes a second."""
-    if collection.finished or options.dask is not None or options.backend == "numpy":
-        return nullcontext(lambda: False)
-    from uepgpu.commands.compilation import watched_compilation
-
-    return watched_compilation()
 
 
 def _tell_leftovers(collection: Collection, path: Path) -> None:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from uepgpu import __version__
-from uepgpu.figures.file import PNG
 from uepgpu.files import Folder
+from uepgpu.files.kinds import PNG
 from uepgpu.results.curve import Curve
 from uepgpu.results.table import TABLE
 

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from uepgpu.checks import finite, integer, positive, shown
-from uepgpu.commands.options import TrainOptions
+import numpy as np
+from numpy.typing import NDArray
+
+from uepgpu.checks import finite, integer, positive, require_memory, shown
+from uepgpu.commands.compilation import watched_compilation
+from uepgpu.commands.options import TrainOptions, check_drawing
 from uepgpu.commands.outcome import Failure, exits, refusing, writing
 from uepgpu.console import Table, progress, say, show
-from uepgpu.figures.file import PNG
 from uepgpu.files import Folder, check_folder, table_kind
+from uepgpu.files.kinds import PNG
 from uepgpu.train.checkpoint import Checkpoints, held_description
-from uepgpu.train.course import Settings, members_per_stack
+from uepgpu.train.course import DataOrder, Settings, members_per_stack
 from uepgpu.train.data import SOURCES, load_dataset
 from uepgpu.train.named import Entry, entries
 from uepgpu.train.networks import NETWORKS, Network
@@ -25,6 +30,11 @@ __all__ = ["run_train"]
 
 EPOCHS = {"digits": 20, "mnist": 3, "cifar10": 3}
 RATE = {"digits": 0.1, "mnist": 0.01, "cifar10": 0.01}
+DATA_ORDER: dict[str, DataOrder] = {"digits": "shuffled", "mnist": "file", "cifar10": "file"}
+MOST_STEPS = 10**11
+"""A day at a million steps a second, which no machine reaches."""
+BYTES_PER_POINT = 64
+"""Of a training's curves: train and test accuracy, and what is made of them."""
 ACCURACIES = (0.6, 0.7, 0.8, 0.85)
 
 
@@ -43,6 +53,7 @@ def run_train(options: TrainOptions) -> int:
             torch.set_num_threads(options.threads)
         out = f"uepgpu-train-{options.name}" if options.out is None else options.out
         folder = check_folder("--out", out, FILES, force=options.force)
+        check_drawing()
         experiment = _experiment(options, folder.path)
         store = Checkpoints(folder.path, experiment.description())
     finished, interrupted = 0, False
@@ -50,7 +61,11 @@ def run_train(options: TrainOptions) -> int:
     trainings = len(experiment.entries) * experiment.replicas
     steps = experiment.settings.steps(len(experiment.data.train_y))
     try:
-        with writing("the results", folder.path), progress(f"{trainings} trainings of {steps} steps", trainings * steps) as advance:
+        with (
+            writing("the results", folder.path),
+            watched_compilation() as compiling,
+            progress(f"{trainings} trainings of {steps} steps", trainings * steps, compiling) as advance,
+        ):
             store.begin()
             for _ in run_stacks(experiment, store, advance):
                 finished += 1
@@ -113,6 +128,7 @@ def _experiment(options: TrainOptions, folder: Path) -> Experiment:
         faithful=options.faithful,
     )
     network = NETWORKS[name]
+    network = dataclasses.replace(network, init=network.init if options.init is None else options.init)
     batch = integer("--batch", options.batch, 1)
     device = _device(options.device)
     settings = Settings(
@@ -123,13 +139,26 @@ def _experiment(options: TrainOptions, folder: Path) -> Experiment:
         evaluate_every=integer("--evaluate-every", options.evaluate_every, 1),
         test_samples=integer("--test-samples", options.test_samples, 1),
         device=device,
+        data_order=DATA_ORDER[name] if options.data_order is None else options.data_order,
     )
     stack = _stack(options.stack, folder, network, batch, device)
     replicas = integer("--replicas", options.replicas, 1)
     data = load_dataset(name, None if options.data is None else Path(options.data).expanduser())
     if options.faithful:
         _check_batches(batch, len(data.train_y), rows)
+    _check_cost(len(rows) * replicas, settings.steps(len(data.train_y)), settings.evaluate_every)
     return Experiment(data, network, rows, replicas, min(stack, len(rows) * replicas), settings)
+
+
+def _check_cost(trainings: int, steps: int, evaluate_every: int) -> None:
+    """Raise ``ValueError`` if nobody can wait for so many steps, or their curves do not fit into memory."""
+    if trainings * steps > MOST_STEPS:
+        raise ValueError(
+            f"{trainings:,} trainings of {steps:,} steps are {trainings * steps:.2g} steps, and at most {MOST_STEPS:.0e} can be: "
+            "take fewer --replicas, --epochs or combinations"
+        )
+    points = steps // evaluate_every + 2
+    require_memory(f"{points:,} points of the curves of {trainings:,} trainings", trainings * points * BYTES_PER_POINT)
 
 
 def _check_batches(batch: int, samples: int, rows: Sequence[Entry]) -> None:
@@ -165,16 +194,20 @@ def _show(experiment: Experiment, store: Checkpoints, options: TrainOptions, fol
 
 
 def _table(series: Sequence[Series]) -> Table:
-    """Return the final test accuracies with the simulated times to the accuracies."""
-    header = ("code", "paradigm", "cost", "deadline", "steps", "final test accuracy", *(f"time to {a:.0%}" for a in ACCURACIES))
+    """Return the final accuracies with the simulated times to the test accuracies."""
+    ends = ("final test accuracy", "final training accuracy", *(f"time to {a:.0%}" for a in ACCURACIES))
     rows = []
     for s in series:
-        mean, low, high = (float(x) for x in accuracy_band(s.final))
-        final = f"{mean:.4f}" + ("" if math.isnan(low) else f" [{low:.3f}, {high:.3f}]")
         times = []
         for accuracy in ACCURACIES:
             r = reach(s, accuracy)
             shown = "never" if r.reached == 0 else "-" if math.isnan(r.time) else f"{r.time:.0f}"
             times.append(shown if r.reached in (0, r.replicas) else f"{shown} ({r.reached}/{r.replicas})")
-        rows.append((s.code, s.paradigm, s.work, f"{s.deadline:g}", str(s.steps[-1]), final, *times))
-    return Table(rows, header, text=(0, 1, 2))
+        final = [_interval(values) for values in (s.final, s.final_train)]
+        rows.append((s.code, s.paradigm, s.work, f"{s.deadline:g}", str(s.steps[-1]), *final, *times))
+    return Table(rows, ("code", "paradigm", "cost", "deadline", "steps", *ends), text=(0, 1, 2))
+
+
+def _interval(values: NDArray[np.float64]) -> str:
+    mean, low, high = (float(x) for x in accuracy_band(values))
+    return f"{mean:.4f}" + ("" if math.isnan(low) else f" [{low:.3f}, {high:.3f}]")

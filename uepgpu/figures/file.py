@@ -7,18 +7,15 @@ from typing import TYPE_CHECKING
 
 import matplotlib as mpl
 
-from uepgpu.files import Kind
+from uepgpu.figures.fonts import fitted_fonts
+from uepgpu.files.kinds import FIGURES, MAKER
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["FORMATS", "KINDS", "PNG", "to_bytes", "to_png"]
+__all__ = ["FORMATS", "to_bytes", "to_png"]
 
-MAKER = "uepgpu"
-PNG = Kind(("png",), b"\x89PNG\r\n\x1a\n", b"Software\0" + MAKER.encode())
-KINDS = (PNG, Kind(("svg",), b"<?xml", f"<dc:title>{MAKER}</dc:title>".encode()), Kind(("pdf",), b"%PDF-", f"({MAKER})".encode()))
-"""Figures tell who made them, so that a later one may replace them and nothing else."""
-FORMATS = tuple(suffix for kind in KINDS for suffix in kind.suffixes)
+FORMATS = tuple(suffix for kind in FIGURES for suffix in kind.suffixes)
 DOTS_PER_INCH = 150
 
 
@@ -27,7 +24,7 @@ def to_bytes(figure: Figure, form: str, dots_per_inch: int = DOTS_PER_INCH) -> b
     buffer = io.BytesIO()
     told = {"png": {"Software": MAKER}, "svg": {"Creator": MAKER, "Date": None}, "pdf": {"Creator": MAKER, "CreationDate": None}}
     # Ids of an SVG that do not change from run to run, letters as shapes for readers without the font, text in a PDF as text.
-    with mpl.rc_context({"svg.hashsalt": "uepgpu", "svg.fonttype": "path", "pdf.fonttype": 42}):
+    with mpl.rc_context({"svg.hashsalt": "uepgpu", "svg.fonttype": "path", "pdf.fonttype": 42}), fitted_fonts(figure):
         figure.savefig(buffer, format=form, dpi=dots_per_inch, metadata=told[form])
     return buffer.getvalue()
 

@@ -107,14 +107,14 @@ def _panels(series: Sequence[Series], title: str, measures: Sequence[str], again
             if against == TIME:
                 axes.set_xscale("log")
                 axes.xaxis.set_minor_formatter(NullFormatter())
-    _legend(figure, [(label, *style) for label, style in labels.items()], title)
+    counts = sorted({s.test.shape[1] for s, _ in mine})
+    replicas = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    _legend(figure, [(label, *style) for label, style in labels.items()], f"{title}, mean of {replicas} replicas with 95 % band")
     return to_bytes(figure, "png", DOTS_PER_INCH)
 
 
 def figures(series: Sequence[Series], name: str) -> dict[str, bytes]:
     """Return the figures by file name; bands are 95 % confidence intervals of the mean over replicas."""
-    replicas = series[0].test.shape[1] if series else 0
-    told = f"mean of {replicas} replicas with 95 % band"
     works = [w for w in ("unit", "true") if any(s.work == w for s in series)]
     cheapest = works[0] if works else "any"
 
@@ -137,10 +137,10 @@ def figures(series: Sequence[Series], name: str) -> dict[str, bytes]:
         return DASHED if s.work not in (cheapest, "any") or s.code == "repetition" else SOLID
 
     every: dict[str, tuple[str, Sequence[str], str, Chosen]] = {
-        "accuracy-steps.png": (f"{name}: accuracy against steps, {told}", ("train", "test"), STEP, plain),
-        "accuracy-time.png": (f"{name}: accuracy against simulated time, {told}", ("train", "test"), TIME, clocked),
+        "accuracy-steps.png": (f"{name}: accuracy against steps", ("train", "test"), STEP, plain),
+        "accuracy-time.png": (f"{name}: accuracy against simulated time", ("train", "test"), TIME, clocked),
     }
     if len(works) > 1 or any("-" in s.code for s in series):
-        every["accuracy-cost.png"] = (f"{name}: packet cost and ways to code, {told}", ("test",), STEP, costs)
+        every["accuracy-cost.png"] = (f"{name}: packet cost and ways to code", ("test",), STEP, costs)
     drawn = {file: _panels(series, *what) for file, what in every.items()}
     return {file: png for file, png in drawn.items() if png is not None}

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from uepgpu.checks import choice, frozen, integer, positive, shown
+from uepgpu.checks import choice, flag, frozen, integer, positive, require_memory, shown
 from uepgpu.files import expand
 from uepgpu.partition import load_matrix
 
@@ -120,13 +120,14 @@ def _normal_rows(rng: np.random.Generator, rows: int, columns: int, correlation:
     rho = positive("correlation", correlation, zero=True)
     if rho >= 1:
         raise ValueError(f"correlation must be below 1, got {shown(correlation)}")
+    require_memory(f"a table of {n:,} rows and {d:,} columns", 8 * (3 * n * d + 4 * d**2))
     index = np.arange(d)
     scale = np.where(np.equal.outer(index, index), 1.0, rho ** np.abs(np.subtract.outer(index, index)))
     return np.asarray(rng.normal(size=(n, d)) @ np.linalg.cholesky(scale).T)
 
 
 def _explained(name: str, A: Floats, rng: np.random.Generator, noise: float, loss: str, *, by_norm: bool) -> Table:
-    if by_norm:
+    if flag("by_norm", by_norm):
         A = A[np.argsort(-np.linalg.norm(A, axis=1), kind="stable")]
     spread = positive("noise", noise, zero=True) * rng.normal(size=len(A))
     if choice("loss", loss, ("least-squares", "logistic")) == "logistic":

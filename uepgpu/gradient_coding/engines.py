@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uepgpu.backends import find_place, get_backend, usable_cores
-from uepgpu.checks import integer
+from uepgpu.checks import thread_count
 from uepgpu.gradient_coding.device import DeviceKernels
 from uepgpu_kernels.descent_job import DescentJob
 
@@ -58,5 +58,5 @@ def host_kernels(backend: str) -> Any:
 def core_count(threads: int | None) -> int:
     """Return `threads`, checked, or the number of cores that this process may use."""
     if threads is not None:
-        return integer("threads", threads, 1)
+        return thread_count(threads)
     return usable_cores()

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from uepgpu.checks import integer, positive, real_array, shown, word64
+from uepgpu.checks import integer, positive, real_array, require_memory, shown, word64
 from uepgpu.gradient_coding.placement import Placement, place
 from uepgpu.gradient_coding.problem import Problem
 from uepgpu.gradient_coding.quantile import latency_of_words
@@ -70,6 +70,8 @@ def make_plan(
     n = integer("iterations", iterations, 1)
     if n * (max(placement.n_servers, placement.wait) + 3) // 4 >= MOST_COUNTERS:
         raise ValueError(f"iterations times workers must be at most 2^34, got {n} iterations and {workers.count} workers")
+    # Eight numbers of every iterate, and as many on the way to their means.
+    require_memory(f"a run of {n:,} iterations", 8 * 16 * n)
     key = word64("seed", seed)
     rate = positive("step", step) / problem.curvature
     steps = np.asarray(rate / (1.0 + positive("decay", decay, zero=True) * np.arange(n)), dtype=np.float64)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from uepgpu.checks import integer, integer_array, probability_vector
+from uepgpu.checks import flag, integer, integer_array, probability_vector
 
 __all__ = ["distortion", "induced_law", "replication_numbers"]
 
@@ -47,7 +47,7 @@ def replication_numbers(law: Any, servers: int, *, every_block: bool = True) -> 
     """
     wanted = np.asarray(probability_vector("law", law))
     total = integer("servers", servers, 1)
-    least = 1 if every_block else 0
+    least = 1 if flag("every_block", every_block) else 0
     if total < least * wanted.size:
         raise ValueError(
             f"servers must be at least the {wanted.size} blocks where every block is to be held once, got {total}: "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from uepgpu.checks import choice, integer
+from uepgpu.checks import choice, flag, integer
 from uepgpu.gradient_coding.exact_codes import CONSTRUCTIONS
 from uepgpu.gradient_coding.laws import GRADIENT_NORM, LAWS, Law, check_law
 
@@ -60,6 +60,7 @@ class ReplicatedSketch:
     def __post_init__(self) -> None:
         integer("fastest", self.fastest, 1)
         object.__setattr__(self, "law", check_law(self.law))
+        flag("every_block", self.every_block)
         choice("sketch", self.sketch, ("fresh", "fixed"))
 
 

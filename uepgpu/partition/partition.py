@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from uepgpu.checks import choice, frozen, integer, real_array, shown
+from uepgpu.checks import choice, frozen, integer, real_array, require_memory, shown
 from uepgpu.partition.importance import Classes, assign_classes, assign_levels
 from uepgpu.partition.matrices import BlockMatrices, block_bounds, block_norms, load_factors, order_slices, summand_gram
 
@@ -147,6 +147,7 @@ class Partition:
         left, right = load_factors(A, B)
         _require_energies("A and B", left, right)
         rows, cols = integer("rows", rows, 1), integer("cols", cols, 1)
+        _require_room(rows * cols)
         row_bounds = block_bounds("rows", left.shape[0], rows)
         col_bounds = block_bounds("cols", right.shape[1], cols)
         with np.errstate(over="ignore", invalid="ignore"):
@@ -189,6 +190,7 @@ class Partition:
         left, right = load_factors(A, B)
         _require_energies("A and B", left, right)
         blocks = integer("blocks", blocks, 1)
+        _require_room(blocks)
         bounds = block_bounds("blocks", left.shape[1], blocks)
         with np.errstate(over="ignore", invalid="ignore"):
             permutation = order_slices(order, left.T, right)
@@ -254,6 +256,7 @@ class Partition:
                 raise ValueError(f"{name} must be left out for cxr, whose codes have no factored windows, got {shown(levels)}")
         ma, mb = _means("left_means", left_means, va.size), _means("right_means", right_means, vb.size)
         _require_energies("left_variances and right_variances, with means,", np.hypot(np.sqrt(va), ma), np.hypot(np.sqrt(vb), mb))
+        _require_room(va.size * vb.size if paradigm == "rxc" else va.size)
         combine = np.outer if paradigm == "rxc" else np.multiply
         with np.errstate(over="ignore", invalid="ignore"):
             second_a, second_b = va + ma**2, vb + mb**2
@@ -302,6 +305,11 @@ def _require_energies(names: str, left: Floats, right: Floats) -> None:
             f"{names} must give energies that float64 can hold (at least 2.2e-308), got entries of at most {a:.3g} and {b:.3g}; "
             "scale them up"
         )
+
+
+def _require_room(k: int) -> None:
+    """Refuse so many sub-products that their Gram matrix, and two others made on the way, do not fit into memory."""
+    require_memory(f"a partition of K = {k:,} sub-products", 3 * 8 * k**2)
 
 
 def _block_shape(shape: Any) -> tuple[int, int, int]:

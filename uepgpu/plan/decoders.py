@@ -29,8 +29,6 @@ class Decoder:
 
     Attributes
     ----------
-    asked : str
-        The argument ``decoder`` that asks for it. Entries may share one: the first that serves the plan is taken.
     title : str
         What it does, as in "decoding by counting".
     refusal : callable
@@ -53,7 +51,6 @@ class Decoder:
         The class that decodes packet by packet and tells what it does, for replays.
     """
 
-    asked: str
     title: str
     refusal: Callable[[Plan], str | None]
     limits: Mapping[str, int | None]
@@ -95,24 +92,19 @@ def _needs_generic(plan: Plan) -> str | None:
 
 def _needs_nonzero(plan: Plan) -> str | None:
     field = plan.law.field
-    if field not in ("gf2", "gf256"):
+    if field not in ("gf2", "gf256") or plan.law.generator is not None:
         return None
     return f"decoder='peel' needs coefficients that are never zero, not {field!r}; use 'eliminate' or 'auto'"
 
 
-def _needs_integers(plan: Plan) -> str | None:
-    return "coefficients are real numbers that no finite field holds" if plan.float_elimination else None
-
-
-def _needs_reals(plan: Plan) -> str | None:
-    return None if plan.float_elimination else "coefficients are those of a finite field"
+def _any(plan: Plan) -> str | None:
+    return None
 
 
 _BEYOND_ROWS = "goes up to K = {most} sub-products, got K = {k}"
 
 DECODERS: dict[str, Decoder] = {
     "count": Decoder(
-        asked="count",
         title="counting",
         refusal=_needs_chains,
         limits={"numpy": None, "numba": None, "cuda": 64},
@@ -127,7 +119,6 @@ DECODERS: dict[str, Decoder] = {
         teller="uepgpu.replay.count:Counting",
     ),
     "match": Decoder(
-        asked="match",
         title="matching",
         refusal=_needs_generic,
         limits=CUBIC,
@@ -142,9 +133,8 @@ DECODERS: dict[str, Decoder] = {
         teller="uepgpu.replay.match:Matching",
     ),
     "eliminate": Decoder(
-        asked="eliminate",
         title="elimination",
-        refusal=_needs_integers,
+        refusal=_any,
         limits=CUBIC,
         too_many=_BEYOND_ROWS,
         rule="eliminate",
@@ -156,23 +146,7 @@ DECODERS: dict[str, Decoder] = {
         cuda="uepgpu_kernels.cuda.decode:eliminate",
         teller="uepgpu.replay.eliminate:Elimination",
     ),
-    "real": Decoder(
-        asked="eliminate",
-        title="elimination in float64",
-        refusal=_needs_reals,
-        limits=CUBIC,
-        too_many=_BEYOND_ROWS,
-        rule="real",
-        automatic=True,
-        class_wise=False,
-        coefficients=True,
-        reference="uepgpu_kernels.reference.decode:real",
-        cpu="uepgpu_kernels.cpu.nests:real",
-        cuda="uepgpu_kernels.cuda.decode:real",
-        teller="uepgpu.replay.eliminate:RealElimination",
-    ),
     "peel": Decoder(
-        asked="peel",
         title="peeling",
         refusal=_needs_nonzero,
         limits={"numpy": None, "numba": None, "cuda": 64},
@@ -189,7 +163,7 @@ DECODERS: dict[str, Decoder] = {
 }
 """Every decoder by the name that tallies record, the cheapest first."""
 
-CHOICES = ("auto", *dict.fromkeys(decoder.asked for decoder in DECODERS.values()))
+CHOICES = ("auto", *DECODERS)
 """What the argument ``decoder`` may be."""
 
 
@@ -216,20 +190,18 @@ def resolve_decoder(plan: Plan, decoder: str) -> str:
     choice("decoder", decoder, CHOICES)
     reason = None
     for name, entry in DECODERS.items():
-        if decoder == entry.asked or (decoder == "auto" and entry.automatic):
-            refused = entry.refusal(plan)
-            beyond = None if refused else _beyond(entry, plan.job.k)
-            if refused is None and beyond is None:
+        if decoder == name or (decoder == "auto" and entry.automatic):
+            reason = entry.refusal(plan) or _beyond(name, plan.job.k)
+            if reason is None:
                 return name
-            # Of entries that share a name, the one that serves the plan says why it cannot.
-            reason = beyond or reason or refused
     assert reason is not None
     raise ValueError(reason)
 
 
-def _beyond(entry: Decoder, k: int) -> str | None:
+def _beyond(name: str, k: int) -> str | None:
+    entry = DECODERS[name]
     most = entry.most()
-    return None if most is None or k <= most else f"decoder={entry.asked!r} {entry.too_many.format(most=most, k=k)}"
+    return None if most is None or k <= most else f"decoder={name!r} {entry.too_many.format(most=most, k=k)}"
 
 
 def resolve_tally(plan: Plan, decoder: str, tally: str) -> str:

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from uepgpu.checks import deadlines_array, instance, word64
 from uepgpu.codes import Code
 from uepgpu.codes.law import check_code, support_law
-from uepgpu.codes.supports import PRIME, SupportLaw, is_whole
+from uepgpu.codes.supports import SupportLaw, residues
 from uepgpu.partition import Partition
 from uepgpu.plan.cells import count_cells, deadline_cells
 from uepgpu.plan.chains import Chains, find_chains
@@ -59,11 +59,6 @@ class Plan:
     law: SupportLaw
     chains: Chains | None
     class_wise: bool
-
-    @property
-    def float_elimination(self) -> bool:
-        """Whether coefficients are given real numbers that only float64 can hold."""
-        return self.job.generator.dtype == np.float64 and self.job.generator.shape[0] > 0
 
     def digest(self, decoding: str) -> str:
         """Return the SHA-256 of every field that decides a tally, for `decoding` rules."""
@@ -181,13 +176,7 @@ def distinct_windows(law: SupportLaw) -> tuple[NDArray[np.bool_] | None, Ints]:
     return law.supports[first[order]], place[inverse.ravel()]
 
 
-def _generator(law: SupportLaw) -> NDArray[np.float64] | NDArray[np.uint64]:
+def _generator(law: SupportLaw) -> NDArray[np.uint64]:
     if law.generator is None:
         return np.zeros((0, law.n_subproducts), dtype=np.uint64)
-    if is_whole(law.generator):
-        # Python's integers: float64 may hold whole numbers far beyond int64.
-        return np.array([[int(x) % PRIME for x in row] for row in law.generator.tolist()], dtype=np.uint64)
-    # What is decodable does not depend on the scale of a row; tolerances do. A power of two rounds nothing.
-    _, exponent = np.frexp(np.abs(law.generator).max(axis=1, keepdims=True))
-    scaled: Floats = np.ldexp(law.generator, -exponent)
-    return scaled
+    return residues(law.generator) if law.field == "real" else law.generator.astype(np.uint64)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from uepgpu.products.conditioning import condition
 from uepgpu.products.multiplication import multiply
 from uepgpu.products.result import ProductResult
 
-__all__ = ["ProductResult", "multiply"]
+__all__ = ["ProductResult", "condition", "multiply"]

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from uepgpu.codes.supports import SupportLaw
 from uepgpu.partition import Partition
 from uepgpu.plan import Plan
 from uepgpu.products.mds_generator import mds_generator
 from uepgpu_kernels.reference.sample import arrivals, subsets, words
 from uepgpu_kernels.streams import COEFFICIENTS, FACTORS
 
-__all__ = ["Packets", "draw_packets"]
+__all__ = ["Packets", "draw_packets", "require_real"]
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -40,10 +41,10 @@ class Packets:
     right: Floats | None
 
 
-def draw_packets(plan: Plan, part: Partition, first: int, count: int) -> Packets:
+def draw_packets(plan: Plan, part: Partition, first: int, count: int, received: int | None = None) -> Packets:
     """Draw the packets of realizations first .. first + count - 1: the windows and arrivals that the tally counts.
 
-    `plan` is of the deadline domain with one deadline.
+    `plan` is of the deadline domain with one deadline; or of the count domain, and the first `received` packets have arrived.
 
     Raises
     ------
@@ -51,12 +52,11 @@ def draw_packets(plan: Plan, part: Partition, first: int, count: int) -> Packets
         If the coefficients are of a finite field: such packets have no real payloads.
     """
     law, job = plan.law, plan.job
-    if law.field in ("gf2", "gf256"):
-        raise ValueError(f"coefficients={law.field!r} cannot multiply real matrices: use 'generic'")
+    require_real(law)
     realizations = np.uint64(first) + np.arange(count, dtype=np.uint64)
     window, packet, time = arrivals(job, realizations)
     arrived = np.zeros(window.shape, dtype=np.bool_)
-    np.put_along_axis(arrived, packet, time < job.n_times, axis=1)
+    np.put_along_axis(arrived, packet, time < job.n_times if received is None else time <= received, axis=1)
     k, n = job.k, job.n_packets
     shape = (count, n, k)
     seed = int(job.seed)
@@ -75,6 +75,13 @@ def draw_packets(plan: Plan, part: Partition, first: int, count: int) -> Packets
     # From the stream that finite-field coefficients come from.
     normal = _normal(seed, realizations, COEFFICIENTS, n, k)
     return Packets(arrived, _unit(normal * support), support, None, None)
+
+
+def require_real(law: SupportLaw) -> None:
+    """Raise ``ValueError`` for coefficients of a finite field: such packets have no real payloads."""
+    if law.field in ("gf2", "gf256"):
+        option, use = ("coefficients", "generic") if law.generator is None else ("field", "real")
+        raise ValueError(f"{option}={law.field!r} cannot multiply real matrices: use {use!r}")
 
 
 def _normal(seed: int, realizations: NDArray[np.uint64], stream: np.uint64, n: int, width: int) -> Floats:

@@ -74,7 +74,7 @@ def lmmse_weights(coefficients: Floats, arrived: Bools, prior: Floats, decoded: 
     zero. With Σ = L Lᵀ and D the standard deviations of the packets the weights are L Rᵀ(RRᵀ + noise²)⁻¹ D⁻¹ for R = D⁻¹HL,
     formed from the singular values of R: surplus packets make HΣHᵀ singular, and without noise (·)⁻¹ is a pseudo-inverse.
 
-    What counts as found, and the residual over the `decoded`, say what the packets give where there is no noise. They are
+    The residual over the `decoded`, and whether they are found, say what the packets give where there is no noise. They are
     measured by the prior: the standard deviation that is left of a sub-product, relative to its own. A sub-product that the
     prior knows to be zero, or to follow from others, is estimated exactly by weights that are no decode.
     """

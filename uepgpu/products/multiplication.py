@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, Literal
 
 import numpy as np
 
 from uepgpu.backends import find_place, usable_cores
-from uepgpu.checks import choice, finite, integer, positive, realization_range, shown
+from uepgpu.checks import choice, flag, integer, positive, realization_range, shown, thread_count
 from uepgpu.codes import Code
 from uepgpu.partition import Partition
-from uepgpu.plan import FOREVER, make_plan, resolve_decoder
+from uepgpu.plan import make_plan, resolve_decoder
+from uepgpu.products.coefficients import require_real
+from uepgpu.products.conditioning import DTYPES, deadline_times
 from uepgpu.products.payloads import FactorBlocks
 from uepgpu.products.result import ProductResult
 from uepgpu.products.run import ProductRun
@@ -19,10 +20,9 @@ from uepgpu.products.stage_clock import Clock
 from uepgpu.workers import Workers
 from uepgpu_kernels.dense import products as dense
 
-__all__ = ["DECODERS", "DTYPES", "multiply"]
+__all__ = ["DECODERS", "multiply"]
 
 DECODERS = ("linear", "peel", "lmmse")
-DTYPES = ("float64", "float32", "float16")
 
 
 def multiply(
@@ -111,19 +111,19 @@ def multiply(
     choice("keep", keep, ("loss", "product"))
     choice("prior", prior, ("gram", "energy"))
     choice("output", output, ("host", "device"))
+    flag("faithful", faithful)
     if positive("noise", noise, zero=True) > 0 and not faithful:
         raise ValueError(f"noise is added to the payloads of packets and needs faithful=True, got noise={shown(noise)}")
     first, n = realization_range(first_realization, realizations)
-    cores = usable_cores() if threads is None else integer("threads", threads, 1)
+    cores = usable_cores() if threads is None else thread_count(threads)
     if max_memory is not None:
         integer("max_memory", max_memory, 1)
     place = find_place(backend)
     if output == "device" and not place.on_device:
         raise ValueError(f"output='device' needs backend='cuda', got backend={backend!r}, which runs on {place.name}")
     memory = place.free_memory() // 4 if max_memory is None else max_memory
-    plan = make_plan(code, part, workers, seed=seed, deadlines=_times(deadline))
-    if plan.law.field in ("gf2", "gf256"):
-        raise ValueError(f"coefficients={plan.law.field!r} cannot multiply real matrices: use 'generic'")
+    plan = make_plan(code, part, workers, seed=seed, deadlines=deadline_times(deadline))
+    require_real(plan.law)
     rule = resolve_decoder(plan, "peel" if decoder == "peel" else "auto")
     room = memory - _held(part, n, memory, keep)
     size = _chunk(part, workers.count, n, room, keep, faithful or dtype != "float64")
@@ -166,16 +166,6 @@ def _check_description(part: Any, workers: Any) -> None:
             raise ValueError(f"{name} must be a uepgpu.{kind.__name__}, got {shown(value)}; the order is part, code, workers")
     if part.matrices is None:
         raise ValueError("part has no matrices: make it with Partition.rxc(A, B, …) or Partition.cxr(A, B, …)")
-
-
-def _times(deadline: Any) -> tuple[float, ...]:
-    """Return a deadline as a plan takes it."""
-    if isinstance(deadline, float | np.floating) and deadline == math.inf:
-        return FOREVER
-    try:
-        return (positive("deadline", finite("deadline", deadline), zero=True),)
-    except ValueError:
-        raise ValueError(f"deadline must be a number >= 0, or math.inf to wait for all, got {shown(deadline)}") from None
 
 
 def _result_shape(part: Partition) -> tuple[int, int]:

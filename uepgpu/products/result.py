@@ -33,12 +33,14 @@ class ProductResult:
         Frobenius norm of the packets used, at unit size, times that of their decoding weights.
     residual : (R,) float64
         How far weights times coefficients are from the unit rows that decoding needs.
+    ill_conditioned : (R,) bool
+        Realizations that floating point cannot decode as exact arithmetic does: condition times rounding above 10 %, where
+        rounding grows as packets underflow the workers' arithmetic; or a residual above 1e-6.
     flagged : (R,) bool
-        Realizations whose decode is numerically hopeless: condition times rounding above 10 %, where rounding grows as packets
-        underflow the workers' arithmetic; noise that is expected to make more than 10 % of ‖C‖ in Ĉ; a residual above 1e-6; an
-        overflow; or floating point that finds another decodable set.
+        Realizations whose decode is numerically hopeless: ill-conditioned ones; noise that is expected to make more than 10 %
+        of ‖C‖ in Ĉ; an overflow of the workers' arithmetic; or floating point that finds another decodable set.
     disagreements : int
-        Realizations of the last kind.
+        Realizations in which floating point finds another decodable set.
     product : (R, U, Q) float64 array, NumPy or CuPy, or None
         Ĉ, in the user's order of rows and columns.
     norm2 : float
@@ -54,6 +56,7 @@ class ProductResult:
     arrived: Bools
     condition: Floats
     residual: Floats
+    ill_conditioned: Bools
     flagged: Bools
     disagreements: int
     product: Any
@@ -78,8 +81,8 @@ class ProductResult:
         Returns
         -------
         xarray.Dataset
-            ``loss``, ``normalized_loss`` and their ``_stderr`` (nan for one realization), the median ``condition``, ``flagged``
-            and ``arrived`` per realization; ``decoding_probability`` over ``class``.
+            ``loss``, ``normalized_loss`` and their ``_stderr`` (nan for one realization), the median ``condition``, ``flagged``,
+            ``ill_conditioned`` and ``arrived`` per realization; ``decoding_probability`` over ``class``.
         """
         import xarray as xr
 
@@ -93,6 +96,7 @@ class ProductResult:
             "normalized_loss_stderr": error * scale,
             "condition": float(np.median(self.condition)),
             "flagged": float(self.flagged.mean()),
+            "ill_conditioned": float(self.ill_conditioned.mean()),
             "arrived": float(self.arrived.sum(axis=1).mean()),
         }
         classes = np.arange(1, int(self.classes.max()) + 1)
@@ -105,7 +109,7 @@ class ProductResult:
     @staticmethod
     def joined(parts: Sequence[ProductResult], product: Any, seconds: dict[str, float]) -> ProductResult:
         """Put consecutive realizations together, with the products of all of them."""
-        names = ("loss", "decoded", "arrived", "condition", "residual", "flagged")
+        names = ("loss", "decoded", "arrived", "condition", "residual", "ill_conditioned", "flagged")
         arrays: dict[str, Any] = {name: np.concatenate([getattr(p, name) for p in parts]) for name in names}
         disagreements = sum(p.disagreements for p in parts)
         return replace(parts[0], **arrays, disagreements=disagreements, product=product, seconds=seconds)

@@ -13,6 +13,7 @@ from uepgpu.backends import Place, Sampler
 from uepgpu.partition import Partition
 from uepgpu.plan import Plan
 from uepgpu.products.coefficients import Packets, draw_packets
+from uepgpu.products.conditioning import ill_conditioned
 from uepgpu.products.decoding_weights import Weights, lmmse_weights, selected_weights
 from uepgpu.products.noise import add_noise
 from uepgpu.products.payloads import FactorBlocks, faithful_payloads
@@ -25,15 +26,8 @@ __all__ = ["ProductRun"]
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
-MOST_AMPLIFICATION = 0.1
-"""A decode whose condition number times the rounding of the workers' arithmetic exceeds this is flagged as hopeless: not one
-decimal digit is sure."""
-
-MOST_RESIDUAL = 1e-6
-"""So is one whose weights miss what decoding needs by more than this."""
-
 MOST_NOISE = 0.1
-"""So is one in whose Ĉ the noise of payloads is expected to exceed this share of ‖C‖."""
+"""A decode in whose Ĉ the noise of payloads is expected to exceed this share of ‖C‖ is flagged."""
 
 CANCELLED = 1e-13
 """A payload whose energy is below this share of what its terms have alone is zero to rounding."""
@@ -74,31 +68,34 @@ class ProductRun:
             packets = draw_packets(self.plan, self.part, first, count)
         with clock("decode"):
             decoded = self.sampler.decode_times(first, count) < self.plan.job.n_times
-            weights, found, condition, residual = self._weights(packets, decoded)
-            noisy = self.noise > 0 and self._noise_energy(packets, weights) > MOST_NOISE**2 * self.part.norm2
-        disagrees = (found != decoded).any(axis=1) if self.decoder == "linear" else (decoded & ~found).any(axis=1)
-        unsound = ~np.isfinite(condition) | (residual > MOST_RESIDUAL) | noisy
+            solved = self._weights(packets, decoded)
+            weights = solved.weights
+            flagged = np.zeros(count, dtype=np.bool_)
+            if self.noise > 0:
+                flagged |= self._noise_energy(packets, weights) > MOST_NOISE**2 * self.part.norm2
         rounding = np.full(count, float(np.finfo(self.dtype).eps))
         if product is None and self.dtype == "float64" and not self.faithful:
             with clock("decode"):
                 loss = _loss_from_gram(weights @ packets.coefficients, self.inner, self.part.paradigm)
         else:
             estimate, overflow, lost = self._estimates(packets, weights, first, clock)
-            unsound |= overflow
+            flagged |= overflow
             rounding = np.maximum(rounding, lost)
             with clock("decode"):
                 loss = self._loss(estimate)
                 if product is not None:
                     product[...] = self._product(estimate)
-        # A packet that is lost is flagged whether decoding uses it or not, as an overflow is.
-        unsound |= np.maximum(condition, 1.0) * rounding > MOST_AMPLIFICATION
+        ill = ill_conditioned(solved, rounding)
+        other = solved.found != decoded if self.decoder == "linear" else decoded & ~solved.found
+        disagrees = other.any(axis=1)
         return ProductResult(
             loss=loss,
             decoded=decoded,
             arrived=packets.arrived,
-            condition=condition,
-            residual=residual,
-            flagged=unsound | disagrees,
+            condition=solved.condition,
+            residual=solved.residual,
+            ill_conditioned=ill,
+            flagged=flagged | ill | disagrees,
             disagreements=int(disagrees.sum()),
             product=None,
             norm2=self.part.norm2,

@@ -31,7 +31,7 @@ class Stream:
     number : int
     purpose : str
     words_per_packet : int
-        Packet w owns the words from w times this on; whole blocks of four where packets have a word per sub-product.
+        Packet w owns the words from w times this on; 0 where words hold the bits or bytes of several packets.
     words : tuple of int
         Word i is word i mod 4 of block i div 4, with the counter (realization low, realization high, block, stream).
     """
@@ -58,8 +58,8 @@ class Packet:
         Which of :attr:`Replay.windows`.
     support : tuple of int
         The sub-products that it combines.
-    coefficients : tuple of int or float, or None
-        Of all K sub-products; modulo 2^31-1, in GF(2) or GF(256), or given real numbers. None where the decoder needs none.
+    coefficients : tuple of int, or None
+        Of all K sub-products; modulo 2^31-1, or in GF(2) or GF(256). None where the decoder needs none.
     time : int or None
         Deadline domain: index of the first deadline by which it has arrived; None if it misses the last one.
         Count domain: its place in the order of arrival, from 1.
@@ -71,7 +71,7 @@ class Packet:
     end: int
     window: int
     support: tuple[int, ...]
-    coefficients: tuple[int | float, ...] | None
+    coefficients: tuple[int, ...] | None
     time: int | None
 
 
@@ -134,12 +134,12 @@ def draw(job: Job, realization: int, *, coefficients: bool) -> Drawn:
         support = [tuple(i for i in range(k) if job.generator[w, i] != 0) for w in range(n)]
     else:
         support = [tuple(i for i in range(k) if job.support[window[w], i]) for w in range(n)]
-    rows: list[tuple[int | float, ...] | None] = [None] * n
+    rows: list[tuple[int, ...] | None] = [None] * n
     if coefficients and job.generator.shape[0]:
         rows = [tuple(row.tolist()) for row in job.generator]
     elif coefficients:
         bits = (32, 1, 8)[job.field]
-        drawn = take(COEFFICIENTS, (n * k * bits + 31) // 32, k * bits // 32)
+        drawn = take(COEFFICIENTS, (n * k * bits + 31) // 32, k if bits == 32 else 0)
         rows = [tuple(_coefficient(drawn, w * k + i, bits) if i in support[w] else 0 for i in range(k)) for w in range(n)]
     packets = tuple(Packet(w, deciding[w], *cells[w][1:], window[w], support[w], rows[w], time[w]) for w in range(n))
     return Drawn(tuple(streams[s] for s in sorted(streams)), packets, tuple(order))
@@ -181,4 +181,4 @@ def _subset(drawn: tuple[int, ...], size: int, k: int) -> tuple[int, ...]:
 def _coefficient(drawn: tuple[int, ...], place: int, bits: int) -> int:
     if bits == 32:
         return 1 + _below(drawn[place], PRIME - 1)
-    return (drawn[place * bits // 32] >> place * bits % 32) % 2**bits
+    return (drawn[place * bits // 32] >> place * bits % 32) & ((1 << bits) - 1)

@@ -11,11 +11,7 @@ if TYPE_CHECKING:
     from uepgpu.replay.draws import Packet
     from uepgpu_kernels.job import Job
 
-__all__ = ["Eliminated", "Elimination", "RealElimination"]
-
-Number = int | float
-TOLERANCE = 1e-9
-"""Real coefficients below this share of a packet's largest one count as zero, as in the kernels."""
+__all__ = ["Eliminated", "Elimination"]
 
 
 @dataclass(frozen=True)
@@ -34,10 +30,10 @@ class Eliminated:
         Earlier rows from which the new one was subtracted, each that many times.
     """
 
-    subtracted: tuple[tuple[int, Number], ...]
+    subtracted: tuple[tuple[int, int], ...]
     pivot: int | None
-    row: tuple[Number, ...]
-    cleared: tuple[tuple[int, Number], ...]
+    row: tuple[int, ...]
+    cleared: tuple[tuple[int, int], ...]
 
     def describe(self) -> str:
         """Return a readable line."""
@@ -89,48 +85,5 @@ class Elimination:
         return done, _unit_rows(self.rows)
 
 
-class RealElimination:
-    """Elimination of given real numbers in float64, with a tolerance."""
-
-    def __init__(self, job: Job) -> None:
-        self.k = job.k
-        self.rows: dict[int, list[float]] = {}
-
-    @property
-    def rank(self) -> int:
-        """How many rows there are."""
-        return len(self.rows)
-
-    def take(self, packet: Packet) -> tuple[Eliminated, frozenset[int]]:
-        """Take a packet in; return what was done, and everything that is decoded now."""
-        assert packet.coefficients is not None
-        rest = [float(x) for x in packet.coefficients]
-        zero = TOLERANCE * max(abs(x) for x in rest)
-        subtracted: list[tuple[int, Number]] = []
-        for pivot in sorted(self.rows):
-            if factor := rest[pivot]:
-                rest = [x - factor * y for x, y in zip(rest, self.rows[pivot], strict=True)]
-                rest[pivot] = 0.0
-                subtracted.append((pivot, factor))
-        free = [i for i in range(self.k) if i not in self.rows and abs(rest[i]) > zero]
-        if not free:
-            return Eliminated(tuple(subtracted), None, (0.0,) * self.k, ()), _unit_rows(self.rows)
-        new = max(free, key=lambda i: abs(rest[i]))
-        scale = 1.0 / rest[new]
-        rest = [_cut(x * scale) for x in rest]
-        cleared: list[tuple[int, Number]] = []
-        for pivot, row in self.rows.items():
-            if factor := row[new]:
-                self.rows[pivot] = [_cut(x - factor * y) for x, y in zip(row, rest, strict=True)]
-                self.rows[pivot][new] = 0.0
-                cleared.append((pivot, factor))
-        self.rows[new] = rest
-        return Eliminated(tuple(subtracted), new, tuple(rest), tuple(cleared)), _unit_rows(self.rows)
-
-
-def _cut(x: float) -> float:
-    return 0.0 if abs(x) < TOLERANCE else x
-
-
-def _unit_rows(rows: dict[int, list[int]] | dict[int, list[float]]) -> frozenset[int]:
+def _unit_rows(rows: dict[int, list[int]]) -> frozenset[int]:
     return frozenset(pivot for pivot, row in rows.items() if sum(1 for x in row if x != 0) == 1)

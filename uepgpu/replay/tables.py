@@ -103,9 +103,7 @@ def _packets(told: Replay) -> TextTable:
 
 
 def _coefficients(told: Replay) -> TextTable:
-    def shown(x: float) -> str:
-        if isinstance(x, float):
-            return f"{x:.6g}"
+    def shown(x: int) -> str:
         # Residues that stand for negative integers are shown as such; for drawn coefficients either form is right.
         return str(x - PRIME if x > PRIME // 2 else x)
 

@@ -165,7 +165,6 @@ class Replay:
     seed, realization : int
     domain : "count" or "deadline"
     decoder : str
-        ``"real"`` is elimination of given float64 coefficients.
     field : str
         Of the coefficients.
     n_packets, n_subproducts : int

@@ -14,6 +14,7 @@ from uepgpu.report.figure import figure_of
 from uepgpu.report.html import details, escape, json_script
 from uepgpu.report.swatch import swatch
 from uepgpu.results.curve import curve_of
+from uepgpu.results.summary import NOTE
 from uepgpu.store.sections import Section
 
 __all__ = ["build_page"]
@@ -93,8 +94,7 @@ def _section(section: Section, number: int, figures: dict[str, Any], at: Sequenc
     return f"""<section id="s{number}" aria-labelledby="h{number}">
 <h2 id="h{number}">{escape(section.title)}</h2>
 <h3>Results</h3>
-<p class="note">Normalized loss at deadline t: simulated ± standard error, then exact. worst: greatest |simulated − exact| of all
-deadlines, in standard errors. “&lt;” stands before a 95 % upper bound where nothing was observed.</p>
+<p class="note">{escape(NOTE)}</p>
 {tables.results(curves, section.sweep.show)}
 {"".join(charts)}
 <h3>Realizations and stop reasons</h3>

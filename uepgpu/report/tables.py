@@ -69,8 +69,7 @@ def _parameters(stored: StoredPoint) -> tuple[str, ...]:
 def results(curves: Sequence[Curve], show: Sequence[float]) -> str:
     """Return the tables of simulated beside exact losses."""
     return "\n".join(
-        table(f"Normalized loss ± standard error: {block.title}", block.header, block.body)
-        for block in blocks(curves, show, SUMMARY_WIDTH)
+        table(f"Normalized loss: {block.title}", block.header, block.body) for block in blocks(curves, show, SUMMARY_WIDTH)
     )
 
 

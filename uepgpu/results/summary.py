@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 __all__ = ["NOTE", "Block", "blocks", "choose_deadlines"]
 
 NOTE = (
-    "Normalized loss at deadline t: simulated ± standard error, then exact. "
-    "worst: greatest |simulated − exact| of all deadlines, in standard errors."
+    "Normalized loss at deadline t: simulated with its 95 % interval, then exact. worst: greatest distance of the exact loss from "
+    "the simulated one over all deadlines, 1 being the interval's end. “<” stands before a bound where nothing was observed."
 )
 ROUNDING = 1e-12
-CELL = 26
-"""Columns of text that one deadline takes: simulated, ±, exact and the gaps."""
+CELL = 39
+"""Columns of text that one deadline takes at most: simulated, interval, exact and the gaps."""
 
 
 @dataclass(frozen=True)
@@ -56,21 +56,21 @@ def _value(x: float) -> str:
 
 
 def _simulated(curve: Curve, d: int) -> str:
-    estimate, error = float(curve.normalized[d]), float(curve.normalized_stderr[d])
-    if error > ROUNDING * estimate:
-        shown = f"{error:.4f}" if estimate >= 0.01 and error >= 0.5e-4 else f"{error:.0e}"
-        return f"{_value(estimate)} ± {shown}"
-    low, high = float(curve.normalized_low[d]), float(curve.normalized_high[d])
+    estimate, low, high = (float(x[d]) for x in (curve.normalized, curve.normalized_low, curve.normalized_high))
     if high - low <= ROUNDING * high:
-        # Such a code decodes alike in every realization with as many packets.
-        return f"{_value(estimate)} ± 0"
+        # Such a code decodes alike in every realization with as many packets: there is no interval.
+        return _value(estimate)
     # Nothing observed is a bound, not a zero.
-    return f"< {_value(high)}" if estimate == 0 else _value(estimate)
+    return f"< {_value(high)}" if estimate == 0 else f"{_value(estimate)} [{_bound(low)}, {_bound(high)}]"
+
+
+def _bound(x: float) -> str:
+    return f"{x:.4f}" if x >= 0.01 or x == 0 else f"{x:.1e}"
 
 
 def _deviation(curve: Curve) -> str:
     worst = curve.worst_deviation()
-    return "–" if worst is None else f"{worst:.1f}" if math.isfinite(worst) else "∞"
+    return "–" if worst is None else f"{worst:.2f}" if math.isfinite(worst) else "∞"
 
 
 def blocks(curves: Sequence[Curve], show: Sequence[float], width: int) -> list[Block]:

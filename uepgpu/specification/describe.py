@@ -205,6 +205,7 @@ def code(where: str, data: Any, folder: Path, gamma: list[float] | None) -> Code
         "window": text,
         "windows": text,
         "coefficients": text,
+        "field": text,
         "copies": whole,
         "supports": _supports,
         "work": _integers,

@@ -64,7 +64,7 @@ def window_structure(law: SupportLaw, code: Any) -> Structure:
     NotImplementedError
         The law has given coefficients or drawn degrees, or its windows are neither disjoint nor nested.
     """
-    if law.field == "real":
+    if law.generator is not None:
         raise no_closed_form(code, "a code with a given generator matrix")
     if law.supports is None:
         raise no_closed_form(code, "a code of drawn degrees (LT)")

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["block_labels", "block_norms", "bounds", "labels_of_order", "slice_order", "squared_norms"]
+__all__ = ["block_labels", "block_norms", "bounds", "labels_of_order", "scaling", "slice_order", "squared_norms", "widened"]
 
 
 @functools.cache
@@ -33,10 +33,25 @@ def block_labels(length: int, blocks: int, device: torch.device) -> Tensor:
     return torch.as_tensor(np.repeat(np.arange(blocks), sizes), device=device)
 
 
+def widened(values: Tensor) -> Tensor:
+    """Return values of half precision in float32, others as they are.
+
+    Squares are beyond float16, and sums, products and comparisons with a given number are beyond bfloat16's eight bits.
+    """
+    return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
+
+
+def scaling(values: NDArray[np.float64], like: Tensor) -> Tensor:
+    """Return factors to multiply tensors like this one with: where its dtype is float32 or better, in that, else in float32.
+
+    In half precision the factors of debiasing would be off by up to 1/256, the same way in every step: a bias.
+    """
+    return torch.as_tensor(values, dtype=torch.promote_types(like.dtype, torch.float32), device=like.device)
+
+
 def squared_norms(matrix: Tensor, dim: int) -> Tensor:
-    """Return ‖·‖² of slices, summed along `dim` of (..., rows, columns)."""
-    if matrix.dtype in (torch.float16, torch.bfloat16):
-        matrix = matrix.float()  # squares are beyond float16, and sums of them beyond bfloat16's eight bits
+    """Return ‖·‖² of slices, summed along `dim` of (..., rows, columns), in float32 or better."""
+    matrix = widened(matrix)
     result: Tensor = torch.linalg.vecdot(matrix, matrix, dim=dim)
     return result
 
@@ -44,15 +59,16 @@ def squared_norms(matrix: Tensor, dim: int) -> Tensor:
 def slice_order(order: str | None, *factors: tuple[Tensor, int]) -> Tensor | None:
     """Return the order of slices by falling importance, (..., n) int64, ties by index; None leaves them as they are.
 
-    Each factor is a tensor with the dimension that its slices extend along; their importance is multiplied.
+    Each factor is a tensor with the dimension that its slices extend along; their importance is multiplied. Scores are formed in
+    float32 or better, products of scores, whose range is the square of theirs, in float64.
     """
     if order is None:
         return None
     score: Tensor | None = None
     for matrix, dim in factors:
         # Squares sort like their roots.
-        part = squared_norms(matrix, dim) if order == "norm" else matrix.abs().mean(dim)
-        score = part if score is None else score * part
+        part = squared_norms(matrix, dim) if order == "norm" else widened(matrix).abs().sum(dim)
+        score = part if score is None else score.double() * part
     assert score is not None
     return torch.argsort(score, dim=-1, descending=True, stable=True)
 

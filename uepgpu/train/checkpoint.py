@@ -17,7 +17,7 @@ from uepgpu.train.course import Curves
 __all__ = ["Checkpoints", "held_description"]
 
 NAME = "run.json"
-CURVES = ("steps", "train", "test", "final")
+CURVES = ("steps", "train", "test", "final", "final_train")
 
 
 def held_description(folder: Path) -> dict[str, Any] | None:

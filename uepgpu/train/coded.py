@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -11,7 +12,7 @@ from torch import nn
 from uepgpu.checks import integer, shown
 from uepgpu.codes import Code
 from uepgpu.partition import Classes
-from uepgpu.train.draws import MOST_SLOTS, Draws
+from uepgpu.train.draws import Draws, seed_of_layer
 from uepgpu.train.layer import CodedLinear
 from uepgpu.train.scheme import DEFAULT_CLASSES, Estimator, Importance, Order, Paradigm, Scheme
 from uepgpu.workers import Workers
@@ -19,6 +20,9 @@ from uepgpu.workers import Workers
 __all__ = ["coded"]
 
 Model = TypeVar("Model", bound=nn.Module)
+
+NO_DENSE_PRODUCT = (nn.modules.conv._ConvNd, nn.Embedding, nn.EmbeddingBag, nn.LayerNorm, nn.RMSNorm)
+"""Modules whose matrices are convolved with, looked up or multiplied entry by entry."""
 
 PER_LAYER = tuple(field.name for field in dataclasses.fields(Scheme) if field.name != "seed")
 
@@ -45,8 +49,13 @@ def coded(
     """Make a model's dense layers compute their backward products through a code and stragglers; the forward pass stays exact.
 
     Every ``nn.Linear`` in the model becomes a :class:`CodedLinear` in place: the same object with the same parameters, hooks and
-    buffers, so that existing optimizers stay valid. Convolutions and everything else stay as they are. Draws are fresh in
-    every step and a function of (seed, replica, layer, product, step) alone.
+    buffers, so that existing optimizers stay valid. Convolutions and everything else stay as they are; a warning names modules
+    that multiply by matrices of their own, such as the packed ``in_proj_weight`` of ``nn.MultiheadAttention``. Draws are fresh
+    in every step and a function of (seed, replica, layer, product, step) alone.
+
+    Coded layers work in graphs of ``torch.compile(fullgraph=True)`` and under ``torch.func.grad`` and ``torch.vmap``, whose members
+    take steps of their own, one after another (per-sample gradients: a step a sample). Second derivatives, forward-mode
+    derivatives and ``nn.DataParallel`` are refused.
 
     Parameters
     ----------
@@ -55,8 +64,8 @@ def coded(
     code, workers, deadline, seed, paradigm, blocks, classes, order, importance, estimator, p_min, threshold, faithful
         As for :class:`Scheme`. Factored encodings and true packet cost are those of `code` and `workers`.
     layers : mapping, optional
-        Per layer, by its name in ``model.named_modules()``: other values of the arguments above, or None for a layer that
-        stays exact.
+        Per layer, by its name in ``model.named_modules()``: other values of the arguments above, or None for a layer, or one of
+        those other modules, that stays exact.
     replica : int
         Number of the training, 0..65535: equal seeds with other replicas draw other realizations.
 
@@ -96,10 +105,9 @@ def coded(
     names = [name for name, _ in found]
     if not names:
         raise ValueError(f"model has no nn.Linear layer to code: {type(model).__name__}")
-    if 2 * len(names) > MOST_SLOTS:
-        raise ValueError(f"model has {len(names)} dense layers, at most {MOST_SLOTS // 2} are told apart by the draws")
-    for name in own:
-        if name not in names:
+    others = _exact_matrices(model)
+    for name, options in own.items():
+        if name not in names and not (name in others and options is None):
             raise ValueError(f"layers names {name!r}, which is no nn.Linear of the model; there are {shown(names)}")
     made: list[tuple[nn.Linear, Draws, int]] = []
     for number, (name, module) in enumerate(found):
@@ -113,10 +121,29 @@ def coded(
             )
         scheme = _scheme_of(shared, name, own.get(name, {}))
         if scheme is not None:
+            scheme = dataclasses.replace(scheme, seed=seed_of_layer(scheme.seed, number))
             made.append((module, Draws(scheme, replica), number))
     for layer in made:  # only now, so that an error leaves the model as it was
         CodedLinear.convert(*layer)
+    left = [f"{name or 'the model'} ({what})" for name, what in others.items() if name not in own]
+    if left:
+        warnings.warn(
+            f"uepgpu codes nn.Linear layers alone; products of other matrices stay exact: {', '.join(left)}. "
+            "layers={name: None} says that this is meant",
+            stacklevel=2,
+        )
     return model
+
+
+def _exact_matrices(model: nn.Module) -> dict[str, str]:
+    """Return which modules hold parameters of dense products that are no nn.Linear, with their class and those parameters."""
+    found = {}
+    for name, module in model.named_modules():
+        if not isinstance(module, (nn.Linear, *NO_DENSE_PRODUCT)):
+            matrices = [key for key, p in module.named_parameters(recurse=False) if p.ndim > 1]
+            if matrices:
+                found[name] = f"{type(module).__name__}: {', '.join(matrices)}"
+    return found
 
 
 def _scheme_of(shared: Scheme, name: str, own: Mapping[str, Any] | None) -> Scheme | None:

@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from uepgpu.checks import choice
 from uepgpu.train.data import Dataset
 from uepgpu.train.networks import Network
 from uepgpu.train.replicas import Member, Stack
 
-__all__ = ["Course", "Curves", "Settings", "members_per_stack"]
+__all__ = ["DATA_ORDERS", "Course", "Curves", "DataOrder", "Settings", "members_per_stack"]
 
 Floats = NDArray[np.float64]
 State = dict[str, NDArray[Any]]
+DataOrder = Literal["file", "shuffled"]
+DATA_ORDERS = ("file", "shuffled")
 
 CACHE_BYTES = 24 * 2**20
 """Assumed size of a CPU's last-level cache: larger stacks run at the speed of memory."""
 
 EVALUATED_AT_ONCE = 1000
+
+LAST = 100
+"""Batches at the end over which the final training accuracy is a mean."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +45,8 @@ class Settings:
         Steps between points of the curves.
     test_samples : int
         How many test samples, the first ones, are evaluated there; the last evaluation takes all.
+    data_order : "file" or "shuffled"
+        Batches in the order of the file, the same in every epoch and replica, or of a permutation, another one in each.
     """
 
     rate: float
@@ -47,6 +56,10 @@ class Settings:
     evaluate_every: int
     test_samples: int
     device: str = "cpu"
+    data_order: DataOrder = "shuffled"
+
+    def __post_init__(self) -> None:
+        choice("data_order", self.data_order, DATA_ORDERS)
 
     def steps(self, samples: int) -> int:
         """Return the number of steps, the last batch of an epoch being what is left."""
@@ -66,12 +79,15 @@ class Curves:
         Share of the evaluated test samples.
     final : (R,) float64
         Share of all test samples at the end.
+    final_train : (R,) float64
+        Share of training samples that were classified right, before each step: the mean over the last 100 batches.
     """
 
     steps: NDArray[np.int64]
     train: Floats
     test: Floats
     final: Floats
+    final_train: Floats
 
 
 def members_per_stack(network: Network, batch: int, device: str) -> int:
@@ -98,6 +114,7 @@ class Course:
         self.train_y, self.test_y = (torch.from_numpy(y).to(settings.device) for y in (data.train_y, data.test_y))
         self._points: list[tuple[int, Floats, Floats]] = []
         self._order: tuple[int, Tensor] = (-1, torch.empty(0))
+        self._last: deque[Floats] = deque(maxlen=LAST)
 
     def run(self, checkpoint: Callable[[State], None] | None = None, progress: Callable[[int], None] | None = None) -> Curves:
         """Train to the end.
@@ -118,7 +135,9 @@ class Course:
             correct, seen = np.zeros(len(self.members)), 0
             for _ in range(begin, end):
                 x, y = self._batch(self.stack.step)
-                correct += self.stack.train(x, y)
+                right = self.stack.train(x, y)
+                self._last.append(right / y.shape[1])
+                correct += right
                 seen += y.shape[1]
             self._points.append((end, correct / seen, self._test(self.settings.test_samples)))
             if progress is not None:
@@ -126,24 +145,26 @@ class Course:
             if checkpoint is not None and end < self.total:
                 checkpoint(self.state())
         steps, train, test = zip(*self._points, strict=True)
-        return Curves(np.array(steps), np.stack(train), np.stack(test), self._test(len(self.test_y)))
+        last = np.mean(self._last, axis=0)
+        return Curves(np.array(steps), np.stack(train), np.stack(test), self._test(len(self.test_y)), last)
 
     def _batch(self, step: int) -> tuple[Tensor, Tensor]:
-        """Return the samples and labels of a step, each member's in its own order."""
+        """Return the samples and labels of a step, each member's in its replica's order."""
         per_epoch = -(-self.samples // self.settings.batch)
         epoch, number = divmod(step, per_epoch)
         if self._order[0] != epoch:
-            seed = self.settings.seed
-            of = {
-                r: np.random.default_rng([seed, r, epoch, 0xDA7A]).permutation(self.samples)
-                for r in {m.replica for m in self.members}
-            }
+            of = {r: self._samples_in_order(r, epoch) for r in {m.replica for m in self.members}}
             order = torch.from_numpy(np.stack([of[m.replica] for m in self.members]))
             self._order = (epoch, order.to(self.train_x.device))
         which = self._order[1][:, number * self.settings.batch : (number + 1) * self.settings.batch]
         flat = which.reshape(-1)
         x = self.train_x.index_select(0, flat).view(*which.shape, *self.train_x.shape[1:])
         return x, self.train_y.index_select(0, flat).view(which.shape)
+
+    def _samples_in_order(self, replica: int, epoch: int) -> NDArray[np.int64]:
+        if self.settings.data_order == "file":
+            return np.arange(self.samples)
+        return np.random.default_rng([self.settings.seed, replica, epoch, 0xDA7A]).permutation(self.samples)
 
     def _test(self, samples: int) -> Floats:
         """Return the share of the first so many test samples that each member classifies right, (R,)."""
@@ -159,9 +180,11 @@ class Course:
     def state(self) -> State:
         """Return what :meth:`restore` resumes from, as arrays by name."""
         steps, train, test = zip(*self._points, strict=True)
-        return {**self.stack.state(), "steps": np.array(steps), "train": np.stack(train), "test": np.stack(test)}
+        points = {"steps": np.array(steps), "train": np.stack(train), "test": np.stack(test)}
+        return {**self.stack.state(), **points, "last": np.stack(self._last)}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Resume from a state of the same members and settings."""
         self.stack.restore(dict(state))
+        self._last = deque(state["last"], maxlen=LAST)
         self._points = [(int(s), a, b) for s, a, b in zip(state["steps"], state["train"], state["test"], strict=True)]

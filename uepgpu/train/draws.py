@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
+from weakref import WeakValueDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +17,24 @@ from uepgpu.plan import Plan, make_plan, resolve_decoder
 from uepgpu.train.probability import decoding_scale
 from uepgpu.train.scheme import Scheme
 
-__all__ = ["CHUNK", "MOST_REPLICAS", "MOST_SLOTS", "Draws", "Factors", "StackDraws", "realization_number"]
+__all__ = [
+    "CHUNK",
+    "MOST_LAYERS",
+    "MOST_REPLICAS",
+    "Draws",
+    "Factors",
+    "StackDraws",
+    "draws_of",
+    "realization_number",
+    "seed_of_layer",
+]
 
 Floats = NDArray[np.float64]
 
 REPLICA_SHIFT, SLOT_SHIFT = 48, 40
 MOST_REPLICAS, MOST_SLOTS, MOST_STEPS = 1 << 16, 1 << 8, 1 << SLOT_SHIFT
+MOST_LAYERS = MOST_SLOTS // 2
+"""Dense layers whose products one seed tells apart."""
 CHUNK = 512
 """Steps that are drawn at once. Realizations are functions of their number alone, so this changes no result."""
 
@@ -31,7 +45,8 @@ MOST_TABLES = 256
 def realization_number(replica: int, step: int, slot: int) -> int:
     """Return replica·2⁴⁸ + slot·2⁴⁰ + step, the number of a product's realization: a frozen layout.
 
-    `slot` is 2·layer for δ·Wᵀ and 2·layer + 1 for Xᵀ·δ, dense layers being counted from 0 from the input, coded or not.
+    `slot` is 2·layer for δ·Wᵀ and 2·layer + 1 for Xᵀ·δ, dense layers being counted from 0 from the input, coded or not. Of layers
+    beyond 127, layer mod 128 counts, under another seed (:func:`seed_of_layer`).
 
     Examples
     --------
@@ -42,6 +57,17 @@ def realization_number(replica: int, step: int, slot: int) -> int:
         if not 0 <= value < most:
             raise ValueError(f"{name} must be in 0..{most - 1}, got {value}")
     return (replica << REPLICA_SHIFT) + (slot << SLOT_SHIFT) + step
+
+
+def seed_of_layer(seed: int, layer: int) -> int:
+    """Return seed + ⌊layer/128⌋·φ mod 2⁶⁴, φ = 2⁶⁴ over the golden ratio: the seed of a layer's draws, a frozen layout.
+
+    Examples
+    --------
+    >>> seed_of_layer(7, 127), hex(seed_of_layer(7, 128))
+    (7, '0x9e3779b97f4a7c1c')
+    """
+    return (seed + layer // MOST_LAYERS * 0x9E3779B97F4A7C15) % 2**64
 
 
 class Factors(NamedTuple):
@@ -67,6 +93,8 @@ class Draws:
     ----------
     scheme : Scheme
     replica : int
+    handle : int
+        What :func:`draws_of` knows it by, in this process; of copies, others.
     """
 
     scheme: Scheme
@@ -79,6 +107,8 @@ class Draws:
         self.scale = decoding_scale(self.scheme)
         self.by_position = self._drawn(None)
         self.scales = self.scheme.scales
+        self.handle = next(_HANDLES)
+        _HELD[self.handle] = self
 
     def __reduce__(self) -> tuple[type[Draws], tuple[Scheme, int]]:
         """Let copies and pickles make plans and samplers anew: these hold compiled functions and no state."""
@@ -130,6 +160,25 @@ class Draws:
         """Return the factors of a step's sub-products in the estimate, for the classes of a table."""
         row: Floats = self.decoded(slot, step, table) * self.scale
         return Factors(row, bool(row.any()), bool((row == 1).all()))
+
+
+_HANDLES = itertools.count()
+_HELD: WeakValueDictionary[int, Draws] = WeakValueDictionary()
+"""Operators of compiled graphs take tensors and numbers, no objects: a number stands for the draws, as long as a layer has them."""
+
+
+def draws_of(handle: int) -> Draws:
+    """Return the draws with this handle.
+
+    Raises
+    ------
+    RuntimeError
+        Their layer is gone.
+    """
+    draws = _HELD.get(handle)
+    if draws is None:
+        raise RuntimeError("uepgpu: the coded layer behind this graph is gone: keep the model that was compiled or traced")
+    return draws
 
 
 class StackDraws:

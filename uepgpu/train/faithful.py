@@ -46,7 +46,7 @@ def faithful_product(
         )
     _, model = draws.plan_of(table)
     row, column = (None if order is None else order.cpu().numpy() for order in orders)
-    a, b = (x.detach().double().cpu().numpy() for x in (left, right))
+    a, b = (x.detach().to("cpu", torch.float64, copy=True).numpy() for x in (left, right))
     scale = draws.scale
     classes = model.classes.reshape(scheme.shape if scheme.paradigm == "rxc" else (-1, 1))
     if scheme.paradigm == "rxc":

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from uepgpu.products.coefficients import draw_packets
 from uepgpu.products.decoding_weights import lmmse_weights
-from uepgpu.train.blocks import block_labels, bounds
+from uepgpu.train.blocks import block_labels, bounds, scaling
 from uepgpu.train.draws import Draws, realization_number
 from uepgpu.train.importance import block_scores
 
@@ -48,11 +48,9 @@ def lmmse_product(
 
 def _sum(left: Tensor, right: Tensor, weights: Floats, order: Tensor | None) -> Tensor:
     """Return Σ_m w_m X_m."""
-    sorted_factor = torch.as_tensor(weights, dtype=left.dtype, device=left.device)[
-        block_labels(left.shape[1], weights.size, left.device)
-    ]
+    sorted_factor = scaling(weights, left)[block_labels(left.shape[1], weights.size, left.device)]
     factor = sorted_factor if order is None else torch.empty_like(sorted_factor).index_copy_(0, order, sorted_factor)
-    return left @ (factor[:, None] * right)
+    return left @ (factor[:, None] * right).to(right.dtype)
 
 
 def _mixed_tiles(
@@ -64,11 +62,11 @@ def _mixed_tiles(
     (u, q), (n, p) = product.shape, shape
     rows, columns = bounds(u, n), bounds(q, p)
     height, width = -(-u // n), -(-q // p)
-    tiles = product.new_zeros((n, p, height, width))
+    mixing = scaling(effect, product)
+    tiles = mixing.new_zeros((n, p, height, width))
     places = [(i, j, rows[i], rows[i + 1], columns[j], columns[j + 1]) for i in range(n) for j in range(p)]
     for i, j, top, bottom, first, last in places:
         tiles[i, j, : bottom - top, : last - first] = product[top:bottom, first:last]
-    mixing = torch.as_tensor(effect, dtype=product.dtype, device=product.device)
     mixed = (mixing @ tiles.reshape(n * p, -1)).reshape(n, p, height, width)
     estimate = torch.empty_like(product)
     for i, j, top, bottom, first, last in places:

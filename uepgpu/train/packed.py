@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -11,12 +14,13 @@ from uepgpu.train.scheme import Scheme
 
 __all__ = ["ORDERS", "add_scaled_products", "fits"]
 
+DTYPES = {torch.float32: np.float32, torch.float64: np.float64}
 ORDERS = {None: 0, "norm": 1, "mean_abs": 2}
 
 
 def fits(*tensors: Tensor) -> bool:
     """Whether the packed path takes these tensors."""
-    return all(t.device.type == "cpu" and t.dtype in (torch.float32, torch.float64) for t in tensors)
+    return all(t.device.type == "cpu" and t.dtype in DTYPES for t in tensors)
 
 
 def add_scaled_products(
@@ -34,7 +38,7 @@ def add_scaled_products(
     from uepgpu_kernels.cpu.masked_products import add_tiles, pick_summands, pick_tiles
 
     left, right = left.contiguous(), right.contiguous()
-    a, b = left.numpy(), right.numpy()
+    a, b = _shared(left), _shared(right)
     order = ORDERS[scheme.order]
     if scheme.paradigm == "cxr":
         picked = pick_summands(a, b, transposed=transposed, weights=weights, order=order)
@@ -49,9 +53,21 @@ def add_scaled_products(
     u, q = target.shape[1:]
     product = np.empty((len(a), u * q), dtype=a.dtype)
     for r, (rows, cols) in enumerate(picked.count):
-        if rows:
+        if rows and cols:  # decoded tiles may all lie in empty blocks of columns
             some = left[r] if rows == u else torch.from_numpy(picked.a[r, : rows * right.shape[1]])
             some = some.view(-1, rows).mT if transposed else some.view(rows, -1)
             others = right[r] if cols == q else torch.from_numpy(picked.b[r, : right.shape[1] * cols]).view(-1, cols)
             torch.mm(some, others, out=torch.from_numpy(product[r, : rows * cols]).view(rows, cols))
-    add_tiles(target.numpy(), product, weights, picked, alpha)
+    add_tiles(_shared(target), product, weights, picked, alpha)
+
+
+def _shared(tensor: Tensor) -> NDArray[Any]:
+    """Return the memory of a contiguous tensor, to be used while the tensor is held.
+
+    ``Tensor.numpy()`` would forbid for ever that the memory is resized, as FSDP does with weights.
+    """
+    if not tensor.numel():
+        return np.empty(tuple(tensor.shape), dtype=DTYPES[tensor.dtype])
+    assert tensor.is_contiguous()
+    memory = (ctypes.c_char * tensor.nbytes).from_address(tensor.data_ptr())
+    return np.ndarray(tuple(tensor.shape), DTYPES[tensor.dtype], memory)  # type: ignore[arg-type]

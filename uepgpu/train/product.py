@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from uepgpu.train.blocks import block_labels, bounds, labels_of_order, slice_order
+from uepgpu.train.blocks import block_labels, bounds, labels_of_order, scaling, slice_order, widened
 from uepgpu.train.draws import Draws, Factors
 from uepgpu.train.faithful import faithful_product
 from uepgpu.train.importance import step_classes
@@ -22,7 +22,7 @@ Floats = NDArray[np.float64]
 
 def sparsify(delta: Tensor, threshold: float) -> Tensor:
     """Return δ with entries of magnitude below `threshold` set to zero."""
-    return torch.where(delta.abs() < threshold, 0.0, delta) if threshold > 0 else delta
+    return torch.where(widened(delta).abs() < threshold, 0.0, delta) if threshold > 0 else delta
 
 
 def coded_product(left: Tensor, right: Tensor, draws: Draws, slot: int, step: int, *, flip: bool = False) -> Tensor:
@@ -106,8 +106,8 @@ def _inner(left: Tensor, right: Tensor, weights: Floats, order: Tensor | None) -
     few_left, few_right = left.index_select(1, which), right.index_select(0, which)
     if not (weights[kept] == 1).all():
         labels = block_labels(left.shape[1], weights.size, left.device)
-        factor = torch.as_tensor(weights, dtype=left.dtype, device=left.device)[labels]
-        few_right = few_right * _places(factor, edge, kept)[:, None]
+        factor = scaling(weights, right)[labels]
+        few_right = (few_right * _places(factor, edge, kept)[:, None]).to(right.dtype)
     return few_left @ few_right
 
 
@@ -119,7 +119,7 @@ def _tiles(left: Tensor, right: Tensor, table: Floats, row: Tensor | None, colum
     rows = _slices(row, edge, kept, left)
     some = left.index_select(0, rows) @ right
     labels = labels_of_order(column, q, p, left.device)
-    factors = torch.as_tensor(table[kept], dtype=left.dtype, device=left.device).index_select(1, labels)
+    factors = scaling(table[kept], left).index_select(1, labels)
     start = 0
     for i, block in enumerate(kept):
         stop = start + edge[block + 1] - edge[block]

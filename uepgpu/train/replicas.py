@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from uepgpu.train.convolutions import Convolutions
-from uepgpu.train.draws import Draws, StackDraws
+from uepgpu.train.draws import MOST_LAYERS, Draws, StackDraws
 from uepgpu.train.masked import scaled_products
 from uepgpu.train.networks import Network
 from uepgpu.train.packed import add_scaled_products, fits
@@ -66,7 +66,7 @@ class Stack:
     Raises
     ------
     ValueError
-        No members, or schemes that differ in what a stack shares.
+        No members, schemes that differ in what a stack shares, or more than 128 dense layers.
 
     Examples
     --------
@@ -85,6 +85,8 @@ class Stack:
     ) -> None:
         if not members:
             raise ValueError("members must name at least one training")
+        if len(network.dense) - 1 > MOST_LAYERS:
+            raise ValueError(f"network must have at most {MOST_LAYERS} dense layers in a stack, got {len(network.dense) - 1}")
         self.network, self.members, self.rate, self.step = network, list(members), rate, 0
         self.scheme = _shared(self.members)
         self.draws = [None if m.scheme is None else Draws(m.scheme, m.replica) for m in self.members]

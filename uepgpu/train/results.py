@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -42,6 +43,8 @@ class Series:
         Accuracies, as in :class:`~uepgpu.train.course.Curves`.
     final : (R,) float64
         On all test samples, at the end.
+    final_train : (R,) float64
+        On the last 100 batches, before each step.
     """
 
     code: str
@@ -53,6 +56,7 @@ class Series:
     train: Floats
     test: Floats
     final: Floats
+    final_train: Floats
 
     @property
     def key(self) -> tuple[str, str, str, float]:
@@ -60,11 +64,11 @@ class Series:
         return self.code, self.paradigm, self.work, self.deadline
 
     @classmethod
-    def of(cls, entry: Entry, steps: NDArray[np.int64], train: Floats, test: Floats, final: Floats) -> Series:
+    def of(cls, entry: Entry, steps: NDArray[np.int64], train: Floats, test: Floats, final: Floats, final_train: Floats) -> Series:
         """Return the series of a row: a step costs its deadline."""
         per_step = np.nan if entry.scheme is None else entry.deadline
         time = np.repeat(steps[:, None] * per_step, train.shape[1], axis=1)
-        return cls(entry.code, entry.paradigm, entry.work, entry.deadline, steps, time, train, test, final)
+        return cls(entry.code, entry.paradigm, entry.work, entry.deadline, steps, time, train, test, final, final_train)
 
 
 def band(values: Floats) -> tuple[Floats, Floats, Floats]:
@@ -128,7 +132,9 @@ def waiting_series(
                     for r in replicas
                 ]
                 clock = np.concatenate([np.zeros((1, len(costs))), np.cumsum(np.stack(costs, axis=1), axis=0)])
-                found.append(Series(*labels, float("inf"), exact.steps, clock[exact.steps], exact.train, exact.test, exact.final))
+                of_code, of_paradigm, of_work = labels
+                time = clock[exact.steps]
+                found.append(dataclasses.replace(exact, code=of_code, paradigm=of_paradigm, work=of_work, time=time))
     return found
 
 
@@ -183,17 +189,17 @@ def curves_csv(series: Sequence[Series]) -> str:
 
 
 def reached_csv(series: Sequence[Series], accuracies: Sequence[float]) -> str:
-    """Return the final accuracy of every row, and the steps and the time to each of the accuracies."""
+    """Return the final accuracies of every row, and the steps and the time to each of the accuracies."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    ends = ["final_test_accuracy", "final_low", "final_high"]
+    ends = [f"final_{which}{end}" for which in ("test_accuracy", "train_accuracy") for end in ("", "_low", "_high")]
     writer.writerow(
         ["code", "paradigm", "work", "deadline", "replicas", *ends, "accuracy", "reached", "steps", "time", "time_low", "time_high"]
     )
     for s in series:
         for accuracy in accuracies:
             r = reach(s, accuracy)
-            final = map(_number, map(float, accuracy_band(s.final)))
+            final = [_number(float(x)) for values in (s.final, s.final_train) for x in accuracy_band(values)]
             writer.writerow(
                 [*s.key[:3], f"{s.deadline:g}", r.replicas, *final, f"{accuracy:g}", r.reached]
                 + [_number(x) for x in (r.steps, r.time, r.time_low, r.time_high)]

@@ -73,7 +73,7 @@ def run_stacks(experiment: Experiment, store: Checkpoints, progress: Callable[[i
     """
     stacks = experiment.stacks()
     # True cost comes last, so that an interrupted run has every code in every paradigm.
-    order = sorted(range(len(stacks)), key=lambda n: any(experiment.entries[entry].work == "true" for entry, _ in stacks[n]))
+    order = sorted(range(len(stacks)), key=lambda n: all(experiment.entries[entry].work == "true" for entry, _ in stacks[n]))
     for number in order:
         places = stacks[number]
         if store.curves(number) is None:
@@ -119,8 +119,8 @@ def series_of(experiment: Experiment, store: Checkpoints, *, works: Sequence[str
     waiting: list[Series] = []
     for entry, members in sorted(of.items()):
         train, test = (np.stack([getattr(c, name)[:, i] for _, c, i in members], axis=1) for name in ("train", "test"))
-        final = np.array([c.final[i] for _, c, i in members])
-        series = Series.of(experiment.entries[entry], members[0][1].steps, train, test, final)
+        final, final_train = (np.array([getattr(c, name)[i] for _, c, i in members]) for name in ("final", "final_train"))
+        series = Series.of(experiment.entries[entry], members[0][1].steps, train, test, final, final_train)
         found.append(series)
         if experiment.entries[entry].scheme is None:
             layers = len(experiment.network.dense) - 1

@@ -12,11 +12,9 @@ import numpy as np
 from uepgpu_kernels.bodies.body import body
 from uepgpu_kernels.bodies.field import inverse, less_product, product
 
-__all__ = ["eliminate_decoded", "eliminate_take", "eliminate_take_real"]
+__all__ = ["eliminate_decoded", "eliminate_take"]
 
 ZERO = np.uint64(0)
-REAL_TOLERANCE = 1e-9
-"""Coefficients below this share of a packet's largest one count as zero in real elimination."""
 
 
 @body
@@ -40,42 +38,6 @@ def eliminate_take(packet: Any, rows: Any, pivot: Any, k: Any, field: Any) -> An
                 f = rows[i, column]
                 for j in range(k):
                     rows[i, j] = less_product(rows[i, j], f, rows[column, j], field)
-        pivot[column] = 1
-    return column >= 0
-
-
-@body
-def eliminate_take_real(packet: Any, rows: Any, pivot: Any, k: Any) -> Any:
-    """Do the same for float64 coefficients, pivoting on the largest remaining one."""
-    largest = 0.0
-    for j in range(k):
-        largest = max(largest, abs(packet[j]))
-    for i in range(k):
-        if pivot[i] == 1 and packet[i] != 0.0:
-            f = packet[i]
-            for j in range(k):
-                packet[j] -= f * rows[i, j]
-            packet[i] = 0.0
-    column = -1
-    best = largest * REAL_TOLERANCE
-    for j in range(k):
-        if pivot[j] == 0 and abs(packet[j]) > best:
-            best = abs(packet[j])
-            column = j
-    if column >= 0:
-        scale = 1.0 / packet[column]
-        for j in range(k):
-            rows[column, j] = packet[j] * scale
-            if abs(rows[column, j]) < REAL_TOLERANCE:
-                rows[column, j] = 0.0
-        for i in range(k):
-            if pivot[i] == 1 and rows[i, column] != 0.0:
-                f = rows[i, column]
-                for j in range(k):
-                    rows[i, j] -= f * rows[column, j]
-                    if abs(rows[i, j]) < REAL_TOLERANCE:
-                        rows[i, j] = 0.0
-                rows[i, column] = 0.0
         pivot[column] = 1
     return column >= 0
 

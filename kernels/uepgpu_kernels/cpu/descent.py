@@ -12,7 +12,7 @@ from uepgpu_kernels.bodies.answers import block_of_word, greatest_word, mark_fas
 from uepgpu_kernels.bodies.dual import avoid_stragglers
 from uepgpu_kernels.bodies.gradient import add_gram, add_least_squares, add_logistic, logistic_loss, multiply_symmetric
 from uepgpu_kernels.bodies.sample import fill_words
-from uepgpu_kernels.cpu.compile import entry, stage
+from uepgpu_kernels.cpu.compile import allocation, entry, stage
 from uepgpu_kernels.cpu.threads import in_threads
 from uepgpu_kernels.descent_job import (
     BY_GRAM,
@@ -185,7 +185,7 @@ def draw_iteration(job: Any, realization: Any, t: Any, n_active: Any, own: Any) 
     return n_active, last
 
 
-@stage
+@allocation
 def measure(job: Any, own: Any, row: Any, with_gradient: Any) -> None:
     """Write error, residual and gradient error of the iterate into a row of the record."""
     d = own.x.shape[0]

@@ -17,22 +17,23 @@ from uepgpu_kernels.bodies.match import match_decoded, match_take
 from uepgpu_kernels.cpu.compile import entry, stage
 from uepgpu_kernels.cpu.draw import Cells
 from uepgpu_kernels.cpu.lockstep import WIDE_TILE, draw_by_window
+from uepgpu_kernels.cpu.vectors import PLAIN
 from uepgpu_kernels.job import Job
 
 __all__ = ["MOST_ENTRIES", "explore"]
 
 ZERO = np.uint64(0)
 UNKNOWN = -1
-MOST_ENTRIES = 65_000
-"""Entries of the table, states times windows: 16-bit numbers, 127 KiB, which a second-level cache holds."""
+MOST_ENTRIES = 500 if PLAIN else 65_000
+"""Entries of the table, states times windows: 16-bit numbers, 127 KiB, which a second-level cache holds; few where Python walks."""
 MOST_BYTES = 32 * 2**20
 """What the supports of waiting packets of all states may take."""
-WALKS = 64 * WIDE_TILE
+WALKS = WIDE_TILE if PLAIN else 64 * WIDE_TILE
 """Realizations that are walked to discover states."""
 MOST_FALLEN = 0.2
 """If more of the last tile's realizations leave the states that were found, the automaton is not worth walking."""
-MIX = np.uint64(0x9E3779B97F4A7C15)
-FOLD = np.uint64(29)
+A, B, C, HALF = np.uint64(13), np.uint64(7), np.uint64(17), np.uint64(32)
+"""Shifts of Marsaglia's xorshift64, which leaves 0 as it is."""
 
 
 @stage
@@ -41,10 +42,15 @@ def find_state(decoded: Any, waiting: Any, n_waiting: Any, new: Any, n_new: Any,
 
     `slot` is a hash table of numbers, -1 where free; a new state's slot is filled.
     """
-    key = tight * MIX
-    for i in range(n_new):
-        key = (key ^ (key >> FOLD) ^ new[i]) * MIX
-    at = np.intp((key ^ (key >> FOLD)) & np.uint64(slot.shape[0] - 1))
+    key = tight
+    for i in range(n_new + 1):
+        # Shifts alone: Python's own integers would warn of products that overflow.
+        key ^= key << A
+        key ^= key >> B
+        key ^= key << C
+        if i < n_new:
+            key ^= new[i]
+    at = np.intp((key ^ (key >> HALF)) & np.uint64(slot.shape[0] - 1))
     while slot[at] >= 0:
         s = slot[at]
         same = decoded[s] == tight and n_waiting[s] == n_new
@@ -145,9 +151,9 @@ def discover(
     if count == 0:
         at = np.intp(0)
         while at < found[0]:
-            for s in range(following.shape[1]):
-                take_window(job, at, s, following, decoded, waiting, n_waiting, slot, found, owner, parent, new)
-            at += 1
+            for each in range(following.shape[1]):
+                take_window(job, at, np.intp(each), following, decoded, waiting, n_waiting, slot, found, owner, parent, new)
+            at += np.intp(1)
 
 
 class _Windows:

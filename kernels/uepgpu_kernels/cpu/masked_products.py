@@ -85,14 +85,16 @@ def _pick_summands(
             continue
         h, width = inner.shape[1], right.shape[2]
         score, other = np.empty(h, dtype=left.dtype), np.empty(h, dtype=left.dtype)
+        both = np.empty(h, dtype=np.float64)  # products of scores have the square of their range
         if order != 0:
             if transposed:
                 score_rows(left[r], order, score)
             else:
                 score_columns(left[r], order, score)
             score_rows(right[r], order, other)
-            score *= other
-        label_slices(score, order, weights.shape[1], label[r])
+            for i in range(h):
+                both[i] = np.float64(score[i]) * other[i]
+        label_slices(both, order, weights.shape[1], label[r])
         count[r, 0] = select(label[r], wanted, inner[r])
         if transposed:
             _take_rows(left[r], inner[r], count[r, 0], a[r])

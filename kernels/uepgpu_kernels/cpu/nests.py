@@ -14,14 +14,14 @@ from uepgpu_kernels.cpu.lists import run_match_lists, run_peel_lists
 from uepgpu_kernels.cpu.lockstep import run_automaton, run_chains
 from uepgpu_kernels.cpu.masks import run_match, run_peel
 from uepgpu_kernels.cpu.members import member_table
-from uepgpu_kernels.cpu.one_by_one import run_eliminate, run_real
+from uepgpu_kernels.cpu.one_by_one import run_eliminate
 from uepgpu_kernels.cpu.sliced import run_gf2, run_gf256
 from uepgpu_kernels.cpu.supports import supports_of
 from uepgpu_kernels.cpu.walk_vectors import run_walk
 from uepgpu_kernels.job import BY_TIME, Job
 from uepgpu_kernels.network import merge_exchange
 
-__all__ = ["Nest", "count", "eliminate", "explored", "match", "match_by_automaton", "match_by_paths", "peel", "real"]
+__all__ = ["Nest", "count", "eliminate", "explored", "match", "match_by_automaton", "match_by_paths", "peel"]
 
 MOST_MASK = 64
 """Up to so many sub-products, supports are masks of one word."""
@@ -82,14 +82,9 @@ def peel(job: Job) -> Nest:
 
 def eliminate(job: Job) -> Nest:
     """Decode by elimination over the job's finite field."""
-    if job.field == 0:
+    if job.field == 0 or job.generator.shape[0] > 0:
         return _listed(job, run_eliminate)
     return _listed(job, run_gf2 if job.field == 1 else run_gf256, member_table(job))
-
-
-def real(job: Job) -> Nest:
-    """Decode given real coefficients by elimination in float64."""
-    return _listed(job, run_real)
 
 
 def _listed(job: Job, entry: Any, *tables: Any) -> Nest:

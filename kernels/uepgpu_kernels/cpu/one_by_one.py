@@ -1,23 +1,22 @@
-"""The loop nests of elimination modulo 2^31-1 and in float64: one realization is decoded after the other.
+"""The loop nest of elimination modulo 2^31-1, or of given coefficients: one realization is decoded after the other.
 
-Entries take and add to the same arrays as those of :mod:`uepgpu_kernels.cpu.lockstep`.
+It takes and adds to the same arrays as those of :mod:`uepgpu_kernels.cpu.lockstep`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from uepgpu_kernels.bodies.eliminate import eliminate_decoded, eliminate_take, eliminate_take_real
+from uepgpu_kernels.bodies.eliminate import eliminate_decoded, eliminate_take
 from uepgpu_kernels.bodies.sample import draw_coefficients, draw_subset
 from uepgpu_kernels.cpu.compile import entry, stage
 from uepgpu_kernels.cpu.listed import draw_by_packet
 from uepgpu_kernels.cpu.tally import tally_subproducts
 from uepgpu_kernels.job import BY_TIME
 
-__all__ = ["run_eliminate", "run_real"]
+__all__ = ["run_eliminate"]
 
 TILE = 64
 """Realizations that are drawn together."""
@@ -35,11 +34,11 @@ def note_rows(rows: Any, pivot: Any, k: Any, never: Any, time: Any, when: Any) -
 
 @stage
 def eliminate_one(
-    job: Any, realization: Any, packet: Any, window: Any, time: Any, masks: Any, ints: Any, rows: Any, words: Any, when: Any
+    job: Any, realization: Any, packet: Any, window: Any, time: Any, marks: Any, pivot: Any, rows: Any, words: Any, when: Any
 ) -> None:
     """Decode one realization by elimination over a finite field."""
     k = job.k
-    ints[:k] = 0
+    pivot[:k] = 0
     rank = 0
     for w in range(packet.shape[0]):
         if rank == k:
@@ -47,84 +46,54 @@ def eliminate_one(
         number = np.intp(packet[w])
         if job.generator.shape[0] > 0:
             for i in range(k):
-                words[i] = np.uint64(job.generator[number, i])
+                words[i] = job.generator[number, i]
         else:
             s = np.intp(window[number])
             drawn = job.degree.shape[0] > 0
             if drawn:
-                draw_subset(masks, job.seed, realization, number, job.degree[s], k)
+                draw_subset(marks, job.seed, realization, number, job.degree[s], k)
             draw_coefficients(words, job.seed, realization, number, k, job.field)
             for i in range(k):
-                inside = masks[i] != ZERO if drawn else job.support[s, i] != 0
+                inside = marks[i] != ZERO if drawn else job.support[s, i] != 0
                 if not inside:
                     words[i] = ZERO
-        if eliminate_take(words, rows, ints, k, job.field):
+        if eliminate_take(words, rows, pivot, k, job.field):
             rank += 1
-            note_rows(rows, ints, k, job.n_times, time[w], when)
+            note_rows(rows, pivot, k, job.n_times, time[w], when)
 
 
-@stage
-def real_one(
-    job: Any, realization: Any, packet: Any, window: Any, time: Any, masks: Any, ints: Any, rows: Any, words: Any, when: Any
+def nest(
+    job: Any, first: Any, count: Any, stride: Any, cells: Any, transitions: Any, pairs: Any, marginals: Any, record: Any
 ) -> None:
-    """Decode one realization by elimination of given float64 coefficients; the last row is scratch."""
-    k = job.k
-    ints[:k] = 0
-    rank = 0
-    for w in range(packet.shape[0]):
-        if rank == k:
-            break
-        rows[k, :] = job.generator[np.intp(packet[w]), :]
-        if eliminate_take_real(rows[k], rows, ints, k):
-            rank += 1
-            note_rows(rows, ints, k, job.n_times, time[w], when)
+    """Draw tiles, and decode and tally their realizations."""
+    n, k = job.n_packets, job.k
+    words = np.empty((4, TILE), dtype=np.uint32)
+    keys = np.empty((n, TILE), dtype=np.uint32)
+    time = np.empty((n, TILE), dtype=np.uint16)
+    packet = np.empty((n, TILE), dtype=np.uint16)
+    window = np.empty((n, TILE), dtype=np.uint16)
+    marks = np.empty(k + 3, dtype=np.uint64)
+    pivot = np.empty(k, dtype=np.int64)
+    rows = np.empty((k, k), dtype=np.uint64)
+    stream = np.empty(k + 3, dtype=np.uint64)
+    when = np.empty(k, dtype=np.int64)
+    class_time = np.empty(job.n_classes, dtype=np.int64)
+    for done in range(0, count, TILE):
+        draw_by_packet(job, first + stride * np.uint64(done), stride, cells, words, window, keys, packet, time)
+        for lane in range(min(TILE, count - done)):
+            when[:] = job.n_times
+            arrived = n
+            if job.order == BY_TIME:
+                arrived = 0
+                while arrived < n and time[arrived, lane] < job.n_times:
+                    arrived += 1
+            realization = first + stride * np.uint64(done + lane)
+            eliminate_one(
+                job, realization, packet[:arrived, lane], window[:, lane], time[:, lane], marks, pivot, rows, stream, when
+            )
+            tally_subproducts(when, job.class_of, class_time, job.n_classes, job.n_times, transitions, pairs, marginals)
+            if record.shape[0] > 0:
+                record[done + lane] = when
 
 
-def single(name: str, decode_one: Callable[..., None]) -> Any:
-    """Return the loop nest around a decoder of one realization."""
-
-    def nest(
-        job: Any, first: Any, count: Any, stride: Any, cells: Any, transitions: Any, pairs: Any, marginals: Any, record: Any
-    ) -> None:
-        n, k = job.n_packets, job.k
-        words = np.empty((4, TILE), dtype=np.uint32)
-        keys = np.empty((n, TILE), dtype=np.uint32)
-        time = np.empty((n, TILE), dtype=np.uint16)
-        packet = np.empty((n, TILE), dtype=np.uint16)
-        window = np.empty((n, TILE), dtype=np.uint16)
-        masks = np.empty(max(n, k + 3), dtype=np.uint64)
-        ints = np.empty(k, dtype=np.int64)
-        rows = np.empty((k + 1, k), dtype=job.generator.dtype)
-        stream = np.empty(k + 3, dtype=np.uint64)
-        when = np.empty(k, dtype=np.int64)
-        class_time = np.empty(job.n_classes, dtype=np.int64)
-        for done in range(0, count, TILE):
-            draw_by_packet(job, first + stride * np.uint64(done), stride, cells, words, window, keys, packet, time)
-            for lane in range(min(TILE, count - done)):
-                when[:] = job.n_times
-                arrived = n
-                if job.order == BY_TIME:
-                    arrived = 0
-                    while arrived < n and time[arrived, lane] < job.n_times:
-                        arrived += 1
-                decode_one(
-                    job,
-                    first + stride * np.uint64(done + lane),
-                    packet[:arrived, lane],
-                    window[:, lane],
-                    time[:, lane],
-                    masks,
-                    ints,
-                    rows,
-                    stream,
-                    when,
-                )
-                tally_subproducts(when, job.class_of, class_time, job.n_classes, job.n_times, transitions, pairs, marginals)
-                if record.shape[0] > 0:
-                    record[done + lane] = when
-
-    return entry(nest, name)
-
-
-run_eliminate = single("eliminate", eliminate_one)
-run_real = single("real", real_one)
+run_eliminate = entry(nest, "eliminate")

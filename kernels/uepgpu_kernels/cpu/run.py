@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uepgpu_kernels.cpu.nests import Nest
+from uepgpu_kernels.cpu.tally import tally_times
 from uepgpu_kernels.cpu.threads import in_threads
 from uepgpu_kernels.job import SUB_BATCHES, Job, RawTally
 from uepgpu_kernels.transitions import patterns_of, undecoded
@@ -13,6 +14,9 @@ from uepgpu_kernels.transitions import patterns_of, undecoded
 __all__ = ["decode_times", "run"]
 
 Ints = NDArray[np.int64]
+
+FEW = 32 * SUB_BATCHES
+"""Up to so many realizations are decoded together, and tallied apart."""
 
 
 def run(job: Job, nest: Nest, kind: str, first: int, count: int, threads: int) -> RawTally:
@@ -34,6 +38,8 @@ def run(job: Job, nest: Nest, kind: str, first: int, count: int, threads: int) -
     pairs = np.zeros((SUB_BATCHES, t, width), dtype=np.int64) if kind == "pairs" else None
     marginals = np.zeros((SUB_BATCHES, t, k), dtype=np.int64) if kind == "marginals" else None
     nothing = np.empty((0, k), dtype=np.int64)
+    # A tile decodes hundreds of realizations or one in the same time: few of them share tiles, whatever their sub-batch.
+    times = decode_times(job, nest, first, count) if count <= FEW else None
 
     def sub_batch(b: int) -> None:
         start = first + (b - first) % SUB_BATCHES
@@ -41,7 +47,9 @@ def run(job: Job, nest: Nest, kind: str, first: int, count: int, threads: int) -
         transitions = np.zeros((t + 1) * job.n_classes << job.n_classes, dtype=np.int64)
         pair_times = np.zeros((0 if pairs is None else t, width), dtype=np.int64)
         each_time = np.zeros((0 if marginals is None else t, k), dtype=np.int64)
-        if n:
+        if times is not None:
+            tally_times(times[start - first :: SUB_BATCHES], job, transitions, pair_times, each_time)
+        elif n:
             nest(np.uint64(start), n, np.uint64(SUB_BATCHES), transitions, pair_times, each_time, nothing)
         patterns[b] = patterns_of(transitions, n, t, job.n_classes)
         if pairs is not None:

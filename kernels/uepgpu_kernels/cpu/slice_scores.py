@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from uepgpu_kernels.cpu.compile import stage
+from uepgpu_kernels.cpu.compile import allocation, stage
 
 __all__ = ["NORM", "label_slices", "score_columns", "score_rows", "select"]
 
@@ -18,7 +18,7 @@ UNSORTED, NORM, MEAN_ABS = 0, 1, 2
 def score_rows(matrix: Any, order: int, score: Any) -> None:
     """Write Σ x² (or Σ |x|) of every row. Sums are reassociated, so that they vectorise."""
     for i in range(matrix.shape[0]):
-        total = matrix[i, 0] * 0
+        total = matrix.dtype.type(0)
         row = matrix[i]
         if order == NORM:
             for j in range(row.size):
@@ -43,7 +43,7 @@ def score_columns(matrix: Any, order: int, score: Any) -> None:
                 score[j] += abs(row[j])
 
 
-@stage
+@allocation
 def label_slices(score: Any, order: int, blocks: int, label: Any) -> None:
     """Write the block of every slice, by falling score, ties by index; without an order, by index.
 

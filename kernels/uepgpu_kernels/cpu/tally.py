@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from uepgpu_kernels.cpu.compile import stage
+from uepgpu_kernels.cpu.compile import entry, stage
 
-__all__ = ["tally_classes", "tally_subproducts"]
+__all__ = ["tally_classes", "tally_subproducts", "tally_times"]
 
 CLASS_BITS = np.uint32(3)
 CLASS_MASK = np.uint32(7)
@@ -98,3 +98,11 @@ def tally_subproducts(
         for i in range(k):
             if when[i] < n_times:
                 marginals[when[i], i] += 1
+
+
+@entry
+def tally_times(times: Any, job: Any, transitions: Any, pairs: Any, marginals: Any) -> None:
+    """Count realizations whose sub-products were decoded at `times` (n, K)."""
+    class_time = np.empty(job.n_classes, dtype=np.int64)
+    for r in range(times.shape[0]):
+        tally_subproducts(times[r], job.class_of, class_time, job.n_classes, job.n_times, transitions, pairs, marginals)

@@ -12,14 +12,14 @@ import numpy as np
 
 from uepgpu_kernels.bodies.bits import bit, lowest
 from uepgpu_kernels.bodies.count import rises
-from uepgpu_kernels.bodies.eliminate import eliminate_decoded, eliminate_take, eliminate_take_real
+from uepgpu_kernels.bodies.eliminate import eliminate_decoded, eliminate_take
 from uepgpu_kernels.bodies.match import match_decoded, match_take
 from uepgpu_kernels.bodies.peel import peel_take
 from uepgpu_kernels.bodies.sample import draw_coefficients, draw_subset
 from uepgpu_kernels.cuda.shape import Shape
 from uepgpu_kernels.cuda.stage import cuda, stage
 
-__all__ = ["automaton", "count", "eliminate", "match", "peel", "real"]
+__all__ = ["automaton", "count", "eliminate", "match", "peel"]
 
 ZERO = np.uint64(0)
 ZERO32 = np.uint32(0)
@@ -165,53 +165,13 @@ def note_rows(rows: Any, pivot: Any, k: Any, never: Any, time: Any, when: Any) -
 def eliminate(shape: Shape) -> Any:
     """Eliminate coefficients of a finite field, given or drawn."""
     k, field, drawn, given = shape.k, shape.field, shape.drawn, shape.given
-    one = np.uint64(1)
-
-    @stage
-    def load(t: Any, seed: Any, realization: Any, number: Any, s: Any, words: Any) -> None:
-        if given:
-            for i in range(k):
-                words[i] = np.uint64(t.generator[number * k + i])
-        else:
-            support = draw_subset(words, seed, realization, number, t.degree[s], k) if drawn else t.mask[s]
-            draw_coefficients(words, seed, realization, number, k, field)
-            for i in range(k):
-                words[i] = words[i] * ((support >> np.uint64(i)) & one)
-
-    @stage
-    def take(packet: Any, rows: Any, pivot: Any) -> Any:
-        return eliminate_take(packet, rows, pivot, k, field)
-
-    return _elimination(k, ELEMENT[field], k + 3, np.uint64, load, take)
-
-
-def real(shape: Shape) -> Any:
-    """Eliminate given real coefficients in float64."""
-    k = shape.k
-
-    @stage
-    def load(t: Any, seed: Any, realization: Any, number: Any, s: Any, packet: Any) -> None:
-        for i in range(k):
-            packet[i] = t.generator[number * k + i]
-
-    @stage
-    def take(packet: Any, rows: Any, pivot: Any) -> Any:
-        return eliminate_take_real(packet, rows, pivot, k)
-
-    return _elimination(k, np.float64, k, np.float64, load, take)
-
-
-def _elimination(k: int, element: Any, size: int, coefficient: Any, load: Any, take: Any) -> Any:
-    """Return the step that loads packets and takes them into an echelon form until it is full.
-
-    Rows hold `element`, a packet `size` entries of type `coefficient`.
-    """
+    size, element, one = k + 3, ELEMENT[field], np.uint64(1)
 
     @stage
     def step(t: Any, seed: Any, realization: Any, window: Any, keys: Any, arrived: Any, when: Any) -> None:
         rows = cuda.local.array((k, k), element)
         pivot = cuda.local.array(k, np.int8)
-        packet = cuda.local.array(size, coefficient)
+        words = cuda.local.array(size, np.uint64)
         for i in range(k):
             pivot[i] = 0
         rank = 0
@@ -219,8 +179,16 @@ def _elimination(k: int, element: Any, size: int, coefficient: Any, load: Any, t
         never = when[0]
         while w < arrived and rank < k:
             number = int(keys[w] & LOW16)
-            load(t, seed, realization, number, window[number], packet)
-            if take(packet, rows, pivot):
+            if given:
+                for i in range(k):
+                    words[i] = t.generator[number * k + i]
+            else:
+                s = window[number]
+                support = draw_subset(words, seed, realization, number, t.degree[s], k) if drawn else t.mask[s]
+                draw_coefficients(words, seed, realization, number, k, field)
+                for i in range(k):
+                    words[i] = words[i] * ((support >> np.uint64(i)) & one)
+            if eliminate_take(words, rows, pivot, k, field):
                 rank += 1
                 note_rows(rows, pivot, k, never, np.uint32(keys[w] >> HALF), when)
             w += 1

@@ -66,7 +66,6 @@ VARIANTS: dict[str, Shape] = {
     "eliminate-gf2": _of(_LISTED, decode.eliminate, BY_TIME, field=1),
     "eliminate-gf256": _of(_LISTED, decode.eliminate, field=2),
     "eliminate-given": _of(_LISTED, decode.eliminate, BY_PERMUTATION, given=True, grouped=True),
-    "real": _of(_LISTED, decode.real, BY_PERMUTATION, given=True, grouped=True),
     "count-k32": _of(_MIDDLE, decode.count, BY_TIME, n_windows=3),
     "match-k32": _of(_MIDDLE, decode.match),
     "eliminate-prime-k32": _of(_MIDDLE, decode.eliminate),
@@ -76,7 +75,6 @@ VARIANTS: dict[str, Shape] = {
     "peel-drawn-k64": _of(_LARGE, decode.peel, drawn=True),
     "eliminate-prime-k64": _of(_LARGE, decode.eliminate),
     "eliminate-gf256-k64": _of(_LARGE, decode.eliminate, field=2),
-    "real-k64": _of(_LARGE, decode.real, BY_PERMUTATION, given=True, grouped=True),
 }
 """The documented set: the UEP-30 job in both domains, then every nest, decoder, field, order and kind of tally, K up to 64."""
 
@@ -85,12 +83,11 @@ _NAMES = ("seed", "first", "count", "n_times", "n_bins", "t", "out", "record")
 
 def _types(shape: Shape) -> tuple[Any, ...]:
     """Return the Numba types of a kernel's arguments."""
-    generator = np.float64 if shape.decoder is decode.real else np.uint64
     scalars: dict[str, Any] = {"width": np.int64, "first_state": np.uint64, "inner": np.uint64, "halvings": np.int64}
     arrays: dict[str, Any] = {
         "bucket": np.uint64,
         "mask": np.uint64,
-        "generator": generator,
+        "generator": np.uint64,
         "walk": np.uint64,
         "decoded": np.uint64,
     }

@@ -35,7 +35,7 @@ class Tables(NamedTuple):
     mask: NDArray[np.uint64]  # (S,)
     degree: NDArray[np.uint32]  # (S,)
     class_of: NDArray[np.uint32]  # (K,)
-    generator: NDArray[Any]  # (W·K,) float64 or uint64
+    generator: NDArray[np.uint64]  # (W·K,)
     capacity: NDArray[np.uint32]  # (S,)
     chain_start: NDArray[np.uint32]  # (S,)
     unit_of: NDArray[np.int32]  # (K,) or (0,)

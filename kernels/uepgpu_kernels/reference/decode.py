@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from uepgpu_kernels.reference.received import Received
 
-__all__ = ["count", "eliminate", "match", "peel", "real"]
+__all__ = ["count", "eliminate", "match", "peel"]
 
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
@@ -158,19 +158,6 @@ def eliminate(received: Received) -> Ints:
         rows[each[new], column[new]] = packet[new]
         pivot[each[new], column[new]] = True
         _note(rows != 0, pivot, w, position)
-    return position
-
-
-def real(received: Received, tolerance: float = 1e-9) -> Ints:
-    """Decode given float64 coefficients: X_k is decoded iff e_k lies in the row space (least squares on an SVD)."""
-    coefficients = received.coefficients()
-    r, n, k = coefficients.shape
-    position = np.full((r, k), n, dtype=np.int64)
-    for w in range(n):
-        _, s, v = np.linalg.svd(coefficients[:, : w + 1], full_matrices=False)
-        inside = np.where((s > tolerance * s[:, :1])[:, :, None], v, 0.0)
-        covered = np.einsum("rik,rik->rk", inside, inside) > 1 - tolerance
-        position = np.where(covered & (position == n), w, position)
     return position
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,9 +31,9 @@ class Received(NamedTuple):
         """Return the support of each packet in order of arrival, shape (R, W, K)."""
         return np.take_along_axis(subsets(self.job, self.realizations, self.window), self.packet[:, :, None], axis=1)
 
-    def coefficients(self) -> NDArray[Any]:
+    def coefficients(self) -> NDArray[np.uint64]:
         """Return the coefficients of each packet in order of arrival, given or drawn, shape (R, W, K)."""
         if self.job.generator.shape[0]:
-            given: NDArray[Any] = self.job.generator[self.packet]
+            given: NDArray[np.uint64] = self.job.generator[self.packet]
             return given
         return np.take_along_axis(coefficients(self.job, self.realizations, self.window), self.packet[:, :, None], axis=1)

@@ -1,0 +1,118 @@
+"""``uepgpu plot`` writes the figure that is asked for, or one line that says why not."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+
+from tests.cases.command_line import call
+from tests.cases.stores import SPEC, make_store, shared_store
+from uepgpu.store.sections import read_sections
+from uepgpu.store.stored import read_points
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return shared_store(tmp_path_factory)
+
+
+def test_plot_writes_the_file_that_it_names(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert call(monkeypatch, "plot", str(store)) == 0
+    assert capsys.readouterr().out == "Figure  mine-loss.png\n"
+    assert (tmp_path / "mine-loss.png").read_bytes().startswith(b"\x89PNG")
+    options = ("--kind", "workers", "--at", "1,3", "--series", "E*", "--series", "MDS", "-o", "deep/er.SVG")
+    assert call(monkeypatch, "plot", str(store), *options) == 0
+    assert (tmp_path / "deep" / "er.SVG").read_bytes().startswith(b"<?xml")
+
+
+WRONG = [
+    (("--kind", "losses"), "--kind must be one of loss, packets, workers, probability, distribution, got 'losses'"),
+    (("--at", "soon"), "--at must be numbers with commas between, got 'soon'"),
+    (("--kind", "workers", "--at", "0.7"), "no point has the deadline 0.7"),
+    (("-o", "x.jpg"), "--output must end in .png or .svg or .pdf, got 'x.jpg'"),
+    (("-o", "sub.png"), "--output must be a file that can be written: 'sub.png' is a folder"),
+    (("-o", "file/x.png"), "'file' is not a folder"),
+    (("--series", "neste"), "--series must fit a label, got 'neste' (did you mean 'nested'?)"),
+    (("--sweep", "mien"), "has no sweep 'mien' (did you mean 'mine'?), only mine"),
+    (("--kind", "distribution", "--series", "nested"), "no code here decodes class by class"),
+]
+
+
+@pytest.mark.parametrize("options, message", WRONG, ids=[m for _, m in WRONG])
+def test_wrong_calls_of_plot_end_with_2_and_one_line_and_write_nothing(
+    store: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    options: tuple[str, ...],
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("no folder")
+    (tmp_path / "sub.png").mkdir()
+    before = sorted(tmp_path.rglob("*"))
+    assert call(monkeypatch, "plot", str(store), *options) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert message in err
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("command", ["plot", "report", "replay"])
+def test_files_that_are_no_store_are_refused_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "text.db").write_text("no store\n" * 99)
+    for name in ("none.db", "text.db"):
+        assert call(monkeypatch, command, name, *(("abc", "0") if command == "replay" else ())) == 2
+        out, err = capsys.readouterr()
+        assert (out, err.count("\n")) == ("", 1)
+        assert name in err
+    assert [f.name for f in tmp_path.iterdir()] == ["text.db"]
+
+
+def test_a_store_of_several_sweeps_wants_one_named_and_a_changed_one_keeps_both(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    tail = SPEC[SPEC.index('[[series]]\nlabel = "nested"') :]
+    small = SPEC[: SPEC.index("[[series]]")] + tail
+    store = make_store(tmp_path, small)
+    make_store(tmp_path, small.replace("seed = 7", "seed = 8"))
+    sections = read_sections(store)
+    assert [s.title.endswith("(points of an earlier specification)") for s in sections] == [False, True]
+    assert [{p.point.seed for p in s.points} for s in sections] == [{8}, {7}]
+    make_store(tmp_path, small, name="other")
+    # Its points are those of the first specification: both sweeps show them.
+    mine, earlier, other = read_sections(store)
+    assert [s.sweep.name for s in (mine, earlier, other)] == ["mine", "mine", "other"]
+    assert {p.id for p in earlier.points} == {p.id for p in other.points}
+    capsys.readouterr()
+    assert call(monkeypatch, "plot", "store.db") == 2
+    assert "the store has several sweeps, choose one with --sweep: mine, other" in capsys.readouterr().err
+    assert call(monkeypatch, "plot", "store.db", "--sweep", "other") == 0
+
+
+def test_more_series_than_looks_are_refused_with_the_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    head = (
+        SPEC[: SPEC.index("[[series]]")].replace("realizations = 3000", "realizations = 10").replace('["unit", "true"]', '"unit"')
+    )
+    many = "".join(f'[[series]]\nlabel = "S{i}"\ncode = "mds"\nworkers = {{ omega = {i + 1} }}\n' for i in range(22))
+    make_store(tmp_path, head + many)
+    capsys.readouterr()
+    assert call(monkeypatch, "plot", "store.db") == 2
+    message = "22 series in one panel are more than the 21 that can be told apart; choose some with --series"
+    assert message in capsys.readouterr().err
+    assert call(monkeypatch, "plot", "store.db", "--series", "S1*") == 0
+    # Points that share a tally share its realizations.
+    assert len({p.tally_id for p in read_points("store.db")}) == 1
+    assert math.isclose(sum(p.tally.realizations for p in read_points("store.db")), 220)
