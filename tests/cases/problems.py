@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
 
 from uepgpu import Partition, Workers, codes, latency
+from uepgpu.monte_carlo import decode_times
 from uepgpu.plan import CHOICES, count_domain_refusal, make_plan, resolve_decoder
+from uepgpu_kernels.streams import NUMBERED
 
 GAMMA = (0.40, 0.35, 0.25)
 VARIANCES = (10, 1, 0.1)
@@ -46,6 +50,20 @@ class Problem:
     def times(self, domain: str) -> tuple[float, ...] | None:
         """Return the argument `deadlines`."""
         return self.deadlines if domain == "deadline" else None
+
+    def decode_times(self, domain: str, decoder: str, first: int, count: int, seed: int, backend: str) -> Any:
+        """Return when sub-products of `count` realizations are decoded on a backend, (count, K)."""
+        return decode_times(
+            self.code,
+            self.part,
+            self.workers,
+            deadlines=self.times(domain),
+            realizations=count,
+            seed=seed,
+            first_realization=first,
+            backend=backend,
+            decoder=decoder,
+        )
 
     def decoders(self, domain: str) -> list[str]:
         """Return the decoders that accept it."""
@@ -158,3 +176,40 @@ def cases(*domains: str) -> list[tuple[str, str, str]]:
     """Return (problem, domain, decoder) for all that are accepted."""
     chosen = domains or ("count", "deadline")
     return [(name, domain, decoder) for name, p in PROBLEMS.items() for domain in chosen for decoder in p.decoders(domain)]
+
+
+def covering(chosen: list[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
+    """Return few of the cases: every problem in each of its domains, and every decoder with every feature that kernels tell apart.
+
+    Decoders see supports, not codes, so most problems tell one decoder what they tell the next. Cases are taken one by one, each
+    time the first of those that add most, of the decoder that has had fewest.
+    """
+    left = {case: {(case[0], case[1])} | {(case[2], feature) for feature in _features(*case[:2])} for case in chosen}
+    wanted, taken, uses = set().union(*left.values()), [], Counter()
+    while wanted:
+        best = max(left, key=lambda case: (len(left[case] & wanted), -uses[case[2]]))
+        wanted -= left.pop(best)
+        taken.append(best)
+        uses[best[2]] += 1
+    return [case for case in chosen if case in taken]
+
+
+@cache
+def _features(name: str, domain: str) -> set[tuple[str, Any]]:
+    """Return what samplers, decoders and loop nests branch on."""
+    job = PROBLEMS[name].plan(domain).job
+    width = "numbered subsets" if job.k <= NUMBERED else "32 bits" if job.k <= 32 else "64 bits" if job.k <= 64 else "lists"
+    return {
+        ("domain", domain),
+        ("order", int(job.order)),
+        ("width", width),
+        ("field", (int(job.field), width)),
+        ("given coefficients", job.generator.shape[0] > 0),
+        ("drawn degrees", (job.degree.size > 0, width)),
+        ("groups of workers", len(job.n_threshold) > 1),
+        ("nested windows", 0 < job.chain_start.sum() < job.chain_start.size),
+        ("unreachable cells", bool(np.any(np.diff(job.n_threshold)))),
+        ("classes", job.n_classes),
+        ("one packet's time in a byte", job.n_packets < 255),
+        ("one sub-product", job.k == 1),
+    }

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from tests.cases import problems
 from tests.oracles import naive
 from uepgpu import codes
-from uepgpu.monte_carlo import decode_times
 from uepgpu.plan import make_plan
 from uepgpu_kernels.job import BY_INDEX, BY_TIME
 from uepgpu_kernels.reference.sample import arrivals, coefficients, subsets
@@ -84,22 +83,12 @@ def agree(problem, domain, decoder, first, count, seed=17):
     plan = make_plan(problem.code, problem.part, problem.workers, seed=seed, deadlines=problem.times(domain))
     expected = [times(plan, first + i, decoder) for i in range(count)]
     for backend in BACKENDS:
-        found = decode_times(
-            problem.code,
-            problem.part,
-            problem.workers,
-            deadlines=problem.times(domain),
-            realizations=count,
-            seed=seed,
-            first_realization=first,
-            backend=backend,
-            decoder=decoder,
-        )
+        found = problem.decode_times(domain, decoder, first, count, seed, backend)
         assert found.tolist() == expected, backend
 
 
 SMALL = [c for c in problems.cases() if problems.PROBLEMS[c[0]].part.n_subproducts <= 12]
-SMALL = [c for c in SMALL if problems.PROBLEMS[c[0]].workers.count <= 30]
+SMALL = problems.covering([c for c in SMALL if problems.PROBLEMS[c[0]].workers.count <= 30])
 
 
 @pytest.mark.parametrize("name, domain, decoder", SMALL)

@@ -15,7 +15,6 @@ import uepgpu as uep
 from tests.cases import problems
 from tests.oracles import naive
 from uepgpu import codes
-from uepgpu.monte_carlo import decode_times
 from uepgpu.replay import Replay, replay
 
 BACKENDS = ("numba", "numpy")
@@ -36,28 +35,14 @@ def told(problem: problems.Problem, domain: str, decoder: str = "auto", realizat
     )
 
 
-def kernels(problem: problems.Problem, domain: str, decoder: str, first: int, count: int, backend: str, seed: int = 3) -> Any:
-    return decode_times(
-        problem.code,
-        problem.part,
-        problem.workers,
-        deadlines=problem.times(domain),
-        decoder=decoder,
-        realizations=count,
-        seed=seed,
-        first_realization=first,
-        backend=backend,
-    )
-
-
-@pytest.mark.parametrize("name, domain, decoder", problems.cases())
+@pytest.mark.parametrize("name, domain, decoder", problems.covering(problems.cases()))
 def test_every_code_domain_and_decoder_is_decoded_as_by_both_backends(name: str, domain: str, decoder: str) -> None:
     problem = problems.PROBLEMS[name]
     k, w = problem.part.n_subproducts, problem.workers.count
     count = 3 if k * w <= 400 else 1
     told_times = [told(problem, domain, decoder, FIRST + i).decode_times().tolist() for i in range(count)]
     for backend in BACKENDS:
-        assert told_times == kernels(problem, domain, decoder, FIRST, count, backend).tolist(), backend
+        assert told_times == problem.decode_times(domain, decoder, FIRST, count, 3, backend).tolist(), backend
 
 
 supports_of = st.integers(2, 6).flatmap(
@@ -82,7 +67,7 @@ def test_codes_of_ones_own_are_decoded_as_by_both_backends(table, w, field, doma
     assume(decoder in problem.decoders(domain))
     expected = told(problem, domain, decoder, first, seed).decode_times().tolist()
     for backend in BACKENDS:
-        assert kernels(problem, domain, decoder, first, 1, backend, seed)[0].tolist() == expected
+        assert problem.decode_times(domain, decoder, first, 1, seed, backend)[0].tolist() == expected
 
 
 def test_given_real_coefficients_are_eliminated_exactly() -> None:
@@ -92,7 +77,7 @@ def test_given_real_coefficients_are_eliminated_exactly() -> None:
         found = [told(problem, domain, "eliminate", i) for i in range(20)]
         assert {f.decoder for f in found} == {"eliminate"}
         for backend in BACKENDS:
-            expected = kernels(problem, domain, "eliminate", 0, 20, backend)
+            expected = problem.decode_times(domain, "eliminate", 0, 20, 3, backend)
             assert [f.decode_times().tolist() for f in found] == expected.tolist()
 
 
