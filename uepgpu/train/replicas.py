@@ -34,6 +34,12 @@ class Member:
     replica : int
         Decides initial weights, the order of the data and, with the scheme's seed, all realizations. Members of one
         replica number share them whatever their schemes.
+
+    Examples
+    --------
+    >>> from uepgpu.train import Member
+    >>> [Member(None, replica=r).replica for r in range(2)]  # two exact trainings, for comparison
+    [0, 1]
     """
 
     scheme: Scheme | None
