@@ -43,6 +43,7 @@ class Claims(Connection):
             self._remove_invalid()
             row = (ownership.host(), ownership.this_process(), time.time())
             self._owner = self._db.execute("INSERT INTO owner (host, process, beat) VALUES (?, ?, ?)", row).lastrowid
+        self._empty_log()  # so that a copy of the file alone tells that it was in use
 
     def claim(self, tally: int, upto: int) -> Claim | None:
         """Claim the first free range of a tally below `upto`; None if all is stored or claimed by live processes."""
