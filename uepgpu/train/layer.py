@@ -92,7 +92,8 @@ class CodedLinear(nn.Linear):
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         """Have the counter follow the parameters from device to device, but never change its type or lose its value."""
         before = self.coded_steps
-        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        apply: Callable[..., object] = super()._apply
+        apply(fn, recurse)
         after = self.coded_steps
         if after is not before and not after.is_meta:
             # A layer made on the meta device has taken no steps.

@@ -70,4 +70,4 @@ def _shared(tensor: Tensor) -> NDArray[Any]:
         return np.empty(tuple(tensor.shape), dtype=DTYPES[tensor.dtype])
     assert tensor.is_contiguous()
     memory = (ctypes.c_char * tensor.nbytes).from_address(tensor.data_ptr())
-    return np.ndarray(tuple(tensor.shape), DTYPES[tensor.dtype], memory)  # type: ignore[arg-type]
+    return np.frombuffer(memoryview(memory), np.dtype(DTYPES[tensor.dtype])).reshape(tuple(tensor.shape))
