@@ -32,7 +32,8 @@ def say(message: object, command: str = "") -> None:
     """
     text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in " ".join(str(message).split()))
     text = text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
-    print(" ".join(filter(None, ("uepgpu:", text, command))), file=sys.stderr, flush=True)
+    # One write: other threads may write too, and must not come between the text and its line break.
+    print(" ".join(filter(None, ("uepgpu:", text, command))) + "\n", end="", file=sys.stderr, flush=True)
 
 
 @contextmanager

@@ -233,9 +233,9 @@ def test_output_that_cannot_show_greek_letters_is_no_error(folder: Path) -> None
 def test_ctrl_c_before_anything_has_come_acts_at_once(folder: Path, threads: str) -> None:
     """A kernel that takes a minute for its first realization, as one does that is compiled, in this thread or in others."""
     code = (
-        "import sys, time\nimport uepgpu_kernels.cpu\nfrom uepgpu.cli import main\n"
+        "import os, sys, time\nimport uepgpu_kernels.cpu\nfrom uepgpu.cli import main\n"
         "def slow(*arguments):\n"
-        "    sys.stderr.write('BEGUN\\n')\n"
+        "    os.write(2, b'BEGUN\\n')\n"
         "    time.sleep(60)\n"
         "sys.modules['uepgpu_kernels.cpu.run'].patterns_of = slow\n"
         f"sys.argv = ['uepgpu', 'sweep', 'mine.toml', '--backend', 'numba', '--threads', '{threads}']\n"
