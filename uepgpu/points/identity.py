@@ -85,6 +85,8 @@ def identify(point: Point) -> Identity:
         "paradigm": point.part.paradigm,
         "class_wise": kind == "patterns",
     }
+    if plan.counts_sums(rule):
+        frame["sums"] = True
     code, part, workers = write_code(point.code), write_partition(point.part), write_workers(point.workers)
     deadlines = json.dumps(point.deadlines)
     hashed = hashlib.sha256(f"uepgpu sweep point 1\0{tally}\0{frame['packet_work']}\0{workers}\0{deadlines}\0".encode())

@@ -87,6 +87,11 @@ def _events(counts: Counts, part: Partition, workers: Workers | None = None) -> 
             f"workers.work='true', but this tally is of {counts.paradigm} packets, whose true work is not that of {part.paradigm} "
             "packets: simulate with the partition"
         )
+    if counts.sums and part.paradigm != "cxr":
+        raise ValueError(
+            "this tally counts sums of sub-products, which are parts of a cxr product and not of an rxc one: simulate with the "
+            "partition"
+        )
     if not np.array_equal(part.classes, counts.classes):
         raise ValueError(
             f"the partition's classes {part.classes.tolist()} differ from the tally's {counts.classes.tolist()}: a tally serves "

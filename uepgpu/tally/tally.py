@@ -57,8 +57,8 @@ class Tally(Counts):
         ------
         ValueError
             If the classes differ, the workers do not fit (docs/mathematics.md §4), or true work is asked for and packets have
-            another work in this partition's paradigm. In the deadline domain true work is part of the arrivals: a tally at
-            true work serves partitions of its own paradigm only.
+            another work in this partition's paradigm; or if sums of sub-products are counted and the partition is rxc. In the
+            deadline domain true work is part of the arrivals: a tally at true work serves partitions of its own paradigm only.
 
         Examples
         --------

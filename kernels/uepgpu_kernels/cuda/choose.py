@@ -63,6 +63,7 @@ def shape_of(job: Job, decoder: Maker, kind: str, automaton: Automaton | None = 
         field=job.field,
         drawn=job.degree.size > 0,
         given=job.generator.shape[0] > 0,
+        targets=job.target.shape[0],
         grouped=grouped,
         cells=cells,
         bins=_power(bins, 256) if kind != "times" and bins <= MOST_SHARED_BINS else 0,
