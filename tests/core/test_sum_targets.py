@@ -14,19 +14,16 @@ from hypothesis import strategies as st
 import uepgpu as uep
 from tests.cases.problems import CXR, EW, MIXED, NOW, PROBLEMS, RXC, TABLE, Problem, generator, line, tiles, unit
 from tests.cases.refusals import refused
+from tests.cases.sweeps import collect, sweep
 from tests.oracles import naive
 from uepgpu import codes
+from uepgpu.commands.replay import check, replay_stored
 from uepgpu.monte_carlo import decode_times
 from uepgpu.plan import make_plan
 from uepgpu.replay import replay
+from uepgpu.store.stored import read_points
 
 BACKENDS = ("numba", "numpy")
-WHOLE = codes.Generator([[1, 1, 1]] * 4)
-
-
-def matrices(seed=1):
-    rng = np.random.default_rng(seed)
-    return rng.normal(size=(20, 15)), rng.normal(size=(15, 20))
 
 
 def table(classes):
@@ -48,24 +45,6 @@ def row(k, *terms):
 
 
 # --- the whole product, and a first sum ------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_a_packet_that_is_the_product_decodes_it(backend):
-    part, workers = uep.Partition.cxr(*matrices(), blocks=3, classes=(3,)), uep.Workers(4)
-    call = {"seed": 1, "realizations": 20, "backend": backend}
-    tally = uep.simulate(WHOLE, part, workers, **call)
-    assert tally.loss(part).normalized_loss.values.tolist() == [1, 0, 0, 0, 0]
-    assert tally.decoding_probability().probability.values.ravel().tolist() == [0, 1, 1, 1, 1]
-    for options in ({}, {"faithful": True}, {"keep": "product"}, {"decoder": "lmmse"}):
-        result = uep.multiply(part, WHOLE, workers, deadline=math.inf, **call, **options)
-        assert result.normalized_loss.max() < 1e-25
-        assert result.decoded.all()
-        assert not result.flagged.any()
-        assert result.disagreements == 0
-        if result.product is not None:
-            left, right = matrices()
-            np.testing.assert_allclose(result.product, np.broadcast_to(left @ right, (20, 20, 20)), rtol=0, atol=1e-12)
 
 
 def test_a_packet_that_combines_more_gives_more_early():
@@ -188,11 +167,11 @@ def described(draw):
     return classes, np.array(rows, dtype=float)
 
 
-def coverage(rows, classes):
-    """What estimates from the first n rows hold, n = 0, 1, …, by definition."""
+def held_after(rows, order, classes):
+    """What estimates from the first n packets in an order hold, n = 0, 1, …, by definition."""
     exact = [[Fraction(x) for x in r] for r in rows.tolist()]
     first, whole = naive.possible_sums(exact, classes)
-    return [naive.in_estimate(exact[:n], len(classes), first, whole) for n in range(len(rows) + 1)]
+    return [naive.in_estimate([exact[w] for w in order[:n]], len(classes), first, whole) for n in range(len(rows) + 1)]
 
 
 @given(described(), st.integers(0, 2**64 - 4), st.randoms(use_true_random=False))
@@ -205,17 +184,11 @@ def test_every_backend_decodes_what_the_definition_says(problem, first, random):
     assert np.array_equal(*found)
     for i in range(2):
         order = naive.permutation(5, first + i, n)
-        held = _ordered(rows, order, classes)
+        held = held_after(rows, order, classes)
         expected = [next((at for at, terms in enumerate(held) if x in terms), n + 1) for x in range(k)]
         assert found[0][i].tolist() == expected
         # What fewer packets gave is never lost.
         assert all(before <= after for before, after in itertools.pairwise(held))
-
-
-def _ordered(rows, order, classes):
-    exact = [[Fraction(x) for x in r] for r in rows.tolist()]
-    first, whole = naive.possible_sums(exact, classes)
-    return [naive.in_estimate([exact[w] for w in order[:n]], len(classes), first, whole) for n in range(len(rows) + 1)]
 
 
 def test_a_replay_tells_which_sum_was_decoded():
@@ -230,48 +203,11 @@ def test_a_replay_tells_which_sum_was_decoded():
             assert {frozenset(s) for s in step.action.sums} == {frozenset(s) for s in fresh if not s <= alone}
     problem = PROBLEMS["generator sums"]
     told = [replay(problem.code, problem.part, problem.workers, realization=i, seed=3) for i in range(9)]
+    assert [one.decode_times().tolist() for one in told] == problem.decode_times("count", "eliminate", 0, 9, 3, "numba").tolist()
     assert any("gives the sum X1 + X3" in step.action.describe() for one in told for step in one.steps)
 
 
-# --- products ---------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_products_decode_what_tallies_count_and_give_the_sum_of_it(backend):
-    rng = np.random.default_rng(3)
-    left, right = rng.normal(size=(12, 18)), rng.normal(size=(18, 10))
-    part = uep.Partition.cxr(left, right, blocks=9, classes=TABLE[:, None], order=None)
-    terms = np.stack([left[:, 2 * m : 2 * m + 2] @ right[2 * m : 2 * m + 2] for m in range(9)])
-    problem, n = PROBLEMS["generator sums"], 400
-    call = {"realizations": n, "seed": 4, "backend": backend}
-    for deadline in (0.15, 0.5):
-        when = decode_times(problem.code, part, problem.workers, deadlines=[deadline], **call)
-        for options in ({}, {"faithful": True}):
-            result = uep.multiply(part, problem.code, problem.workers, deadline=deadline, keep="product", **call, **options)
-            assert np.array_equal(result.decoded, when == 0)
-            assert result.disagreements == 0
-            assert not result.flagged.any()
-            np.testing.assert_allclose(result.product, np.einsum("rk,kij->rij", when == 0, terms), rtol=0, atol=1e-10)
-            missing = np.einsum("rk,kij->rij", when > 0, terms)
-            np.testing.assert_allclose(result.loss, (missing**2).sum(axis=(1, 2)), rtol=1e-10, atol=1e-10)
-        # Singles alone would give less in many realizations.
-        alone = decode_times(problem.code, RXC, problem.workers, deadlines=[deadline], **call)
-        assert ((when == 0).sum(axis=1) > (alone == 0).sum(axis=1)).sum() > 30
-        estimate = uep.multiply(part, problem.code, problem.workers, deadline=deadline, decoder="lmmse", **call)
-        assert np.array_equal(estimate.decoded, when == 0)
-        assert not estimate.flagged.any()
-        report = uep.condition(problem.code, part, problem.workers, deadline=deadline, **call)
-        assert int(report.decodable) == (when == 0).any(axis=1).sum()
-        assert int(report.ill_conditioned) == 0
-
-
-def test_losses_of_tallies_and_products_agree():
-    part = uep.Partition.cxr(*matrices(7), blocks=9, classes=TABLE[:, None])
-    problem = PROBLEMS["generator sums"]
-    call = {"realizations": 300, "seed": 9}
-    tally = uep.simulate(problem.code, part, problem.workers, deadlines=[0.4], **call)
-    result = uep.multiply(part, problem.code, problem.workers, deadline=0.4, **call)
-    assert float(tally.loss(part).loss[0]) == pytest.approx(result.loss.mean(), rel=1e-9)
+# --- tallies ---------------------------------------------------------------------------------------------------------
 
 
 def test_a_tally_of_sums_serves_no_tiles(tmp_path):
@@ -290,28 +226,6 @@ def test_a_tally_of_sums_serves_no_tiles(tmp_path):
     assert other.loss(MIXED).loss.values[-1] >= 0
 
 
-def test_noise_of_copies_of_a_sum_averages_out():
-    """Four copies of C with noise of .01 each, relative to C: expected loss 1e-4/4 of ‖C‖²."""
-    part = uep.Partition.cxr(*matrices(), blocks=3, classes=(3,))
-    call = {"deadline": math.inf, "realizations": 300, "seed": 2, "faithful": True}
-    result = uep.multiply(part, WHOLE, uep.Workers(4), noise=0.01, **call)
-    error = result.normalized_loss.std(ddof=1) / math.sqrt(300)
-    assert abs(result.normalized_loss.mean() - 1e-4 / 4) <= 4 * error
-    assert error < 2e-7
-    assert not result.flagged.any()
-    assert uep.multiply(part, WHOLE, uep.Workers(4), noise=0.3, **call).flagged.all()
-
-
-def test_weights_miss_nothing_that_arithmetic_cannot_hold():
-    """X_1 + X_2 from packets whose difference is lost in rounding: integers decode, floating point says that it cannot."""
-    part = uep.Partition.cxr(*matrices(), blocks=3, classes=(3,))
-    code = codes.Generator([[1, 1, 2.0**60], [1, 1, 2.0**60 + 2.0**9]])
-    result = uep.multiply(part, code, uep.Workers(2), deadline=math.inf, seed=1)
-    assert result.decoded.tolist() == [[True, True, True]]
-    assert result.ill_conditioned.all()
-    assert result.flagged.all()
-
-
 def test_a_problem_of_sums_serves_both_kinds_of_tally():
     problem = Problem(PROBLEMS["generator sums"].code, MIXED, unit(14, omega=1.0))
     pairs, marginals = (
@@ -320,3 +234,20 @@ def test_a_problem_of_sums_serves_both_kinds_of_tally():
     assert np.array_equal(pairs.patterns, marginals.patterns)
     k = np.arange(9)
     assert np.array_equal(pairs.pairs[..., k * (k + 3) // 2], marginals.marginals)
+
+
+def test_stores_keep_that_sums_were_counted(tmp_path):
+    model = {"left_variances": [3, 2, 1], "classes": [1, 2]}
+    partitions = {
+        "cxr": {"paradigm": "cxr", "right_variances": [1, 1, 1], **model},
+        "rxc": {"paradigm": "rxc", "right_variances": [1], **model},
+    }
+    series = [{"label": "whole", "code": {"name": "generator", "matrix": [[1, 1, 1]] * 4}}]
+    workers = {"count": 4, "omega": 1.0, "work": "unit"}
+    collect(tmp_path / "store.db", sweep(realizations=64, workers=workers, partitions=partitions, series=series, gamma=[0.5, 0.5]))
+    stored = {p.point.part.paradigm: p for p in read_points(tmp_path / "store.db")}
+    assert {paradigm: p.tally.sums for paradigm, p in stored.items()} == {"cxr": True, "rxc": False}
+    for p in stored.values():
+        loss = p.tally.loss(p.point.part).normalized_loss.values
+        assert loss.tolist() == ([1, 0, 0, 0, 0] if p.tally.sums else [1] * 5)
+        assert check(p, replay_stored(p, 5)) == ""
