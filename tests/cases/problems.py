@@ -115,7 +115,7 @@ def sums() -> np.ndarray:
     first = (np.argsort(order) < np.arange(10)[:, None]).astype(float)
     third, apart = (TABLE == 3) * 1.0, np.array([0, 0, 3, 0, 0, -1, 0, 0, 0.0])
     rows = [first[2], -first[3], 0.5 * first[5], first[6] + third, first[6] - third, third + apart, third - 2 * apart, first[9]]
-    rows += [first[3] + 2 * third, np.arange(1, 10.0), np.arange(9.0) ** 2, np.eye(9)[order[0]], 7 * np.eye(9)[order[4]], 3 * third]
+    rows += [first[3] + 2 * third, 3 * third, np.arange(9.0) ** 2, np.eye(9)[order[0]], 7 * np.eye(9)[order[4]], np.arange(1, 10.0)]
     return np.array(rows)
 
 

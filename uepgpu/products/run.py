@@ -105,7 +105,7 @@ class ProductRun:
         )
 
     def _weights(self, packets: Packets, decoded: Bools) -> Weights:
-        sums = None if self.decoder == "peel" else self.plan.sums
+        sums = self.plan.sums
         if self.decoder == "lmmse":
             gram = self.inner[0][1]
             known = gram if self.prior == "gram" else np.diag(np.diagonal(gram))
