@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.cases import problems
+from uepgpu import codes
 from uepgpu_kernels import cpu
 from uepgpu_kernels import reference as numpy_backend
 from uepgpu_kernels.automaton import automaton_of, undecoded_classes
@@ -42,6 +43,16 @@ def test_word_by_word_is_packet_by_packet(name, decoder, monkeypatch):
     monkeypatch.setattr(nests, "run_chains", None)
     monkeypatch.setattr(nests, "run_automaton", None)
     assert np.array_equal(by_words(job, getattr(nests, decoder)(job)), by_numpy(job))
+
+
+def test_windows_that_a_code_lists_in_another_order_are_walked_by_their_numbers():
+    supports, gamma = [range(9), range(3), range(6), range(3)], (0.4, 0.2, 0.3, 0.1)
+    code = codes.Windows([list(s) for s in supports], gamma)
+    job = problems.Problem(code, problems.line(3, 3, 3), problems.unit(11)).plan("count").job
+    assert job.cell_window[0].tolist() == [2, 0, 1, 0]
+    assert steps_of(job, *chain_states(job)) is not None
+    for nest in (nests.count(job), nests.match(job)):
+        assert np.array_equal(by_words(job, nest), by_numpy(job))
 
 
 @pytest.mark.parametrize("name", ["ew", "now", "ew class 3 never", "eight classes now"])
