@@ -37,7 +37,10 @@ def drawn(job, realization, given=None):
     for w in range(job.n_packets):
         g = job.group[w]
         limits = [int(x) for x in job.threshold[g, : job.n_threshold[g]]]
-        cells.append((g, naive.cell(naive.word(seed, realization, 0, w), limits)))
+        m = naive.packets_of_a_word(len(limits) + 1) if job.order == BY_INDEX else 1
+        word = naive.word(seed, realization, 0, w // m)
+        together = naive.cells_together(word, np.diff([0, *limits, 2**32]).tolist()) if m > 1 else (naive.cell(word, limits),)
+        cells.append((g, together[w % m]))
     window = [int(job.cell_window[c]) for c in cells]
     if job.order == BY_TIME:
         time = [int(job.cell_time[c]) for c in cells]

@@ -20,6 +20,7 @@ from uepgpu.plan.chains import Chains, find_chains
 from uepgpu.plan.sums import sum_targets
 from uepgpu.workers import Workers
 from uepgpu_kernels.job import BY_INDEX, BY_PERMUTATION, BY_TIME, Job, guide_tables
+from uepgpu_kernels.joint import joint_draws
 from uepgpu_kernels.streams import LAYOUT
 
 __all__ = ["FOREVER", "MOST_PACKETS", "Domain", "Plan", "count_domain_refusal", "distinct_windows", "make_plan"]
@@ -146,6 +147,8 @@ def make_plan(
     cells = count_cells(law, rank, n) if times is None else deadline_cells(law, rank, workers, times)
     threshold, n_threshold, cell_window, cell_time, group = cells
     guide, shift, steps = guide_tables(threshold, n_threshold)
+    order = BY_TIME if times is not None else BY_PERMUTATION if law.tied else BY_INDEX
+    per_word, alias = joint_draws(threshold[0, : n_threshold[0] if order == BY_INDEX else 0])
     k = part.n_subproducts
     support = np.zeros((0, k), dtype=np.uint8) if windows is None else windows.astype(np.uint8)
     bits = np.uint64(1) << np.arange(min(k, 64), dtype=np.uint64)
@@ -156,13 +159,15 @@ def make_plan(
         n_packets=n,
         n_times=n + 1 if times is None else int(times.size),
         n_classes=part.n_classes,
-        order=BY_TIME if times is not None else BY_PERMUTATION if law.tied else BY_INDEX,
+        order=order,
         group=group,
         threshold=threshold,
         n_threshold=n_threshold,
         guide=guide,
         guide_shift=shift,
         guide_steps=steps,
+        per_word=per_word,
+        alias=alias,
         cell_window=cell_window,
         cell_time=cell_time,
         mask=(support * bits).sum(axis=1, dtype=np.uint64) if k <= 64 else np.zeros(0, dtype=np.uint64),
