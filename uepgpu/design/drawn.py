@@ -12,7 +12,18 @@ from uepgpu.codes import Code
 from uepgpu.design.arrivals import arrivals_of, weights_of
 from uepgpu.design.decoding import decoding_of, uep_code
 from uepgpu.design.expectation import Expectation, expectation
-from uepgpu.design.objective import Across, AtPoint, Criterion, Linear, Objective, at_point, check_choices, exceeds
+from uepgpu.design.objective import (
+    Across,
+    AtPoint,
+    Criterion,
+    Linear,
+    Objective,
+    at_point,
+    check_choices,
+    exceeds,
+    named,
+    quantiles,
+)
 from uepgpu.design.result import Design, candidates
 from uepgpu.design.simplex import Found, least
 from uepgpu.partition import Partition
@@ -104,10 +115,8 @@ def gamma(
         assert q is not None
         return _quantile(start, part, workers, chances, share, given, q)
     found, criterion, values = search(chances, at_point(objective, decoding, x), across, share, given)
-    what = {"loss": "loss", "exceedance": f"Pr[loss > {x}]", "debiased": "variance of debiased estimates"}[objective]
-    what = what if across == "mean" else f"{across} {'regret of ' if across == 'minimax' else 'mean of '}{what}"
     value, baseline = criterion.scores(values)
-    return _design(start, part, workers, chances, found, what, float(value), float(baseline), criterion)
+    return _design(start, part, workers, chances, found, named(objective, across, q, x), float(value), float(baseline))
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,19 +126,32 @@ class _Score:
     chances: Expectation
     point: AtPoint
     criterion: Criterion
+    cost: Floats | None = None  # (L,): what Γ costs besides, added to a mean
 
     def many(self, gammas: Floats) -> Floats:
-        return np.asarray(self.criterion.terms(self.point.values(self.chances.law(gammas))).max(axis=-1))
+        scores = self.criterion.terms(self.point.values(self.chances.law(gammas))).max(axis=-1)
+        return np.asarray(scores if self.cost is None else np.log(np.exp(scores) + gammas @ self.cost))
 
     def terms(self, gamma: Floats) -> tuple[Floats, Floats]:
         law = self.chances.law(gamma[None])[0]
         values = np.minimum(self.point.values(law), MOST)
         slopes = self.criterion.slopes(values, self.point.gradient(law, self.chances.gradient(gamma)))
-        return self.criterion.terms(values), slopes
+        terms = self.criterion.terms(values)
+        if self.cost is None:
+            return terms, slopes
+        total = np.exp(terms) + gamma @ self.cost
+        return np.log(total), (np.exp(terms)[:, None] * slopes + self.cost) / total[:, None]
 
 
 def search(
-    chances: Expectation, point: AtPoint, across: Across, weights: Floats, given: Floats, *, polish: bool = True
+    chances: Expectation,
+    point: AtPoint,
+    across: Across,
+    weights: Floats,
+    given: Floats,
+    *,
+    polish: bool = True,
+    cost: Floats | None = None,
 ) -> tuple[Found, Criterion, Floats]:
     """Return what was tried, the criterion, and the objectives of the best and of the given Γ, shape (2, points)."""
     best = None
@@ -139,7 +161,7 @@ def search(
             [float(np.exp(least(_Score(chances, point, Criterion("mean", w)), given.size, given).score[0])) for w in alone]
         )
     criterion = Criterion(across, weights, best)
-    found = least(_Score(chances, point, criterion), given.size, given, polish=polish)
+    found = least(_Score(chances, point, criterion, cost), given.size, given, polish=polish)
     return found, criterion, point.values(chances.law(np.stack([found.gamma[0], given])))
 
 
@@ -150,15 +172,13 @@ def _quantile(
     losses = np.unique(chances.decoding.loss)
     for loss in losses:
         point = Linear(exceeds(chances.decoding.loss, float(loss)))
-        found, criterion, values = search(chances, point, "mean", weights, given)
+        found, _, values = search(chances, point, "mean", weights, given)
         if values[0] @ weights <= 1 - q:
             break
-    law = np.tensordot(chances.law(given[None])[0], weights, axes=(0, 0))
-    order = np.argsort(chances.decoding.loss)
-    reached = int(np.searchsorted(np.cumsum(law[order]), q * (1 - 1e-12)))
-    baseline = float(chances.decoding.loss[order][min(reached, order.size - 1)])
-    what = f"{q} quantile of the loss"
-    return _design(code, part, workers, chances, found, what, min(float(loss), baseline), baseline, criterion)
+    law = np.tensordot(chances.law(given[None]), weights, axes=(1, 0))
+    baseline = float(quantiles(law, chances.decoding.loss, q)[0])
+    what = named("quantile", "mean", q, None)
+    return _design(code, part, workers, chances, found, what, min(float(loss), baseline), baseline)
 
 
 def _design(
@@ -170,7 +190,6 @@ def _design(
     what: str,
     value: float,
     baseline: float,
-    criterion: Criterion,
 ) -> Design:
     best = replace(code, gamma=tuple(found.gamma[0].tolist()), windows="drawn")
     tried = candidates(np.exp(found.score), gamma=(("window",), found.gamma), how=found.how)

@@ -14,7 +14,7 @@ from uepgpu.design.decoding import Decoding
 
 __all__ = [
     *("ACROSS", "OBJECTIVES", "Across", "AtPoint", "Criterion", "Debiased", "Linear", "Objective"),
-    *("at_point", "check_choices", "exceeds"),
+    *("at_point", "check_choices", "exceeds", "named", "quantiles"),
 ]
 
 Floats = NDArray[np.float64]
@@ -167,3 +167,22 @@ def at_point(objective: str, decoding: Decoding, x: float | None) -> AtPoint:
 def exceeds(loss: Floats, x: float) -> Floats:
     """Return 1 where a loss is above x by more than rounding."""
     return (loss > x * (1 + 1e-12)).astype(np.float64)
+
+
+def named(objective: str, across: str, q: float | None, x: float | None) -> str:
+    """Return what people call an objective."""
+    what = {
+        "loss": "loss",
+        "quantile": f"{q} quantile of the loss",
+        "exceedance": f"Pr[loss > {x}]",
+        "debiased": "variance of debiased estimates",
+    }[objective]
+    return {"mean": "", "geometric": "geometric mean of ", "minimax": "minimax regret of "}[across] + what
+
+
+def quantiles(law: Floats, loss: Floats, q: float) -> Floats:
+    """Return the least loss x with Pr[loss <= x] >= q, shapes (n, O) and (n,)."""
+    order = np.argsort(loss, kind="stable")
+    below = np.cumsum(law[:, order], axis=1)
+    reached = (below < q * (1 - 1e-12)).sum(axis=1)
+    return np.asarray(loss[order][np.minimum(reached, loss.size - 1)])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from uepgpu.checks import shown
 from uepgpu.codes import Code
 from uepgpu.partition import Partition
 from uepgpu.workers import Workers
@@ -28,7 +29,7 @@ class Design:
         What was designed is in one of them; the others are those given.
     deadlines : (points,) float64 or None
     what : str
-        What was minimised.
+        What was optimised.
     objective : float
         Its value for the design.
     low, high : float
@@ -76,18 +77,28 @@ class Design:
         interval = "" if self.exact else f" ({self.low:.5g} to {self.high:.5g})"
         return (
             f"Design({self.what} {self.objective:.5g}{interval}, baseline {self.baseline:.5g}, "
-            f"{self.tried.sizes['candidate']} tried: {rounded(self.code)!r})"
+            f"{self.tried.sizes['candidate']} tried: {short(self.code)})"
         )
 
 
-def rounded(code: Any) -> Any:
-    """Return a code for display, its probabilities cut to four digits where that is a valid code still."""
-    gamma = getattr(code, "gamma", None)
-    if gamma is None:
-        return code
-    cut = [round(x, 4) for x in gamma]
-    cut[int(np.argmax(cut))] += round(1.0 - sum(cut), 4)
-    return replace(code, gamma=tuple(round(x, 4) for x in cut))
+def short(code: Any) -> str:
+    """Return a code's description: what differs from its defaults, probabilities cut to four digits.
+
+    Examples
+    --------
+    >>> from uepgpu.codes import ExpandingWindow
+    >>> short(ExpandingWindow((1 / 3, 1 / 3, 1 / 3), windows="fixed"))
+    "ExpandingWindow(gamma=(0.3333, 0.3333, 0.3333), windows='fixed')"
+    """
+    if not is_dataclass(code):
+        return shown(code)
+    parts = []
+    for field in fields(code):
+        value = getattr(code, field.name)
+        if field.default is MISSING or shown(value) != shown(field.default):
+            numbers = isinstance(value, tuple) and all(isinstance(x, float) for x in value)
+            parts.append(f"{field.name}={shown(tuple(round(x, 4) for x in value) if numbers else value)}")
+    return f"{type(code).__name__}({', '.join(parts)})"
 
 
 def candidates(objective: Any, **columns: Any) -> xr.Dataset:
