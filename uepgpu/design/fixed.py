@@ -25,7 +25,7 @@ __all__ = ["fixed_windows"]
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-MOST_WORK = 2**32
+MOST_WORK = 2**29
 """Probabilities that are added up at most: seconds."""
 CHUNK = 1 << 22
 
