@@ -28,7 +28,7 @@ def test_examples_run(name, least, monkeypatch, capsys):
     assert out
     if name == "docs/design.md":
         assert 1 < names["windows"].objective / names["limit"] < 10
-        assert names["traced"].gamma[0] > names["best"].gamma[0] + 0.2  # slow rounds call for important windows
+        assert 0.6 < names["traced"].gamma[0] < 1  # .385 if workers were independent
         assert names["robust"].objective < 2.3
         assert names["rarely"].objective < names["rarely"].baseline
 
