@@ -122,7 +122,7 @@ def test_what_has_no_design_is_left_out_with_the_reason(spec, monkeypatch, capsy
         ('across = "geometric"', 'objective = "quantile"\nq = 1.5', "[design]: q must be a probability"),
         ('across = "geometric"', 'objective = "exceedance"\nx = 0.1', "[design]: find = 'repetition' is for"),
         ("across =", "accross =", "[design]: unknown key 'accross' (did you mean 'across'?)"),
-        ('across = "geometric"', "realizations = 5", "[design]: realizations must be an integer >= 100, got 5"),
+        ('across = "geometric"', "realizations = 5", "[design]: realizations must be an integer from 100 to 1,000,000,000, got 5"),
         ('code = "ew"', 'code = "uep"', "name must be one of"),
     ],
 )

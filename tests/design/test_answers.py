@@ -165,6 +165,15 @@ def test_repetition_without_bias():
     assert uep.design.repetition(RXC, uep.Workers(5), deadlines=1.0, copies="fixed", objective="debiased").objective == np.inf
 
 
+@pytest.mark.parametrize("t", [0.0, 1e-300, 1e-9, 50.0, 1e9])
+@pytest.mark.parametrize("objective", ["loss", "debiased"])
+@pytest.mark.parametrize("copies", ["drawn", "fixed"])
+def test_repetition_at_extreme_deadlines(t, objective, copies):
+    best = uep.design.repetition(RXC, TRUE, deadlines=t, objective=objective, copies=copies)
+    assert best.objective <= best.baseline * (1 + 1e-9)
+    assert sum(best.code.copies if copies == "fixed" else best.gamma) == pytest.approx(30 if copies == "fixed" else 1)
+
+
 @pytest.mark.parametrize("objective", ["loss", "debiased"])
 def test_copies_are_the_best_of_all(objective):
     energy, late = SMALL.energy / SMALL.norm2, np.exp(-np.array([0.4, 0.8]))

@@ -78,7 +78,7 @@ REFUSALS = cases(
         ),
         "few realizations": (
             lambda: design.windows(RXC, WORKERS, deadlines=1.0, realizations=3),
-            "realizations must be an integer >= 100",
+            "realizations must be an integer from 100 to 1,000,000,000",
             "3",
         ),
         "no counts": (lambda: design.redundancy(MDS, RXC, WORKERS, deadlines=1.0, counts=[]), "counts must hold integers", "[]"),

@@ -47,6 +47,8 @@ def run_design(
     """
     from dataclasses import replace
 
+    from uepgpu.checks import integer
+    from uepgpu.design.rectangles import REALIZATIONS
     from uepgpu.results.answers import answers_of, steps_of, to_csv
     from uepgpu.specification.series import read_with
     from uepgpu.specification.wanted import parse_wanted
@@ -57,9 +59,7 @@ def run_design(
             spec, lambda data, name, folder: (parse_spec(data, name=name, folder=folder, seed=seed), parse_wanted(data))
         )
         if realizations is not None:
-            if realizations < 100:
-                raise ValueError(f"--realizations must be an integer >= 100 for designs, got {realizations}")
-            wanted = replace(wanted, realizations=realizations)
+            wanted = replace(wanted, realizations=integer("--realizations", realizations, *REALIZATIONS))
         folder = check_folder("--out", out or f"uepgpu-{sweep.name}", FILES, force=force, inputs=(spec,))
         check_drawing()
         check_backend(backend)

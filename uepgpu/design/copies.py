@@ -23,6 +23,8 @@ Ints = NDArray[np.int64]
 
 NEVER = 1e250
 """Variance of the unbiased estimate of what is never computed."""
+SPAN = 700.0
+"""Of the logarithm of μ: beyond it floats underflow."""
 HALVINGS = 100
 """Bisections end at neighbouring floats well before."""
 
@@ -143,9 +145,11 @@ def _water_filled(energy: Floats, arrived: Floats, weights: Floats, n: int, obje
             low, high = np.where(above, middle, low), np.where(above, high, middle)
         return np.where(gain(np.zeros(energy.size)) > level, (low + high) / 2, 0.0)
 
-    if not (arrived @ weights) > 0:
+    most = float(gain(np.full(energy.size, 1e-9)).max())
+    if not most > 0:  # nothing arrives
         return np.full(energy.size, 1 / energy.size)
-    bottom, top = np.log(1e-300), np.log(max(float(gain(np.full(energy.size, 1e-9)).max()), 1e-299))
+    top = float(np.log(most))
+    bottom = top - SPAN
     for _ in range(HALVINGS):
         middle = (bottom + top) / 2
         if shares(float(np.exp(middle))).sum() > 1:

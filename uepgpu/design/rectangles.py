@@ -18,7 +18,7 @@ from uepgpu.partition import Partition
 from uepgpu.theory.arrays import binomial
 from uepgpu.workers import Workers
 
-__all__ = ["windows"]
+__all__ = ["REALIZATIONS", "windows"]
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
@@ -35,6 +35,8 @@ FLOOR = 1e-5
 SMALL = (0.0, 0.003, 0.01, 0.03)
 """Windows below such probabilities are left out in candidates."""
 NEGLIGIBLE = 1e-9
+REALIZATIONS = (100, 1_000_000_000)
+"""How many may be asked for."""
 
 
 def windows(
@@ -102,7 +104,7 @@ def windows(
             f"part must be an rxc partition, got {part.paradigm}: a product of sums of its blocks is no sum of its sub-products; "
             "see uepgpu.design.repetition"
         )
-    n = integer("realizations", realizations, 100)
+    n = integer("realizations", realizations, *REALIZATIONS)
     word64("seed", seed)
     baseline = repetition(part, workers, deadlines=deadlines, weights=weights)
     arrivals = arrivals_of(workers, deadlines, None, np.ones(1, dtype=np.int64), part.n_subproducts)

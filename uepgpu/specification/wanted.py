@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from uepgpu.checks import choice
+from uepgpu.checks import choice, integer
 from uepgpu.design.objective import ACROSS, OBJECTIVES, check_choices
+from uepgpu.design.rectangles import REALIZATIONS
 from uepgpu.specification.describe import located
 from uepgpu.specification.fields import SpecError, TomlTable, number, text, texts, whole
 
@@ -71,7 +72,5 @@ def parse_wanted(data: dict[str, Any]) -> Wanted:
             raise SpecError(f"[design]: find = 'windows' is for objective = 'loss', got objective = {objective!r}")
         if "repetition" in find and objective not in ("loss", "debiased"):
             raise SpecError(f"[design]: find = 'repetition' is for objective = 'loss' or 'debiased', got objective = {objective!r}")
-    realizations = table.get("realizations", whole, 200_000)
-    if realizations < 100:
-        raise SpecError(f"[design]: realizations must be an integer >= 100, got {realizations}")
+        realizations = integer("realizations", table.get("realizations", whole, 200_000), *REALIZATIONS)
     return Wanted(find, objective, q, x, across, realizations)
