@@ -15,7 +15,7 @@ import pytest
 import uepgpu
 from tests.cases.requirements import ROOT, missing
 
-MODULES = ("uepgpu", "uepgpu.codes", "uepgpu.latency", "uepgpu.theory", "uepgpu.gradient_coding", "uepgpu.replay")
+MODULES = ("uepgpu", "uepgpu.codes", "uepgpu.latency", "uepgpu.theory", "uepgpu.design", "uepgpu.gradient_coding", "uepgpu.replay")
 NESTED = ("uepgpu.gradient_coding.theory",)
 CLASSES = (uepgpu.Tally, uepgpu.Partition)
 """Classes whose methods are public names too."""

@@ -44,7 +44,7 @@ class Line:
     label : str
         Of the series; equal labels look alike in a whole chart.
     x, value, low, high : (n,) float64
-        Estimates with 95 % intervals.
+        Estimates with 95 % intervals; nan for exact values alone.
     exact : (n,) float64 or None
         nan where there is none; None where there is no closed form at all.
     """
@@ -65,6 +65,23 @@ class Line:
     def lower_bound(self) -> NDArray[np.bool_]:
         """Where no failure of a probability was observed, so that there is only the lower bound `low`; shape (n,)."""
         return (self.value >= 1 - ROUNDING) & (self.low < 1 - ROUNDING) & (self.high <= 1)
+
+    @property
+    def simulated(self) -> bool:
+        """Whether there is any estimate; else there are exact values alone."""
+        return bool(np.isfinite(self.value).any()) or self.exact is None
+
+    def seen(self) -> Floats:
+        """Return the values that decide where an axis begins: what was simulated, or what is exact where nothing was."""
+        if not self.simulated:
+            assert self.exact is not None
+            return self.exact
+        return np.where(self.upper_bound, self.high, self.value)
+
+    def highest(self) -> float:
+        """Return the largest value that an axis must show."""
+        values = self.high if self.simulated else self.seen()
+        return float(np.nanmax(values)) if np.isfinite(values).any() else 0.0
 
     def drawn(self, *, probability: bool) -> NDArray[np.bool_]:
         """Return where there is an estimate with an interval to draw, rather than a bound; shape (n,)."""
@@ -168,9 +185,9 @@ class Chart:
         if self.probability:
             return -0.03, 1.03
         boxes = [b for panel in self.panels for b in panel.boxes]
-        seen = [float(v) for line in self.lines for v in np.where(line.upper_bound, line.high, line.value) if v > 0]
+        seen = [float(v) for line in self.lines for v in line.seen() if v > 0]
         seen += [v for b in boxes for v in (*b.quantiles, b.mean) if v > 0]
-        highest = max([float(np.max(line.high)) for line in self.lines] + [max(b.high, *b.quantiles) for b in boxes], default=1.0)
+        highest = max([line.highest() for line in self.lines] + [max(b.high, *b.quantiles) for b in boxes], default=1.0)
         if not self.logarithmic:
             return 0.0, 1.05 * highest if highest > 0 else 1.0
         floor = max(10.0 ** math.floor(math.log10(min(seen, default=1e-3) * 0.8)), LOWEST)

@@ -147,13 +147,14 @@ def _draw_bounds(axes: Axes, x: NDArray[np.float64], y: NDArray[np.float64], dir
 
 
 def _series_handles(chart: Chart, styles: dict[str, Style]) -> list[Line2D]:
+    marked = {line.label for line in chart.lines if line.simulated}
     return [
         Line2D(
             [],
             [],
             color=s.color,
             linestyle=GUIDE if label in chart.without_exact else s.line,
-            marker=s.marker,
+            marker=s.marker if label in marked else "",
             markerfacecolor="white",
             markersize=5,
             linewidth=1.4,
@@ -170,9 +171,9 @@ def _meanings(chart: Chart) -> list[Line2D]:
     if chart.without_exact:
         text = "dotted: no closed form, through the marks"
         handles.append(Line2D([], [], linestyle=GUIDE, linewidth=1.2, label=text, **grey))
-    handles.append(
-        Line2D([], [], linestyle="none", marker="o", markerfacecolor="white", label="mark: simulated, 95 % interval", **grey)
-    )
+    if any(line.simulated for line in chart.lines):
+        text = "mark: simulated, 95 % interval"
+        handles.append(Line2D([], [], linestyle="none", marker="o", markerfacecolor="white", label=text, **grey))
     if any(line.upper_bound.any() for line in chart.lines):
         text = "arrow down: nothing observed, 95 % upper bound"
         handles.append(Line2D([], [], linestyle="none", marker="$\\downarrow$", markersize=8, label=text, **grey))
