@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from uepgpu.theory.closed_forms import Problem
     from uepgpu.theory.count_laws import CountLaw
 
-__all__ = ["MOST_PATTERNS", "loss_law"]
+__all__ = ["MOST_PATTERNS", "distinct_losses", "loss_law"]
 
 Floats = NDArray[np.float64]
 Pattern = tuple[int, ...]
@@ -64,12 +64,22 @@ def loss_law(problem: Problem, part: Partition) -> tuple[Floats, Floats]:
     return _distinct(np.maximum(values, 0.0), pmf)
 
 
+def distinct_losses(losses: Floats) -> Floats:
+    """Return the losses ascending, each once: what only rounding tells apart is one loss."""
+    ordered = np.sort(losses)
+    return np.asarray(ordered[_first(ordered)])
+
+
+def _first(ordered: Floats) -> NDArray[np.int64]:
+    """Return where losses that differ begin."""
+    return np.flatnonzero(np.append(True, np.diff(ordered) > SAME * ordered[1:]))
+
+
 def _distinct(values: Floats, pmf: Floats) -> tuple[Floats, Floats]:
     """Sort losses and add up the probabilities of equal ones."""
     order = np.argsort(values, kind="stable")
-    values, pmf = values[order], pmf[:, order]
-    first = np.flatnonzero(np.append(True, np.diff(values) > SAME * values[1:]))
-    return values[first], np.add.reduceat(pmf, first, axis=1)
+    first = _first(values[order])
+    return values[order][first], np.add.reduceat(pmf[:, order], first, axis=1)
 
 
 def _disjoint(problem: Problem, gram: Floats) -> tuple[Floats, Floats]:
