@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from numpy.typing import ArrayLike
 
 from uepgpu.partition import Partition
-from uepgpu.tally import distribution, estimates
-from uepgpu.tally.counts import Counts
+from uepgpu.tally import estimates
+from uepgpu.tally.answers import Answers
 from uepgpu.tally.file import read_counts, write_counts
 from uepgpu.workers import Workers
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Tally"]
 
 
-class Tally(Counts):
+class Tally(Answers):
     """What a simulation counted, and its estimates; made by :func:`uepgpu.simulate`, fields as for its base class.
 
     Tallies of one problem over disjoint ranges of realization numbers add with ``+``.
@@ -106,151 +106,6 @@ class Tally(Counts):
         """
         return estimates.subproduct_probability(self, workers, deadlines)
 
-    # --- the law of the loss ----------------------------------------------------------------------------------------
-
-    def loss_distribution(
-        self, part: Partition, *, workers: Workers | None = None, deadlines: ArrayLike | None = None
-    ) -> xr.Dataset:
-        """Return the law of the loss of one realization, for codes that decode class by class.
-
-        Parameters
-        ----------
-        part, workers, deadlines
-            As for :meth:`loss`.
-
-        Returns
-        -------
-        xarray.Dataset
-            ``probability``, ``stderr``, ``low``, ``high`` (95 %) of each loss over (``deadline`` or ``received``, ``outcome``). The
-            coordinates ``loss`` and ``normalized_loss`` over ``outcome`` are the losses that are possible, ascending. Intervals are
-            exact binomial ones (Clopper-Pearson); for mixtures of received counts Student's t where an outcome has been seen to
-            happen and not to happen at least 30 times.
-
-        Raises
-        ------
-        ValueError
-            If the code does not decode class by class: pairs of sub-products do not determine a distribution; else as
-            for :meth:`loss`.
-
-        Examples
-        --------
-        >>> import uepgpu as uep
-        >>> part = uep.Partition.model("cxr", left_variances=[4, 1, 1], right_variances=[1, 1, 1], classes=(1, 2))
-        >>> code, workers = uep.codes.ExpandingWindow((0.5, 0.5)), uep.Workers(6, omega=1.0, work="unit")
-        >>> tally = uep.simulate(code, part, workers, deadlines=[0.5, 1.0], realizations=1000, seed=7)
-        >>> law = tally.loss_distribution(part)
-        >>> law.normalized_loss.values.round(3).tolist(), law.probability.values.round(3).tolist()
-        ([0.0, 0.333, 1.0], [[0.246, 0.528, 0.226], [0.58, 0.374, 0.046]])
-
-        References
-        ----------
-        docs/mathematics.md §5.
-        """
-        return distribution.loss_distribution(self, part, workers, deadlines)
-
-    def loss_quantile(
-        self, part: Partition, q: ArrayLike, *, workers: Workers | None = None, deadlines: ArrayLike | None = None
-    ) -> xr.Dataset:
-        """Return quantiles of the loss of one realization, for codes that decode class by class.
-
-        Returns
-        -------
-        xarray.Dataset
-            ``loss``, ``loss_low``, ``loss_high`` (95 %) and ``normalized_`` of each over (``deadline`` or ``received``,
-            ``quantile``). An interval reaches from the quantile of the upper bound of Pr[loss <= v] to that of the lower one, each
-            bound failing in at most 2.5 % of cases: what order statistics give, as losses take few values.
-
-        Raises
-        ------
-        ValueError
-            As for :meth:`loss_distribution`; q outside [0, 1].
-
-        Examples
-        --------
-        >>> import uepgpu as uep
-        >>> part = uep.Partition.model("cxr", left_variances=[4, 1, 1], right_variances=[1, 1, 1], classes=(1, 2))
-        >>> code, workers = uep.codes.ExpandingWindow((0.5, 0.5)), uep.Workers(6, omega=1.0, work="unit")
-        >>> tally = uep.simulate(code, part, workers, deadlines=[0.5, 1.0], realizations=1000, seed=7)
-        >>> found = tally.loss_quantile(part, [0.1, 0.5, 0.95])
-        >>> found.normalized_loss.values.round(3).tolist(), found.normalized_loss_high.values.round(3).tolist()
-        ([[0.0, 0.333, 1.0], [0.0, 0.0, 0.333]], [[0.0, 0.333, 1.0], [0.0, 0.0, 1.0]])
-
-        References
-        ----------
-        docs/mathematics.md §5.
-        """
-        return distribution.loss_quantile(self, part, q, workers, deadlines)
-
-    def exceedance(
-        self, part: Partition, x: ArrayLike, *, workers: Workers | None = None, deadlines: ArrayLike | None = None
-    ) -> xr.Dataset:
-        """Return the probability that the normalized loss of one realization exceeds x, for codes that decode class by class.
-
-        Parameters
-        ----------
-        part, workers, deadlines
-            As for :meth:`loss`.
-        x : float or sequence of float
-            Normalized losses >= 0. A loss that equals x but for rounding (1e-12 of it) does not exceed it.
-
-        Returns
-        -------
-        xarray.Dataset
-            ``probability``, ``stderr``, ``low``, ``high`` (95 %) over (``deadline`` or ``received``, ``x``); intervals as for
-            :meth:`loss_distribution`.
-
-        Raises
-        ------
-        ValueError
-            As for :meth:`loss_distribution`; an x that is negative or not finite.
-
-        Examples
-        --------
-        >>> import uepgpu as uep
-        >>> part = uep.Partition.model("cxr", left_variances=[4, 1, 1], right_variances=[1, 1, 1], classes=(1, 2))
-        >>> code, workers = uep.codes.ExpandingWindow((0.5, 0.5)), uep.Workers(6, omega=1.0, work="unit")
-        >>> tally = uep.simulate(code, part, workers, deadlines=[0.5, 1.0], realizations=1000, seed=7)
-        >>> found = tally.exceedance(part, 0.1)
-        >>> found.probability.values.round(3).tolist(), found.low.values.round(3).tolist(), found.high.values.round(3).tolist()
-        ([[0.754], [0.42]], [[0.726], [0.389]], [[0.78], [0.451]])
-
-        References
-        ----------
-        docs/mathematics.md §5.
-        """
-        return distribution.exceedance(self, part, x, workers, deadlines)
-
-    def loss_sd(self, part: Partition, *, workers: Workers | None = None, deadlines: ArrayLike | None = None) -> xr.Dataset:
-        """Return the standard deviation of the loss of one realization, for codes that decode class by class.
-
-        Returns
-        -------
-        xarray.Dataset
-            ``loss_sd``, ``loss_sd_stderr``, ``loss_sd_low``, ``loss_sd_high`` (95 %) and ``normalized_`` of each, over ``deadline``
-            or ``received``. The interval follows from bounds of the mean square distance from the estimated mean and of the mean,
-            in which class patterns seen fewer than 30 times have exact binomial bounds of their own.
-
-        Raises
-        ------
-        ValueError
-            As for :meth:`loss_distribution`.
-
-        Examples
-        --------
-        >>> import uepgpu as uep
-        >>> part = uep.Partition.model("cxr", left_variances=[4, 1, 1], right_variances=[1, 1, 1], classes=(1, 2))
-        >>> code, workers = uep.codes.ExpandingWindow((0.5, 0.5)), uep.Workers(6, omega=1.0, work="unit")
-        >>> tally = uep.simulate(code, part, workers, deadlines=[0.5, 1.0], realizations=1000, seed=7)
-        >>> found = tally.loss_sd(part)
-        >>> found.normalized_loss_sd.values.round(3).tolist(), found.normalized_loss_sd_stderr.values.round(4).tolist()
-        ([0.351, 0.242], [0.0054, 0.0087])
-
-        References
-        ----------
-        docs/mathematics.md §5.
-        """
-        return distribution.loss_sd(self, part, workers, deadlines)
-
     # --- files ----------------------------------------------------------------------------------------------------
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -285,6 +140,6 @@ class Tally(Counts):
         ...     Tally.load(file.name)
         Traceback (most recent call last):
             ...
-        ValueError: ... is no tally written by Tally.save: EOFError: No data left in file
+        ValueError: ... is no tally written by Tally.save: BadZipFile: File is not a zip file
         """
         return read_counts(path, cls)
