@@ -13,7 +13,7 @@ from uepgpu.commands.options import check_drawing
 from uepgpu.commands.outcome import exits, refusing, writing
 from uepgpu.files import check_file
 from uepgpu.files.kinds import FIGURES
-from uepgpu.store.sections import Section, only_series, read_sections
+from uepgpu.store.sections import only_section, only_series, read_sections
 from uepgpu.text import file_name
 
 __all__ = ["run_plot"]
@@ -55,7 +55,7 @@ def run_plot(
             raise ValueError(f"--kind must be one of {', '.join(KINDS)}, got {shown(kind)}{closest(kind, KINDS)}")
         check = partial(check_file, "--output", kinds=FIGURES, force=force, inputs=(store,))
         file = None if output is None else check(name=output)
-        section = _one(read_sections(store, sweep=sweep))
+        section = only_section(read_sections(store, sweep=sweep))
         points = only_series(section.points, series)
         file = file or check(name=f"{file_name(section.sweep.name)}-{kind}.png")
         if reason := too_many(kind, points):
@@ -67,10 +67,3 @@ def run_plot(
         file.write(to_bytes(draw_chart(chart), file.path.suffix[1:].lower()))
     print(f"Figure  {file.path}")
     return 0
-
-
-def _one(sections: Sequence[Section]) -> Section:
-    names = list(dict.fromkeys(s.sweep.name for s in sections))
-    if len(names) > 1:
-        raise ValueError(f"the store has several sweeps, choose one with --sweep: {', '.join(names)}")
-    return sections[0]
