@@ -137,7 +137,7 @@ def test_points_are_grouped_by_what_they_share(grid: Path, store: Path) -> None:
     assert all([m.point.workers.count for m in members] == [20, 30] for members in by_workers.values())
     # Two Γ begin alike, so that Γ_1 is no place of their own: Γ_2 divides them.
     by_gamma = group_along(points, [axis("--x", "gamma")])
-    assert {label for _, label in by_gamma} == {f"EW, W = {w}, Γ_2 = {g}" for w in (20, 30) for g in ("0.35", "0.6", "0.1", "0.05")}
+    assert {label for _, label in by_gamma} == {f"EW, W = {w}, Γ₂ = {g}" for w in (20, 30) for g in ("0.35", "0.6", "0.1", "0.05")}
     both = group_along(points, [axis("--x", "gamma_1"), axis("--y", "gamma_2")])
     assert {label: len(members) for (_, label), members in both.items()} == {"EW, W = 20": 4, "EW, W = 30": 4}
     assert {panel for panel, _ in group_along(read_points(store), [axis("--x", "work")])} == {("", "")}

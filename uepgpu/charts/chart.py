@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from uepgpu.points.point import Point
 
-__all__ = ["DEADLINE", "LOSS", "PARADIGMS", "Box", "Chart", "Line", "NothingToShow", "Panel", "panel_title"]
+__all__ = ["DEADLINE", "LOSS", "PARADIGMS", "Box", "Cells", "Chart", "Line", "NothingToShow", "Panel", "panel_title"]
 
 Floats = NDArray[np.float64]
 
@@ -92,6 +92,26 @@ class Box:
 
 
 @dataclass(frozen=True, eq=False)
+class Cells:
+    """A value for each place of two axes.
+
+    Attributes
+    ----------
+    columns, rows : tuple of str
+        Places along the x axis, from the left, and along the y axis, from below.
+    value : (rows, columns) float64
+        nan where there is no point.
+    uncertain : (rows, columns) bool
+        Whether a place is within error of the best one, the best included.
+    """
+
+    columns: tuple[str, ...]
+    rows: tuple[str, ...]
+    value: Floats
+    uncertain: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
 class Panel:
     """One pair of axes.
 
@@ -101,6 +121,10 @@ class Panel:
     lines : tuple of Line
     boxes : tuple of Box
         Instead of lines, one below the other along the value axis, which is horizontal then.
+    cells : Cells or None
+        Instead of lines, a value for each place of two axes.
+    ticks : tuple of str
+        What stands at the positions 0, 1, … of an x axis without numbers; empty for numbers.
     """
 
     title: str
@@ -108,6 +132,8 @@ class Panel:
     y_label: str
     lines: tuple[Line, ...] = ()
     boxes: tuple[Box, ...] = ()
+    cells: Cells | None = None
+    ticks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,6 +154,10 @@ class Chart:
     log_x : bool
     notes : tuple of str
         What a reader needs to know besides the legend.
+    muted : frozenset of str
+        Series that are shown without a name, in grey.
+    whole_x : bool
+        Whether positions along the x axis are whole numbers.
     """
 
     kind: str
@@ -138,6 +168,8 @@ class Chart:
     logarithmic: bool = True
     log_x: bool = False
     notes: tuple[str, ...] = ()
+    muted: frozenset[str] = frozenset()
+    whole_x: bool = False
 
     @property
     def panels(self) -> tuple[Panel, ...]:

@@ -18,6 +18,7 @@ __all__ = ["Axis", "Place", "axis", "group_along"]
 
 S = TypeVar("S", bound="Simulated")
 
+SUBSCRIPTS = "₁₂₃₄₅₆₇₈"
 ABSENT = "–"
 """The place of a point without the property, say Γ of uncoded workers."""
 
@@ -54,6 +55,11 @@ class Axis:
     name: str
     symbol: str
     of: Callable[[Point], Place]
+
+    @property
+    def scale(self) -> str:
+        """What the numbers of its places are: of a vector its first component."""
+        return f"{self.symbol}₁" if self.name in ("gamma", "gamma_b") else self.symbol
 
     @property
     def family(self) -> str:
@@ -124,7 +130,9 @@ _KNOWN = (
     Axis("col_levels", "column levels", _levels("col_level")),
     Axis("seed", "seed", lambda p: _number(p.seed)),
 )
-_AXES = {a.name: a for a in _KNOWN} | {f"gamma_{i + 1}": Axis(f"gamma_{i + 1}", f"Γ_{i + 1}", _component(i)) for i in range(8)}
+_AXES = {a.name: a for a in _KNOWN} | {
+    f"gamma_{i + 1}": Axis(f"gamma_{i + 1}", f"Γ{SUBSCRIPTS[i]}", _component(i)) for i in range(8)
+}
 
 
 def axis(option: str, name: str) -> Axis:
@@ -138,7 +146,7 @@ def axis(option: str, name: str) -> Axis:
     Examples
     --------
     >>> axis("--x", "gamma_2").symbol
-    'Γ_2'
+    'Γ₂'
     """
     if name not in _AXES:
         known = ", ".join(a.name for a in _KNOWN)
