@@ -158,6 +158,8 @@ class Chart:
         Series that are shown without a name, in grey.
     whole_x : bool
         Whether positions along the x axis are whole numbers.
+    steps : bool
+        Whether the value at a position holds from the position before on, for the first from the left end of the axis.
     """
 
     kind: str
@@ -170,6 +172,7 @@ class Chart:
     notes: tuple[str, ...] = ()
     muted: frozenset[str] = frozenset()
     whole_x: bool = False
+    steps: bool = False
 
     @property
     def panels(self) -> tuple[Panel, ...]:
@@ -194,6 +197,17 @@ class Chart:
         step = least if line.x.size >= 4 * least else 1
         taken: NDArray[np.bool_] = np.arange(line.x.size) % step == self.looks[line.label] % step
         return taken
+
+    @property
+    def left(self) -> float:
+        """Where steps begin on their logarithmic axis."""
+        return 0.4 * min((float(line.x.min()) for line in self.lines if line.x.size), default=1.0)
+
+    def path(self, line: Line, y: Floats) -> tuple[Floats, Floats]:
+        """Return the positions and values that a line goes through: steps begin at the left end."""
+        if not self.steps or not line.x.size:
+            return line.x, y
+        return np.append(self.left, line.x), np.append(y[:1], y)
 
     def value_range(self) -> tuple[float, float]:
         """Return the ends of the axis of values: the range of what was simulated, not that of a closed form."""

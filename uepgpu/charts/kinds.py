@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from uepgpu.charts.along import along_chart
 from uepgpu.charts.chart import Chart
 from uepgpu.charts.distribution import distribution_chart
+from uepgpu.charts.exceedance import exceedance_chart
 from uepgpu.charts.heat import heat_chart
 from uepgpu.charts.looks import MOST_LOOKS
 from uepgpu.charts.loss import loss_chart
@@ -28,6 +29,7 @@ KINDS: dict[str, Callable[[Sequence[Simulated], str, Sequence[float]], Chart]] =
     "workers": workers_chart,
     "probability": probability_chart,
     "distribution": distribution_chart,
+    "exceedance": exceedance_chart,
 }
 HEADINGS = {
     "loss": "Loss against deadline",
@@ -35,6 +37,7 @@ HEADINGS = {
     "workers": "Loss against number of workers",
     "probability": "Decoding probability by class",
     "distribution": "Distribution of the loss of one realization",
+    "exceedance": "How often the loss of one realization exceeds a value",
 }
 
 
@@ -86,7 +89,7 @@ def most_series(kind: str, simulated: Sequence[Simulated]) -> int:
         return max(Counter(panel for panel, _ in line_groups(simulated)).values(), default=0)
     if kind == "packets":
         simulated = [s for s in simulated if s.tally.domain == "count"]
-    if kind == "distribution":
+    if kind in ("distribution", "exceedance"):
         simulated = [s for s in simulated if s.tally.class_wise]
     return max(Counter(s.point.panel for s in simulated).values(), default=0)
 

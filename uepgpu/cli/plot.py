@@ -36,7 +36,8 @@ def plot(
         The file that "uepgpu sweep --store" wrote.
     kind
         loss (against deadline), packets (loss against packets received), workers (loss against number of workers),
-        probability (that a class is decoded, against deadline) or distribution (quantiles of the loss by code).
+        probability (that a class is decoded, against deadline), distribution (quantiles of the loss by code) or exceedance
+        (how often the loss of one realization exceeds x).
     output
         File to write, .png, .svg or .pdf; an earlier figure is replaced. Default: SWEEP-KIND.png in the current folder.
     sweep
@@ -44,7 +45,7 @@ def plot(
     series
         Only series of this label, in which * stands for anything. May be given several times.
     at
-        Deadlines that workers and distribution show, e.g. 0.5,1. Default: those that the specification
+        Deadlines that workers, distribution and exceedance show, e.g. 0.5,1. Default: those that the specification
         shows, or three. With --x of every kind; of packets numbers of them.
     x
         An axis of the grid on the x axis: gamma (its first component; gamma_2 its second), workers, omega, code, classes,

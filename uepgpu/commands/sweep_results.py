@@ -31,6 +31,9 @@ KEPT_AT_ONCE = 200
 
 _ARRAYS = tuple(f.name for f in dataclasses.fields(Curve) if f.name not in ("point", "realizations", "domain", "backend"))
 
+CONTENTS = " ".join(_ARRAYS)
+"""A curve that was kept with other arrays is made again."""
+
 
 def curves_of(collection: Collection) -> list[Curve]:
     """Return the curves of the points that have a finished range; those that are kept in the store are not made again."""
@@ -40,7 +43,7 @@ def curves_of(collection: Collection) -> list[Curve]:
         ranges = store.ranges(member.tally)
         if not ranges:
             continue
-        state = f"uepgpu {__version__}: {ranges}"
+        state = f"uepgpu {__version__}, {CONTENTS}: {ranges}"
         text = store.kept_curve(member.point, state)
         if text is not None:
             data = json.loads(text)

@@ -116,7 +116,7 @@ def _draw_lines(axes: Axes, panel: Panel, styles: dict[str, Style], chart: Chart
     for line in panel.lines:
         if line.label in chart.muted:
             y = line.value if line.exact is None else np.where(np.isnan(line.exact), line.value, line.exact)
-            axes.plot(line.x, _shown(y, chart), color=BACKGROUND, linewidth=0.8, zorder=1)
+            axes.plot(*chart.path(line, _shown(y, chart)), color=BACKGROUND, linewidth=0.8, zorder=1, drawstyle=_style(chart))
             continue
         _draw_line(axes, line, styles[line.label], chart, chart.turn(panel, line), floor)
     axes.set_ylim(floor, top)
@@ -127,6 +127,8 @@ def _draw_lines(axes: Axes, panel: Panel, styles: dict[str, Style], chart: Chart
         axes.yaxis.set_minor_formatter(NullFormatter())
     if chart.log_x:
         axes.set_xscale("log")
+        if chart.steps:
+            axes.set_xlim(left=chart.left)
     elif panel.ticks:
         axes.set_xticks(range(len(panel.ticks)), [plain(t) for t in panel.ticks], rotation=30, ha="right")
     elif chart.whole_x:
@@ -140,12 +142,18 @@ def _shown(values: NDArray[np.float64], chart: Chart) -> NDArray[np.float64]:
     return np.where(values > 0, values, np.nan) if chart.logarithmic else values
 
 
+def _style(chart: Chart) -> str:
+    return "steps-pre" if chart.steps else "default"
+
+
 def _draw_line(axes: Axes, line: Line, look: Style, chart: Chart, turn: NDArray[np.bool_], floor: float) -> None:
     if line.exact is not None:
-        axes.plot(line.x, _shown(line.exact, chart), color=look.color, linestyle=look.line, linewidth=1.4, zorder=2)
+        path = chart.path(line, _shown(line.exact, chart))
+        axes.plot(*path, color=look.color, linestyle=look.line, linewidth=1.4, zorder=2, drawstyle=_style(chart))
     else:
         through = np.where(line.drawn(probability=chart.probability), line.value, np.nan)
-        axes.plot(line.x, through, color=look.color, linestyle=GUIDE, linewidth=1.2, zorder=2)
+        path = chart.path(line, through)
+        axes.plot(*path, color=look.color, linestyle=GUIDE, linewidth=1.2, zorder=2, drawstyle=_style(chart))
     observed = turn & line.drawn(probability=chart.probability)
     value = line.value[observed]
     low = line.low[observed] if not chart.logarithmic else np.maximum(line.low[observed], floor * 1e-3)
