@@ -109,8 +109,8 @@ class StopRule:
             raise ValueError(f"realizations must be at most 2^63-1, got {shown(self.realizations)}")
         if (self.exceeding is None) != (self.exceedance_width is None):
             raise ValueError(
-                "exceeding and exceedance_width belong together: the loss to exceed, and how wide the interval of its probability may "
-                f"be, got {shown(self.exceeding)} and {shown(self.exceedance_width)}"
+                "exceeding and exceedance_width belong together: the loss to exceed, and how wide the interval of its probability "
+                f"may be, got {shown(self.exceeding)} and {shown(self.exceedance_width)}"
             )
         if self.exceeding is not None:
             positive("exceeding", self.exceeding, zero=True)
