@@ -196,3 +196,16 @@ BAD = cases(
 @pytest.mark.parametrize("call, pieces", BAD)
 def test_bad_values_are_refused(call, pieces):
     refused(call, pieces)
+
+
+def test_the_interval_of_the_deviation_allows_for_the_error_of_the_mean():
+    # Half of 100 realizations lost everything: the mean square distance from 1/2 is 1/4 whatever the probability of a loss, which
+    # may be .4 as well, with a standard deviation of .49.
+    first = run(code=MDS, realizations=100, deadlines=[0.35])
+    patterns = np.zeros_like(first.patterns)
+    half = first.sub_batch_sizes // 2
+    half[: 50 - half.sum()] += 1
+    patterns[:, 0, 0], patterns[:, 0, 0b111] = half, first.sub_batch_sizes - half
+    found = replace(first, patterns=patterns).loss_sd(RXC)
+    assert found.normalized_loss_sd.item() == pytest.approx(0.5)
+    assert found.normalized_loss_sd_low.item() < 0.4905

@@ -12,7 +12,7 @@ import pytest
 from tests.cases.command_line import call
 from tests.cases.stores import make_store
 from uepgpu import theory
-from uepgpu.charts import Chart, NothingToShow, build_chart
+from uepgpu.charts import Chart, Line, NothingToShow, Panel, build_chart
 from uepgpu.charts.crowd import MOST_NAMED, emphasized
 from uepgpu.charts.looks import MOST_LOOKS
 from uepgpu.figures import draw_chart, to_bytes
@@ -158,6 +158,15 @@ def test_a_heat_map_has_the_loss_of_each_place_and_frames_what_may_be_best(point
     assert written.count("stroke: #d55e00") == sum(int(p.cells.uncertain.sum()) for p in chart.panels if p.cells is not None)
 
 
+def test_places_within_error_of_the_best_are_framed(points: tuple[StoredPoint, ...]) -> None:
+    some = [p for p in points if p.point.series.startswith("EW") and p.point.code.gamma[0] == 0.2]
+    # The same tallies as those of another Γ: nothing tells the two apart.
+    twins = [replace(p, point=replace(p.point, code=replace(p.point.code, gamma=(0.3, 0.7, 0.0)))) for p in some]
+    cells = along("loss", [*some, *twins], "workers", y="gamma").panels[0].cells
+    assert cells is not None
+    assert cells.uncertain.tolist() == [[False, False, True], [False, False, True]]
+
+
 def test_missing_places_stay_empty(points: tuple[StoredPoint, ...]) -> None:
     some = [
         p for p in points if p.point.series.startswith("EW") and not (p.point.workers.count == 10 and p.point.code.gamma[0] == 0.9)
@@ -214,6 +223,20 @@ def test_no_legend_is_cut(points: tuple[StoredPoint, ...], count: int) -> None:
     axes = figure.axes[0].get_window_extent()
     assert axes.x1 <= legend.x0  # beside the panel, which keeps its place
     assert axes.width > 0.4 * 4.4 * figure.dpi
+
+
+def test_a_series_that_is_best_at_one_place_only_is_named() -> None:
+    x = np.arange(5.0)
+    lines = [Line(f"S{i}", x, y := np.full(5, 0.01 * (1 + 0.01 * i)), y, y, None) for i in range(30)]
+    y = np.array([0.5, 0.5, 0.5, 0.5, 1e-4])
+    chart = Chart(
+        "loss",
+        "",
+        ((Panel("", "", "", (*lines, Line("late", x, y, y, y, None))),),),
+        {f"S{i}": i for i in range(30)} | {"late": 30},
+    )
+    shown = emphasized(chart)
+    assert list(shown.looks) == [*(f"S{i}" for i in range(MOST_NAMED - 1)), "late"]
 
 
 def test_the_best_of_many_series_are_named_and_the_others_grey(points: tuple[StoredPoint, ...]) -> None:

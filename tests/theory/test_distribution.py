@@ -207,3 +207,22 @@ BAD = cases(
 @pytest.mark.parametrize("call, pieces", BAD)
 def test_bad_values_are_refused(call, pieces):
     refused(call, pieces)
+
+
+def test_equal_units_with_cross_terms_are_no_group():
+    # Which two of three summands of one energy are missing matters: X_1 and X_2 are alike, X_3 is apart.
+    gram = np.array([[1.0, 0.5, 0.0], [0.5, 1.0, 0.0], [0.0, 0.0, 1.0]])
+    part = Partition("cxr", (3,), np.array([1, 1, 2]), gram)
+    laws = [brute.tied_by_received(np.eye(3, dtype=bool), [0, 1, 2], n) for n in range(4)]
+    check(codes.Uncoded(), part, laws, workers=Workers(3), received=range(4))
+    found = theory.loss_distribution(codes.Uncoded(), part, Workers(3), received=[1])
+    np.testing.assert_allclose(found.loss, [0, 1, 2, 3, 4], atol=1e-15)
+    np.testing.assert_allclose(found.probability[0], [0, 0, 2 / 3, 1 / 3, 0], atol=1e-15)
+
+
+def test_a_quantile_at_the_edge_of_a_step_does_not_depend_on_rounding():
+    # Nine of ten answer: each summand is the missing one with probability .1, and 1 - .9 is not .1 in floating point.
+    part = Partition.model("cxr", left_variances=np.arange(1.0, 11), right_variances=[1] * 10, classes=(10,))
+    levels = np.arange(1, 10) / 10
+    found = theory.loss_quantile(codes.Uncoded(), part, Workers(10), q=levels, received=[9]).loss.values[0]
+    np.testing.assert_allclose(found, np.arange(1.0, 10), rtol=1e-12)

@@ -156,3 +156,12 @@ BAD = cases(
 @pytest.mark.parametrize("call, pieces", BAD)
 def test_bad_values_are_refused(call, pieces):
     refused(call, pieces)
+
+
+def test_deadlines_far_from_the_typical_time_are_found():
+    # F(t) = 1 - t^-.01: a loss of .2 takes t = 5^100. F(t) = 1 - exp(-t^.01): a loss of .9 takes t = (-ln .9)^100.
+    late = Workers(9, latency=latency.Pareto(0.01, 1.0), omega=1.0)
+    assert theory.deadline_for(codes.Uncoded(), RXC, late, loss=0.2).deadline.item() == pytest.approx(5.0**100, rel=1e-9)
+    early = Workers(9, latency=latency.Weibull(0.01, 1.0), omega=1.0)
+    expected = (-math.log(0.9)) ** 100
+    assert theory.deadline_for(codes.Uncoded(), RXC, early, loss=0.9).deadline.item() == pytest.approx(expected, rel=1e-9)

@@ -70,12 +70,7 @@ def _bracket(curve: Curve, target: float, start: float) -> tuple[float, float]:
             first = i + int(enough.argmax())
             if first:
                 return float(grid[first - 1]), float(grid[first])
-            high = float(grid[0])
-            while (low := high / 256) > 0:
-                if curve(np.array([low]))[0] > target:
-                    return low, high
-                high = low
-            return math.ulp(0.0), high
+            return math.ulp(0.0), float(grid[0])
     low = float(grid[-1])
     while (high := low * 256) < LATEST:
         if curve(np.array([high]))[0] <= target:
