@@ -126,6 +126,28 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
          "weights": None},
     ),
     "design.deadline": (uep.design.deadline, {"code": CODE, "part": PART, "workers": WORKERS, "startup": 0.1, "latest": None}),
+    "loss_distribution": (TALLY.loss_distribution, {"part": PART, "workers": WORKERS, "deadlines": (0.5, 1.0)}),
+    "exceedance": (TIMED.exceedance, {"part": PART, "x": (0.0, 0.5), "workers": None}),
+    "loss_sd": (TALLY.loss_sd, {"part": PART, "workers": WORKERS, "deadlines": (0.5, 1.0)}),
+    "deadline_for": (TALLY.deadline_for, {"part": PART, "loss": (0.5, 0.1), "workers": WORKERS}),
+    "workers_for": (TALLY.workers_for, {"part": PART, "loss": 0.5, "workers": WORKERS, "deadline": 0.5}),
+    "theory.loss_distribution": (
+        uep.theory.loss_distribution,
+        {"code": CODE, "part": PART, "workers": WORKERS, "deadlines": (0.5, 1.0)},
+    ),
+    "theory.loss_quantile": (
+        uep.theory.loss_quantile,
+        {"code": CODE, "part": PART, "workers": WORKERS, "q": 0.5, "received": range(5)},
+    ),
+    "theory.exceedance": (
+        uep.theory.exceedance,
+        {"code": CODE, "part": PART, "workers": WORKERS, "x": 0.5, "deadlines": (0.5, 1.0)},
+    ),
+    "theory.deadline_for": (uep.theory.deadline_for, {"code": CODE, "part": PART, "workers": WORKERS, "loss": 0.5}),
+    "theory.workers_for": (
+        uep.theory.workers_for,
+        {"code": CODE, "part": PART, "workers": WORKERS, "loss": 0.5, "deadline": 0.5, "most": 20},
+    ),
     "Tally.load": (uep.Tally.load, {"path": "store.db"}),
     "Tally.save": (TALLY.save, {"path": "x.npz"}),
     "Problem": (
