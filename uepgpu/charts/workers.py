@@ -111,8 +111,7 @@ def _lines(label: str, counts: dict[int, Simulated], times: Sequence[float]) -> 
 
 def _values(simulated: Simulated, count: int, times: Sequence[float]) -> Values:
     point, tally = simulated.point, simulated.tally
-    speeds = None if point.workers.speeds is None else tuple(point.workers.speeds)[:count]
-    workers = replace(point.workers, count=count, speeds=speeds)
+    workers = point.workers.first(count)
     columns = ("normalized_loss", "normalized_loss_low", "normalized_loss_high")
     exact = _exact(simulated, workers, times)
     if tally.domain == "count":

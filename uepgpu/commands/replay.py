@@ -168,8 +168,9 @@ def _workers(stored: StoredPoint) -> str:
     w = stored.point.workers
     omega = w.resolved_omega(stored.point.part.n_subproducts)
     more = f", loss probability {w.loss_probability:g}" if w.loss_probability else ""
-    more += "" if w.speeds is None else ", of unequal speed" if not w.identical else f", of speed {w.speeds[0]:g}"
-    return f"W = {w.count}, {w.latency!r}, Ω = {omega:g}, {w.work} work{more}"
+    speeds = set(w.speed().tolist())
+    more += "" if w.speeds is None else ", of unequal speed" if len(speeds) > 1 else f", of speed {w.speeds[0]:g}"
+    return f"W = {w.count}, {w.describe_latency()}, Ω = {omega:g}, {w.work} work{more}"
 
 
 def shown_tables(told: Replay) -> list[Table]:

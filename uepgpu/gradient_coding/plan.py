@@ -50,7 +50,7 @@ class DescentPlan:
         """Return the time of iterations whose last servers drew these words, in the unit of the latency law."""
         charge = float(self.workers.charge(self.placement.work))
         # The inverse of Workers._unit_time; all speeds are 1.
-        return latency_of_words(self.workers.latency, last) * (charge / self.workers.resolved_omega(self.n_blocks))
+        return latency_of_words(self.workers.laws[0], last) * (charge / self.workers.resolved_omega(self.n_blocks))
 
 
 def make_plan(
@@ -104,8 +104,8 @@ def _check(problem: Any, workers: Any) -> None:
             raise ValueError(f"{name} must be a {kind.__name__}, got {shown(value)}; the order is problem, scheme, workers")
     if not workers.identical:
         raise ValueError(
-            "workers must have one speed for gradient coding, where the fastest servers are a uniform sample, got "
-            f"speeds={shown(workers.speeds)}"
+            "workers must have one speed and one law for gradient coding, where the fastest servers are a uniform sample, got "
+            f"speeds={shown(workers.speeds)} and {len(workers.laws)} laws"
         )
     if workers.loss_probability > 0:
         raise ValueError(

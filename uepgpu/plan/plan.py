@@ -87,9 +87,13 @@ _IDENTITY = (
 
 
 def count_domain_refusal(law: SupportLaw, workers: Workers) -> str | None:
-    """Return why packets are not exchangeable, so that the count domain does not apply, or None (docs/mathematics.md §4)."""
-    if not workers.identical:
-        return "workers differ in speed, so that arrival order depends on the worker"
+    """Return why contents and arrivals are not independent, so that the count domain does not apply, or None.
+
+    Packets whose contents have one law, whichever worker sends them, may arrive by any joint law: its number decides
+    (docs/mathematics.md §4).
+    """
+    if not workers.identical and not law.exchangeable:
+        return "workers differ in speed or law and packets are tied to them, so that what arrives first depends on the worker"
     if workers.work == "true" and not law.equal_work:
         return f"packets differ in true work (r = {sorted(set(law.work.tolist()))}), so that arrival order depends on the window"
     return None

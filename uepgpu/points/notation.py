@@ -86,18 +86,34 @@ def read_code(text: str) -> Code:
 
 def write_workers(workers: Workers) -> str:
     """Return workers and their law as text."""
-    law = {"law": _name(workers.latency, LAWS, "laws"), **_fields(workers.latency)}
+    latency = _laws(workers) if isinstance(workers.latency, tuple) else _law(workers.latency)
     data = {f.name: _plain(getattr(workers, f.name)) for f in dataclasses.fields(workers) if f.name != "latency"}
-    return _text(data | {"latency": law})
+    return _text(data | {"latency": latency})
+
+
+def _law(law: Any) -> dict[str, Any]:
+    return {"law": _name(law, LAWS, "laws"), **_fields(law)}
+
+
+def _laws(workers: Workers) -> dict[str, Any]:
+    """Return the law of every worker: the different ones, and which each has."""
+    return {"laws": [_law(law) for law in workers.laws], "of": workers.law_of().tolist()}
 
 
 def read_workers(text: str) -> Workers:
     """Return the workers that :func:`write_workers` wrote."""
     data = json.loads(text)
-    law = data.pop("latency")
-    kind = LAWS[law.pop("law")]
-    made = kind(**{key: _value(value) for key, value in law.items()})
+    latency = data.pop("latency")
+    if "of" in latency:
+        laws = [_made(law) for law in latency["laws"]]
+        made: Any = [laws[i] for i in latency["of"]]
+    else:
+        made = _made(latency)
     return Workers(latency=made, **{key: _value(value) for key, value in data.items()})
+
+
+def _made(data: dict[str, Any]) -> Any:
+    return LAWS[data["law"]](**{key: _value(value) for key, value in data.items() if key != "law"})
 
 
 _PARTITION = ("paradigm", "shape", "classes", "gram", "row_level", "col_level")

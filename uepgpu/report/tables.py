@@ -48,7 +48,8 @@ def _parameters(stored: StoredPoint) -> tuple[str, ...]:
     workers, part, times = point.workers, point.part, point.deadlines
     sizes = [int((part.classes == c).sum()) for c in range(1, part.n_classes + 1)]
     span = f"{times[0]:g} to {times[-1]:g} ({len(times)})" if len(times) > 1 else f"{times[0]:g}"
-    extra = "" if workers.speeds is None else "; unequal speeds" if not workers.identical else f"; speed {workers.speeds[0]:g}"
+    speeds = set(workers.speed().tolist())
+    extra = "" if workers.speeds is None else "; unequal speeds" if len(speeds) > 1 else f"; speed {workers.speeds[0]:g}"
     extra += f"; {workers.loss_probability:g} lost" if workers.loss_probability else ""
     encoding = f"{point.encoding}{f' ({point.window})' if point.window else ''}"
     return (
@@ -57,7 +58,7 @@ def _parameters(stored: StoredPoint) -> tuple[str, ...]:
         f"{point.code!r}, encoded {encoding}",
         f"{part.n_subproducts} = {' + '.join(map(str, sizes))}",
         str(workers.count),
-        f"{workers.latency!r}{extra}",
+        f"{workers.describe_latency()}{extra}",
         f"{workers.resolved_omega(part.n_subproducts):g}{' (fair)' if workers.omega == 'fair' else ''}",
         str(workers.work),
         span,

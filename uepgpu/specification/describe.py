@@ -223,8 +223,17 @@ def code(where: str, data: Any, folder: Path, gamma: list[float] | None) -> Code
 # --- workers ------------------------------------------------------------------------------------------------------
 
 
-def _law(where: str, folder: Path) -> Callable[[str, Any], tuple[str, latency.Latency]]:
-    def read(key: str, value: Any) -> tuple[str, latency.Latency]:
+Latencies = latency.Latency | list[latency.Latency]
+"""One law, or one of every worker."""
+
+
+def _law(where: str, folder: Path) -> Callable[[str, Any], tuple[str, Latencies]]:
+    def read(key: str, value: Any) -> tuple[str, Latencies]:
+        if isinstance(value, dict) and "each" in value:
+            return _each(TomlTable(f"{where}: {key}", value, ("each", "counts")), one)
+        return one(key, value)
+
+    def one(key: str, value: Any) -> tuple[str, latency.Latency]:
         kind, table = named(f"{where}: {key}", "law", value, LAWS)
         readers: dict[str, Read] = {"samples": numbers}
         if isinstance(table.data.get("samples"), str):
@@ -238,6 +247,19 @@ def _law(where: str, folder: Path) -> Callable[[str, Any], tuple[str, latency.La
         return f"{table.data['law']} ({shown})" if shown else str(table.data["law"]), law
 
     return read
+
+
+def _each(table: TomlTable, read: Callable[[str, Any], tuple[str, latency.Latency]]) -> tuple[str, list[latency.Latency]]:
+    """Return the law of every worker, from one law each or, with `counts`, from how many workers have each law."""
+    values = table.data["each"]
+    if not isinstance(values, list) or not values:
+        raise table.error(f"each must be a non-empty list of laws, got {shown(values)}")
+    found = [read("latency", value) for value in values]
+    counts = table.get("counts", whole_numbers, [1] * len(found))
+    if len(counts) != len(found) or any(n < 1 for n in counts):
+        raise table.error(f"counts must give a number of workers >= 1 for each of {len(found)} laws, got {shown(counts)}")
+    name = " and ".join(f"{n} x {name}" if n > 1 else name for n, (name, _) in zip(counts, found, strict=True))
+    return name, [law for n, (_, law) in zip(counts, found, strict=True) for _ in range(n)]
 
 
 def _omega(key: str, value: Any) -> float | str:

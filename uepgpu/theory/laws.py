@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from uepgpu.theory.count_laws import CountLaw, DrawnCounts, DrawnUnequalWorkers, ReceivedTiedCounts, TiedCounts
+from uepgpu.theory.count_laws import CountLaw, DrawnCounts, DrawnUnequalWorkers, MixedCounts, ReceivedTiedCounts, TiedCounts
+from uepgpu.theory.received import received_law
 from uepgpu.theory.structure import Structure, no_closed_form
 
 if TYPE_CHECKING:
@@ -42,26 +43,29 @@ def deadline_counts(law: SupportLaw, structure: Structure, workers: Workers, dea
     if law.window is not None:
         return _tied_counts(law.window, law.work, structure, workers, deadlines, k)
     share = _membership(law, structure)
+    kinds, number = workers.kinds()
+    if not workers.identical and (workers.work == "unit" or law.equal_work):
+        work = int(law.occurring_work[0])
+        return MixedCounts(share.sum(axis=0), received_law(workers, deadlines, k, work))
+    arrived = [workers.arrival(deadlines[:, None], k, law.work, *kind) for kind in kinds]
+    late = [workers.absence(deadlines[:, None], k, law.work, *kind) for kind in kinds]
     if workers.identical:
-        speed = workers.speed()[0]
-        arrived = workers.arrival(deadlines[:, None], k, law.work, speed)
-        late = workers.absence(deadlines[:, None], k, law.work, speed)
         total = np.full(deadlines.size, workers.count)
-        return DrawnCounts(arrived @ share, late @ share.sum(axis=1), total)
+        return DrawnCounts(arrived[0] @ share, late[0] @ share.sum(axis=1), total)
     if structure.kind != "disjoint":
-        raise no_closed_form(code, "a chain of drawn windows at workers of different speeds")
-    speeds = workers.speed()[:, None]
-    arrived = workers.arrival(deadlines[:, None, None], k, law.work, speeds)
-    late = workers.absence(deadlines[:, None, None], k, law.work, speeds)
-    return DrawnUnequalWorkers(arrived @ share, late @ share.sum(axis=1))
+        raise no_closed_form(code, "a chain of drawn windows of unequal work at workers of different speeds or laws")
+    cells = np.stack([a @ share for a in arrived], axis=1)[:, number]
+    absent = np.stack([a @ share.sum(axis=1) for a in late], axis=1)[:, number]
+    return DrawnUnequalWorkers(cells, absent)
 
 
 def _tied_counts(window: Ints, work: Ints, structure: Structure, workers: Workers, deadlines: Floats, k: int) -> CountLaw:
     unit = structure.unit_of_window[window]
-    kinds, size = np.unique(np.stack([unit, work[window], workers.speed()], axis=1), axis=0, return_counts=True)
+    kinds, number = workers.kinds()
+    alike, size = np.unique(np.stack([unit, work[window], number], axis=1), axis=0, return_counts=True)
     groups: list[list[tuple[int, Floats, Floats]]] = [[] for _ in range(structure.n_units)]
-    arrived = workers.arrival(deadlines[:, None], k, kinds[:, 1], kinds[:, 2])
-    late = workers.absence(deadlines[:, None], k, kinds[:, 1], kinds[:, 2])
-    for column, count in enumerate(size.tolist()):
-        groups[int(kinds[column, 0])].append((count, arrived[:, column], late[:, column]))
+    for (u, r, kind), count in zip(alike.tolist(), size.tolist(), strict=True):
+        arrived = workers.arrival(deadlines, k, r, *kinds[kind])
+        late = workers.absence(deadlines, k, r, *kinds[kind])
+        groups[u].append((count, arrived, late))
     return TiedCounts(groups)

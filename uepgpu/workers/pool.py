@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -33,8 +35,8 @@ class Workers:
     ----------
     count : int
         Number of workers W, >= 1.
-    latency : Latency
-        Law F of the time that one unit of work takes.
+    latency : Latency or sequence of Latency
+        Law F of the time that one unit of work takes; a sequence gives every worker its own, W of them.
     omega : float or "fair"
         Load normalisation Ω. ``"fair"`` means K / W: the same total work however many workers share it.
     work : "true" or "unit"
@@ -57,7 +59,7 @@ class Workers:
     """
 
     count: int
-    latency: Latency = field(default_factory=Exponential)
+    latency: Latency | Sequence[Latency] = field(default_factory=Exponential)
     omega: float | Literal["fair"] = "fair"
     work: Literal["true", "unit"] = "true"
     loss_probability: float = 0.0
@@ -65,9 +67,7 @@ class Workers:
 
     def __post_init__(self) -> None:
         integer("count (number of workers W)", self.count, 1, MOST_WORKERS)
-        # A class has these methods too, but they need an instance.
-        if isinstance(self.latency, type) or not isinstance(self.latency, Latency):
-            raise ValueError(f"latency must be a law from uepgpu.latency or have methods cdf and sf, got {shown(self.latency)}")
+        object.__setattr__(self, "latency", _checked_latency(self.latency, self.count))
         if isinstance(self.omega, str) and self.omega != "fair":
             raise ValueError(f"omega must be a number > 0 or 'fair', got {shown(self.omega)}")
         if not isinstance(self.omega, str):
@@ -95,8 +95,69 @@ class Workers:
 
     @property
     def identical(self) -> bool:
-        """Whether all workers have the same speed."""
-        return self.speeds is None or len(set(self.speeds)) == 1
+        """Whether all workers have the same speed and the same law."""
+        return (self.speeds is None or len(set(self.speeds)) == 1) and len(self.laws) == 1
+
+    @cached_property
+    def laws(self) -> tuple[Latency, ...]:
+        """The different laws, in the order in which workers have them."""
+        return self._laws[0]
+
+    def law_of(self) -> NDArray[np.int64]:
+        """Return which of :attr:`laws` each worker has, shape (W,).
+
+        Examples
+        --------
+        >>> fast, slow = Exponential(2.0), Exponential(1.0)
+        >>> workers = Workers(3, latency=[fast, slow, fast])
+        >>> workers.law_of().tolist(), workers.laws == (fast, slow)
+        ([0, 1, 0], True)
+        """
+        return self._laws[1]
+
+    @cached_property
+    def _laws(self) -> tuple[tuple[Latency, ...], NDArray[np.int64]]:
+        if isinstance(self.latency, Latency):
+            return (self.latency,), np.zeros(self.count, dtype=np.int64)
+        numbers: dict[object, int] = {}
+        number = [numbers.setdefault(_key(law), len(numbers)) for law in self.latency]
+        first = np.unique(number, return_index=True)[1]
+        return tuple(self.latency[i] for i in first.tolist()), np.array(number, dtype=np.int64)
+
+    def kinds(self) -> tuple[list[tuple[float, int]], NDArray[np.int64]]:
+        """Return the different (speed, number of the law), slowest first, and which of them each worker is, shape (W,).
+
+        Examples
+        --------
+        >>> Workers(3, speeds=[1.0, 0.5, 1.0]).kinds()
+        ([(0.5, 0), (1.0, 0)], array([1, 0, 1]))
+        """
+        found, number = np.unique(np.stack([self.speed(), self.law_of()]), axis=1, return_inverse=True)
+        return [(float(speed), int(law)) for speed, law in found.T], number.ravel()
+
+    def describe_latency(self) -> str:
+        """Return the law or laws as people read them.
+
+        Examples
+        --------
+        >>> Workers(3, latency=[Exponential(2.0), Exponential(1.0), Exponential(2.0)]).describe_latency()
+        '2 × Exponential(rate=2.0), 1 × Exponential(rate=1.0)'
+        """
+        if len(self.laws) == 1:
+            return repr(self.laws[0])
+        return ", ".join(f"{n} × {law!r}" for law, n in zip(self.laws, np.bincount(self.law_of()).tolist(), strict=True))
+
+    def first(self, count: int) -> Workers:
+        """Return the first `count` <= W of these workers.
+
+        Examples
+        --------
+        >>> Workers(3, speeds=[1.0, 0.5, 2.0]).first(2).speeds
+        (1.0, 0.5)
+        """
+        integer("count", count, 1, self.count)
+        latency = self.latency if isinstance(self.latency, Latency) else self.latency[:count]
+        return replace(self, count=count, latency=latency, speeds=None if self.speeds is None else self.speeds[:count])
 
     def speed(self) -> NDArray[np.float64]:
         """Return the speeds, shape (W,).
@@ -119,8 +180,12 @@ class Workers:
         array = np.asarray(work, dtype=np.float64)
         return array if self.work == "true" else np.ones_like(array)
 
-    def arrival(self, time: ArrayLike, n_subproducts: int, work: ArrayLike, speed: ArrayLike = 1.0) -> NDArray[np.float64]:
-        """Return Pr[a packet has arrived by `time`]; the arguments broadcast, `work` is the true work r.
+    def arrival(
+        self, time: ArrayLike, n_subproducts: int, work: ArrayLike, speed: ArrayLike = 1.0, law: int = 0
+    ) -> NDArray[np.float64]:
+        """Return Pr[a packet has arrived by `time`].
+
+        `time`, the true work r `work` and `speed` broadcast; `law` is a number in :attr:`laws`.
 
         Examples
         --------
@@ -130,10 +195,12 @@ class Workers:
         times = self._unit_time(time, n_subproducts, work, speed)
         # Laws are asked for finite times only; a worker that answers at all has answered by infinity.
         ever = np.isinf(times)
-        return (1.0 - self.loss_probability) * np.where(ever, 1.0, self.latency.cdf(np.where(ever, 0.0, times)))
+        return (1.0 - self.loss_probability) * np.where(ever, 1.0, self.laws[law].cdf(np.where(ever, 0.0, times)))
 
-    def absence(self, time: ArrayLike, n_subproducts: int, work: ArrayLike, speed: ArrayLike = 1.0) -> NDArray[np.float64]:
-        """Return Pr[a packet has not arrived by `time`], accurate in the tail.
+    def absence(
+        self, time: ArrayLike, n_subproducts: int, work: ArrayLike, speed: ArrayLike = 1.0, law: int = 0
+    ) -> NDArray[np.float64]:
+        """Return Pr[a packet has not arrived by `time`], accurate in the tail; arguments as for :meth:`arrival`.
 
         Examples
         --------
@@ -142,7 +209,7 @@ class Workers:
         """
         times = self._unit_time(time, n_subproducts, work, speed)
         ever = np.isinf(times)
-        late = np.where(ever, 0.0, self.latency.sf(np.where(ever, 0.0, times)))
+        late = np.where(ever, 0.0, self.laws[law].sf(np.where(ever, 0.0, times)))
         return self.loss_probability + (1.0 - self.loss_probability) * late
 
     def _unit_time(self, time: ArrayLike, n_subproducts: int, work: ArrayLike, speed: ArrayLike) -> NDArray[np.float64]:
@@ -153,3 +220,28 @@ class Workers:
         omega, share = (n_subproducts // common, self.count // common) if self.omega == "fair" else (float(self.omega), 1)
         times, speeds = np.asarray(time, dtype=np.float64), np.asarray(speed, dtype=np.float64)
         return np.asarray(times * (omega * speeds) / (share * self.charge(work)))
+
+
+def _checked_latency(latency: Any, count: int) -> Latency | tuple[Latency, ...]:
+    """Return a law, or W of them as a tuple."""
+    # A class has these methods too, but they need an instance.
+    if isinstance(latency, Latency) and not isinstance(latency, type):
+        return latency
+    if isinstance(latency, str | type) or not isinstance(latency, Iterable):
+        raise ValueError(f"latency must be a law from uepgpu.latency or have methods cdf and sf, got {shown(latency)}")
+    laws = tuple(latency)
+    for law in laws:
+        if isinstance(law, type) or not isinstance(law, Latency):
+            raise ValueError(f"latency must be a law, or a sequence of one law per worker, got {shown(law)} among them")
+    if len(laws) != count:
+        raise ValueError(f"latency must give one law per worker: {count} workers, got {len(laws)} laws")
+    return laws
+
+
+def _key(law: Latency) -> object:
+    """Return what equal laws share: themselves where they can be compared, else their identity."""
+    try:
+        hash(law)
+    except TypeError:
+        return id(law)
+    return law

@@ -1,0 +1,46 @@
+"""Workers that differ or misbehave, as specifications and stores describe them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from uepgpu.latency import Exponential, Pareto
+from uepgpu.points.notation import read_workers, write_workers
+from uepgpu.specification.describe import worker_grid
+from uepgpu.specification.fields import SpecError
+from uepgpu.workers import Workers
+
+
+def read(folder: Path = Path(), **keys: Any) -> Workers:
+    """The workers of a [workers] table, which survive being text."""
+    ((_, workers),) = worker_grid("[workers]", {"count": 3, **keys}, folder)
+    assert write_workers(read_workers(write_workers(workers))) == write_workers(workers)
+    return workers
+
+
+def test_a_specification_gives_every_worker_its_law():
+    pareto = {"law": "pareto", "shape": 2.0}
+    assert read(latency={"each": ["exponential", pareto], "counts": [2, 1]}).latency == (Exponential(), Exponential(), Pareto(2.0))
+    assert read(latency={"each": [pareto, "exponential", pareto]}).latency == (Pareto(2.0), Exponential(), Pareto(2.0))
+    labels = [label for label, _ in worker_grid("", {"count": 3, "latency": ["exponential", {"each": [pareto] * 3}]}, Path())]
+    assert labels[0] == ", exponential"
+    assert labels[1].count("pareto (shape = 2.0)") == 3
+
+
+@pytest.mark.parametrize(
+    "keys, reason",
+    [
+        ({"latency": {"each": []}}, r"\[workers\]: latency: each must be a non-empty list of laws"),
+        ({"latency": {"each": ["exponential"]}}, r"latency must give one law per worker: 3 workers, got 1 laws"),
+        ({"latency": {"each": ["exponential"], "counts": [1, 2]}}, "counts must give a number of workers >= 1 for each of 1 laws"),
+        ({"latency": {"each": ["exponential"], "counts": [0]}}, "counts must give a number of workers >= 1"),
+        ({"latency": {"each": ["exponental"] * 3}}, "did you mean 'exponential'"),
+        ({"latency": {"each": ["exponential"] * 3, "law": "pareto"}}, "unknown key 'law'"),
+    ],
+)
+def test_bad_workers_of_a_specification_are_named(keys, reason):
+    with pytest.raises(SpecError, match=reason):
+        read(**keys)

@@ -1,0 +1,7 @@
+"""Workers: how many there are, how fast they answer, what a packet costs them."""
+
+from __future__ import annotations
+
+from uepgpu.workers.pool import Workers
+
+__all__ = ["Workers"]
