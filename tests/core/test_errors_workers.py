@@ -43,6 +43,19 @@ LATENCIES = {
         "function",
         "array of times",
     ),
+    "staged law in words": (lambda: uep.latency.Staged("exponential"), "compute", "law", "'exponential'"),
+    "staged law of staged ones": (
+        lambda: uep.latency.Staged(uep.latency.Exponential(), uep.latency.Staged(uep.latency.Exponential())),
+        "send",
+        "not staged itself",
+    ),
+    "negative start": (lambda: uep.latency.Staged(uep.latency.Exponential(), start=-0.1), "start", ">= 0", "-0.1"),
+    "nan start": (lambda: uep.latency.Staged(uep.latency.Exponential(), start=np.nan), "start", "finite", "nan"),
+    "two stages of unknown density": (
+        lambda: uep.latency.Staged(uep.latency.FromCDF(np.tanh), uep.latency.FromCDF(np.tanh)),
+        "compute and send",
+        "cdf and sf",
+    ),
     "function of another shape": (lambda: uep.latency.FromCDF(lambda t: 0.5).cdf([1.0, 2.0]), "function", "(2,)", "()"),
 }
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from uepgpu.latency import Exponential, Pareto
+from uepgpu.latency import Exponential, Pareto, ShiftedExponential, Staged
 from uepgpu.points.notation import read_workers, write_workers
 from uepgpu.specification.describe import worker_grid
 from uepgpu.specification.fields import SpecError
@@ -30,9 +30,26 @@ def test_a_specification_gives_every_worker_its_law():
     assert labels[1].count("pareto (shape = 2.0)") == 3
 
 
+def test_a_specification_describes_stages():
+    send = {"law": "shifted-exponential", "rate": 5.0, "shift": 0.1}
+    law = read(latency={"law": "staged", "compute": "exponential", "send": send, "start": 0.05}).latency
+    assert law == Staged(Exponential(), ShiftedExponential(5.0, 0.1), 0.05)
+    assert read(latency={"law": "staged", "compute": {"law": "empirical", "samples": [1, 2]}}).latency.send is None
+    labels = [label for label, _ in worker_grid("", {"count": 3, "latency": ["exponential", _staged(send)]}, Path())]
+    assert labels[1] == ", staged (compute = exponential, send = shifted-exponential 5.0 0.1)"
+
+
+def _staged(send: Any) -> dict[str, Any]:
+    return {"law": "staged", "compute": "exponential", "send": send}
+
+
 @pytest.mark.parametrize(
     "keys, reason",
     [
+        ({"latency": {"law": "staged"}}, "compute is missing"),
+        ({"latency": _staged("fast")}, "law must be one of .*, got 'fast'"),
+        ({"latency": _staged({"law": "pareto"})}, "shape is missing"),
+        ({"latency": _staged(_staged("exponential"))}, "send must be a law that is not staged itself"),
         ({"latency": {"each": []}}, r"\[workers\]: latency: each must be a non-empty list of laws"),
         ({"latency": {"each": ["exponential"]}}, r"latency must give one law per worker: 3 workers, got 1 laws"),
         ({"latency": {"each": ["exponential"], "counts": [1, 2]}}, "counts must give a number of workers >= 1 for each of 1 laws"),

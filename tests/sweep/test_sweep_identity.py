@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import uepgpu as uep
-from uepgpu.latency import Empirical, Exponential, FromCDF, ShiftedExponential, Weibull
+from uepgpu.latency import Empirical, Exponential, FromCDF, ShiftedExponential, Staged, Weibull
 from uepgpu.points.identity import identify
 from uepgpu.points.notation import read_code, read_partition, read_workers, write_code, write_partition, write_workers
 from uepgpu.points.point import Point
@@ -178,3 +178,5 @@ def test_partitions_come_back_from_text_to_the_bit() -> None:
 def test_laws_that_are_functions_cannot_be_kept() -> None:
     with pytest.raises(ValueError, match=r"a store keeps the laws exponential, .* got FromCDF"):
         identify(changed(workers=workers(latency=FromCDF(lambda t: np.clip(t, 0, 1)))))
+    with pytest.raises(ValueError, match=r"a store keeps the laws exponential, .* got FromCDF"):
+        identify(changed(workers=workers(latency=Staged(Exponential(), FromCDF(lambda t: np.clip(t, 0, 1))))))

@@ -14,6 +14,7 @@ from uepgpu.gradient_coding.placement import Placement, place
 from uepgpu.gradient_coding.problem import Problem
 from uepgpu.gradient_coding.quantile import latency_of_words
 from uepgpu.gradient_coding.schemes import Scheme
+from uepgpu.latency import Staged
 from uepgpu.workers import Workers
 from uepgpu_kernels.descent_job import BY_GRAM, BY_ROWS, DUAL, LOGISTIC, DescentJob
 
@@ -106,6 +107,11 @@ def _check(problem: Any, workers: Any) -> None:
         raise ValueError(
             "workers must have one speed and one law for gradient coding, where the fastest servers are a uniform sample, got "
             f"speeds={shown(workers.speeds)} and {len(workers.laws)} laws"
+        )
+    if isinstance(workers.laws[0], Staged) and not workers.laws[0].scales:
+        raise ValueError(
+            "workers must have a latency that scales with their load for gradient coding, without start or send, got "
+            f"{shown(workers.laws[0])}"
         )
     if workers.loss_probability > 0:
         raise ValueError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from uepgpu.latency.continuous import Exponential, LogNormal, Pareto, ShiftedExponential, Weibull
 from uepgpu.latency.from_cdf import FromCDF
 from uepgpu.latency.law import Latency
+from uepgpu.latency.staged import Staged
 from uepgpu.latency.steps import Deterministic, Empirical
 
 __all__ = [
@@ -16,5 +17,6 @@ __all__ = [
     "LogNormal",
     "Pareto",
     "ShiftedExponential",
+    "Staged",
     "Weibull",
 ]

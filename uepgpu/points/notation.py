@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from uepgpu.codes import Code
+from uepgpu.latency import Latency
 from uepgpu.partition import Partition
 from uepgpu.specification.names import CODES, LAWS
 from uepgpu.workers import Workers
@@ -92,7 +93,9 @@ def write_workers(workers: Workers) -> str:
 
 
 def _law(law: Any) -> dict[str, Any]:
-    return {"law": _name(law, LAWS, "laws"), **_fields(law)}
+    name = _name(law, LAWS, "laws")
+    fields = {f.name: getattr(law, f.name) for f in dataclasses.fields(law)}
+    return {"law": name} | {key: _law(value) if isinstance(value, Latency) else _plain(value) for key, value in fields.items()}
 
 
 def _laws(workers: Workers) -> dict[str, Any]:
@@ -113,7 +116,12 @@ def read_workers(text: str) -> Workers:
 
 
 def _made(data: dict[str, Any]) -> Any:
-    return LAWS[data["law"]](**{key: _value(value) for key, value in data.items() if key != "law"})
+    fields = {key: value for key, value in data.items() if key != "law"}
+    return LAWS[data["law"]](**{key: _made(value) if _is_law(value) else _value(value) for key, value in fields.items()})
+
+
+def _is_law(value: Any) -> bool:
+    return isinstance(value, dict) and "law" in value
 
 
 _PARTITION = ("paradigm", "shape", "classes", "gram", "row_level", "col_level")

@@ -223,6 +223,13 @@ def code(where: str, data: Any, folder: Path, gamma: list[float] | None) -> Code
 # --- workers ------------------------------------------------------------------------------------------------------
 
 
+def _as_law(value: Any) -> str:
+    """Return a value of a law's table as a label shows it; the table of a stage by its law and values."""
+    if not isinstance(value, dict):
+        return str(value)
+    return " ".join(str(v) for v in value.values())
+
+
 Latencies = latency.Latency | list[latency.Latency]
 """One law, or one of every worker."""
 
@@ -235,7 +242,8 @@ def _law(where: str, folder: Path) -> Callable[[str, Any], tuple[str, Latencies]
 
     def one(key: str, value: Any) -> tuple[str, latency.Latency]:
         kind, table = named(f"{where}: {key}", "law", value, LAWS)
-        readers: dict[str, Read] = {"samples": numbers}
+        stage: Read = lambda key, value: one(key, value)[1]  # noqa: E731
+        readers: dict[str, Read] = {"samples": numbers, "compute": stage, "send": stage}
         if isinstance(table.data.get("samples"), str):
             with located(table.where):
                 samples = read_array(
@@ -243,7 +251,7 @@ def _law(where: str, folder: Path) -> Callable[[str, Any], tuple[str, Latencies]
                 )
             readers["samples"] = lambda key, value: samples
         law = make(kind, table, readers)
-        shown = ", ".join(f"{k} = {v}" for k, v in table.data.items() if k != "law")
+        shown = ", ".join(f"{k} = {_as_law(v)}" for k, v in table.data.items() if k != "law")
         return f"{table.data['law']} ({shown})" if shown else str(table.data["law"]), law
 
     return read

@@ -27,5 +27,6 @@ LAWS: dict[str, type] = {
     "log-normal": latency.LogNormal,
     "deterministic": latency.Deterministic,
     "empirical": latency.Empirical,
+    "staged": latency.Staged,
 }
 """What a specification calls the laws."""

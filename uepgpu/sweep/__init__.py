@@ -22,6 +22,7 @@ A specification::
     latency = { law = "exponential", rate = 1.0 }             # or shifted-exponential, weibull, pareto, log-normal,
     omega = "fair"                          # or a number               deterministic, empirical (samples: list or .npy)
     work = ["unit", "true"]                 # optional too: loss_probability, speeds
+    # Stages: latency = { law = "staged", compute = "exponential", send = { law = "weibull", shape = 2.0 }, start = 0.1 }
     # A law of every worker: latency = { each = ["exponential", { law = "pareto", shape = 2.0 }], counts = [20, 10] }
 
     [partitions.measured]                   # any name; real matrices, paths relative to this file

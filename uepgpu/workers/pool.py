@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from uepgpu.checks import choice, integer, positive, probability, real_array, shown
-from uepgpu.latency import Exponential, Latency
+from uepgpu.latency import Exponential, Latency, Staged
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +29,8 @@ class Workers:
     """A pool of workers, each of which returns one packet.
 
     A packet of work r from a worker of speed s has arrived by time t with probability
-    (1 - loss_probability) F(Ω s t / r), where r = 1 if `work` is ``"unit"`` (docs/mathematics.md §4).
+    (1 - loss_probability) F(Ω s t / r), where r = 1 if `work` is ``"unit"`` (docs/mathematics.md §4); of a
+    :class:`~uepgpu.latency.Staged` law only computing scales so.
 
     Parameters
     ----------
@@ -192,10 +193,7 @@ class Workers:
         >>> Workers(30, omega=1.0).arrival([0.5, 1.0], n_subproducts=9, work=1).round(4).tolist()
         [0.3935, 0.6321]
         """
-        times = self._unit_time(time, n_subproducts, work, speed)
-        # Laws are asked for finite times only; a worker that answers at all has answered by infinity.
-        ever = np.isinf(times)
-        return (1.0 - self.loss_probability) * np.where(ever, 1.0, self.laws[law].cdf(np.where(ever, 0.0, times)))
+        return (1.0 - self.loss_probability) * self._answer(time, n_subproducts, work, speed, law, late=False)
 
     def absence(
         self, time: ArrayLike, n_subproducts: int, work: ArrayLike, speed: ArrayLike = 1.0, law: int = 0
@@ -207,10 +205,23 @@ class Workers:
         >>> Workers(30, omega=1.0).absence([1.0, 100.0], n_subproducts=9, work=1).tolist()
         [0.36787944117144233, 3.720075976020836e-44]
         """
-        times = self._unit_time(time, n_subproducts, work, speed)
-        ever = np.isinf(times)
-        late = np.where(ever, 0.0, self.laws[law].sf(np.where(ever, 0.0, times)))
+        late = self._answer(time, n_subproducts, work, speed, law, late=True)
         return self.loss_probability + (1.0 - self.loss_probability) * late
+
+    def _answer(
+        self, time: ArrayLike, n_subproducts: int, work: ArrayLike, speed: ArrayLike, law: int, *, late: bool
+    ) -> NDArray[np.float64]:
+        """Return the chance that a worker has answered, or with `late` that it has not, whatever the channel does."""
+        chosen = self.laws[law]
+        if isinstance(chosen, Staged) and not chosen.scales:
+            load = 1.0 / self._unit_time(1.0, n_subproducts, work, speed)
+            return chosen.sf(time, load) if late else chosen.cdf(time, load)
+        chosen = chosen.compute if isinstance(chosen, Staged) else chosen
+        times = self._unit_time(time, n_subproducts, work, speed)
+        # Laws are asked for finite times only; a worker that answers at all has answered by infinity.
+        ever = np.isinf(times)
+        ask = chosen.sf if late else chosen.cdf
+        return np.where(ever, 0.0 if late else 1.0, ask(np.where(ever, 0.0, times)))
 
     def _unit_time(self, time: ArrayLike, n_subproducts: int, work: ArrayLike, speed: ArrayLike) -> NDArray[np.float64]:
         """Ω s t / r, the time that one unit of work may take."""
