@@ -16,12 +16,14 @@ if TYPE_CHECKING:
     from uepgpu.partition import Partition
     from uepgpu.products import condition, multiply
     from uepgpu.tally import Tally
-    from uepgpu.workers import Workers
+    from uepgpu.workers import Backup, Relaunch, Workers
 
 __version__ = "0.1.0"
 __all__ = [
     "BackendUnavailable",
+    "Backup",
     "Partition",
+    "Relaunch",
     "Tally",
     "Workers",
     "codes",
@@ -35,7 +37,9 @@ __all__ = [
 
 _HOME = {
     "BackendUnavailable": "uepgpu.backends",
+    "Backup": "uepgpu.workers",
     "Partition": "uepgpu.partition",
+    "Relaunch": "uepgpu.workers",
     "Tally": "uepgpu.tally",
     "condition": "uepgpu.products",
     "multiply": "uepgpu.products",

@@ -89,6 +89,7 @@ def descend(scheme=None, workers=None, **options):
                 "scales with their load",
                 "Staged",
             ),
+            "backup": (lambda: descend(workers=uep.Workers(12, backup=uep.Backup(1.0))), "workers must have no backup", "Backup"),
             "losses": (lambda: descend(workers=uep.Workers(12, loss_probability=0.1)), "loss_probability=0", "0.1"),
             "order": (
                 lambda: gc.descend(gc.ReplicatedSketch(5), PROBLEM, uep.Workers(12), iterations=1, realizations=1, seed=1),

@@ -11,7 +11,7 @@ from uepgpu.latency import Exponential, Pareto, ShiftedExponential, Staged
 from uepgpu.points.notation import read_workers, write_workers
 from uepgpu.specification.describe import worker_grid
 from uepgpu.specification.fields import SpecError
-from uepgpu.workers import Workers
+from uepgpu.workers import Backup, Relaunch, Workers
 
 
 def read(folder: Path = Path(), **keys: Any) -> Workers:
@@ -43,9 +43,20 @@ def _staged(send: Any) -> dict[str, Any]:
     return {"law": "staged", "compute": "exponential", "send": send}
 
 
+def test_a_specification_describes_second_tries():
+    assert read(backup={"name": "backup", "after": 0.5}).backup == Backup(0.5)
+    again = read(backup={"name": "relaunch", "after": 1})
+    assert again.backup == Relaunch(1)
+    assert read_workers(write_workers(again)) == again
+    assert "backup" not in write_workers(read())
+
+
 @pytest.mark.parametrize(
     "keys, reason",
     [
+        ({"backup": {"name": "backup"}}, r"\[workers\]: backup: after is missing"),
+        ({"backup": {"name": "bakcup", "after": 1}}, "did you mean 'backup'"),
+        ({"backup": {"name": "relaunch", "after": 0}}, "after must be a finite number > 0, got 0"),
         ({"latency": {"law": "staged"}}, "compute is missing"),
         ({"latency": _staged("fast")}, "law must be one of .*, got 'fast'"),
         ({"latency": _staged({"law": "pareto"})}, "shape is missing"),

@@ -12,6 +12,7 @@ from uepgpu.console import Table, say, show
 from uepgpu.replay.realization import replay
 from uepgpu.replay.tables import compact, tables
 from uepgpu.replay.told import Replay
+from uepgpu.theory.launched import describe_launches
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -170,6 +171,8 @@ def _workers(stored: StoredPoint) -> str:
     more = f", loss probability {w.loss_probability:g}" if w.loss_probability else ""
     speeds = set(w.speed().tolist())
     more += "" if w.speeds is None else ", of unequal speed" if len(speeds) > 1 else f", of speed {w.speeds[0]:g}"
+    second = describe_launches(stored.point.code, stored.point.part, w)
+    more += f", {second}" if second else ""
     return f"W = {w.count}, {w.describe_latency()}, Ω = {omega:g}, {w.work} work{more}"
 
 

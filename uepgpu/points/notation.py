@@ -16,7 +16,7 @@ import numpy as np
 from uepgpu.codes import Code
 from uepgpu.latency import Latency
 from uepgpu.partition import Partition
-from uepgpu.specification.names import CODES, LAWS
+from uepgpu.specification.names import CODES, LAUNCHES, LAWS
 from uepgpu.workers import Workers
 
 __all__ = ["read_code", "read_partition", "read_workers", "write_code", "write_partition", "write_workers"]
@@ -85,10 +85,17 @@ def read_code(text: str) -> Code:
     return code
 
 
+_LATER = ("backup",)
+"""Fields that the text has only where they are given: descriptions without them keep the text that they had before."""
+
+
 def write_workers(workers: Workers) -> str:
     """Return workers and their law as text."""
     latency = _laws(workers) if isinstance(workers.latency, tuple) else _law(workers.latency)
-    data = {f.name: _plain(getattr(workers, f.name)) for f in dataclasses.fields(workers) if f.name != "latency"}
+    special = ("latency", *_LATER)
+    data = {f.name: _plain(getattr(workers, f.name)) for f in dataclasses.fields(workers) if f.name not in special}
+    if workers.backup is not None:
+        data["backup"] = {"name": _name(workers.backup, LAUNCHES, "second tries"), **_fields(workers.backup)}
     return _text(data | {"latency": latency})
 
 
@@ -107,12 +114,15 @@ def read_workers(text: str) -> Workers:
     """Return the workers that :func:`write_workers` wrote."""
     data = json.loads(text)
     latency = data.pop("latency")
+    if "backup" in data:
+        backup = data.pop("backup")
+        data["backup"] = LAUNCHES[backup.pop("name")](**backup)
     if "of" in latency:
         laws = [_made(law) for law in latency["laws"]]
         made: Any = [laws[i] for i in latency["of"]]
     else:
         made = _made(latency)
-    return Workers(latency=made, **{key: _value(value) for key, value in data.items()})
+    return Workers(latency=made, **{key: value if key in _LATER else _value(value) for key, value in data.items()})
 
 
 def _made(data: dict[str, Any]) -> Any:

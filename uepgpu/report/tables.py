@@ -16,6 +16,7 @@ from uepgpu.results.curve import Curve
 from uepgpu.results.summary import blocks
 from uepgpu.store.sections import Section
 from uepgpu.store.stored import StoredPoint
+from uepgpu.theory.launched import describe_launches
 
 __all__ = ["numbers_of", "overview", "parameters", "provenance", "results", "stops"]
 
@@ -51,6 +52,8 @@ def _parameters(stored: StoredPoint) -> tuple[str, ...]:
     speeds = set(workers.speed().tolist())
     extra = "" if workers.speeds is None else "; unequal speeds" if len(speeds) > 1 else f"; speed {workers.speeds[0]:g}"
     extra += f"; {workers.loss_probability:g} lost" if workers.loss_probability else ""
+    second = describe_launches(point.code, part, workers)
+    extra += f"; {second}" if second else ""
     encoding = f"{point.encoding}{f' ({point.window})' if point.window else ''}"
     return (
         point.series,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from uepgpu import latency
 from uepgpu.codes import LT, MDS, ExpandingWindow, Generator, NonOverlappingWindow, Repetition, Uncoded, Windows
+from uepgpu.workers import Backup, Relaunch
 
-__all__ = ["CODES", "LAWS"]
+__all__ = ["CODES", "LAUNCHES", "LAWS"]
 
 CODES: dict[str, type] = {
     "now": NonOverlappingWindow,
@@ -30,3 +31,6 @@ LAWS: dict[str, type] = {
     "staged": latency.Staged,
 }
 """What a specification calls the laws."""
+
+LAUNCHES: dict[str, type] = {"backup": Backup, "relaunch": Relaunch}
+"""What a specification calls second tries."""

@@ -23,6 +23,7 @@ A specification::
     omega = "fair"                          # or a number               deterministic, empirical (samples: list or .npy)
     work = ["unit", "true"]                 # optional too: loss_probability, speeds
     # Stages: latency = { law = "staged", compute = "exponential", send = { law = "weibull", shape = 2.0 }, start = 0.1 }
+    # Second tries: backup = { name = "backup", after = 0.3 }, or "relaunch"
     # A law of every worker: latency = { each = ["exponential", { law = "pareto", shape = 2.0 }], counts = [20, 10] }
 
     [partitions.measured]                   # any name; real matrices, paths relative to this file

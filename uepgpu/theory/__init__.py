@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from uepgpu.theory.closed_forms import decoding_probability, loss
+from uepgpu.theory.launched import launched_packets
 
-__all__ = ["decoding_probability", "loss"]
+__all__ = ["decoding_probability", "launched_packets", "loss"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from uepgpu.workers.backup import Backup, Relaunch
 from uepgpu.workers.pool import Workers
 
-__all__ = ["Workers"]
+__all__ = ["Backup", "Relaunch", "Workers"]

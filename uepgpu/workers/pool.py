@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from uepgpu.checks import choice, integer, positive, probability, real_array, shown
 from uepgpu.latency import Exponential, Latency, Staged
+from uepgpu.workers.backup import Backup, Chance, Relaunch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,6 +47,8 @@ class Workers:
         Chance ε that a packet is lost in the channel, in [0, 1).
     speeds : sequence of float, optional
         Relative speed of each worker, > 0, W of them. Default: all 1.
+    backup : Backup or Relaunch, optional
+        A second try at packets that have not come by an age. Default: none.
 
     Raises
     ------
@@ -65,6 +68,7 @@ class Workers:
     work: Literal["true", "unit"] = "true"
     loss_probability: float = 0.0
     speeds: Sequence[float] | None = None
+    backup: Backup | Relaunch | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         integer("count (number of workers W)", self.count, 1, MOST_WORKERS)
@@ -75,6 +79,8 @@ class Workers:
             positive("omega", self.omega)
         choice("work", self.work, ("true", "unit"))
         probability("loss_probability", self.loss_probability, one=False)
+        if self.backup is not None and not isinstance(self.backup, Backup | Relaunch):
+            raise ValueError(f"backup must be a uepgpu.Backup or a uepgpu.Relaunch, got {shown(self.backup)}")
         if self.speeds is not None:
             array = real_array("speeds", self.speeds)
             if array.ndim != 1:
@@ -193,7 +199,8 @@ class Workers:
         >>> Workers(30, omega=1.0).arrival([0.5, 1.0], n_subproducts=9, work=1).round(4).tolist()
         [0.3935, 0.6321]
         """
-        return (1.0 - self.loss_probability) * self._answer(time, n_subproducts, work, speed, law, late=False)
+        got, late = self._copy(n_subproducts, work, speed, law)
+        return got(time) if self.backup is None else self.backup.arrived(got, late, time)
 
     def absence(
         self, time: ArrayLike, n_subproducts: int, work: ArrayLike, speed: ArrayLike = 1.0, law: int = 0
@@ -205,11 +212,29 @@ class Workers:
         >>> Workers(30, omega=1.0).absence([1.0, 100.0], n_subproducts=9, work=1).tolist()
         [0.36787944117144233, 3.720075976020836e-44]
         """
-        late = self._answer(time, n_subproducts, work, speed, law, late=True)
-        return self.loss_probability + (1.0 - self.loss_probability) * late
+        _, late = self._copy(n_subproducts, work, speed, law)
+        return late(time) if self.backup is None else self.backup.absent(late, time)
+
+    def launched(self, n_subproducts: int, work: ArrayLike, speed: ArrayLike = 1.0, law: int = 0) -> NDArray[np.float64]:
+        """Return the expected number of copies of a packet that are launched: 1 without backup, else 1 + Pr[late at its age].
+
+        Examples
+        --------
+        >>> pool = Workers(30, omega=1.0, backup=Backup(after=1.0))
+        >>> pool.launched(n_subproducts=9, work=[1, 2]).round(4).tolist()
+        [1.3679, 1.6065]
+        """
+        _, late = self._copy(n_subproducts, work, speed, law)
+        again = 0.0 if self.backup is None else late(self.backup.after)
+        return np.broadcast_to(1.0 + again, np.broadcast_shapes(np.shape(work), np.shape(speed)))
+
+    def _copy(self, n_subproducts: int, work: ArrayLike, speed: ArrayLike, law: int) -> tuple[Chance, Chance]:
+        """Return the chances of one copy, by the time since its launch: that it has arrived, and that it has not."""
+        lost, answer = self.loss_probability, partial(self._answer, n_subproducts, work, speed, law)
+        return lambda time: (1.0 - lost) * answer(time, late=False), lambda time: lost + (1.0 - lost) * answer(time, late=True)
 
     def _answer(
-        self, time: ArrayLike, n_subproducts: int, work: ArrayLike, speed: ArrayLike, law: int, *, late: bool
+        self, n_subproducts: int, work: ArrayLike, speed: ArrayLike, law: int, time: ArrayLike, *, late: bool
     ) -> NDArray[np.float64]:
         """Return the chance that a worker has answered, or with `late` that it has not, whatever the channel does."""
         chosen = self.laws[law]
