@@ -16,13 +16,14 @@ if TYPE_CHECKING:
     from uepgpu.partition import Partition
     from uepgpu.products import condition, multiply
     from uepgpu.tally import Tally
-    from uepgpu.workers import Backup, Relaunch, Workers
+    from uepgpu.workers import Backup, Racks, Relaunch, Workers
 
 __version__ = "0.1.0"
 __all__ = [
     "BackendUnavailable",
     "Backup",
     "Partition",
+    "Racks",
     "Relaunch",
     "Tally",
     "Workers",
@@ -39,6 +40,7 @@ _HOME = {
     "BackendUnavailable": "uepgpu.backends",
     "Backup": "uepgpu.workers",
     "Partition": "uepgpu.partition",
+    "Racks": "uepgpu.workers",
     "Relaunch": "uepgpu.workers",
     "Tally": "uepgpu.tally",
     "condition": "uepgpu.products",

@@ -137,7 +137,7 @@ def test_workers_and_deadlines_are_for_the_count_domain_and_belong_together():
     with pytest.raises(ValueError, match="workers"):
         counted.loss(RXC, workers=problems.unit(31), deadlines=TIMES)
     tied = run(code=codes.ExpandingWindow(problems.GAMMA, windows="fixed"))
-    with pytest.raises(ValueError, match="workers differ in speed or law, and packets are tied to them"):
+    with pytest.raises(ValueError, match="workers differ in speed or law, and packets are tied to them: what arrives first"):
         tied.loss(RXC, workers=problems.unit(30, speeds=problems.SLOW_HALF), deadlines=TIMES)
     with pytest.raises(ValueError, match="true work"):
         counted.loss(RXC, workers=Workers(30), deadlines=TIMES)

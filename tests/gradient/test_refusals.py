@@ -90,6 +90,10 @@ def descend(scheme=None, workers=None, **options):
                 "Staged",
             ),
             "backup": (lambda: descend(workers=uep.Workers(12, backup=uep.Backup(1.0))), "workers must have no backup", "Backup"),
+            "racks": (
+                lambda: descend(workers=uep.Workers(12, racks=uep.Racks([0] * 12, 0.1))),
+                "workers must answer independently",
+            ),
             "losses": (lambda: descend(workers=uep.Workers(12, loss_probability=0.1)), "loss_probability=0", "0.1"),
             "order": (
                 lambda: gc.descend(gc.ReplicatedSketch(5), PROBLEM, uep.Workers(12), iterations=1, realizations=1, seed=1),

@@ -11,7 +11,7 @@ from uepgpu.latency import Exponential, Pareto, ShiftedExponential, Staged
 from uepgpu.points.notation import read_workers, write_workers
 from uepgpu.specification.describe import worker_grid
 from uepgpu.specification.fields import SpecError
-from uepgpu.workers import Backup, Relaunch, Workers
+from uepgpu.workers import Backup, Racks, Relaunch, Workers
 
 
 def read(folder: Path = Path(), **keys: Any) -> Workers:
@@ -51,9 +51,21 @@ def test_a_specification_describes_second_tries():
     assert "backup" not in write_workers(read())
 
 
+def test_a_specification_describes_racks():
+    dark = read(racks={"of": [0, 0, 1], "probability": 0.25})
+    assert dark.racks == Racks([0, 0, 1], 0.25)
+    slow = read(racks={"of": [0, 0, 1], "probability": 0.25, "latency": {"law": "pareto", "shape": 2.0}})
+    for workers in (dark, slow):
+        assert read_workers(write_workers(workers)) == workers
+    assert slow.racks.latency == Pareto(2.0)
+
+
 @pytest.mark.parametrize(
     "keys, reason",
     [
+        ({"racks": {"of": [0, 1]}}, r"\[workers\]: racks: probability is missing"),
+        ({"racks": {"of": [0, 1], "probability": 0.5}}, "racks must give one rack per worker: 3 workers, got 2 racks"),
+        ({"racks": {"of": [0, 1, 1], "probability": 0.5, "latency": "dark"}}, "law must be one of .*, got 'dark'"),
         ({"backup": {"name": "backup"}}, r"\[workers\]: backup: after is missing"),
         ({"backup": {"name": "bakcup", "after": 1}}, "did you mean 'backup'"),
         ({"backup": {"name": "relaunch", "after": 0}}, "after must be a finite number > 0, got 0"),

@@ -171,6 +171,7 @@ def _workers(stored: StoredPoint) -> str:
     more = f", loss probability {w.loss_probability:g}" if w.loss_probability else ""
     speeds = set(w.speed().tolist())
     more += "" if w.speeds is None else ", of unequal speed" if len(speeds) > 1 else f", of speed {w.speeds[0]:g}"
+    more += f", {w.racks.describe()}" if w.racks is not None else ""
     second = describe_launches(stored.point.code, stored.point.part, w)
     more += f", {second}" if second else ""
     return f"W = {w.count}, {w.describe_latency()}, Ω = {omega:g}, {w.work} work{more}"

@@ -108,6 +108,10 @@ def _check(problem: Any, workers: Any) -> None:
             "workers must have one speed and one law for gradient coding, where the fastest servers are a uniform sample, got "
             f"speeds={shown(workers.speeds)} and {len(workers.laws)} laws"
         )
+    if not workers.independent:
+        raise ValueError(
+            "workers must answer independently for gradient coding, where the fastest servers are a uniform sample, got racks"
+        )
     if workers.backup is not None:
         raise ValueError(f"workers must have no backup for gradient coding, got {shown(workers.backup)}")
     if isinstance(workers.laws[0], Staged) and not workers.laws[0].scales:

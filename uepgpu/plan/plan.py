@@ -92,8 +92,9 @@ def count_domain_refusal(law: SupportLaw, workers: Workers) -> str | None:
     Packets whose contents have one law, whichever worker sends them, may arrive by any joint law: its number decides
     (docs/mathematics.md §4).
     """
-    if not workers.identical and not law.exchangeable:
-        return "workers differ in speed or law and packets are tied to them, so that what arrives first depends on the worker"
+    if not workers.alike and not law.exchangeable:
+        how = "differ in speed or law" if workers.independent else "do not answer independently"
+        return f"workers {how} and packets are tied to them, so that what arrives first depends on the worker"
     if workers.work == "true" and not law.equal_work:
         return f"packets differ in true work (r = {sorted(set(law.work.tolist()))}), so that arrival order depends on the window"
     return None
@@ -122,6 +123,11 @@ def make_plan(
     times = None if deadlines is None else np.array(FOREVER) if deadlines is FOREVER else deadlines_array(deadlines)
     if times is None and (reason := count_domain_refusal(law, workers)):
         raise ValueError(f"the count domain does not apply: {reason}. Give deadlines to simulate arrival times")
+    if times is not None and not workers.independent:
+        raise ValueError(
+            "deadlines must not be given for workers whose arrivals are not independent, which are not simulated: without them the "
+            "tally gives losses by these workers and deadlines, where packets have equal work"
+        )
     if times is not None and times.size > MOST_PACKETS:
         raise ValueError(f"deadlines: at most {MOST_PACKETS} are simulated, got {times.size}")
     windows, of_window = distinct_windows(law)

@@ -17,7 +17,7 @@ from uepgpu.codes import Code
 from uepgpu.latency import Latency
 from uepgpu.partition import Partition
 from uepgpu.specification.names import CODES, LAUNCHES, LAWS
-from uepgpu.workers import Workers
+from uepgpu.workers import Racks, Workers
 
 __all__ = ["read_code", "read_partition", "read_workers", "write_code", "write_partition", "write_workers"]
 
@@ -85,7 +85,7 @@ def read_code(text: str) -> Code:
     return code
 
 
-_LATER = ("backup",)
+_LATER = ("racks", "backup")
 """Fields that the text has only where they are given: descriptions without them keep the text that they had before."""
 
 
@@ -96,6 +96,9 @@ def write_workers(workers: Workers) -> str:
     data = {f.name: _plain(getattr(workers, f.name)) for f in dataclasses.fields(workers) if f.name not in special}
     if workers.backup is not None:
         data["backup"] = {"name": _name(workers.backup, LAUNCHES, "second tries"), **_fields(workers.backup)}
+    if workers.racks is not None:
+        slow = None if workers.racks.latency is None else _law(workers.racks.latency)
+        data["racks"] = _fields(dataclasses.replace(workers.racks, latency=None)) | {"latency": slow}
     return _text(data | {"latency": latency})
 
 
@@ -117,6 +120,9 @@ def read_workers(text: str) -> Workers:
     if "backup" in data:
         backup = data.pop("backup")
         data["backup"] = LAUNCHES[backup.pop("name")](**backup)
+    if "racks" in data:
+        racks = data.pop("racks")
+        data["racks"] = Racks(racks["of"], racks["probability"], None if racks["latency"] is None else _made(racks["latency"]))
     if "of" in latency:
         laws = [_made(law) for law in latency["laws"]]
         made: Any = [laws[i] for i in latency["of"]]

@@ -19,13 +19,13 @@ from uepgpu.files import expand, read_array
 from uepgpu.partition import Partition, load_matrix
 from uepgpu.specification.fields import SpecError, TomlTable, number, numbers, one_or_more, text, whole, whole_numbers
 from uepgpu.specification.names import CODES, LAUNCHES, LAWS
-from uepgpu.workers import Workers
+from uepgpu.workers import Racks, Workers
 
 __all__ = ["WORKER_KEYS", "Read", "code", "file_in", "located", "make", "named", "partition", "worker_grid"]
 
 MODEL_KEYS = ("left_variances", "right_variances", "shape", "left_means", "right_means")
 MATRIX_KEYS = {"rxc": ("a", "b", "rows", "cols", "order"), "cxr": ("a", "b", "blocks", "order")}
-WORKER_KEYS = ("count", "latency", "omega", "work", "loss_probability", "speeds", "backup")
+WORKER_KEYS = ("count", "latency", "omega", "work", "loss_probability", "speeds", "racks", "backup")
 
 Read = Callable[[str, Any], Any]
 """Makes a value of a key and what the specification gives for it."""
@@ -274,6 +274,15 @@ def _backup(where: str) -> Read:
     return lambda key, value: make(*named(f"{where}: {key}", "name", value, LAUNCHES), {})
 
 
+def _racks(where: str, folder: Path) -> Read:
+    def read(key: str, value: Any) -> Racks:
+        table = TomlTable(f"{where}: {key}", value, ("of", "probability", "latency"))
+        law: Read = lambda key, value: _law(table.where, folder)(key, value)[1]  # noqa: E731
+        return make(Racks, table, {"of": whole_numbers, "latency": law})  # type: ignore[no-any-return]
+
+    return read
+
+
 def _omega(key: str, value: Any) -> float | str:
     if isinstance(value, str) and value != "fair":
         raise SpecError(f"{key} must be a number > 0 or 'fair', got {shown(value)}")
@@ -296,11 +305,12 @@ def worker_grid(where: str, data: dict[str, Any], folder: Path) -> list[tuple[st
         raise error if str(error).startswith(where) else table.error(str(error)) from None
     lossy = table.get("loss_probability", number, 0.0)
     speeds = table.get("speeds", numbers, None)
+    racks = table.get("racks", _racks(where, folder), None)
     backup = table.get("backup", _backup(where), None)
     result = []
     for count, omega, (law_name, law), work in itertools.product(counts, omegas, laws, works):
         varies: list[tuple[Sized, str]] = [(counts, f"W = {count}"), (omegas, f"Ω = {omega}"), (laws, law_name)]
         with located(where):
-            workers = Workers(count, law, omega, work, lossy, speeds, backup=backup)  # type: ignore[arg-type]
+            workers = Workers(count, law, omega, work, lossy, speeds, racks=racks, backup=backup)  # type: ignore[arg-type]
         result.append(("".join(f", {name}" for values, name in varies if len(values) > 1), workers))
     return result

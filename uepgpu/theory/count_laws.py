@@ -18,10 +18,23 @@ from uepgpu.theory.arrays import binomial, convolve, log_binomial, log_poisson
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
-__all__ = ["CountLaw", "DrawnCounts", "DrawnUnequalWorkers", "MixedCounts", "ProductForm", "ReceivedTiedCounts", "TiedCounts"]
+__all__ = [
+    "MOST_MIXED",
+    "CountLaw",
+    "DrawnCounts",
+    "DrawnUnequalWorkers",
+    "MixedCounts",
+    "ProductForm",
+    "ReceivedTiedCounts",
+    "TiedCounts",
+]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+
+
+MOST_MIXED = 1000
+"""Workers whose arrivals may depend on each other in closed forms: the weights of e^-W/e and its inverse stay within float64."""
 
 
 class CountLaw(ABC):
@@ -134,8 +147,10 @@ class MixedCounts(ProductForm):
         self._share = share
         self._most = np.where(chance > 0, numbers, 0).max(axis=1)
         self.reach = np.where(share > 0, self._most[:, None], 0)
-        # Any rate will do. At the mean of N neither the weights nor what they are divided by leave the range of float64.
-        self._rate = np.maximum(chance @ numbers, 1e-300)
+        # Any rate will do that keeps weights and what they are divided by within float64: for few workers one that makes 0 and W
+        # equally unlikely, for many the mean of N, from which N of independent workers strays less than a Poisson variable.
+        few = numbers.size <= MOST_MIXED + 1
+        self._rate = np.full(len(chance), numbers[-1] / np.e) if few else np.maximum(chance @ numbers, 1e-300)
         with np.errstate(divide="ignore"):
             self._odds = np.exp(np.log(chance) - log_poisson(numbers, self._rate[:, None]))
 

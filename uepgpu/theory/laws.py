@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from uepgpu.theory.count_laws import CountLaw, DrawnCounts, DrawnUnequalWorkers, MixedCounts, ReceivedTiedCounts, TiedCounts
+from uepgpu.theory.count_laws import (
+    MOST_MIXED,
+    CountLaw,
+    DrawnCounts,
+    DrawnUnequalWorkers,
+    MixedCounts,
+    ReceivedTiedCounts,
+    TiedCounts,
+)
 from uepgpu.theory.received import received_law
 from uepgpu.theory.structure import Structure, no_closed_form
 
@@ -40,13 +48,20 @@ def received_counts(law: SupportLaw, structure: Structure, received: Ints) -> Co
 def deadline_counts(law: SupportLaw, structure: Structure, workers: Workers, deadlines: Floats, code: Any) -> CountLaw:
     """Return the law of counts by every deadline, packets of window s having arrived with probability F(Ω t speed / r_s)."""
     k = law.n_subproducts
+    charged_alike = workers.work == "unit" or law.equal_work
+    if not workers.independent and not (law.exchangeable and charged_alike):
+        what = "packets of unequal work" if law.exchangeable else "packets tied to workers"
+        raise no_closed_form(code, f"a set of {what} whose arrivals are not independent")
+    if not workers.independent and workers.count > MOST_MIXED:
+        raise no_closed_form(code, f"a set of {workers.count:,} workers (at most {MOST_MIXED:,}) that are not independent")
+    if (law.window is None or not workers.independent) and not workers.alike and charged_alike:
+        chance = received_law(workers, deadlines, k, int(law.occurring_work[0]))
+        # Tied packets are all alike here, so there is one unit.
+        return MixedCounts(np.ones(1) if law.window is not None else _membership(law, structure).sum(axis=0), chance)
     if law.window is not None:
         return _tied_counts(law.window, law.work, structure, workers, deadlines, k)
     share = _membership(law, structure)
     kinds, number = workers.kinds()
-    if not workers.identical and (workers.work == "unit" or law.equal_work):
-        work = int(law.occurring_work[0])
-        return MixedCounts(share.sum(axis=0), received_law(workers, deadlines, k, work))
     arrived = [workers.arrival(deadlines[:, None], k, law.work, *kind) for kind in kinds]
     late = [workers.absence(deadlines[:, None], k, law.work, *kind) for kind in kinds]
     if workers.identical:

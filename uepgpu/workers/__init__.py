@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from uepgpu.workers.backup import Backup, Relaunch
 from uepgpu.workers.pool import Workers
+from uepgpu.workers.racks import Racks
 
-__all__ = ["Backup", "Relaunch", "Workers"]
+__all__ = ["Backup", "Racks", "Relaunch", "Workers"]

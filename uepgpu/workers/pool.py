@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from uepgpu.checks import choice, integer, positive, probability, real_array, shown
 from uepgpu.latency import Exponential, Latency, Staged
 from uepgpu.workers.backup import Backup, Chance, Relaunch
+from uepgpu.workers.laws import checked_latency, distinct_laws
+from uepgpu.workers.racks import Racks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,6 +48,8 @@ class Workers:
         Chance ε that a packet is lost in the channel, in [0, 1).
     speeds : sequence of float, optional
         Relative speed of each worker, > 0, W of them. Default: all 1.
+    racks : Racks, optional
+        Workers that are struck together. Default: none.
     backup : Backup or Relaunch, optional
         A second try at packets that have not come by an age. Default: none.
 
@@ -68,17 +71,22 @@ class Workers:
     work: Literal["true", "unit"] = "true"
     loss_probability: float = 0.0
     speeds: Sequence[float] | None = None
+    racks: Racks | None = field(default=None, kw_only=True)
     backup: Backup | Relaunch | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         integer("count (number of workers W)", self.count, 1, MOST_WORKERS)
-        object.__setattr__(self, "latency", _checked_latency(self.latency, self.count))
+        object.__setattr__(self, "latency", checked_latency(self.latency, self.count))
         if isinstance(self.omega, str) and self.omega != "fair":
             raise ValueError(f"omega must be a number > 0 or 'fair', got {shown(self.omega)}")
         if not isinstance(self.omega, str):
             positive("omega", self.omega)
         choice("work", self.work, ("true", "unit"))
         probability("loss_probability", self.loss_probability, one=False)
+        if self.racks is not None and not isinstance(self.racks, Racks):
+            raise ValueError(f"racks must be a uepgpu.Racks, got {shown(self.racks)}")
+        if self.racks is not None and len(self.racks.of) != self.count:
+            raise ValueError(f"racks must give one rack per worker: {self.count} workers, got {len(self.racks.of)} racks")
         if self.backup is not None and not isinstance(self.backup, Backup | Relaunch):
             raise ValueError(f"backup must be a uepgpu.Backup or a uepgpu.Relaunch, got {shown(self.backup)}")
         if self.speeds is not None:
@@ -105,6 +113,16 @@ class Workers:
         """Whether all workers have the same speed and the same law."""
         return (self.speeds is None or len(set(self.speeds)) == 1) and len(self.laws) == 1
 
+    @property
+    def independent(self) -> bool:
+        """Whether workers answer independently of each other."""
+        return self.racks is None or self.racks.probability == 0
+
+    @property
+    def alike(self) -> bool:
+        """Whether the arrivals of all workers are independent and have one law: then whose packet comes first is a fair draw."""
+        return self.identical and self.independent
+
     @cached_property
     def laws(self) -> tuple[Latency, ...]:
         """The different laws, in the order in which workers have them."""
@@ -126,10 +144,7 @@ class Workers:
     def _laws(self) -> tuple[tuple[Latency, ...], NDArray[np.int64]]:
         if isinstance(self.latency, Latency):
             return (self.latency,), np.zeros(self.count, dtype=np.int64)
-        numbers: dict[object, int] = {}
-        number = [numbers.setdefault(_key(law), len(numbers)) for law in self.latency]
-        first = np.unique(number, return_index=True)[1]
-        return tuple(self.latency[i] for i in first.tolist()), np.array(number, dtype=np.int64)
+        return distinct_laws(tuple(self.latency))
 
     def kinds(self) -> tuple[list[tuple[float, int]], NDArray[np.int64]]:
         """Return the different (speed, number of the law), slowest first, and which of them each worker is, shape (W,).
@@ -164,7 +179,8 @@ class Workers:
         """
         integer("count", count, 1, self.count)
         latency = self.latency if isinstance(self.latency, Latency) else self.latency[:count]
-        return replace(self, count=count, latency=latency, speeds=None if self.speeds is None else self.speeds[:count])
+        racks = None if self.racks is None else replace(self.racks, of=self.racks.of[:count])
+        return replace(self, count=count, latency=latency, speeds=None if self.speeds is None else self.speeds[:count], racks=racks)
 
     def speed(self) -> NDArray[np.float64]:
         """Return the speeds, shape (W,).
@@ -188,22 +204,40 @@ class Workers:
         return array if self.work == "true" else np.ones_like(array)
 
     def arrival(
-        self, time: ArrayLike, n_subproducts: int, work: ArrayLike, speed: ArrayLike = 1.0, law: int = 0
+        self,
+        time: ArrayLike,
+        n_subproducts: int,
+        work: ArrayLike,
+        speed: ArrayLike = 1.0,
+        law: int = 0,
+        *,
+        struck: bool | None = None,
     ) -> NDArray[np.float64]:
         """Return Pr[a packet has arrived by `time`].
 
-        `time`, the true work r `work` and `speed` broadcast; `law` is a number in :attr:`laws`.
+        `time`, the true work r `work` and `speed` broadcast; `law` is a number in :attr:`laws`. `struck` says whether the worker's
+        rack is; by default that is averaged over.
 
         Examples
         --------
         >>> Workers(30, omega=1.0).arrival([0.5, 1.0], n_subproducts=9, work=1).round(4).tolist()
         [0.3935, 0.6321]
         """
-        got, late = self._copy(n_subproducts, work, speed, law)
+        if struck is None and self.racks is not None:
+            given = (self.arrival(time, n_subproducts, work, speed, law, struck=s) for s in (False, True))
+            return self._over_racks(*given)
+        got, late = self._copy(n_subproducts, work, speed, law, bool(struck))
         return got(time) if self.backup is None else self.backup.arrived(got, late, time)
 
     def absence(
-        self, time: ArrayLike, n_subproducts: int, work: ArrayLike, speed: ArrayLike = 1.0, law: int = 0
+        self,
+        time: ArrayLike,
+        n_subproducts: int,
+        work: ArrayLike,
+        speed: ArrayLike = 1.0,
+        law: int = 0,
+        *,
+        struck: bool | None = None,
     ) -> NDArray[np.float64]:
         """Return Pr[a packet has not arrived by `time`], accurate in the tail; arguments as for :meth:`arrival`.
 
@@ -212,7 +246,10 @@ class Workers:
         >>> Workers(30, omega=1.0).absence([1.0, 100.0], n_subproducts=9, work=1).tolist()
         [0.36787944117144233, 3.720075976020836e-44]
         """
-        _, late = self._copy(n_subproducts, work, speed, law)
+        if struck is None and self.racks is not None:
+            given = (self.absence(time, n_subproducts, work, speed, law, struck=s) for s in (False, True))
+            return self._over_racks(*given)
+        _, late = self._copy(n_subproducts, work, speed, law, bool(struck))
         return late(time) if self.backup is None else self.backup.absent(late, time)
 
     def launched(self, n_subproducts: int, work: ArrayLike, speed: ArrayLike = 1.0, law: int = 0) -> NDArray[np.float64]:
@@ -224,20 +261,33 @@ class Workers:
         >>> pool.launched(n_subproducts=9, work=[1, 2]).round(4).tolist()
         [1.3679, 1.6065]
         """
-        _, late = self._copy(n_subproducts, work, speed, law)
-        again = 0.0 if self.backup is None else late(self.backup.after)
+        again: NDArray[np.float64] | float = 0.0
+        if self.backup is not None:
+            late = [self._copy(n_subproducts, work, speed, law, struck)[1](self.backup.after) for struck in (False, True)]
+            again = self._over_racks(*late)
         return np.broadcast_to(1.0 + again, np.broadcast_shapes(np.shape(work), np.shape(speed)))
 
-    def _copy(self, n_subproducts: int, work: ArrayLike, speed: ArrayLike, law: int) -> tuple[Chance, Chance]:
+    def _over_racks(self, standing: NDArray[np.float64], struck: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return a probability from those given that the rack stands and that it is struck."""
+        chance = 0.0 if self.racks is None else self.racks.probability
+        return (1.0 - chance) * standing + chance * struck
+
+    def _copy(self, n_subproducts: int, work: ArrayLike, speed: ArrayLike, law: int, struck: bool) -> tuple[Chance, Chance]:
         """Return the chances of one copy, by the time since its launch: that it has arrived, and that it has not."""
-        lost, answer = self.loss_probability, partial(self._answer, n_subproducts, work, speed, law)
+        chosen = self.laws[law] if not struck or self.racks is None else self.racks.latency
+        if chosen is None:  # dark
+
+            def shape(time: ArrayLike) -> tuple[int, ...]:
+                return np.broadcast_shapes(np.shape(time), np.shape(work), np.shape(speed))
+
+            return lambda time: np.zeros(shape(time)), lambda time: np.ones(shape(time))
+        lost, answer = self.loss_probability, partial(self._answer, n_subproducts, work, speed, chosen)
         return lambda time: (1.0 - lost) * answer(time, late=False), lambda time: lost + (1.0 - lost) * answer(time, late=True)
 
     def _answer(
-        self, n_subproducts: int, work: ArrayLike, speed: ArrayLike, law: int, time: ArrayLike, *, late: bool
+        self, n_subproducts: int, work: ArrayLike, speed: ArrayLike, chosen: Latency, time: ArrayLike, *, late: bool
     ) -> NDArray[np.float64]:
         """Return the chance that a worker has answered, or with `late` that it has not, whatever the channel does."""
-        chosen = self.laws[law]
         if isinstance(chosen, Staged) and not chosen.scales:
             load = 1.0 / self._unit_time(1.0, n_subproducts, work, speed)
             return chosen.sf(time, load) if late else chosen.cdf(time, load)
@@ -256,28 +306,3 @@ class Workers:
         omega, share = (n_subproducts // common, self.count // common) if self.omega == "fair" else (float(self.omega), 1)
         times, speeds = np.asarray(time, dtype=np.float64), np.asarray(speed, dtype=np.float64)
         return np.asarray(times * (omega * speeds) / (share * self.charge(work)))
-
-
-def _checked_latency(latency: Any, count: int) -> Latency | tuple[Latency, ...]:
-    """Return a law, or W of them as a tuple."""
-    # A class has these methods too, but they need an instance.
-    if isinstance(latency, Latency) and not isinstance(latency, type):
-        return latency
-    if isinstance(latency, str | type) or not isinstance(latency, Iterable):
-        raise ValueError(f"latency must be a law from uepgpu.latency or have methods cdf and sf, got {shown(latency)}")
-    laws = tuple(latency)
-    for law in laws:
-        if isinstance(law, type) or not isinstance(law, Latency):
-            raise ValueError(f"latency must be a law, or a sequence of one law per worker, got {shown(law)} among them")
-    if len(laws) != count:
-        raise ValueError(f"latency must give one law per worker: {count} workers, got {len(laws)} laws")
-    return laws
-
-
-def _key(law: Latency) -> object:
-    """Return what equal laws share: themselves where they can be compared, else their identity."""
-    try:
-        hash(law)
-    except TypeError:
-        return id(law)
-    return law
