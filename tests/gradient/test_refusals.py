@@ -89,6 +89,7 @@ def descend(scheme=None, workers=None, **options):
                 "scales with their load",
                 "Staged",
             ),
+            "trace": (lambda: descend(workers=uep.Workers(1, uep.latency.Trace([[1.0]]))), "must have one speed and one law"),
             "backup": (lambda: descend(workers=uep.Workers(12, backup=uep.Backup(1.0))), "workers must have no backup", "Backup"),
             "racks": (
                 lambda: descend(workers=uep.Workers(12, racks=uep.Racks([0] * 12, 0.1))),

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from uepgpu.latency import Exponential, Pareto, ShiftedExponential, Staged
+from uepgpu.latency import Empirical, Exponential, Pareto, ShiftedExponential, Staged, Trace
 from uepgpu.points.notation import read_workers, write_workers
-from uepgpu.specification.describe import worker_grid
 from uepgpu.specification.fields import SpecError
+from uepgpu.specification.workers import worker_grid
 from uepgpu.workers import Backup, Racks, Relaunch, Workers
 
 
@@ -60,9 +62,36 @@ def test_a_specification_describes_racks():
     assert slow.racks.latency == Pareto(2.0)
 
 
+def test_a_specification_reads_recorded_latencies(tmp_path):
+    table = [[1.0, math.inf, 0.5], [2.0, 3.0, 4.0]]
+    np.save(tmp_path / "trace.npy", table)
+    rows = [f"{r},{w},{x}" for r, row in enumerate(table) for w, x in enumerate(row)]
+    (tmp_path / "trace.csv").write_text("\n".join(["step,node,seconds", *rows]))
+    columns = {"round": "step", "worker": "node", "latency": "seconds"}
+    assert read(latency={"law": "trace", "latencies": table}).latency == Trace(table)
+    assert read(tmp_path, latency={"law": "trace", "latencies": "trace.npy", "replay": "order"}).latency == Trace(table, "order")
+    shuffled = read(tmp_path, latency={"law": "trace", "latencies": "trace.csv", **columns, "shuffle": True}).latency
+    assert shuffled == Trace(table, shuffle=True)
+    (tmp_path / "few.csv").write_text("\n".join(["step,node,seconds", *rows[3:]]))
+    assert read(tmp_path, latency={"law": "empirical", "samples": "few.csv", "column": "seconds"}).latency == Empirical([2, 3, 4])
+
+
 @pytest.mark.parametrize(
     "keys, reason",
     [
+        ({"latency": {"law": "trace"}}, "latencies is missing"),
+        ({"latency": {"law": "trace", "latencies": [[1, 2, 3], [1, 2]]}}, "latencies must hold real numbers in rows of one length"),
+        ({"latency": {"law": "trace", "latencies": [1, 2, 3]}}, "latencies must be the path of a file or a list of rounds"),
+        ({"latency": {"law": "trace", "latencies": [["a", 2, 3]]}}, "latencies must hold numbers, got 'a'"),
+        (
+            {"latency": {"law": "trace", "latencies": [[1, 2]]}},
+            "latency must be a trace of all workers: 3 workers",
+        ),
+        ({"latency": {"law": "trace", "latencies": [[1, 2, 3]], "round": "step"}}, "round is the name of a column in a file"),
+        ({"latency": {"law": "trace", "latencies": "none.csv"}}, "round must name the column"),
+        ({"latency": {"law": "pareto", "shape": 2, "column": "seconds"}}, "column is not for the law 'pareto'"),
+        ({"latency": {"law": "empirical", "samples": "x.csv", "round": "step"}}, "round is not for the law 'empirical'"),
+        ({"latency": {"law": "empirical", "samples": "none.csv", "column": "a"}}, "no file"),
         ({"racks": {"of": [0, 1]}}, r"\[workers\]: racks: probability is missing"),
         ({"racks": {"of": [0, 1], "probability": 0.5}}, "racks must give one rack per worker: 3 workers, got 2 racks"),
         ({"racks": {"of": [0, 1, 1], "probability": 0.5, "latency": "dark"}}, "law must be one of .*, got 'dark'"),

@@ -50,7 +50,7 @@ class DescentPlan:
     def times(self, last: NDArray[np.uint32]) -> Floats:
         """Return the time of iterations whose last servers drew these words, in the unit of the latency law."""
         charge = float(self.workers.charge(self.placement.work))
-        # The inverse of Workers._unit_time; all speeds are 1.
+        # The inverse of Workers.unit_time; all speeds are 1.
         return latency_of_words(self.workers.laws[0], last) * (charge / self.workers.resolved_omega(self.n_blocks))
 
 

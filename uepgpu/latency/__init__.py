@@ -7,6 +7,7 @@ from uepgpu.latency.from_cdf import FromCDF
 from uepgpu.latency.law import Latency
 from uepgpu.latency.staged import Staged
 from uepgpu.latency.steps import Deterministic, Empirical
+from uepgpu.latency.trace import Trace
 
 __all__ = [
     "Deterministic",
@@ -18,5 +19,6 @@ __all__ = [
     "Pareto",
     "ShiftedExponential",
     "Staged",
+    "Trace",
     "Weibull",
 ]

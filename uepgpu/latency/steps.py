@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from uepgpu.checks import positive, real_array
+from uepgpu.checks import positive, real_array, shown
+from uepgpu.files import expand, read_array
+from uepgpu.files.columns import TABLES, latencies, read_columns
 from uepgpu.latency.law import ROUNDING, Floats, as_times
 
 __all__ = ["Deterministic", "Empirical"]
@@ -66,6 +70,48 @@ class Empirical:
             raise ValueError("samples must hold at least one latency, all finite and >= 0")
         samples.setflags(write=False)
         object.__setattr__(self, "samples", samples)
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str], *, column: str | None = None) -> Empirical:
+        r"""Read the samples from a file.
+
+        Parameters
+        ----------
+        path : path
+            ``.npy`` with one dimension, or ``.csv`` or ``.parquet`` with a column of latencies.
+        column : str
+            Its name; not for ``.npy``.
+
+        Raises
+        ------
+        ValueError
+            If the file cannot be read or lacks the column, or a latency is missing, not finite or negative.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> with tempfile.NamedTemporaryFile("w", suffix=".csv") as file:
+        ...     lines = file.write("node,seconds\na,1.5\nb,2\na,0.5\n")
+        ...     file.flush()
+        ...     law = Empirical.read(file.name, column="seconds")
+        >>> law.samples.tolist()
+        [0.5, 1.5, 2.0]
+        """
+        file = Path(expand("path", os.fspath(path)))
+        if file.suffix.lower() not in TABLES:
+            if column is not None:
+                raise ValueError(f"column names one of a .csv or .parquet file, got {shown(str(file))}")
+            return cls(read_array("path", file, what="a one-dimensional array of latencies"))
+        if not isinstance(column, str):
+            raise ValueError(f"column must name the column of latencies in {shown(str(file))}, got {shown(column)}")
+        values = latencies(f"column {column!r}", read_columns("path", file, [column])[0])
+        missing = int(np.isinf(values).sum())
+        if missing:
+            raise ValueError(
+                f"column {column!r}: {missing} of {values.size} latencies are missing or infinite: leave them out, and give "
+                "workers a loss_probability"
+            )
+        return cls(values)
 
     def __eq__(self, other: object) -> bool:
         """Whether the samples are the same."""

@@ -29,6 +29,7 @@ LAWS: dict[str, type] = {
     "deterministic": latency.Deterministic,
     "empirical": latency.Empirical,
     "staged": latency.Staged,
+    "trace": latency.Trace,
 }
 """What a specification calls the laws."""
 

@@ -78,7 +78,7 @@ def view(counts: Counts, workers: Workers | None, deadlines: ArrayLike | None) -
             else f"at most the W = {counts.n_packets} that were simulated are served"
         )
         raise ValueError(f"workers: W = {n} does not fit this tally: {why}")
-    if counts.tied and not workers.alike:
+    if counts.tied and not (workers.alike or workers.shuffled):
         how = "differ in speed or law" if workers.independent else "do not answer independently"
         raise ValueError(f"workers {how}, and packets are tied to them: what arrives first depends on the worker")
     if workers.work == "true" and counts.packet_work is None:

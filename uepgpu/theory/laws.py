@@ -23,10 +23,13 @@ if TYPE_CHECKING:
     from uepgpu.codes.supports import SupportLaw
     from uepgpu.workers import Workers
 
-__all__ = ["deadline_counts", "received_counts"]
+__all__ = ["MOST_DIFFERENT", "deadline_counts", "received_counts"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+
+MOST_DIFFERENT = 10_000
+"""Workers that are not all alike: the time that their closed forms take grows with the square of their number."""
 
 
 def _membership(law: SupportLaw, structure: Structure) -> Floats:
@@ -54,6 +57,8 @@ def deadline_counts(law: SupportLaw, structure: Structure, workers: Workers, dea
         raise no_closed_form(code, f"a set of {what} whose arrivals are not independent")
     if not workers.independent and workers.count > MOST_MIXED:
         raise no_closed_form(code, f"a set of {workers.count:,} workers (at most {MOST_MIXED:,}) that are not independent")
+    if law.window is None and not workers.alike and workers.count > MOST_DIFFERENT:
+        raise no_closed_form(code, f"a set of {workers.count:,} workers, of which at most {MOST_DIFFERENT:,} may differ,")
     if (law.window is None or not workers.independent) and not workers.alike and charged_alike:
         chance = received_law(workers, deadlines, k, int(law.occurring_work[0]))
         # Tied packets are all alike here, so there is one unit.

@@ -6,24 +6,21 @@ decide (docs/mathematics.md §4): closed forms and count-domain tallies weigh th
 
 from __future__ import annotations
 
-import functools
 from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from uepgpu.theory.arrays import binomial, convolve
+from uepgpu.latency import Trace
+from uepgpu.theory.arrays import binomial, convolve, log_binomial
 
 if TYPE_CHECKING:
     from uepgpu.workers import Workers
 
-__all__ = ["MOST_DIFFERENT", "received_law"]
+__all__ = ["received_law"]
 
 Floats = NDArray[np.float64]
-
-MOST_DIFFERENT = 10_000
-"""Workers that are not all alike: the time for their law grows with the square of their number."""
 
 
 def received_law(workers: Workers, deadlines: Floats, n_subproducts: int, work: int) -> Floats:
@@ -31,7 +28,7 @@ def received_law(workers: Workers, deadlines: Floats, n_subproducts: int, work: 
 
     Workers that answer independently give a Poisson-binomial law, by convolution of the binomial laws of those that are alike;
     racks are convolved likewise, each the mixture of two such laws. All are sums of positive terms, so that both tails keep their
-    digits.
+    digits. The time grows with the square of the number of workers.
 
     Parameters
     ----------
@@ -42,21 +39,14 @@ def received_law(workers: Workers, deadlines: Floats, n_subproducts: int, work: 
     work : int
         True work r of every packet.
 
-    Raises
-    ------
-    ValueError
-        There are too many workers that are not alike.
-
     Examples
     --------
     >>> from uepgpu.workers import Workers
     >>> received_law(Workers(2, omega=1.0, speeds=[1.0, 2.0]), np.array([1.0]), 9, 1).round(4).tolist()
     [[0.0498, 0.4036, 0.5466]]
     """
-    if not workers.alike and workers.count > MOST_DIFFERENT:
-        raise ValueError(
-            f"workers: at most {MOST_DIFFERENT:,} that are not all alike have a law of N(t) here, got {workers.count:,}"
-        )
+    if isinstance(workers.latency, Trace):
+        return _by_round(workers, workers.latency, deadlines, n_subproducts, work)
     kinds, number = workers.kinds()
 
     def together(counts: tuple[int, ...], struck: bool | None) -> Floats:
@@ -82,6 +72,22 @@ def received_law(workers: Workers, deadlines: Floats, n_subproducts: int, work: 
     return np.asarray(chance / chance.sum(axis=1, keepdims=True))
 
 
+def _by_round(workers: Workers, trace: Trace, deadlines: Floats, n_subproducts: int, work: int) -> Floats:
+    """Return the law of the number received over the rounds of a trace, all of them equally likely."""
+    chance = np.zeros((deadlines.size, workers.count + 1))
+    for d, time in enumerate(deadlines):
+        answered = trace.answered(workers.unit_time(time, n_subproducts, work, workers.speed()))
+        chance[d] = np.bincount(answered, minlength=workers.count + 1) / trace.n_rounds
+    if workers.loss_probability == 0:
+        return chance
+    lost = workers.loss_probability
+    kept = log_binomial(np.arange(workers.count + 1), np.arange(workers.count + 1)[:, None], np.array(1 - lost), np.array(lost))
+    return np.asarray(chance @ np.exp(kept))
+
+
 def _sum(laws: list[Floats]) -> Floats:
     """Return the law of a sum of independent numbers, each from 0 upwards."""
-    return functools.reduce(lambda a, b: convolve(a, b, a.shape[1] + b.shape[1] - 1), laws)
+    while len(laws) > 1:  # neighbours first, so that few laws are long
+        pairs = zip(laws[::2], laws[1::2], strict=False)
+        laws = [convolve(a, b, a.shape[1] + b.shape[1] - 1) for a, b in pairs] + laws[len(laws) // 2 * 2 :]
+    return laws[0]

@@ -9,19 +9,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uepgpu.checks import shown
-from uepgpu.latency import Latency
+from uepgpu.latency import Latency, Trace
 
 __all__ = ["checked_latency", "distinct_laws"]
 
 
-def checked_latency(latency: Any, count: int) -> Latency | tuple[Latency, ...]:
-    """Return a law, or W of them as a tuple.
+def checked_latency(latency: Any, count: int) -> Latency | tuple[Latency, ...] | Trace:
+    """Return a law, W of them as a tuple, or a trace of W workers.
 
     Raises
     ------
     ValueError
-        It is neither.
+        It is none of these.
     """
+    if isinstance(latency, Trace):
+        if latency.n_workers != count:
+            raise ValueError(f"latency must be a trace of all workers: {count} workers, got a trace of {latency.n_workers}")
+        return latency
     # A class has these methods too, but they need an instance.
     if isinstance(latency, Latency) and not isinstance(latency, type):
         return latency

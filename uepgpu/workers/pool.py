@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from uepgpu.checks import choice, integer, positive, probability, real_array, shown
-from uepgpu.latency import Exponential, Latency, Staged
+from uepgpu.latency import Exponential, Latency, Staged, Trace
+from uepgpu.latency.trace import Recorded
 from uepgpu.workers.backup import Backup, Chance, Relaunch
 from uepgpu.workers.laws import checked_latency, distinct_laws
 from uepgpu.workers.racks import Racks
@@ -38,8 +39,9 @@ class Workers:
     ----------
     count : int
         Number of workers W, >= 1.
-    latency : Latency or sequence of Latency
-        Law F of the time that one unit of work takes; a sequence gives every worker its own, W of them.
+    latency : Latency, sequence of Latency, or Trace
+        Law F of the time that one unit of work takes; a sequence gives every worker its own, W of them, and a trace the recorded
+        latencies of all.
     omega : float or "fair"
         Load normalisation Ω. ``"fair"`` means K / W: the same total work however many workers share it.
     work : "true" or "unit"
@@ -66,7 +68,7 @@ class Workers:
     """
 
     count: int
-    latency: Latency | Sequence[Latency] = field(default_factory=Exponential)
+    latency: Latency | Sequence[Latency] | Trace = field(default_factory=Exponential)
     omega: float | Literal["fair"] = "fair"
     work: Literal["true", "unit"] = "true"
     loss_probability: float = 0.0
@@ -83,6 +85,8 @@ class Workers:
             positive("omega", self.omega)
         choice("work", self.work, ("true", "unit"))
         probability("loss_probability", self.loss_probability, one=False)
+        if isinstance(self.latency, Trace) and (self.racks is not None or self.backup is not None):
+            raise ValueError("latency must not be a trace where there are racks or backup: what was recorded has neither")
         if self.racks is not None and not isinstance(self.racks, Racks):
             raise ValueError(f"racks must be a uepgpu.Racks, got {shown(self.racks)}")
         if self.racks is not None and len(self.racks.of) != self.count:
@@ -111,12 +115,19 @@ class Workers:
     @property
     def identical(self) -> bool:
         """Whether all workers have the same speed and the same law."""
+        if isinstance(self.latency, Trace):
+            return False
         return (self.speeds is None or len(set(self.speeds)) == 1) and len(self.laws) == 1
 
     @property
     def independent(self) -> bool:
         """Whether workers answer independently of each other."""
-        return self.racks is None or self.racks.probability == 0
+        return not isinstance(self.latency, Trace) and (self.racks is None or self.racks.probability == 0)
+
+    @property
+    def shuffled(self) -> bool:
+        """Whether latencies are given to workers at random, so that it does not matter who sends a packet."""
+        return isinstance(self.latency, Trace) and self.latency.shuffle
 
     @property
     def alike(self) -> bool:
@@ -144,6 +155,8 @@ class Workers:
     def _laws(self) -> tuple[tuple[Latency, ...], NDArray[np.int64]]:
         if isinstance(self.latency, Latency):
             return (self.latency,), np.zeros(self.count, dtype=np.int64)
+        if isinstance(self.latency, Trace):
+            return self.latency.columns(), np.arange(self.count)
         return distinct_laws(tuple(self.latency))
 
     def kinds(self) -> tuple[list[tuple[float, int]], NDArray[np.int64]]:
@@ -165,6 +178,8 @@ class Workers:
         >>> Workers(3, latency=[Exponential(2.0), Exponential(1.0), Exponential(2.0)]).describe_latency()
         '2 × Exponential(rate=2.0), 1 × Exponential(rate=1.0)'
         """
+        if isinstance(self.latency, Trace):
+            return repr(self.latency)
         if len(self.laws) == 1:
             return repr(self.laws[0])
         return ", ".join(f"{n} × {law!r}" for law, n in zip(self.laws, np.bincount(self.law_of()).tolist(), strict=True))
@@ -178,7 +193,8 @@ class Workers:
         (1.0, 0.5)
         """
         integer("count", count, 1, self.count)
-        latency = self.latency if isinstance(self.latency, Latency) else self.latency[:count]
+        latency = self.latency.first(count) if isinstance(self.latency, Trace) else self.latency
+        latency = latency if isinstance(latency, Latency | Trace) else latency[:count]
         racks = None if self.racks is None else replace(self.racks, of=self.racks.of[:count])
         return replace(self, count=count, latency=latency, speeds=None if self.speeds is None else self.speeds[:count], racks=racks)
 
@@ -289,17 +305,24 @@ class Workers:
     ) -> NDArray[np.float64]:
         """Return the chance that a worker has answered, or with `late` that it has not, whatever the channel does."""
         if isinstance(chosen, Staged) and not chosen.scales:
-            load = 1.0 / self._unit_time(1.0, n_subproducts, work, speed)
+            load = 1.0 / self.unit_time(1.0, n_subproducts, work, speed)
             return chosen.sf(time, load) if late else chosen.cdf(time, load)
         chosen = chosen.compute if isinstance(chosen, Staged) else chosen
-        times = self._unit_time(time, n_subproducts, work, speed)
+        times = self.unit_time(time, n_subproducts, work, speed)
         # Laws are asked for finite times only; a worker that answers at all has answered by infinity.
         ever = np.isinf(times)
         ask = chosen.sf if late else chosen.cdf
-        return np.where(ever, 0.0 if late else 1.0, ask(np.where(ever, 0.0, times)))
+        last = chosen.ever if isinstance(chosen, Recorded) else 1.0
+        return np.where(ever, 1.0 - last if late else last, ask(np.where(ever, 0.0, times)))
 
-    def _unit_time(self, time: ArrayLike, n_subproducts: int, work: ArrayLike, speed: ArrayLike) -> NDArray[np.float64]:
-        """Ω s t / r, the time that one unit of work may take."""
+    def unit_time(self, time: ArrayLike, n_subproducts: int, work: ArrayLike, speed: ArrayLike) -> NDArray[np.float64]:
+        """Return Ω s t / r, the time that one unit of work may take.
+
+        Examples
+        --------
+        >>> Workers(30).unit_time([0.5, 1.0], n_subproducts=9, work=3, speed=2.0).tolist()
+        [0.1, 0.2]
+        """
         # Multiply integers without common factors, then divide once: with a rounded K/W, a packet that is due exactly at a
         # deadline could miss the step of its law.
         common = math.gcd(n_subproducts, self.count)
