@@ -153,7 +153,7 @@ def test_every_citation_resolves():
         ("[a](docs/sweeps.md#start-rules)", ["docs/sweeps.md#start-rules"]),
         ("# Some heading, here\n[a](#some-heading-here) [b](#other)", ["#other"]),
         ("[a](docs/none.png)", ["docs/none.png"]),
-        ("`uepgpu/latency.py`, `uepgpu/commands/NAME.py`", []),
+        ("`uepgpu/monte_carlo.py`, `uepgpu/commands/NAME.py`", []),
         ("`uepgpu/nowhere.py`", ["uepgpu/nowhere.py"]),
     ],
 )

@@ -102,9 +102,14 @@ BY_COEFFICIENTS = "eliminate"
 
 
 def count_domain_refusal(law: SupportLaw, workers: Workers) -> str | None:
-    """Return why packets are not exchangeable, so that the count domain does not apply, or None (docs/mathematics.md §4)."""
-    if not workers.identical:
-        return "workers differ in speed, so that arrival order depends on the worker"
+    """Return why contents and arrivals are not independent, so that the count domain does not apply, or None.
+
+    Packets whose contents have one law, whichever worker sends them, may arrive by any joint law: its number decides
+    (docs/mathematics.md §4).
+    """
+    if not (workers.alike or law.exchangeable or workers.shuffled):
+        how = "differ in speed or law" if workers.independent else "do not answer independently"
+        return f"workers {how} and packets are tied to them, so that what arrives first depends on the worker"
     if workers.work == "true" and not law.equal_work:
         return f"packets differ in true work (r = {sorted(set(law.work.tolist()))}), so that arrival order depends on the window"
     return None
@@ -133,6 +138,11 @@ def make_plan(
     times = None if deadlines is None else np.array(FOREVER) if deadlines is FOREVER else deadlines_array(deadlines)
     if times is None and (reason := count_domain_refusal(law, workers)):
         raise ValueError(f"the count domain does not apply: {reason}. Give deadlines to simulate arrival times")
+    if times is not None and not workers.independent:
+        raise ValueError(
+            "deadlines must not be given for workers whose arrivals are not independent, which are not simulated: without them the "
+            "tally gives losses by these workers and deadlines, where packets have equal work"
+        )
     if times is not None and times.size > MOST_PACKETS:
         raise ValueError(f"deadlines: at most {MOST_PACKETS} are simulated, got {times.size}")
     windows, of_window = distinct_windows(law)

@@ -82,7 +82,7 @@ def identify(point: Point) -> Identity:
         "domain": plan.domain,
         "seed": int(plan.job.seed),
         "n_packets": plan.job.n_packets,
-        "tied": law.tied,
+        "tied": not law.exchangeable,
         "packet_work": law.packet_work,
         "paradigm": point.part.paradigm,
         "class_wise": kind == "patterns",

@@ -212,7 +212,9 @@ class StopRule:
         if self.deadlines:
             return np.asarray([int(np.argmin(np.abs(times - t))) for t in self.deadlines])
         # A packet of the least work may have come: before that every realization loses everything.
-        possible = np.flatnonzero(workers.arrival(times, part.n_subproducts, 1, float(workers.speed().max())) > 0)
+        kinds, _ = workers.kinds()
+        arrived = [workers.arrival(times, part.n_subproducts, 1, *kind) > 0 for kind in kinds]
+        possible = np.flatnonzero(np.any(arrived, axis=0))
         return possible if possible.size else np.arange(times.size)
 
     # --- as text --------------------------------------------------------------------------------------------------

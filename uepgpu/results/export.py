@@ -40,7 +40,7 @@ def _extra(stored: StoredPoint) -> dict[str, Any]:
         "seconds": stored.seconds,
         "devices": "; ".join(stored.devices),
         "versions": "; ".join(stored.versions),
-        "latency": repr(stored.point.workers.latency),
+        "latency": stored.point.workers.describe_latency(),
     }
 
 

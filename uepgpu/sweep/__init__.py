@@ -22,6 +22,12 @@ A specification::
     latency = { law = "exponential", rate = 1.0 }             # or shifted-exponential, weibull, pareto, log-normal,
     omega = "fair"                          # or a number               deterministic, empirical (samples: list or .npy)
     work = ["unit", "true"]                 # optional too: loss_probability, speeds
+    # Stages: latency = { law = "staged", compute = "exponential", send = { law = "weibull", shape = 2.0 }, start = 0.1 }
+    # Second tries: backup = { name = "backup", after = 0.3 }, or "relaunch"
+    # Racks: racks = { of = [0, 0, 1, 1], probability = 0.1 }; optional: latency, a law of racks that are slow instead of dark
+    # Samples in a file: latency = { law = "empirical", samples = "times.csv", column = "seconds" }; likewise .parquet
+    # A recorded trace: latency = { law = "trace", latencies = "trace.csv", round = "step", worker = "node", latency = "seconds" }
+    # A law of every worker: latency = { each = ["exponential", { law = "pareto", shape = 2.0 }], counts = [20, 10] }
 
     [partitions.measured]                   # any name; real matrices, paths relative to this file
     paradigm = "rxc"                        # or "cxr" with blocks = 9 instead of rows and cols

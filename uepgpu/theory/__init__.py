@@ -6,11 +6,13 @@ from uepgpu.theory.bounds import lower_bound
 from uepgpu.theory.closed_forms import decoding_probability, loss
 from uepgpu.theory.distribution import exceedance, loss_distribution, loss_quantile, loss_sd
 from uepgpu.theory.inverse import deadline_for, workers_for
+from uepgpu.theory.launched import launched_packets
 
 __all__ = [
     "deadline_for",
     "decoding_probability",
     "exceedance",
+    "launched_packets",
     "loss",
     "loss_distribution",
     "loss_quantile",
