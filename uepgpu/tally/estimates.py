@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from uepgpu.checks import instance, shown
+from uepgpu.checks import instance, real_array, shown
 from uepgpu.partition import Partition
 from uepgpu.tally.axis import View, view
 from uepgpu.tally.counts import Counts
@@ -273,7 +273,7 @@ def loss_quantile(
     if not counts.class_wise:
         raise ValueError("quantiles of the loss need a code that decodes class by class: pairs of sub-products give its mean alone")
     _events(counts, part, workers)
-    levels = np.atleast_1d(np.asarray(q, dtype=np.float64))
+    levels = np.atleast_1d(real_array("q", q))
     if levels.ndim != 1 or np.any(~((levels >= 0) & (levels <= 1))):
         raise ValueError(f"q must lie in [0, 1], got {shown(q)}")
     seen = view(counts, workers, deadlines)
