@@ -167,6 +167,6 @@ class Tally(Counts):
         ...     Tally.load(file.name)
         Traceback (most recent call last):
             ...
-        ValueError: ... is no tally written by Tally.save: EOFError: No data left in file
+        ValueError: ... is no tally written by Tally.save: BadZipFile: File is not a zip file
         """
         return read_counts(path, cls)
