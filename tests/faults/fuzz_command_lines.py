@@ -17,7 +17,7 @@ from tests.cases.command_line import environment
 from tests.faults.child import attempt
 from tests.faults.folder import make_folder
 from tests.faults.hostile import NAMES, NUMBERS, TEXTS
-from tests.faults.tally import judge, run_script
+from tests.faults.tally import counted, judge, script
 from uepgpu.cli import main
 
 __all__ = ["outcomes"]
@@ -113,4 +113,4 @@ def _load() -> None:
 
 
 if __name__ == "__main__":
-    run_script("command lines", outcomes)
+    script(lambda folder, given: [counted("random command lines", outcomes(given.count, given.seed))], count=500, seed=1)

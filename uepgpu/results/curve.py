@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -93,8 +94,8 @@ def exact_loss(point: Point) -> Floats | None:
     return np.asarray(dataset["normalized_loss"].values, dtype=np.float64)
 
 
-def curve_of(result: Simulated) -> Curve:
-    """Return the curve of a point with its tally."""
+def curve_of(result: Simulated, exact: Callable[[Point], Floats | None] = exact_loss) -> Curve:
+    """Return the curve of a point with its tally; `exact` may know its exact loss already."""
     point, tally = result.point, result.tally
     options: dict[str, Any] = {"workers": point.workers, "deadlines": point.deadlines} if tally.domain == "count" else {}
     dataset = tally.loss(point.part, **options)
@@ -120,7 +121,7 @@ def curve_of(result: Simulated) -> Curve:
         normalized_stderr=values("normalized_loss_stderr"),
         normalized_low=values("normalized_loss_low"),
         normalized_high=values("normalized_loss_high"),
-        exact=exact_loss(point),
+        exact=exact(point),
         sd=sd,
         quantiles=quantiles,
     )

@@ -216,7 +216,7 @@ class Workers:
         >>> Workers(3).charge([1, 3]).tolist(), Workers(3, work="unit").charge([1, 3]).tolist()
         ([1.0, 3.0], [1.0, 1.0])
         """
-        array = np.asarray(work, dtype=np.float64)
+        array = _positive_array("work", work)
         return array if self.work == "true" else np.ones_like(array)
 
     def arrival(
@@ -325,7 +325,23 @@ class Workers:
         """
         # Multiply integers without common factors, then divide once: with a rounded K/W, a packet that is due exactly at a
         # deadline could miss the step of its law.
-        common = math.gcd(n_subproducts, self.count)
-        omega, share = (n_subproducts // common, self.count // common) if self.omega == "fair" else (float(self.omega), 1)
-        times, speeds = np.asarray(time, dtype=np.float64), np.asarray(speed, dtype=np.float64)
-        return np.asarray(times * (omega * speeds) / (share * self.charge(work)))
+        k = integer("n_subproducts", n_subproducts, 1)
+        common = math.gcd(k, self.count)
+        omega, share = (k // common, self.count // common) if self.omega == "fair" else (float(self.omega), 1)
+        times, speeds = real_array("time", time), _positive_array("speed", speed)
+        if np.isnan(times).any():
+            raise ValueError(f"time must be times, got {shown(time)}")
+        charged = self.charge(work)
+        try:
+            np.broadcast_shapes(times.shape, speeds.shape, charged.shape)
+        except ValueError:
+            shapes = f"{times.shape}, {charged.shape} and {speeds.shape}"
+            raise ValueError(f"time, work and speed must have shapes that fit together, got {shapes}") from None
+        return np.asarray(times * (omega * speeds) / (share * charged))
+
+
+def _positive_array(name: str, value: ArrayLike) -> NDArray[np.float64]:
+    array = real_array(name, value)
+    if not np.all((array > 0) & np.isfinite(array)):
+        raise ValueError(f"{name} must be finite numbers > 0, got {shown(value)}")
+    return array
