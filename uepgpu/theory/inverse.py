@@ -15,7 +15,8 @@ from uepgpu.partition import Partition
 from uepgpu.theory.closed_forms import loss as expected_loss
 from uepgpu.theory.distribution import losses_array
 from uepgpu.theory.search import first_time, typical_time
-from uepgpu.workers import MOST_WORKERS, Workers
+from uepgpu.workers import Workers
+from uepgpu.workers.pool import MOST_WORKERS
 
 if TYPE_CHECKING:
     import xarray as xr
