@@ -94,7 +94,7 @@ def classes(
 
     def problem(code: Code, part: Partition) -> tuple[Floats, Criterion, float]:
         decoding = decoding_of(uep_code(code), part, workers.count if isinstance(workers, Workers) else 1)
-        arrivals = arrivals_of(workers, deadlines, None, decoding.work, k)
+        arrivals = arrivals_of(workers, deadlines, None, decoding.work, k, drawn=True)
         share = weights_of(weights, arrivals.n_points)
         gamma = np.asarray(uep_code(code).gamma)
         point, chances = at_point(objective, decoding, x), expectation(decoding, arrivals)
@@ -126,7 +126,7 @@ def classes(
     value, sizes, gamma = tried[0]
     best, split = candidate(sizes)
     best = replace(uep_code(best), gamma=tuple(gamma.tolist()))
-    times = arrivals_of(workers, deadlines, None, np.ones(1, dtype=np.int64), k).deadlines
+    times = arrivals_of(workers, deadlines, None, np.ones(1, dtype=np.int64), k, drawn=True).deadlines
     table = np.array([[*row, *([0] * (most - len(row)))] for _, row, _ in tried])
     listed = candidates([row[0] for row in tried], sizes=(("class",), table))
     return Design(best, split, workers, times, named(objective, across, None, x), value, value, value, baseline, listed)

@@ -129,8 +129,8 @@ def workers_for(code: Code, part: Partition, workers: Workers, *, loss: ArrayLik
     instance("workers", workers, Workers)
     time = positive("deadline", deadline, zero=True)
     integer("most", most, 1, MOST_WORKERS)
-    if workers.speeds is not None:
-        raise ValueError(f"workers must be equal for their number to be asked for, got speeds={shown(workers.speeds)}")
+    if not workers.scalable:
+        raise ValueError(f"workers must be equal for their number to be asked for, got {shown(workers)}")
     found, reached = np.full(targets.size, math.inf), np.full(targets.size, math.nan)
     refusal: ValueError | None = None
     fits = False
