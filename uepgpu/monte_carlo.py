@@ -148,7 +148,7 @@ def simulate(
         seed=int(plan.job.seed),
         deadlines=plan.deadlines,
         n_packets=plan.job.n_packets,
-        tied=law.tied,
+        tied=not law.exchangeable,
         packet_work=law.packet_work,
         paradigm=part.paradigm,
         classes=plan.job.class_of + 1,

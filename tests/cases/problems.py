@@ -147,6 +147,7 @@ PROBLEMS = {
     "mds factored": Problem(codes.MDS(encoding="factored"), RXC, PAPER),
     "uncoded": Problem(codes.Uncoded(), RXC, Workers(9)),
     "repetition": Problem(codes.Repetition(2), RXC, Workers(18)),
+    "repetition of unequal copies": Problem(codes.Repetition((5, 3, 2, 3, 2, 1, 1, 0, 1)), RXC, Workers(18)),
     "lt": Problem(codes.LT(), CXR, unit(14)),
     "lt true work": Problem(codes.LT(), CXR, Workers(14, omega=2.0)),
     "windows": Problem(random_windows(9, 7, 1), CXR, unit(16, omega=1.0)),

@@ -70,6 +70,8 @@ def identify(point: Point) -> Identity:
     plan = make_plan(point.code, point.part, point.workers, seed=point.seed, deadlines=simulated_deadlines(point), law=point.law)
     decoder = resolve_decoder(plan, "auto")
     kind = resolve_tally(plan, decoder, "auto")
+    if point.stop.exceedance_width is not None and kind != "patterns":
+        raise ValueError("exceedance_width needs a code that decodes class by class: of others the mean loss is tallied alone")
     rule = decoding_rule(decoder)
     tally = hashlib.sha256(f"uepgpu sweep tally 1\0{kind}\0{plan.kernel_digest(rule)}".encode()).hexdigest()
     law = plan.law
@@ -80,7 +82,7 @@ def identify(point: Point) -> Identity:
         "domain": plan.domain,
         "seed": int(plan.job.seed),
         "n_packets": plan.job.n_packets,
-        "tied": law.tied,
+        "tied": not law.exchangeable,
         "packet_work": law.packet_work,
         "paradigm": point.part.paradigm,
         "class_wise": kind == "patterns",
