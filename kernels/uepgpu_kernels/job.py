@@ -47,6 +47,7 @@ class Job(NamedTuple):
     class_of: NDArray[np.int64]  # (K,) counted from 0
     field: int
     generator: NDArray[np.uint64]  # (W, K) given coefficients, elements of the field; else (0, K)
+    target: NDArray[np.uint8]  # (T, K) sums that count as decoded, by their terms, nested or disjoint; else (0, K)
     capacity: NDArray[np.int64]  # (S,) size of each window, in chain order; (0,) where windows are no chains
     chain_start: NDArray[np.uint8]  # (S,) whether a window begins a chain
     unit_of: NDArray[np.int64]  # (K,) the chain increment that holds X_k, or -1; (0,) where windows are no chains

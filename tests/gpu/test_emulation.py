@@ -63,6 +63,8 @@ def test_warp_instructions_per_realization(hot, domain, decoder, capsys):
         ("lt", "count", "match"),
         ("now gf2", "deadline", "eliminate"),
         ("windows gf256", "count", "eliminate"),
+        ("generator sums", "count", "eliminate"),
+        ("generator sums", "deadline", "eliminate"),
         ("ew", "deadline", "eliminate"),
         ("speeds", "deadline", "count"),
         ("eight classes now", "count", "count"),

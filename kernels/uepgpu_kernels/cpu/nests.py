@@ -12,9 +12,10 @@ from uepgpu_kernels.cpu.draw import Cells
 from uepgpu_kernels.cpu.explore import MOST_ENTRIES, explore
 from uepgpu_kernels.cpu.lists import run_match_lists, run_peel_lists
 from uepgpu_kernels.cpu.lockstep import run_automaton, run_chains, run_steps
-from uepgpu_kernels.cpu.masks import run_match, run_peel
+from uepgpu_kernels.cpu.masks import run_match
 from uepgpu_kernels.cpu.members import member_table
 from uepgpu_kernels.cpu.one_by_one import run_eliminate
+from uepgpu_kernels.cpu.peeled import run_peel
 from uepgpu_kernels.cpu.sliced import run_gf2, run_gf256
 from uepgpu_kernels.cpu.steps import chain_states, steps_of
 from uepgpu_kernels.cpu.supports import supports_of
@@ -27,6 +28,8 @@ __all__ = ["Nest", "count", "eliminate", "explored", "match", "match_by_automato
 
 MOST_MASK = 64
 """Up to so many sub-products, supports are masks of one word."""
+MOST_WAITING = 1024
+"""Up to so many packets, peeling holds those of a tile that wait: 4 MB."""
 
 Nest = Callable[..., None]
 """``(first, count, stride, transitions, pairs, marginals, record)``: adds realizations first, first + stride, ... to the arrays.
@@ -76,7 +79,8 @@ def match_by_paths(job: Job) -> Nest:
 
 def peel(job: Job) -> Nest:
     """Decode by peeling."""
-    return _listed(job, run_peel if job.k <= MOST_MASK else run_peel_lists, supports_of(job))
+    small = job.k <= MOST_MASK and job.n_packets <= MOST_WAITING
+    return _listed(job, run_peel if small else run_peel_lists, supports_of(job))
 
 
 def eliminate(job: Job) -> Nest:

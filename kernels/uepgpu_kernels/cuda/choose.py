@@ -61,6 +61,7 @@ def shape_of(job: Job, decoder: Maker, kind: str, automaton: Automaton | None = 
         field=job.field,
         drawn=job.degree.size > 0,
         given=job.generator.shape[0] > 0,
+        targets=job.target.shape[0],
         grouped=grouped,
         per_word=job.per_word,
         bins=_power(bins, 256) if kind != "times" and bins <= MOST_SHARED_BINS else 0,

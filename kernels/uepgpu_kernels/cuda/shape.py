@@ -46,6 +46,7 @@ class Shape(NamedTuple):
     field: int
     drawn: bool  # supports are drawn
     given: bool  # coefficients are given
+    targets: int  # sums that count as decoded
     grouped: bool  # packets have tables of their own
     per_word: int  # packets that a word decides
     bins: int  # counters of the tally in shared memory, a power of two; 0: in global memory

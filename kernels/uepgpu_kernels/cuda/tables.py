@@ -38,7 +38,9 @@ class Tables(NamedTuple):
     mask: NDArray[np.uint64]  # (S,)
     degree: NDArray[np.uint32]  # (S,)
     class_of: NDArray[np.uint32]  # (K,)
-    generator: NDArray[np.uint64]  # (W·K,)
+    generator: NDArray[
+        np.uint64
+    ]  # (W·K + T·K,): given coefficients, then sums; an array of its own would cost every kernel arguments
     capacity: NDArray[np.uint32]  # (S,)
     chain_start: NDArray[np.uint32]  # (S,)
     unit_of: NDArray[np.int32]  # (K,) or (0,)
@@ -84,7 +86,7 @@ def make_tables(job: Job, shape: Shape, automaton: Automaton | None) -> Tables:
         mask=job.mask,
         degree=job.degree.astype(np.uint32),
         class_of=job.class_of.astype(np.uint32),
-        generator=np.ascontiguousarray(job.generator).ravel(),
+        generator=np.concatenate([job.generator.ravel(), job.target.ravel()]).astype(np.uint64),
         capacity=job.capacity.astype(np.uint32),
         chain_start=job.chain_start.astype(np.uint32),
         unit_of=job.unit_of.astype(np.int32),
