@@ -61,7 +61,7 @@ JOBS = {
         300,
         16_400,
     ),
-    "LT peeling, K = 60": (LT, line(10, 20, 30), 100, "peel", decoders.peel, (degrees(60),), 3000, 20_000),
+    "LT peeling, K = 60": (LT, line(10, 20, 30), 100, "peel", decoders.peel, (degrees(60),), 3000, 100_000),
 }
 
 

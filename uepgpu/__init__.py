@@ -16,12 +16,15 @@ if TYPE_CHECKING:
     from uepgpu.partition import Partition
     from uepgpu.products import condition, multiply
     from uepgpu.tally import Tally
-    from uepgpu.workers import Workers
+    from uepgpu.workers import Backup, Racks, Relaunch, Workers
 
 __version__ = "0.1.0"
 __all__ = [
     "BackendUnavailable",
+    "Backup",
     "Partition",
+    "Racks",
+    "Relaunch",
     "Tally",
     "Workers",
     "codes",
@@ -36,7 +39,10 @@ __all__ = [
 
 _HOME = {
     "BackendUnavailable": "uepgpu.backends",
+    "Backup": "uepgpu.workers",
     "Partition": "uepgpu.partition",
+    "Racks": "uepgpu.workers",
+    "Relaunch": "uepgpu.workers",
     "Tally": "uepgpu.tally",
     "condition": "uepgpu.products",
     "multiply": "uepgpu.products",

@@ -43,6 +43,33 @@ LATENCIES = {
         "function",
         "array of times",
     ),
+    "staged law in words": (lambda: uep.latency.Staged("exponential"), "compute", "law", "'exponential'"),
+    "staged law of staged ones": (
+        lambda: uep.latency.Staged(uep.latency.Exponential(), uep.latency.Staged(uep.latency.Exponential())),
+        "send",
+        "not staged itself",
+    ),
+    "negative start": (lambda: uep.latency.Staged(uep.latency.Exponential(), start=-0.1), "start", ">= 0", "-0.1"),
+    "nan start": (lambda: uep.latency.Staged(uep.latency.Exponential(), start=np.nan), "start", "finite", "nan"),
+    "two stages of unknown density": (
+        lambda: uep.latency.Staged(uep.latency.FromCDF(np.tanh), uep.latency.FromCDF(np.tanh)),
+        "compute and send",
+        "cdf and sf",
+    ),
+    "negative latency of a trace": (
+        lambda: uep.latency.Trace([[1.0, 2.0], [3.0, -0.5]]),
+        "latencies",
+        "-0.5",
+        "worker 1",
+        "round 1",
+    ),
+    "ragged trace": (lambda: uep.latency.Trace([[1.0, 2.0], [3.0]]), "latencies", "rows of one length"),
+    "trace of one round": (lambda: uep.latency.Trace([1.0, 2.0]), "latencies", "rounds × workers", "(2,)"),
+    "trace of nothing": (lambda: uep.latency.Trace(np.zeros((0, 3))), "latencies", "rounds × workers", "(0, 3)"),
+    "trace without a worker": (lambda: uep.latency.Trace([[1.0, np.nan]]), "latencies", "worker 1 never answers"),
+    "trace in words": (lambda: uep.latency.Trace([["fast"]]), "latencies", "'fast'"),
+    "replay": (lambda: uep.latency.Trace([[1.0]], replay="backwards"), "replay", "'random'", "'order'", "'backwards'"),
+    "shuffle": (lambda: uep.latency.Trace([[1.0]], shuffle=1), "shuffle", "True or False", "1"),
     "function of another shape": (lambda: uep.latency.FromCDF(lambda t: 0.5).cdf([1.0, 2.0]), "function", "(2,)", "()"),
 }
 
@@ -53,6 +80,10 @@ WORKERS = {
     "half a worker": (lambda: uep.Workers(2.5), "count", "integer", "2.5"),
     "latency that is no law": (lambda: uep.Workers(3, latency="exponential"), "latency", "'exponential'"),
     "latency class in place of a law": (lambda: uep.Workers(3, latency=uep.latency.Exponential), "latency", "Exponential"),
+    "too few laws": (lambda: uep.Workers(3, latency=[uep.latency.Exponential()] * 2), "latency", "3 workers", "2 laws"),
+    "a law among words": (lambda: uep.Workers(2, latency=[uep.latency.Exponential(), "pareto"]), "latency", "'pareto'"),
+    "a class among laws": (lambda: uep.Workers(1, latency=[uep.latency.Pareto]), "latency", "Pareto"),
+    "no laws at all": (lambda: uep.Workers(2, latency=[]), "latency", "2 workers", "0 laws"),
     "omega of zero": (lambda: uep.Workers(3, omega=0), "omega", "> 0", "got 0"),
     "negative omega": (lambda: uep.Workers(3, omega=-1.0), "omega", "> 0", "-1.0"),
     "nan omega": (lambda: uep.Workers(3, omega=np.nan), "omega", "finite", "nan"),
@@ -64,6 +95,22 @@ WORKERS = {
     "negative loss from an array": (lambda: uep.Workers(3, loss_probability=np.array([-0.1])[0]), "loss_probability", "-0.1"),
     "negative loss": (lambda: uep.Workers(3, loss_probability=-0.1), "loss_probability", "[0, 1)", "-0.1"),
     "nan loss": (lambda: uep.Workers(3, loss_probability=np.nan), "loss_probability", "[0, 1)", "nan"),
+    "trace of other workers": (lambda: uep.Workers(3, uep.latency.Trace([[1.0, 2.0]])), "latency", "3 workers", "trace of 2"),
+    "trace among laws": (lambda: uep.Workers(1, [uep.latency.Trace([[1.0]])]), "latency", "law", "Trace"),
+    "trace with backup": (lambda: uep.Workers(1, uep.latency.Trace([[1.0]]), backup=uep.Backup(1.0)), "latency", "backup"),
+    "trace in racks": (lambda: uep.Workers(1, uep.latency.Trace([[1.0]]), racks=uep.Racks([0], 0.1)), "latency", "racks"),
+    "stage that is a trace": (lambda: uep.latency.Staged(uep.latency.Trace([[1.0]])), "compute", "law", "Trace"),
+    "too few racks": (lambda: uep.Workers(3, racks=uep.Racks([0, 1], 0.1)), "racks", "3 workers", "2 racks"),
+    "racks in words": (lambda: uep.Workers(3, racks=[0, 0, 1]), "racks", "uepgpu.Racks", "[0, 0, 1]"),
+    "racks that are always dark": (lambda: uep.Racks([0], 1.0), "probability", "[0, 1)", "1.0"),
+    "half a rack": (lambda: uep.Racks([0, 0.5], 0.1), "of", "integers", "0.5"),
+    "table of racks": (lambda: uep.Racks([[0, 1]], 0.1), "of", "one rack per worker", "[[0, 1]]"),
+    "no racks at all": (lambda: uep.Racks([], 0.1), "of", "integers", "[]"),
+    "racks slow in words": (lambda: uep.Racks([0], 0.1, "slow"), "latency", "law", "'slow'"),
+    "backup in words": (lambda: uep.Workers(3, backup="late"), "backup", "uepgpu.Backup", "'late'"),
+    "backup class": (lambda: uep.Workers(3, backup=uep.Backup), "backup", "uepgpu.Relaunch", "Backup"),
+    "backup at once": (lambda: uep.Backup(0.0), "after", "> 0", "0.0"),
+    "relaunch at nan": (lambda: uep.Relaunch(np.nan), "after", "finite", "nan"),
     "too few speeds": (lambda: uep.Workers(3, speeds=(1.0, 2.0)), "speeds", "3 workers", "2 speeds"),
     "speed of zero": (lambda: uep.Workers(2, speeds=(1.0, 0.0)), "speeds", "> 0", "0.0"),
     "one speed": (lambda: uep.Workers(2, speeds=2.0), "speeds", "2.0"),
@@ -71,6 +118,18 @@ WORKERS = {
     "table of speeds": (lambda: uep.Workers(2, speeds=[[1.0, 2.0]]), "speeds", "sequence", "[[1.0, 2.0]]"),
     "no speeds at all": (lambda: uep.Workers(2, speeds=[]), "speeds", "2 workers", "0 speeds"),
     "speeds in words": (lambda: uep.Workers(2, speeds=("fast", "slow")), "speeds", "'fast'"),
+}
+
+POOL = uep.Workers(3)
+ARRIVALS = {
+    "work in words": (lambda: POOL.charge("much"), "work", "real numbers", "'much'"),
+    "work of zero": (lambda: POOL.charge([1, 0]), "work", "> 0", "[1, 0]"),
+    "time in words": (lambda: POOL.arrival("soon", 9, 1), "time", "real numbers", "'soon'"),
+    "time of nan": (lambda: POOL.absence(np.nan, 9, 1), "time", "nan"),
+    "sub-products that are none": (lambda: POOL.arrival(1.0, 1.5, 1), "n_subproducts", "integer >= 1", "1.5"),
+    "speed in words": (lambda: POOL.arrival(1.0, 9, 1, speed="x"), "speed", "real numbers", "'x'"),
+    "negative speed": (lambda: POOL.absence(1.0, 9, 1, speed=-1), "speed", "> 0", "-1"),
+    "shapes": (lambda: POOL.arrival([1.0, 2.0], 9, [1, 2, 3]), "time, work and speed", "shapes", "(2,), (3,) and ()"),
 }
 
 DEADLINES = {
@@ -87,6 +146,6 @@ DEADLINES = {
 }
 
 
-@pytest.mark.parametrize("call, pieces", cases(latencies=LATENCIES, workers=WORKERS, deadlines=DEADLINES))
+@pytest.mark.parametrize("call, pieces", cases(latencies=LATENCIES, workers=WORKERS, arrivals=ARRIVALS, deadlines=DEADLINES))
 def test_a_bad_value_is_named_with_what_is_allowed(call, pieces):
     refused(call, pieces)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -11,6 +13,7 @@ from uepgpu.design.arrivals import arrivals_of
 from uepgpu.design.decoding import decoding_of
 from uepgpu.design.expectation import ByCounts, ByRecursion, compositions
 from uepgpu.design.objective import Debiased, Linear
+from uepgpu.theory.received import received_law
 
 TIMES = (0.15, 0.30, 0.45, 0.60)
 TRUE = uep.Workers(30, omega=1.0)
@@ -204,6 +207,19 @@ def test_a_law_of_the_number_of_packets_replaces_workers_of_equal_work():
         centred = [e.gradient(np.array(GAMMA)) @ [1, -1, 0] for e in (one, other)]
         np.testing.assert_allclose(*centred, rtol=1e-9, atol=1e-12)
     assert uep.design.gamma(EW, RXC, received=counts[1]).objective == pytest.approx(0.0025838, abs=5e-8)
+
+
+def test_workers_that_are_not_independent_are_their_law_of_the_number_of_packets():
+    racks = dataclasses.replace(PAPER, racks=uep.Racks(of=np.arange(30) // 5, probability=0.1))
+    best = uep.design.gamma(EW, RXC, racks, deadlines=0.6)
+    same = uep.design.gamma(EW, RXC, received=received_law(racks, np.array([0.6]), 9, 1))
+    assert (*best.gamma, best.objective) == pytest.approx((*same.gamma, same.objective))
+    assert best.baseline == pytest.approx(0.04130, abs=5e-6)
+    assert best.objective == pytest.approx(uep.theory.loss(best.code, RXC, racks, deadlines=0.6).normalized_loss.item())
+    assert best.objective < 0.26 * best.baseline
+    trace = uep.latency.Trace(np.random.default_rng(5).exponential(size=(40, 30)), replay="random")
+    traced = uep.design.gamma(EW, RXC, dataclasses.replace(PAPER, latency=trace), deadlines=0.6)
+    assert traced.objective <= traced.baseline
 
 
 # --- optimality --------------------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from tests.cases.command_line import environment
 from tests.faults.child import attempt
 from tests.faults.folder import make_folder
 from tests.faults.hostile import NAMES, NUMBERS, TEXTS
-from tests.faults.tally import judge, run_script
+from tests.faults.tally import counted, judge, script
 from uepgpu.cli import main
 
 __all__ = ["outcomes"]
@@ -32,6 +32,9 @@ LINES = (
     "sweep study.toml --realizations 3 --backend numpy",
     "plot store.db --kind loss -o x.png --at 0.5 --series EW",
     "plot store.db --kind probability",
+    "plot store.db --x workers --y gamma --kind loss -o x.png",
+    "best store.db --at 0.5 --by gamma --top 3",
+    "best store.db --loss 0.5 --csv x.csv --series EW",
     "report store.db -o x.html --at 0.5",
     "export store.db --csv x.csv",
     "combine store.db -o new.db",
@@ -110,4 +113,4 @@ def _load() -> None:
 
 
 if __name__ == "__main__":
-    run_script("command lines", outcomes)
+    script(lambda folder, given: [counted("random command lines", outcomes(given.count, given.seed))], count=500, seed=1)

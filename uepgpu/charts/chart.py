@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from uepgpu.points.point import Point
 
-__all__ = ["DEADLINE", "LOSS", "PARADIGMS", "Box", "Chart", "Line", "NothingToShow", "Panel", "panel_title"]
+__all__ = ["DEADLINE", "LOSS", "PARADIGMS", "Box", "Cells", "Chart", "Line", "NothingToShow", "Panel", "panel_title"]
 
 Floats = NDArray[np.float64]
 
@@ -109,6 +109,26 @@ class Box:
 
 
 @dataclass(frozen=True, eq=False)
+class Cells:
+    """A value for each place of two axes.
+
+    Attributes
+    ----------
+    columns, rows : tuple of str
+        Places along the x axis, from the left, and along the y axis, from below.
+    value : (rows, columns) float64
+        nan where there is no point.
+    uncertain : (rows, columns) bool
+        Whether a place is within error of the best one, the best included.
+    """
+
+    columns: tuple[str, ...]
+    rows: tuple[str, ...]
+    value: Floats
+    uncertain: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
 class Panel:
     """One pair of axes.
 
@@ -118,6 +138,10 @@ class Panel:
     lines : tuple of Line
     boxes : tuple of Box
         Instead of lines, one below the other along the value axis, which is horizontal then.
+    cells : Cells or None
+        Instead of lines, a value for each place of two axes.
+    ticks : tuple of str
+        What stands at the positions 0, 1, … of an x axis without numbers; empty for numbers.
     """
 
     title: str
@@ -125,6 +149,8 @@ class Panel:
     y_label: str
     lines: tuple[Line, ...] = ()
     boxes: tuple[Box, ...] = ()
+    cells: Cells | None = None
+    ticks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,6 +171,12 @@ class Chart:
     log_x : bool
     notes : tuple of str
         What a reader needs to know besides the legend.
+    muted : frozenset of str
+        Series that are shown without a name, in grey.
+    whole_x : bool
+        Whether positions along the x axis are whole numbers.
+    steps : bool
+        Whether the value at a position holds from the position before on, for the first from the left end of the axis.
     """
 
     kind: str
@@ -155,6 +187,9 @@ class Chart:
     logarithmic: bool = True
     log_x: bool = False
     notes: tuple[str, ...] = ()
+    muted: frozenset[str] = frozenset()
+    whole_x: bool = False
+    steps: bool = False
 
     @property
     def panels(self) -> tuple[Panel, ...]:
@@ -179,6 +214,17 @@ class Chart:
         step = least if line.x.size >= 4 * least else 1
         taken: NDArray[np.bool_] = np.arange(line.x.size) % step == self.looks[line.label] % step
         return taken
+
+    @property
+    def left(self) -> float:
+        """Where steps begin on their logarithmic axis."""
+        return 0.4 * min((float(line.x.min()) for line in self.lines if line.x.size), default=1.0)
+
+    def path(self, line: Line, y: Floats) -> tuple[Floats, Floats]:
+        """Return the positions and values that a line goes through: steps begin at the left end."""
+        if not self.steps or not line.x.size:
+            return line.x, y
+        return np.append(self.left, line.x), np.append(y[:1], y)
 
     def value_range(self) -> tuple[float, float]:
         """Return the ends of the axis of values: the range of what was simulated, not that of a closed form."""

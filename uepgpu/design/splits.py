@@ -95,7 +95,7 @@ def classes(
     def best(code: UEPCode, part: Partition, *, polish: bool) -> tuple[float, Floats, float]:
         """Return the least objective, its Γ, and the objective of the given Γ."""
         decoding = decoding_of(code, part, workers.count if isinstance(workers, Workers) else 1)
-        arrivals = arrivals_of(workers, deadlines, None, decoding.work, k)
+        arrivals = arrivals_of(workers, deadlines, None, decoding.work, k, drawn=True)
         share, given = weights_of(weights, arrivals.n_points), np.asarray(code.gamma) / sum(code.gamma)
         chances = expectation(decoding, arrivals)
         found, criterion, values = search(chances, at_point(objective, decoding, x), across, share, given, polish=polish)

@@ -1,8 +1,22 @@
-"""Exact theory: closed forms for losses and decoding probabilities (docs/mathematics.md §3 to §6), lower bounds (§11)."""
+"""Exact theory: losses, their law, what they take, decoding probabilities, lower bounds (docs/mathematics.md §3 to §6, §11)."""
 
 from __future__ import annotations
 
 from uepgpu.theory.bounds import lower_bound
 from uepgpu.theory.closed_forms import decoding_probability, loss
+from uepgpu.theory.distribution import exceedance, loss_distribution, loss_quantile, loss_sd
+from uepgpu.theory.inverse import deadline_for, workers_for
+from uepgpu.theory.launched import launched_packets
 
-__all__ = ["decoding_probability", "loss", "lower_bound"]
+__all__ = [
+    "deadline_for",
+    "decoding_probability",
+    "exceedance",
+    "launched_packets",
+    "loss",
+    "loss_distribution",
+    "loss_quantile",
+    "loss_sd",
+    "lower_bound",
+    "workers_for",
+]

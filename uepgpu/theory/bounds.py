@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from uepgpu.checks import deadlines_array, flag, instance
 from uepgpu.partition import Partition
-from uepgpu.theory.arrays import binomial
+from uepgpu.theory.received import received_law
 from uepgpu.workers import Workers
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def lower_bound(part: Partition, workers: Workers, *, deadlines: ArrayLike, clas
     times = deadlines_array(deadlines)
     if not part.norm2 > 0:
         raise ValueError(f"part must have a product other than 0, got ‖C‖² = {part.norm2:g}")
-    counts = _arrived(workers, times, part.n_subproducts)
+    counts = received_law(workers, times, part.n_subproducts, 1)
     factor = _least_share(part.gram)
     energy = np.sort(part.energy)[::-1] / part.norm2
     missing = np.append(np.cumsum(energy[::-1])[::-1], 0.0)  # of all but the first N
@@ -96,22 +96,6 @@ def lower_bound(part: Partition, workers: Workers, *, deadlines: ArrayLike, clas
             "cross_terms": of_items,
         },
     )
-
-
-def _arrived(workers: Workers, times: Floats, k: int) -> Floats:
-    """Return Pr[N packets of work 1 have arrived], shape (points, W + 1)."""
-    speeds = workers.speed()
-    arrived = workers.arrival(times[:, None], k, 1, speeds)
-    late = workers.absence(times[:, None], k, 1, speeds)
-    if workers.identical:
-        return binomial(workers.count, arrived[:, 0], late[:, 0], workers.count)
-    law = np.zeros((times.size, workers.count + 1))
-    law[:, 0] = 1.0
-    for worker in range(workers.count):
-        moved = law[:, :-1] * arrived[:, worker, None]
-        law *= late[:, worker, None]
-        law[:, 1:] += moved
-    return law
 
 
 def _least_share(gram: Floats) -> float:
