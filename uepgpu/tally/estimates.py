@@ -27,7 +27,15 @@ from uepgpu.workers import Workers
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["decoding_probability", "loss", "loss_quantile", "subproduct_probability"]
+__all__ = [
+    "check_partition",
+    "decoding_probability",
+    "frequency",
+    "loss",
+    "loss_quantile",
+    "pattern_loss",
+    "subproduct_probability",
+]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -79,8 +87,8 @@ class Shares:
         return self.certain + self.width * low, self.certain + self.width * high
 
 
-def _events(counts: Counts, part: Partition, workers: Workers | None = None) -> tuple[Events, Ints, Ints, Floats]:
-    """Return the pairs of classes or sub-products that the loss weighs, both undecoded, with their weights."""
+def check_partition(counts: Counts, part: Partition, workers: Workers | None) -> None:
+    """Raise ``ValueError`` unless the tally serves the partition, and workers at their cost."""
     instance("part", part, Partition)
     if workers is not None and workers.work == "true" and part.paradigm != counts.paradigm:
         raise ValueError(
@@ -92,6 +100,11 @@ def _events(counts: Counts, part: Partition, workers: Workers | None = None) -> 
             f"the partition's classes {part.classes.tolist()} differ from the tally's {counts.classes.tolist()}: a tally serves "
             "any matrices, but only with the classes that were simulated"
         )
+
+
+def _events(counts: Counts, part: Partition, workers: Workers | None = None) -> tuple[Events, Ints, Ints, Floats]:
+    """Return the pairs of classes or sub-products that the loss weighs, both undecoded, with their weights."""
+    check_partition(counts, part, workers)
     gram = part.class_gram if counts.class_wise else part.gram
     left, right = np.tril_indices(gram.shape[0])
     weight = gram[left, right] * np.where(left == right, 1.0, 2.0)
@@ -132,7 +145,7 @@ def loss(counts: Counts, part: Partition, workers: Workers | None, deadlines: Ar
 
 def _pattern_stderr(counts: Counts, part: Partition, mean: Floats, n: int) -> tuple[Floats, int]:
     """Exact sample variance: the loss of a realization is a function of its pattern."""
-    value = _pattern_loss(counts, part)
+    value = pattern_loss(counts, part)
     histogram = counts.patterns.sum(axis=0).astype(np.float64)
     if n < 2:
         return np.full(mean.shape, np.nan), 0
@@ -140,7 +153,7 @@ def _pattern_stderr(counts: Counts, part: Partition, mean: Floats, n: int) -> tu
     return np.sqrt(spread / n), n - 1
 
 
-def _pattern_loss(counts: Counts, part: Partition) -> Floats:
+def pattern_loss(counts: Counts, part: Partition) -> Floats:
     """Return the loss of each class pattern, shape (2^L,)."""
     missing = 1.0 - ((np.arange(counts.patterns.shape[2])[:, None] >> np.arange(counts.n_classes)[None, :]) & 1)
     value: Floats = np.maximum(np.einsum("pi,ij,pj->p", missing, part.class_gram, missing), 0.0)
@@ -179,7 +192,7 @@ def _bounds_by_pattern(counts: Counts, part: Partition, seen: View) -> tuple[Flo
     (Bonferroni). Losses are taken relative to the commonest pattern's, so a pattern that nearly always occurs does not widen them.
     """
     n = counts.realizations
-    value = _pattern_loss(counts, part)
+    value = pattern_loss(counts, part)
     possible = possible_patterns(counts)
     open_at = possible & (possible.sum(axis=1, keepdims=True) > 1)
     shares = Shares.of(seen, counts.patterns, open_at, n)
@@ -233,24 +246,32 @@ def _over(seen: View, data: dict[str, Any], coords: dict[str, Any], counts: Coun
     return xr.Dataset(data, coords={seen.dimension: seen.coordinate, **coords}, attrs=attributes)
 
 
-def _probability(counts: Counts, seen: View, events: Events, name: str, labels: NDArray[np.int64]) -> xr.Dataset:
-    """Turn events that units are undecoded into decoding probabilities."""
+def frequency(counts: Counts, seen: View, events: Events) -> tuple[Floats, Floats, Floats, Floats]:
+    """Return how often events happen, its standard error and its 95 % interval, (D, E) each.
+
+    Exact binomial bounds (Clopper-Pearson); for mixtures of received counts Student's t where an event has been seen to happen
+    and not to happen at least 30 times.
+    """
     n = counts.realizations
     shares = Shares.of(seen, events.counts, events.open, n)
-    probability = np.clip(1.0 - shares.total / n, 0.0, 1.0)
+    share = np.clip(shares.total / n, 0.0, 1.0)
     low, high = shares.bounds(0.05)
-    low, high = 1.0 - high, 1.0 - low
     if seen.weight is None:
-        stderr = np.sqrt(probability * (1 - probability) / n)
+        stderr = np.sqrt(share * (1 - share) / n)
     else:
         stderr, freedom = batch_stderr(seen(events.counts), counts.sub_batch_sizes)
         half = t_factor(max(freedom, 1)) * np.nan_to_num(stderr)
         normal = _enough(seen, events, shares) & (freedom > 0)
-        low = np.where(normal, probability - half, low)
-        high = np.where(normal, probability + half, high)
+        low = np.where(normal, share - half, low)
+        high = np.where(normal, share + half, high)
+    return share, stderr, np.clip(low, 0.0, 1.0), np.clip(high, 0.0, 1.0)
+
+
+def _probability(counts: Counts, seen: View, events: Events, name: str, labels: NDArray[np.int64]) -> xr.Dataset:
+    """Turn events that units are undecoded into decoding probabilities."""
+    share, stderr, low, high = frequency(counts, seen, events)
     dims = (seen.dimension, name)
-    bounds = {"low": (dims, np.clip(low, 0.0, 1.0)), "high": (dims, np.clip(high, 0.0, 1.0))}
-    data = {"probability": (dims, probability), "stderr": (dims, stderr), **bounds}
+    data = {"probability": (dims, 1.0 - share), "stderr": (dims, stderr), "low": (dims, 1.0 - high), "high": (dims, 1.0 - low)}
     return _over(seen, data, {name: labels}, counts)
 
 
@@ -277,7 +298,7 @@ def loss_quantile(
     if levels.ndim != 1 or np.any(~((levels >= 0) & (levels <= 1))):
         raise ValueError(f"q must lie in [0, 1], got {shown(q)}")
     seen = view(counts, workers, deadlines)
-    value = _pattern_loss(counts, part)
+    value = pattern_loss(counts, part)
     order = np.argsort(value, kind="stable")
     share = np.cumsum(seen(counts.patterns).sum(axis=0)[:, order], axis=1) / counts.realizations
     # The least loss whose distribution function reaches q; the slack absorbs rounding of the sum.
