@@ -145,7 +145,8 @@ def test_exceedances_are_steps_of_the_tallies_and_of_theory(points: tuple[Stored
         assert line.x.tolist() == losses[1:].tolist()
         for end, value, exact in zip(line.x, line.value, line.exact, strict=True):  # type: ignore[arg-type]
             below = end * 0.999999  # the step holds up to its end
-            assert value == ew.tally.exceedance(ew.point.part, below, **options).probability.values[row, 0]
+            own = ew.tally.exceedance(ew.point.part, below, **options).probability.values[row, 0]
+            assert value == pytest.approx(own, rel=1e-12)  # events of one tally, added up side by side or alone
             expected = uep.theory.exceedance(ew.point.code, ew.point.part, ew.point.workers, x=below, deadlines=[1.0])
             assert exact == pytest.approx(expected.probability.item(), rel=1e-12)
     x, y = chart.path(line, line.value)
@@ -167,8 +168,9 @@ def test_a_part_that_is_never_decoded_is_a_step_at_its_loss() -> None:
 
 @pytest.fixture(scope="module")
 def unseen() -> list[Result]:
-    """The paper's codes with so few realizations that late losses are never seen."""
-    return run_points([p for p in read_spec("paper", realizations=20).points if p.partition == "rxc"], backend="numpy").results
+    """The paper's codes with so few realizations, of a seed chosen for it, that late losses are never seen."""
+    points = read_spec("paper", realizations=20, seed=5).points
+    return run_points([p for p in points if p.partition == "rxc"], backend="numpy").results
 
 
 def test_nothing_observed_is_an_upper_bound_and_certainty_is_none(points: tuple[StoredPoint, ...], unseen: list[Result]) -> None:
