@@ -97,12 +97,18 @@ def test_variance_of_debiased_estimates_with_cross_terms():
     rng = np.random.default_rng(5)
     part = uep.Partition.cxr(rng.normal(size=(4, 12)), rng.normal(size=(12, 3)), blocks=6, classes=(1, 2, 3))
     decoding = decoding_of(NOW, part, 12)
-    law = ByCounts(decoding, arrivals_of(uep.Workers(12), [2.0], None, decoding.work, 6)).law(np.array([GAMMA]))[0, 0]
+    chances = ByCounts(decoding, arrivals_of(uep.Workers(12), [2.0], None, decoding.work, 6))
+    law = chances.law(np.array([GAMMA]))[0, 0]
     decoded = 1.0 - decoding.undecoded[:, :3]
     scaled = decoded / (law @ decoded)  # the unbiased estimate is Σ scaled_u X_u
     gram = part.class_gram / part.norm2
     expected = law @ np.einsum("ou,uv,ov->o", scaled - 1, gram, scaled - 1)
     assert Debiased(decoding).values(law) == pytest.approx(expected, rel=1e-10)
+    slope = Debiased(decoding).gradient(law[None], chances.gradient(np.array(GAMMA)))[0]
+    for along in ([1, -1, 0], [0, 1, -1]):
+        points = np.array(GAMMA) + 1e-3 * np.outer((-2, -1, 1, 2), along)
+        difference = Debiased(decoding).values(chances.law(points))[:, 0] @ [1, -8, 8, -1] / 12e-3
+        assert slope @ along == pytest.approx(difference, rel=1e-7)
 
 
 def test_probabilities_and_quantiles_of_the_loss():

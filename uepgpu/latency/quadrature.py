@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from uepgpu.latency.continuous import Exponential, LogNormal, Pareto, Weibull
 from uepgpu.latency.law import Floats, Latency
 
-__all__ = ["Measure", "average", "measure_of"]
+__all__ = ["GAUSS", "KRONROD", "NODES", "Measure", "average", "measure_of"]
 
 PANEL_ERROR = 2.0**-44
 """What a panel may be wrong by: with at most :data:`MOST_PANELS` of them a point is right within 2^-33."""

@@ -209,6 +209,11 @@ class Recorded:
         self._rounds = latencies.size
 
     @property
+    def times(self) -> Floats:
+        """The latencies of rounds in which it answers, ascending."""
+        return self._came
+
+    @property
     def ever(self) -> float:
         """The share of rounds in which it answers at all."""
         return self._came.size / self._rounds

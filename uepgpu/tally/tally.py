@@ -66,7 +66,7 @@ class Tally(Answers):
         >>> code, workers = uep.codes.ExpandingWindow((0.5, 0.5)), uep.Workers(6, omega=1.0, work="unit")
         >>> tally = uep.simulate(code, part, workers, realizations=1000, seed=7)
         >>> tally.loss(part).normalized_loss.values.round(3).tolist()
-        [1.0, 0.645, 0.498, 0.169, 0.113, 0.067, 0.037]
+        [1.0, 0.673, 0.499, 0.174, 0.107, 0.067, 0.04]
         >>> found = tally.loss(part, workers=workers, deadlines=[0.5, 1.0])
         >>> found.normalized_loss.values.round(3).tolist(), found.normalized_loss_stderr.values.round(3).tolist()
         ([0.395, 0.17], [0.004, 0.003])
