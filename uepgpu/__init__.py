@@ -10,7 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from uepgpu import codes, gradient_coding, latency, theory
+    from uepgpu import codes, design, gradient_coding, latency, theory
     from uepgpu.backends import BackendUnavailable
     from uepgpu.monte_carlo import simulate
     from uepgpu.partition import Partition
@@ -29,6 +29,7 @@ __all__ = [
     "Workers",
     "codes",
     "condition",
+    "design",
     "gradient_coding",
     "latency",
     "multiply",
@@ -48,7 +49,7 @@ _HOME = {
     "simulate": "uepgpu.monte_carlo",
     "Workers": "uepgpu.workers",
 }
-_MODULES = ("codes", "gradient_coding", "latency", "theory")
+_MODULES = ("codes", "design", "gradient_coding", "latency", "theory")
 
 
 def __getattr__(name: str) -> Any:  # PEP 562: nothing is loaded before it is used

@@ -55,6 +55,8 @@ WORD64 = "an integer from 0 to 2**64 - 1"
 
 MOST_INTEGER = 2**64
 """Of every whole number that is asked for: seeds, realizations and sizes are below it."""
+MOST_REALIZATIONS = 2**53
+"""Of one call: a hundred million a second take three years."""
 MOST_THREADS = 1024
 MOST_SHOWN = 100
 """Characters of a value that a message repeats: it is to stay one line that can be read."""
@@ -116,6 +118,8 @@ def word64(name: str, value: Any) -> int:
 def realization_range(first_realization: Any, realizations: Any) -> tuple[int, int]:
     """Return a range of realization numbers, its first and its length, checked to stay below 2^64."""
     n = integer("realizations", realizations, 1)
+    if n > MOST_REALIZATIONS:
+        raise ValueError(f"realizations must be at most 2^53 in one call, which take years, got {n}")
     first = integer("first_realization", first_realization, 0)
     if first + n > 2**64:
         raise ValueError(f"first_realization + realizations must be at most 2^64, got {first} + {n}")

@@ -59,6 +59,7 @@ def test_the_command_line_says_it_in_one_line_and_draws(
     Path("small.toml").write_text(SMALL.replace('"EW"', f'"{NOBODYS} EW"'), encoding="utf-8")
     with warnings.catch_warnings():
         warnings.simplefilter("default")
+        warnings.simplefilter("ignore", DeprecationWarning)  # of one library about another, which nobody is shown
         assert call(monkeypatch, "sweep", "small.toml", "--backend", "numpy") == 0
     err = capsys.readouterr().err
     assert err.startswith("uepgpu: warning: no font that is installed has the characters ")

@@ -85,7 +85,7 @@ WRONG = {
     "shapes": (("B.npy", "B.npy", *EW), "do not multiply"),
     "complex": (("complex.npy", "B.npy", *EW), "A must be real"),
     "nan": (("nan.npy", "B.npy", *EW), "A must be finite"),
-    "code": (("A.npy", "B.npy", "--code", "raptor"), 'Invalid value "raptor" for --code. Choose from: "now", "ew"'),
+    "code": (("A.npy", "B.npy", "--code", "raptor"), ("Invalid value", '"raptor"', "--code", "now", "repetition")),
     "no gamma": (("A.npy", "B.npy", "--code", "ew"), "needs --gamma"),
     "gamma is no list": (("A.npy", "B.npy", "--code", "ew", "--gamma", "a,b"), "--gamma must be numbers"),
     "gamma for mds": (("A.npy", "B.npy", "--code", "mds", "--gamma", "1"), "--gamma is for the codes now and ew"),
@@ -94,9 +94,9 @@ WRONG = {
     "classes are no list": (("A.npy", "B.npy", "--code", "mds", "--classes", "x"), "--classes must be whole numbers"),
     "paradigm": (
         ("A.npy", "B.npy", "--code", "mds", "--paradigm", "rxr"),
-        'Invalid value "rxr" for --paradigm.',
+        ("Invalid value", '"rxr"', "--paradigm", "rxc", "cxr"),
     ),
-    "order": (("A.npy", "B.npy", "--code", "mds", "--order", "size"), 'Invalid value "size" for --order.'),
+    "order": (("A.npy", "B.npy", "--code", "mds", "--order", "size"), ("Invalid value", '"size"', "--order", "norm", "mean_abs")),
     "encoding": (("A.npy", "B.npy", "--code", "lt", "--encoding", "free"), "--encoding is for the codes"),
     "omega": (("A.npy", "B.npy", *EW, "--omega", "much"), "--omega must be a number"),
     "rate": (("A.npy", "B.npy", *EW, "--rate", "-1"), "rate"),
@@ -104,7 +104,7 @@ WRONG = {
     "negative deadline": (("A.npy", "B.npy", *EW, "--deadline", "-1"), "deadline must be a number >= 0"),
     "deadline nan": (("A.npy", "B.npy", *EW, "--deadline", "nan"), "deadline must be a number >= 0"),
     "noise": (("A.npy", "B.npy", *EW, "--noise", "0.1"), "faithful"),
-    "decoder": (("A.npy", "B.npy", *EW, "--decoder", "magic"), 'Invalid value "magic" for --decoder.'),
+    "decoder": (("A.npy", "B.npy", *EW, "--decoder", "magic"), ("Invalid value", '"magic"', "--decoder", "linear", "lmmse")),
     "backend": (("A.npy", "B.npy", *EW, "--backend", "abacus"), "backend must be one of"),
     "realizations": (("A.npy", "B.npy", *EW, "--realizations", "0"), "--realizations must be"),
     "no .npy": (("A.npy", "B.npy", *EW, "-o", "C.csv"), "--output must end in .npy, got 'C.csv'"),
@@ -128,7 +128,8 @@ def test_a_wrong_call_is_one_line_and_writes_nothing(folder, monkeypatch, capsys
     assert captured.out == ""
     assert captured.err.count("\n") == 1
     assert captured.err.startswith("uepgpu: ")
-    assert message in captured.err
+    for piece in (message,) if isinstance(message, str) else message:
+        assert piece in captured.err
     assert sorted(p.name for p in folder.iterdir()) == before
 
 

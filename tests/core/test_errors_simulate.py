@@ -20,6 +20,13 @@ ARGUMENTS = {
     "part that is none": (lambda: simulate(part="rxc"), "part", "uepgpu.Partition", "'rxc'"),
     "number of workers": (lambda: simulate(workers=30), "workers", "uepgpu.Workers", "30"),
     "no realizations": (lambda: simulate(realizations=0), "realizations", ">= 1", "0"),
+    "more realizations than can be": (lambda: simulate(realizations=2**63), "realizations", "at most 2^53"),
+    "quantile in words": (lambda: simulate().loss_quantile(RXC, "half", workers=WORKERS, deadlines=[1.0]), "q", "real", "'half'"),
+    "no quantile": (lambda: simulate().loss_quantile(RXC, {}, workers=WORKERS, deadlines=[1.0]), "q", "real", "{}"),
+    "conditions that do not fit": (
+        lambda: uep.condition(CODE, RXC, WORKERS, realizations=2**50, seed=1, backend="numpy"),
+        "conditions of 1,125,899,906,842,624 realizations needs",
+    ),
     "seed": (lambda: simulate(seed=2**64), "seed", "2**64 - 1"),
     "beyond the last": (lambda: simulate(first_realization=2**64 - 1), "first_realization + realizations", "2^64"),
     "progress": (lambda: simulate(progress=3), "progress", "callable", "3"),

@@ -120,6 +120,18 @@ WORKERS = {
     "speeds in words": (lambda: uep.Workers(2, speeds=("fast", "slow")), "speeds", "'fast'"),
 }
 
+POOL = uep.Workers(3)
+ARRIVALS = {
+    "work in words": (lambda: POOL.charge("much"), "work", "real numbers", "'much'"),
+    "work of zero": (lambda: POOL.charge([1, 0]), "work", "> 0", "[1, 0]"),
+    "time in words": (lambda: POOL.arrival("soon", 9, 1), "time", "real numbers", "'soon'"),
+    "time of nan": (lambda: POOL.absence(np.nan, 9, 1), "time", "nan"),
+    "sub-products that are none": (lambda: POOL.arrival(1.0, 1.5, 1), "n_subproducts", "integer >= 1", "1.5"),
+    "speed in words": (lambda: POOL.arrival(1.0, 9, 1, speed="x"), "speed", "real numbers", "'x'"),
+    "negative speed": (lambda: POOL.absence(1.0, 9, 1, speed=-1), "speed", "> 0", "-1"),
+    "shapes": (lambda: POOL.arrival([1.0, 2.0], 9, [1, 2, 3]), "time, work and speed", "shapes", "(2,), (3,) and ()"),
+}
+
 DEADLINES = {
     "negative": (lambda: deadlines_array([-0.5, 1.0]), "deadlines", ">= 0", "-0.5"),
     "nan": (lambda: deadlines_array([0.5, np.nan]), "deadlines", "finite", "nan"),
@@ -134,6 +146,6 @@ DEADLINES = {
 }
 
 
-@pytest.mark.parametrize("call, pieces", cases(latencies=LATENCIES, workers=WORKERS, deadlines=DEADLINES))
+@pytest.mark.parametrize("call, pieces", cases(latencies=LATENCIES, workers=WORKERS, arrivals=ARRIVALS, deadlines=DEADLINES))
 def test_a_bad_value_is_named_with_what_is_allowed(call, pieces):
     refused(call, pieces)

@@ -10,6 +10,8 @@ import sys
 
 import pytest
 
+from tests.cases.requirements import ROOT
+
 
 def run_python(code):
     """Run in a fresh interpreter that finds the package where this one does, and return what it prints as JSON."""
@@ -30,6 +32,13 @@ def test_importing_loads_no_heavy_module():
 def test_every_public_name_is_there():
     missing = "[name for name in uepgpu.__all__ if getattr(uepgpu, name, None) is None]"
     assert run_python(f"import json, uepgpu; print(json.dumps({missing}))") == []
+
+
+def test_the_lowest_versions_are_those_of_pyproject():
+    """Continuous integration runs with them."""
+    done = subprocess.run([sys.executable, ROOT / "tools" / "lowest_versions.py"], capture_output=True, text=True, check=True)
+    assert (ROOT / ".ci" / "lowest.txt").read_text(encoding="utf-8") == done.stdout
+    assert "cyclopts==4.0\n" in done.stdout
 
 
 def test_an_unknown_name_is_an_attribute_error():

@@ -98,7 +98,7 @@ print(tally.patterns.sum(axis=0).tolist())
     "file, old, new, name, decoder",
     [
         ("philox.py", "0xD2511F53", "0xD2511F55", "ew", "count"),
-        ("peel.py", "grew = is_power_of_two(unknown)", "grew = False", "lt", "peel"),
+        ("peel.py", "if not is_power_of_two(fresh):", "if fresh != ZERO:", "K = 64 lt", "peel"),
     ],
 )
 def test_compiled_kernels_on_disk_follow_the_source_of_every_body(tmp_path, file, old, new, name, decoder):

@@ -58,7 +58,13 @@ def listing(folder: Path) -> dict[str, bytes | str]:
     return found
 
 
-def attempt(run: Callable[[], int], template: Path, work: Path, seconds: float = 30.0) -> Attempt:
+def attempt(
+    run: Callable[[], int],
+    template: Path,
+    work: Path,
+    seconds: float = 30.0,
+    prepare: Callable[[Path], object] = lambda work: None,
+) -> Attempt:
     """Run a function in a forked process in a copy of a folder; what it returns is the exit code.
 
     Parameters
@@ -70,10 +76,13 @@ def attempt(run: Callable[[], int], template: Path, work: Path, seconds: float =
         Where to: made new.
     seconds : float
         What it may take.
+    prepare : callable
+        Called with the copy before it is looked at.
     """
     shutil.rmtree(work, ignore_errors=True)
     shutil.copytree(template, work, symlinks=True, ignore=lambda folder, names: [n for n in names if n == "pipe"])
     os.mkfifo(work / "pipe")
+    prepare(work)
     before = listing(work)
     out, err = work.with_suffix(".out"), work.with_suffix(".err")
     began = time.monotonic()

@@ -9,19 +9,15 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
-import os
 import random
 import sqlite3
 import sys
-import tempfile
-import time
 import traceback
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.faults.tally import OTHER, RAISED, WRONG, Row, script
 from uepgpu.cli import main
 
 SPEC = """
@@ -54,20 +50,9 @@ label = "nested"
 [[series]]
 code = "mds"
 """
-OUTCOMES = ("same numbers", "refused in one line", "other numbers", "traceback", "not one line")
-BAD = OUTCOMES[2:]
+SAME, REFUSED = "read: same numbers", "read: refused in one line"
 PAGE = 4096
 KILOBYTE = 1024
-
-
-@dataclass
-class Count:
-    """What became of one kind of damage."""
-
-    tried: int = 0
-    read: Counter[str] = field(default_factory=Counter)
-    saved: Counter[str] = field(default_factory=Counter)
-    examples: list[str] = field(default_factory=list)
 
 
 def call(*arguments: str | Path) -> tuple[int, str, str]:
@@ -137,41 +122,42 @@ class Trial:
 
         return {"export": export, "sweep": sweep}
 
-    def try_on(self, content: bytes, what: str, count: Count) -> None:
+    def try_on(self, content: bytes, what: str, row: Row) -> None:
         """Read a damaged file with every reader, and save what can be saved."""
-        count.tried += 1
+        row.tried += 1
         for name in self.expected:
             self._write(content)
             code, err, table = self._readers(self.copy)[name]()
             if (code, table) == (0, self.expected[name][2]):
-                outcome = "same numbers"
+                row.outcomes[SAME] += 1
             elif code == -1 or "Traceback" in err:
-                outcome = "traceback"
-            elif code == 2 and not table:
-                outcome = "refused in one line" if err.count("\n") == 1 and len(err) < 1000 else "not one line"
+                row.bad(RAISED, f"{what}: {name}", err)
+            elif code != 2 or table:
+                row.bad(WRONG, f"{what}: {name}: exit code {code}", err)
+            elif err.count("\n") != 1 or len(err) >= 1000:
+                row.bad(OTHER, f"{what}: {name}: not one line", err)
             else:
-                outcome = "other numbers"
-            count.read[outcome] += 1
-            if outcome in BAD:
-                count.examples.append(f"{what}: {name}: {outcome}, exit code {code}: {err.strip()[-300:]}")
+                row.outcomes[REFUSED] += 1
         self._write(content)
-        outcome, said = self._combine()
-        count.saved[outcome] += 1
-        if outcome in BAD:
-            count.examples.append(f"{what}: combine: {outcome}: {said.strip()[-300:]}")
+        self._combine(what, row)
 
-    def _combine(self) -> tuple[str, str]:
+    def _combine(self, what: str, row: Row) -> None:
         target = self.folder / "saved.db"
         target.unlink(missing_ok=True)
         code, out, err = call("combine", self.copy, "-o", target)
         if code == -1 or "Traceback" in err:
-            return "traceback", err
-        if code == 2:
-            return "refused in one line" if err.count("\n") == 1 else "not one line", err
-        saved = ranges_of(target)
-        if not saved <= self.ranges or call("export", target, "--csv", self.csv)[0] != 0:
-            return "other numbers", out
-        return f"saved {'all' if saved == self.ranges else 'some' if saved else 'no'} ranges", out
+            row.bad(RAISED, f"{what}: combine", err)
+        elif code == 2:
+            if err.count("\n") == 1:
+                row.outcomes["combine: refused in one line"] += 1
+            else:
+                row.bad(OTHER, f"{what}: combine: not one line", err)
+        else:
+            saved = ranges_of(target)
+            if not saved <= self.ranges or call("export", target, "--csv", self.csv)[0] != 0:
+                row.bad(WRONG, f"{what}: combine", out)
+            else:
+                row.outcomes[f"combine: saved {'all' if saved == self.ranges else 'some' if saved else 'no'} ranges"] += 1
 
     def _write(self, content: bytes) -> None:
         for end in ("-wal", "-shm"):
@@ -199,46 +185,26 @@ def truncations(content: bytes, step: int = KILOBYTE) -> Iterator[tuple[str, byt
         yield f"{size} bytes", content[:size]
 
 
-def run(trial: Trial, kinds: dict[str, Iterator[tuple[str, bytes]]]) -> dict[str, Count]:
-    """Try every kind of damage."""
-    counts = {kind: Count() for kind in kinds}
+def run(trial: Trial, kinds: dict[str, Iterator[tuple[str, bytes]]]) -> Iterator[Row]:
+    """Try every kind of damage; two readers and `combine` each."""
     for kind, damaged in kinds.items():
+        row = Row(kind)
         for what, content in damaged:
-            trial.try_on(content, what, counts[kind])
-    return counts
+            trial.try_on(content, what, row)
+        yield row
 
 
-def report(counts: dict[str, Count]) -> str:
-    """Return a table of what became of what."""
-    lines = ["| damage | tried | by two readers each | by `uepgpu combine` |", "| --- | --- | --- | --- |"]
-    for kind, count in counts.items():
-        read, saved = (", ".join(f"{n} {what}" for what, n in c.most_common()) for c in (count.read, count.saved))
-        lines.append(f"| {kind} | {count.tried} | {read} | {saved} |")
-    lines += [f"  {example}" for count in counts.values() for example in count.examples]
-    return "\n".join(lines)
-
-
-def main_script() -> int:
-    """Run the long trial."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--flips", type=int, default=1000)
-    parser.add_argument("--seed", type=int, default=1)
-    given = parser.parse_args()
-    began = time.monotonic()
-    with tempfile.TemporaryDirectory() as folder:
-        os.chdir(folder)
-        trial = Trial(Path(folder))
-        content = trial.content
-        kinds = {
-            f"one bit flipped (seed {given.seed})": flips(content, given.flips, given.seed),
-            f"each page of {PAGE} bytes zeroed": pages(content),
-            "cut after each kilobyte": truncations(content),
-        }
-        counts = run(trial, kinds)
-    print(report(counts))
-    print(f"\na store of {len(content):,} bytes, {time.monotonic() - began:,.0f} s")
-    return int(any(count.examples for count in counts.values()))
+def rows(folder: Path, given: argparse.Namespace) -> Iterator[Row]:
+    """Yield the rows of the long trial."""
+    trial = Trial(folder)
+    content = trial.content
+    kinds = {
+        "one bit of a store flipped": flips(content, given.flips, given.seed),
+        f"each page of {PAGE:,} bytes of a store zeroed": pages(content),
+        "a store cut after each kilobyte": truncations(content),
+    }
+    return run(trial, kinds)
 
 
 if __name__ == "__main__":
-    sys.exit(main_script())
+    script(rows, flips=1000, seed=1)

@@ -19,8 +19,9 @@ import uepgpu as uep
 from tests.faults.child import attempt
 from tests.faults.folder import make_folder
 from tests.faults.hostile import OBJECTS
-from tests.faults.tally import RAN, judge, run_script
+from tests.faults.tally import RAN, counted, judge, script
 from uepgpu import codes, gradient_coding, latency
+from uepgpu.replay import replay
 
 __all__ = ["outcomes"]
 
@@ -29,12 +30,14 @@ V = (10.0, 1.0, 0.1)
 PART = uep.Partition.model("rxc", left_variances=V, right_variances=V, classes=(3, 3, 3))
 CODE = codes.ExpandingWindow((0.4, 0.35, 0.25))
 WORKERS = uep.Workers(12, omega=1.0, work="unit")
+SMALL = uep.Partition.model("rxc", left_variances=(2, 1), right_variances=(2, 1), classes=(1, 3))
 A, B = np.arange(54.0).reshape(6, 9), np.arange(63.0).reshape(9, 7)
 REAL = uep.Partition.rxc(A, B, rows=3, cols=3, classes=(3, 3, 3))
 TALLY = uep.simulate(CODE, PART, WORKERS, realizations=20, seed=1, backend="numpy")
 TIMED = uep.simulate(CODE, PART, WORKERS, deadlines=[0.5, 1], realizations=20, seed=1, backend="numpy")
 PROBLEM = gradient_coding.Problem(np.arange(40.0).reshape(20, 2) % 7, np.arange(20.0), 4)
 SCHEME = gradient_coding.ExactGradient()
+CYCLIC = gradient_coding.cyclic_code(6, 1)
 
 CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "Partition.model": (
@@ -94,6 +97,59 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
         uep.theory.decoding_probability,
         {"code": CODE, "part": PART, "workers": WORKERS, "deadlines": (0.5, 1.0)},
     ),
+    "theory.lower_bound": (uep.theory.lower_bound, {"part": PART, "workers": WORKERS, "deadlines": (0.5, 1.0), "classes": True}),
+    "design.gamma": (
+        uep.design.gamma,
+        {"code": CODE, "part": PART, "workers": WORKERS, "deadlines": (0.5, 1.0), "received": None, "objective": "loss",
+         "across": "mean", "weights": (1, 2), "q": None, "x": None},
+    ),
+    "design.fixed_windows": (
+        uep.design.fixed_windows,
+        {"code": CODE, "part": PART, "workers": WORKERS, "deadlines": (0.5, 1.0), "objective": "exceedance", "across": "minimax",
+         "weights": None, "q": None, "x": 0.1},
+    ),
+    "design.classes": (
+        uep.design.classes,
+        {"code": CODE, "part": PART, "workers": WORKERS, "deadlines": 0.5, "most": 2, "objective": "loss", "across": "mean",
+         "weights": None, "x": None},
+    ),
+    "design.repetition": (
+        uep.design.repetition,
+        {"part": PART, "workers": WORKERS, "deadlines": (0.5, 1.0), "copies": "fixed", "objective": "debiased", "weights": (1, 2)},
+    ),
+    "design.windows": (
+        uep.design.windows,
+        {"part": SMALL, "workers": uep.Workers(4), "deadlines": 0.5, "encoding": "factored", "weights": None, "realizations": 100,
+         "seed": 1, "backend": "auto"},
+    ),
+    "design.redundancy": (
+        uep.design.redundancy,
+        {"code": CODE, "part": PART, "workers": WORKERS, "deadlines": 0.5, "counts": (5, 9), "price": 0.1, "tune": True,
+         "weights": None},
+    ),
+    "design.deadline": (uep.design.deadline, {"code": CODE, "part": PART, "workers": WORKERS, "startup": 0.1, "latest": None}),
+    "loss_distribution": (TALLY.loss_distribution, {"part": PART, "workers": WORKERS, "deadlines": (0.5, 1.0)}),
+    "exceedance": (TIMED.exceedance, {"part": PART, "x": (0.0, 0.5), "workers": None}),
+    "loss_sd": (TALLY.loss_sd, {"part": PART, "workers": WORKERS, "deadlines": (0.5, 1.0)}),
+    "deadline_for": (TALLY.deadline_for, {"part": PART, "loss": (0.5, 0.1), "workers": WORKERS}),
+    "workers_for": (TALLY.workers_for, {"part": PART, "loss": 0.5, "workers": WORKERS, "deadline": 0.5}),
+    "theory.loss_distribution": (
+        uep.theory.loss_distribution,
+        {"code": CODE, "part": PART, "workers": WORKERS, "deadlines": (0.5, 1.0)},
+    ),
+    "theory.loss_quantile": (
+        uep.theory.loss_quantile,
+        {"code": CODE, "part": PART, "workers": WORKERS, "q": 0.5, "received": range(5)},
+    ),
+    "theory.exceedance": (
+        uep.theory.exceedance,
+        {"code": CODE, "part": PART, "workers": WORKERS, "x": 0.5, "deadlines": (0.5, 1.0)},
+    ),
+    "theory.deadline_for": (uep.theory.deadline_for, {"code": CODE, "part": PART, "workers": WORKERS, "loss": 0.5}),
+    "theory.workers_for": (
+        uep.theory.workers_for,
+        {"code": CODE, "part": PART, "workers": WORKERS, "loss": 0.5, "deadline": 0.5, "most": 20},
+    ),
     "Tally.load": (uep.Tally.load, {"path": "store.db"}),
     "Tally.save": (TALLY.save, {"path": "x.npz"}),
     "Problem": (
@@ -111,6 +167,68 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     ),
     "read_table": (gradient_coding.read_table, {"path": "A.npy", "target": -1}),
     "bundled_table": (gradient_coding.bundled_table, {"name": "iris"}),
+    "subproduct_probability": (TALLY.subproduct_probability, {"workers": WORKERS, "deadlines": (0.5, 1.0)}),
+    "condition": (
+        uep.condition,
+        {"code": CODE, "part": PART, "workers": WORKERS, "deadline": 1.0, "received": None, "realizations": 3, "seed": 1,
+         "dtype": "float64", "backend": "numpy", "first_realization": 0, "threads": None},
+    ),
+    "replay": (
+        replay,
+        {"code": CODE, "part": PART, "workers": WORKERS, "realization": 3, "seed": 1, "deadlines": (0.5, 1.0), "decoder": "auto",
+         "evaluate": None},
+    ),
+    "theory.decoding_probability received": (
+        uep.theory.decoding_probability,
+        {"code": CODE, "part": PART, "workers": WORKERS, "received": range(5)},
+    ),
+    "cdf": (latency.Weibull(0.7).cdf, {"time": (0.5, 1.0)}),
+    "sf": (latency.Empirical((1.0, 2.0)).sf, {"time": (0.5, 1.0)}),
+    "charge": (WORKERS.charge, {"work": (1, 3)}),
+    "arrival": (WORKERS.arrival, {"time": (0.5, 1.0), "n_subproducts": 9, "work": 1, "speed": 1.0}),
+    "absence": (WORKERS.absence, {"time": (0.5, 1.0), "n_subproducts": 9, "work": 1, "speed": 1.0}),
+    "block_scores": (gradient_coding.block_scores, {"A": np.ones((6, 2)), "blocks": 3, "method": "svd"}),
+    "approximate_block_scores": (
+        gradient_coding.approximate_block_scores,
+        {"A": PROBLEM.A, "blocks": 4, "sketch_rows": 10, "projection": None, "seed": 1},
+    ),
+    "block_law": (gradient_coding.block_law, {"problem": PROBLEM, "law": "leverage"}),
+    "replication_numbers": (gradient_coding.replication_numbers, {"law": (0.5, 0.5), "servers": 5, "every_block": True}),
+    "induced_law": (gradient_coding.induced_law, {"replicas": (3, 2)}),
+    "distortion": (gradient_coding.distortion, {"law": (0.5, 0.5), "replicas": (3, 2)}),
+    "misestimation": (gradient_coding.misestimation, {"approximate": (0.5, 0.5), "exact": (0.4, 0.6)}),
+    "fractional_groups": (gradient_coding.fractional_groups, {"servers": 6, "stragglers": 1}),
+    "cyclic_code": (gradient_coding.cyclic_code, {"servers": 6, "stragglers": 1, "construction": "auto", "seed": 1}),
+    "decoding_weights": (CYCLIC.decoding_weights, {"answered": (True, True, False, True, True, True), "backend": "numpy"}),
+    "decoding_error": (CYCLIC.decoding_error, {"weights": np.ones((2, 6))}),
+    "draw_sketches": (
+        gradient_coding.draw_sketches,
+        {"problem": PROBLEM, "scheme": gradient_coding.SampledSketch(3), "workers": uep.Workers(8, omega=1.0), "iterations": 1,
+         "realizations": 2, "seed": 1, "backend": "numpy", "first_realization": 0},
+    ),
+    "sampling_variance": (
+        gradient_coding.theory.sampling_variance,
+        {"gradients": np.ones((3, 2)), "law": (0.5, 0.3, 0.2), "samples": 2},
+    ),
+    "fastest_variance": (
+        gradient_coding.theory.fastest_variance,
+        {"gradients": np.ones((3, 2)), "replicas": (2, 1, 1), "fastest": 2},
+    ),
+    "finite_population_factor": (gradient_coding.theory.finite_population_factor, {"servers": 5, "fastest": 2}),
+    "overlap": (gradient_coding.theory.overlap, {"basis": np.eye(4)[:, :2], "bounds": (0, 2, 4), "law": (0.5, 0.5)}),
+    "embedding_samples": (
+        gradient_coding.theory.embedding_samples,
+        {"overlap": 0.5, "columns": 3, "epsilon": 0.1, "delta": 0.1},
+    ),
+    "embedding_error": (
+        gradient_coding.theory.embedding_error,
+        {"basis": np.eye(4)[:, :2], "bounds": (0, 2, 4), "weights": np.ones((3, 2))},
+    ),
+    "debiased_loss": (gradient_coding.theory.debiased_loss, {"energies": (1.0, 2.0), "probabilities": (0.5, 0.9)}),
+    "SampledSketch": (gradient_coding.SampledSketch, {"samples": 3, "law": "leverage", "sketch": "fresh"}),
+    "StochasticBlocks": (gradient_coding.StochasticBlocks, {"fastest": 3}),
+    "FractionalRepetition": (gradient_coding.FractionalRepetition, {"stragglers": 1}),
+    "CyclicCode": (gradient_coding.CyclicCode, {"stragglers": 1, "construction": "auto", "seed": 1}),
     "ReplicatedSketch": (gradient_coding.ReplicatedSketch, {"law": "leverage", "fastest": 3}),
     "descend": (
         gradient_coding.descend,
@@ -156,4 +274,4 @@ def _describe(value: Any) -> str:
 
 
 if __name__ == "__main__":
-    run_script("calls of the library", outcomes)
+    script(lambda folder, given: [counted("random calls of the library", outcomes(given.count, given.seed))], count=1000, seed=1)

@@ -18,7 +18,7 @@ from tests.cases.specifications import SMALL
 from tests.faults.child import attempt
 from tests.faults.folder import STUDY, make_folder
 from tests.faults.hostile import TOML_VALUES
-from tests.faults.tally import judge, run_script
+from tests.faults.tally import counted, judge, script
 
 __all__ = ["outcomes"]
 
@@ -210,4 +210,4 @@ def outcomes(count: int, seed: int) -> Iterator[tuple[str, str, str]]:
 
 
 if __name__ == "__main__":
-    run_script("specifications", outcomes)
+    script(lambda folder, given: [counted("random specifications", outcomes(given.count, given.seed))], count=1000, seed=1)

@@ -1,50 +1,38 @@
 """Processes killed at any moment: nothing that was finished is lost, and what is run again ends with the same integers.
 
-``python -m tests.faults.kills --kills 60 --seed 1`` kills ``uepgpu sweep`` when it makes its store, compiles, runs and writes, and
-``uepgpu export``, ``combine`` and ``report`` while they write, with SIGKILL, SIGTERM, SIGHUP and SIGINT (once and twice), and
-prints a table.
+``python -m tests.faults.kills --kills 60 --seed 1`` kills ``uepgpu sweep`` when it makes its store, compiles, runs and writes,
+``uepgpu export``, ``combine`` and ``report`` while they write, and ``uepgpu train``, with SIGKILL, SIGTERM, SIGHUP and SIGINT (once
+and twice).
 """
 
 from __future__ import annotations
 
-import argparse
-import os
+import importlib.util
 import random
 import shutil
 import signal
+import sqlite3
 import subprocess
-import sys
 import tempfile
 import time
 import warnings
-from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from contextlib import closing
 from pathlib import Path
 
 from tests.cases.sweeping import command, environment, run, same_tallies, start, stored_ranges, write_spec
+from tests.faults.tally import LOST, OTHER, RAISED, WRONG, Row, script
 from uepgpu.store.errors import StoreError, StoreWarning
-from uepgpu.store.stored import read_points
+from uepgpu.store.stored import StoredPoint, read_points
 
 SIGNALS = ("SIGKILL", "SIGTERM", "SIGHUP", "SIGINT", "SIGINT twice")
 SWEEPS = ("creation", "compilation", "mid-run")
 READERS = ("export", "combine", "report")
+TRAINING = "training"
+TRAIN = "train digits --codes now,mds --deadline 1 --replicas 3 --stack 2 --epochs 6 --evaluate-every 1 --threads 1 --seed 3"
+LINES = 4
+"""Of an interruption: what it does, what is kept, and the command to resume."""
 TIMEOUT = 300.0
-
-
-@dataclass
-class Count:
-    """What became of the kills of one phase by one signal."""
-
-    kills: int = 0
-    ended_before: int = 0
-    outcomes: Counter[str] = field(default_factory=Counter)
-    examples: list[str] = field(default_factory=list)
-
-    def bad(self, what: str, detail: str) -> None:
-        """Note something that must not happen."""
-        self.outcomes[what] += 1
-        self.examples.append(f"{what}: {detail.strip()[-400:]}")
 
 
 class Trial:
@@ -72,6 +60,7 @@ class Trial:
             self.seconds[reader] = time.monotonic() - began
             made = self._target(reader, "expected")
             self.expected[reader] = None if reader == "combine" else made.read_bytes()
+        self.trained: dict[str, bytes] = {}
 
     # --- what is killed -------------------------------------------------------------------------------------------
 
@@ -94,15 +83,17 @@ class Trial:
             time.sleep(self.chance.uniform(0.0, 0.3))
             process.send_signal(signal.SIGINT)
 
-    def kill(self, phase: str, name: str, count: Count) -> None:
+    def kill(self, phase: str, name: str, row: Row) -> None:
         """Kill once, and see what is left."""
-        count.kills += 1
+        row.tried += 1
         if phase in SWEEPS:
-            self._kill_sweep(phase, name, count)
+            self._kill_sweep(phase, name, row)
+        elif phase == TRAINING:
+            self._kill_training(name, row)
         else:
-            self._kill_reader(phase, name, count)
+            self._kill_reader(phase, name, row)
 
-    def _kill_sweep(self, phase: str, name: str, count: Count) -> None:
+    def _kill_sweep(self, phase: str, name: str, row: Row) -> None:
         out = self.folder / "killed"
         shutil.rmtree(out, ignore_errors=True)
         store = out / "store.db"
@@ -116,8 +107,7 @@ class Trial:
             ended = process.poll() is not None
             self._send(process, name)
             _, err = process.communicate(timeout=TIMEOUT)
-        count.ended_before += ended
-        self._judge_end(process.returncode, err, name, ended, count)
+        self._judge_end(process.returncode, err, name, ended, row)
         kept = {p.id: p.tally for p in read_quietly(store)}
         copied = self.folder / "copy.db"
         if store.exists():
@@ -125,22 +115,22 @@ class Trial:
             try:
                 alone = {p.id: p.tally.realizations for p in read_quietly(copied)}
                 lacking = sum(t.realizations for t in kept.values()) - sum(alone.values())
-                count.outcomes["the file alone holds all" if lacking == 0 else "the file alone lacks the last second"] += 1
+                row.outcomes["the file alone holds all" if lacking == 0 else "the file alone lacks the last second"] += 1
             except StoreError as error:
-                count.bad("the file alone is no store", str(error))
+                row.bad(LOST, "the file alone is no store", str(error))
             copied.unlink()
         done = self._finish("killed")
         if done.returncode != 0 or done.stderr:
-            count.bad("not resumed", done.stderr)
+            row.bad(OTHER, "not resumed", done.stderr)
             return
         after = {p.id: p.tally for p in read_quietly(store)}
         lost = [key for key, tally in kept.items() if key not in after or tally.realizations > after[key].realizations]
         if lost:
-            count.bad("finished ranges lost", ", ".join(lost))
+            row.bad(LOST, ", ".join(lost))
         elif same_tallies(self.whole, store):
-            count.outcomes["resumed to the same integers"] += 1
+            row.outcomes["resumed to the same integers"] += 1
         else:
-            count.bad("other integers", "")
+            row.bad(WRONG, "resumed to other integers")
 
     def _wait(self, process: subprocess.Popen[str], store: Path, phase: str) -> None:
         """Wait for a moment of a phase."""
@@ -157,7 +147,7 @@ class Trial:
                 return
             time.sleep(0.005)
 
-    def _kill_reader(self, phase: str, name: str, count: Count) -> None:
+    def _kill_reader(self, phase: str, name: str, row: Row) -> None:
         target = self._target(phase, "killed")
         before = self.whole.read_bytes()
         target.unlink(missing_ok=True)
@@ -166,37 +156,81 @@ class Trial:
             ended = process.poll() is not None
             self._send(process, name)
             _, err = process.communicate(timeout=TIMEOUT)
-        count.ended_before += ended
-        self._judge_end(process.returncode, err, name, ended, count)
+        self._judge_end(process.returncode, err, name, ended, row)
         if self.whole.read_bytes() != before:
-            count.bad("the store was changed", "")
-        self._judge_target(phase, target, count, "absent or whole")
+            row.bad(WRONG, "the store was changed")
+        self._judge_target(phase, target, row, "output absent or whole")
         target.unlink(missing_ok=True)
         done = run(*self._reading(phase, "killed"), cwd=self.folder)
         if done.returncode != 0 or done.stderr:
-            count.bad("not run again", done.stderr)
+            row.bad(OTHER, "not run again", done.stderr)
         elif target.exists():
-            self._judge_target(phase, target, count, "whole when run again")
+            self._judge_target(phase, target, row, "whole when run again")
+        left = [str(f) for f in self.folder.glob(".uepgpu-*.part")]
+        if left:
+            row.bad(OTHER, "left behind: " + ", ".join(left))
 
-    def _judge_target(self, reader: str, target: Path, count: Count, good: str) -> None:
+    def _kill_training(self, name: str, row: Row) -> None:
+        words = TRAIN.split()
+        if not self.trained:
+            done = run(*words, "--out", "trained", cwd=self.folder)
+            assert done.returncode == 0, done.stderr
+            began = time.monotonic()
+            shutil.rmtree(self.folder / "trained")
+            done = run(*words, "--out", "trained", cwd=self.folder)  # once more, with kernels compiled
+            assert done.returncode == 0, done.stderr
+            self.seconds[TRAINING] = time.monotonic() - began
+            self.trained = curves(self.folder / "trained")
+        out = self.folder / "killed-training"
+        shutil.rmtree(out, ignore_errors=True)
+        with popen((*words, "--out", out.name), self.folder, {}) as process:
+            until, begins = time.monotonic() + TIMEOUT, self.chance.choice(("run.json", "stacks"))
+            while process.poll() is None and not (out / begins).exists() and time.monotonic() < until:
+                time.sleep(0.005)
+            time.sleep(self.chance.uniform(0.0, 0.3) * self.seconds[TRAINING])
+            ended = process.poll() is not None
+            self._send(process, name)
+            _, err = process.communicate(timeout=TIMEOUT)
+        self._judge_end(process.returncode, err, name, ended, row)
+        kept = {f.name: f.read_bytes() for f in out.glob("stacks/*-curves.npz")}
+        done = run(*words, "--out", out.name, cwd=self.folder)
+        if done.returncode != 0 or done.stderr:
+            row.bad(OTHER, "not resumed", done.stderr)
+        elif any((out / "stacks" / file).read_bytes() != content for file, content in kept.items()):
+            row.bad(LOST, "a finished stack was trained again")
+        elif curves(out) != self.trained:
+            row.bad(WRONG, "resumed to other curves")
+        else:
+            row.outcomes["resumed to the same curves"] += 1
+
+    def _judge_target(self, reader: str, target: Path, row: Row, good: str) -> None:
         if target.exists():
             if reader == "combine":
                 whole = same_tallies(self.whole, target)
             else:
                 whole = target.read_bytes() == self.expected[reader]
             if not whole:
-                count.bad("a file that is not whole", str(target))
+                row.bad(WRONG, "a file that is not whole", str(target))
                 return
-        count.outcomes[good] += 1
+        row.outcomes[good] += 1
 
-    def _judge_end(self, code: int, err: str, name: str, ended: bool, count: Count) -> None:
+    def _judge_end(self, code: int, err: str, name: str, ended: bool, row: Row) -> None:
         number = getattr(signal, name.split()[0])
         if "Traceback" in err:
-            count.bad("traceback", err)
+            row.bad(RAISED, "", err)
         elif code not in ((0, -number) if number == signal.SIGKILL else (0, 130, -number)):
-            count.bad(f"exit code {code}", err)
-        elif not ended:
-            count.outcomes[f"ended with {code}"] += 1
+            row.bad(OTHER, f"exit code {code}", err)
+        elif ended:
+            row.outcomes["had ended"] += 1
+        elif err.count("\n") > (LINES if code == 130 else 1):
+            row.bad(OTHER, "more than one line", err)
+        else:
+            row.outcomes["ended by the signal" if code < 0 else f"ended with {code}"] += 1
+
+
+def curves(folder: Path) -> dict[str, bytes]:
+    """Return the tables of a training."""
+    return {name: (folder / name).read_bytes() for name in ("curves.csv", "table.csv")}
 
 
 def popen(words: tuple[str | Path, ...], folder: Path, options: dict[str, object]) -> subprocess.Popen[str]:
@@ -207,65 +241,38 @@ def popen(words: tuple[str | Path, ...], folder: Path, options: dict[str, object
     return subprocess.Popen(command(*words), cwd=folder, encoding="utf-8", **pipes, **options)  # type: ignore[call-overload, no-any-return]
 
 
-def read_quietly(store: Path) -> list[object]:
-    """Return the points of a store that may have been killed; none if there is no store yet."""
+def read_quietly(store: Path) -> list[StoredPoint]:
+    """Return the points of a store that may have been killed; none if it has no tables yet."""
     if not store.exists() or store.stat().st_size == 0:
         return []
+    with closing(sqlite3.connect(store)) as db:
+        if not db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]:
+            return []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", StoreWarning)
-        return list(read_points(store))
+        return read_points(store)
 
 
 def kinds() -> Iterator[tuple[str, str]]:
     """Yield phases and signals in turn, for ever: SIGKILL half of the time."""
+    phases = (*SWEEPS, *READERS, *((TRAINING,) if importlib.util.find_spec("torch") else ()))
     while True:
         for other in SIGNALS[1:]:
-            for phase in (*SWEEPS, *READERS):
-                yield phase, SIGNALS[0]
-            for phase in (*SWEEPS, *READERS):
-                yield phase, other
+            for name in (SIGNALS[0], other):
+                for phase in phases:
+                    yield phase, name
 
 
-def kill_many(
-    trial: Trial, number: int, wanted: Callable[[str, str], bool] = lambda phase, name: True
-) -> dict[tuple[str, str], Count]:
-    """Kill so often, every kind in turn."""
-    counts: dict[tuple[str, str], Count] = {}
+def kill_many(trial: Trial, number: int, wanted: Callable[[str, str], bool] = lambda phase, name: True) -> list[Row]:
+    """Kill so often, every kind in turn; return a row for each phase and signal."""
+    rows: dict[tuple[str, str], Row] = {}
     for phase, name in kinds():
-        if sum(c.kills for c in counts.values()) >= number:
-            return counts
+        if sum(row.tried for row in rows.values()) >= number:
+            return [rows[kind] for kind in sorted(rows)]
         if wanted(phase, name):
-            trial.kill(phase, name, counts.setdefault((phase, name), Count()))
+            trial.kill(phase, name, rows.setdefault((phase, name), Row(f"{name} in {phase}")))
     raise AssertionError("kinds never end")
 
 
-def report(counts: dict[tuple[str, str], Count]) -> str:
-    """Return a table of what became of what."""
-    lines = ["| killed in | by | kills | outcome |", "| --- | --- | --- | --- |"]
-    for (phase, name), count in sorted(counts.items()):
-        ended = f" ({count.ended_before} had ended)" if count.ended_before else ""
-        said = ", ".join(f"{n} {what}" for what, n in count.outcomes.most_common())
-        lines.append(f"| {phase} | {name} | {count.kills}{ended} | {said} |")
-    lines += [f"  {phase}, {name}: {e}" for (phase, name), count in counts.items() for e in count.examples]
-    return "\n".join(lines)
-
-
-def main_script() -> int:
-    """Run the long trial."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kills", type=int, default=60)
-    parser.add_argument("--seed", type=int, default=1)
-    given = parser.parse_args()
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # a job in the background of a shell ignores some, and children inherit that
-        signal.signal(getattr(signal, name), signal.SIG_DFL if name != "SIGINT" else signal.default_int_handler)
-    with tempfile.TemporaryDirectory() as folder:
-        os.chdir(folder)
-        began = time.monotonic()
-        counts = kill_many(Trial(Path(folder), given.seed), given.kills)
-        print(report(counts))
-        print(f"\n{sum(c.kills for c in counts.values())} kills (seed {given.seed}), {time.monotonic() - began:,.0f} s")
-    return int(any(count.examples for count in counts.values()))
-
-
 if __name__ == "__main__":
-    sys.exit(main_script())
+    script(lambda folder, given: kill_many(Trial(folder, given.seed), given.kills), kills=60, seed=1)

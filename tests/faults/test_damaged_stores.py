@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.damaged_stores import Trial, flips, pages, report, run, truncations
+from tests.faults.damaged_stores import REFUSED, Trial, flips, pages, run, truncations
+from tests.faults.tally import WRONG
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +18,7 @@ def trial(tmp_path_factory: pytest.TempPathFactory) -> Trial:
 
 def test_damage_gives_the_same_numbers_or_one_line(trial: Trial) -> None:
     content = trial.content
-    counts = run(
+    flipped, zeroed, cut = run(
         trial,
         {
             "flips": flips(content, 12, 5),
@@ -25,9 +26,22 @@ def test_damage_gives_the_same_numbers_or_one_line(trial: Trial) -> None:
             "truncations": truncations(content, 20 * 1024),
         },
     )
-    assert not [example for count in counts.values() for example in count.examples], report(counts)
-    assert counts["pages"].read["refused in one line"] == 2 * counts["pages"].tried
-    assert counts["truncations"].read["refused in one line"] >= 2 * counts["truncations"].tried - 1  # no bytes are a new store
+    assert not [*flipped.examples, *zeroed.examples, *cut.examples]
+    assert zeroed.outcomes[REFUSED] == 2 * zeroed.tried
+    assert cut.outcomes[REFUSED] >= 2 * cut.tried - 1  # no bytes are a new store
+
+
+def test_a_definition_of_a_table_that_is_no_text_is_damage(trial: Trial) -> None:
+    """SQLite then complains in bytes that Python cannot decode."""
+    first = trial.content.find(b"CREATE TABLE")
+    high = ((f"byte {at}", _flipped(trial.content, at, 7)) for at in range(first, first + 1200, 31))
+    (row,) = run(trial, {"high bits": high})
+    assert not row.examples
+    assert row.outcomes[REFUSED] == 2 * row.tried
+
+
+def _flipped(content: bytes, at: int, bit: int) -> bytes:
+    return content[:at] + bytes([content[at] ^ 1 << bit]) + content[at + 1 :]
 
 
 def test_a_damaged_trial_is_noticed(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -35,10 +49,10 @@ def test_a_damaged_trial_is_noticed(trial: Trial, monkeypatch: pytest.MonkeyPatc
     at = trial.content.find(b'"rate":1.0')
     assert at > 0
     content = trial.content[: at + 7] + b"3" + trial.content[at + 8 :]
-    counts = run(trial, {"rate": iter([("rate", content)])})
-    assert counts["rate"].read["refused in one line"] == 2
+    (row,) = run(trial, {"rate": iter([("rate", content)])})
+    assert row.outcomes[REFUSED] == 2
     monkeypatch.setattr("uepgpu.store.rows.Rows.verify", lambda rows: None)
     monkeypatch.setattr("uepgpu.store.rows.checked_row", lambda table, values, *, with_checksum: table(*values[:-1]))
-    counts = run(trial, {"rate": iter([("rate", content)])})
-    assert counts["rate"].read["other numbers"] >= 1
+    (row,) = run(trial, {"rate": iter([("rate", content)])})
+    assert row.broken[WRONG] >= 1
     assert Path(trial.copy).exists()

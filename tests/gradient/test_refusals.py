@@ -231,3 +231,27 @@ def test_importing_it_loads_no_heavy_module():
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=environment)
     assert (done.stdout, done.stderr) == ("[]\n", "")
+
+
+# --- scores, laws and codes on their own ------------------------------------------------------------------------------
+
+ORTHONORMAL = np.eye(4)[:, :2]
+WEIGHTS = {
+    "law of no problem": (lambda: gc.block_law(None, "leverage"), "problem", "uepgpu.Problem", "None"),
+    "replicas below zero": (lambda: gc.induced_law([3, -1]), "replicas", ">= 0", "[3, -1]"),
+    "no replicas": (lambda: gc.induced_law([0, 0]), "replicas", "not all 0"),
+    "replicas in a table": (lambda: gc.induced_law([[1, 2]]), "replicas", "[[1, 2]]"),
+    "law in words": (lambda: gc.distortion("leverage", [1, 1]), "law", "'leverage'"),
+    "law of other blocks": (lambda: gc.distortion([0.5, 0.5], [1, 1, 1]), "law and replicas", "2 and 3"),
+    "weights in words": (lambda: gc.cyclic_code(6, 1).decoding_error("ew"), "weights", "'ew'"),
+    "weights of other servers": (lambda: gc.cyclic_code(6, 1).decoding_error(np.ones((2, 5))), "weights", "(patterns, 6)"),
+    "basis of one dimension": (lambda: theory.overlap([1.0], [0, 1], [1.0]), "basis", "(n, d)", "[1.0]"),
+    "bounds that fall": (lambda: theory.overlap(ORTHONORMAL, [0, 3, 2, 4], [0.5, 0.5, 0.0]), "bounds", "rise from 0 to the 4"),
+    "bounds beyond": (lambda: theory.embedding_error(ORTHONORMAL, [0, 5], [[1.0]]), "bounds", "4 rows", "[0, 5]"),
+    "weights of other blocks": (lambda: theory.embedding_error(ORTHONORMAL, [0, 2, 4], [[1.0]]), "weights", "(sketches, 2)"),
+}
+
+
+@pytest.mark.parametrize("call, pieces", cases(weights=WEIGHTS))
+def test_a_bad_argument_of_a_formula_is_named_with_what_is_allowed(call, pieces):
+    refused(call, pieces)

@@ -152,6 +152,18 @@ def test_files_that_are_no_stores(call: Call, copy: Path, tmp_path: Path) -> Non
     refused(call, other, "is a SQLite file, but no store of uepgpu")
 
 
+@pytest.mark.parametrize("name", ["n" * 5000, "~nobody-of-that-name/s.db", "o\udcff", "none.db"])
+def test_names_that_no_store_can_have_are_wrong_calls(call: Call, name: str) -> None:
+    words = (("export", name, "--csv", "x.csv"), ("plot", name), ("report", name, "-o", "x.html"), ("combine", name, "-o", "x.db"))
+    for arguments in (*words, ("replay", name, "EW", "7")):
+        code, out, err = call(*arguments)
+        assert (code, out) == (2, ""), arguments[0]
+        assert err.startswith("uepgpu: ")
+        assert err.count("\n") == 1
+        assert len(err) <= 310
+    assert not list(Path().iterdir())
+
+
 def test_places_where_no_store_can_be(call: Call, copy: Path) -> None:
     for store, message in (
         ("mine.toml/s.db", "'mine.toml' is not a folder"),

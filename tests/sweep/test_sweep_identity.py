@@ -119,6 +119,7 @@ CODES = [
     uep.codes.NonOverlappingWindow((0.1, 0.2, 0.7), encoding="factored", window="level-pair"),
     uep.codes.ExpandingWindow((1 / 3, 1 / 3, 1 / 3), encoding="factored", window="nested", gamma_b=(0.5, 0.3, 0.2)),
     uep.codes.MDS(coefficients="gf256"),
+    uep.codes.Repetition((4, 2, 2, 1, 1, 1, 1, 0, 0)),
     uep.codes.LT(0.1, 0.5),
     uep.codes.Windows([[0], [0, 1, 2]], [0.5, 0.5], [1, 2]),
     uep.codes.Windows(np.eye(9, dtype=bool), np.full(9, 1 / 9)),

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
+import gzip
+import os
 import pickle
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -124,6 +128,58 @@ def test_labels_beyond_nine_are_refused(tmp_path):
         write_cifar(tmp_path / kind, batches, kind)
         with pytest.raises(ValueError, match=message):
             load_dataset("cifar10", tmp_path / kind)
+
+
+class _Calls:
+    """Pickled as a call."""
+
+    def __init__(self, *call):
+        self.call = call
+
+    def __reduce__(self):
+        return self.call
+
+
+PICKLES = {
+    "an array of a terabyte": {b"data": _Calls(np.ndarray, ((10**9, 3072), "u1")), b"labels": [1] * 3},
+    "an array of more than there is": {b"data": _Calls(np.ndarray, ((10**15, 3072), "u1")), b"labels": [1] * 3},
+    "a codec that is none": {b"data": _Calls(codecs.encode, ("x", "nonsense")), b"labels": [1]},
+    "a list in itself": None,
+    "a function": _Calls(os.getcwd, ()),
+}
+
+
+@pytest.mark.parametrize("what", PICKLES)
+def test_a_pickle_that_is_no_batch_is_refused_in_one_line(tmp_path, what):
+    write_cifar(tmp_path, cifar_batches(), "pickle")
+    (path,) = tmp_path.rglob("data_batch_3")
+    path.write_bytes(b"\x80\x04" + b"]" * 10**6 + b"." if PICKLES[what] is None else pickle.dumps(PICKLES[what]))
+    with pytest.raises(ValueError, match=r"data_batch_3: (not a CIFAR-10 batch|a CIFAR-10 batch holds)") as caught:
+        load_dataset("cifar10", tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_no_more_is_unpacked_than_the_header_says(tmp_path):
+    """A file of a megabyte may unpack to a gigabyte."""
+    path = tmp_path / (FILES[1] + ".gz")
+    with gzip.open(path, "wb", compresslevel=1) as file:
+        file.write(idx(np.zeros(12, np.uint8)))
+        for _ in range(100):
+            file.write(bytes(10**6))
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match="takes 12 bytes after the header, the file has more"):
+            read_idx(path)
+        assert tracemalloc.get_traced_memory()[1] < 10**7
+    finally:
+        tracemalloc.stop()
+    for header, message in (
+        (b"\0\0\x08\x03" + b"\xff" * 12, "of memory, and .* are free"),
+        (b"\0\0\x08\xff", "rank 3 at most"),
+    ):
+        (tmp_path / "x").write_bytes(header)
+        with pytest.raises(ValueError, match=message):
+            read_idx(tmp_path / "x")
 
 
 def test_torn_gzip_files_are_named(tmp_path):

@@ -65,7 +65,7 @@ def workers_chart(simulated: Sequence[Simulated], title: str, at: Sequence[float
     chart = Chart("workers", title, tuple(rows), looks, notes=((note,) if shared else ()) + lacking(simulated, times))
     seen = [v for line in chart.lines for v in np.where(line.upper_bound, line.high, line.value)]
     log_x = call_for_log_x([w for counts in groups.values() for w in counts])
-    return replace(chart, logarithmic=spread(seen), log_x=log_x)
+    return replace(chart, logarithmic=spread(seen), log_x=log_x, whole_x=True)
 
 
 def line_groups(simulated: Sequence[Simulated]) -> dict[tuple[tuple[str, str], str], list[Simulated]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -111,10 +112,15 @@ def residues(matrix: Floats) -> NDArray[np.uint64]:
 
 def term_rank(support: Bools) -> int:
     """Return the generic rank of a matrix with the given support, shape (N, P): its largest bipartite matching."""
+    return _term_rank(support.shape, support.astype(np.bool_).tobytes())
+
+
+@lru_cache(maxsize=256)  # the points of a grid share their windows, and a matching takes half a millisecond
+def _term_rank(shape: tuple[int, ...], support: bytes) -> int:
     from scipy.sparse import csr_array
     from scipy.sparse.csgraph import maximum_bipartite_matching
 
-    matched = maximum_bipartite_matching(csr_array(support.astype(np.int8)), perm_type="column")
+    matched = maximum_bipartite_matching(csr_array(np.frombuffer(support, dtype=np.int8).reshape(shape)), perm_type="column")
     return int(np.count_nonzero(np.asarray(matched) >= 0))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,28 +20,35 @@ from uepgpu.results.table import TABLE
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from uepgpu.points.identity import Identity
+    from uepgpu.points.point import Point
     from uepgpu.sweep.collect import Collection
 
 __all__ = ["FILES", "MOST_DRAWN", "curves_of", "write_results"]
 
 FILES = {"table.csv": TABLE, "loss.png": PNG}
 """What is written into the folder of the results."""
-MOST_DRAWN = 120
-"""Curves of a figure: more cannot be told apart, and take minutes to draw."""
+MOST_DRAWN = 1000
+"""Curves of a figure, the best of them named: more take minutes to draw."""
 KEPT_AT_ONCE = 200
+MOST_KNOWN = 1000
 
 _ARRAYS = tuple(f.name for f in dataclasses.fields(Curve) if f.name not in ("point", "realizations", "domain", "backend"))
+
+CONTENTS = " ".join(_ARRAYS)
+"""A curve that was kept with other arrays is made again."""
 
 
 def curves_of(collection: Collection) -> list[Curve]:
     """Return the curves of the points that have a finished range; those that are kept in the store are not made again."""
     store, curves = collection.store, []
     fresh: list[tuple[int, str, str]] = []
+    known: dict[tuple[str, ...], Any] = {}
     for i, (member, point) in enumerate(zip(collection.members, collection.sweep.points, strict=True)):
         ranges = store.ranges(member.tally)
         if not ranges:
             continue
-        state = f"uepgpu {__version__}: {ranges}"
+        state = f"uepgpu {__version__}, {CONTENTS}: {ranges}"
         text = store.kept_curve(member.point, state)
         if text is not None:
             data = json.loads(text)
@@ -52,7 +60,7 @@ def curves_of(collection: Collection) -> list[Curve]:
 
         tally = collection.tally(i)
         assert tally is not None
-        curve = curve_of(Result(point, tally))
+        curve = curve_of(Result(point, tally), partial(_exact, known, collection.identities[i]))
         curves.append(curve)
         kept = {name: None if (a := getattr(curve, name)) is None else a.tolist() for name in _ARRAYS}
         kept |= {"realizations": curve.realizations, "domain": curve.domain, "backend": curve.backend}
@@ -63,6 +71,18 @@ def curves_of(collection: Collection) -> list[Curve]:
     if fresh:
         store.keep_curves(fresh)
     return curves
+
+
+def _exact(known: dict[tuple[str, ...], Any], identity: Identity, point: Point) -> Any:
+    """Return the exact loss of a point; points that differ by their seed or stop rule share it."""
+    from uepgpu.results.curve import exact_loss
+
+    key = (identity.code, identity.part, identity.workers, identity.deadlines)
+    if key not in known:
+        if len(known) >= MOST_KNOWN:
+            known.clear()
+        known[key] = exact_loss(point)
+    return known[key]
 
 
 def write_results(collection: Collection, curves: Sequence[Curve], folder: Folder) -> list[Path]:

@@ -16,7 +16,7 @@ from uepgpu.commands.compilation import watched_compilation
 from uepgpu.commands.options import TrainOptions, check_drawing
 from uepgpu.commands.outcome import Failure, exits, refusing, writing
 from uepgpu.console import Table, progress, say, show
-from uepgpu.files import Folder, check_folder, table_kind
+from uepgpu.files import Folder, check_folder, expand, table_kind
 from uepgpu.files.kinds import PNG
 from uepgpu.train.checkpoint import Checkpoints, held_description
 from uepgpu.train.course import DataOrder, Settings, members_per_stack
@@ -143,7 +143,7 @@ def _experiment(options: TrainOptions, folder: Path) -> Experiment:
     )
     stack = _stack(options.stack, folder, network, batch, device)
     replicas = integer("--replicas", options.replicas, 1)
-    data = load_dataset(name, None if options.data is None else Path(options.data).expanduser())
+    data = load_dataset(name, None if options.data is None else expand("--data", options.data))
     if options.faithful:
         _check_batches(batch, len(data.train_y), rows)
     _check_cost(len(rows) * replicas, settings.steps(len(data.train_y)), settings.evaluate_every)
@@ -179,7 +179,8 @@ def _show(experiment: Experiment, store: Checkpoints, options: TrainOptions, fol
     """Write the files, then print: a reader that closes the pipe must not cost the files."""
     from uepgpu.figures.training import figures
 
-    series = series_of(experiment, store, works=options.works, workers=options.workers, rate=options.latency_rate)
+    with refusing():  # a stack that was finished before may have been damaged since
+        series = series_of(experiment, store, works=options.works, workers=options.workers, rate=options.latency_rate)
     with writing("the results", folder.path):
         folder.write("curves.csv", curves_csv(series).encode())
         folder.write("table.csv", reached_csv(series, ACCURACIES).encode())

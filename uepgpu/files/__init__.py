@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from uepgpu.files.arrays import read_archive, read_array, unreadable
+from uepgpu.files.arrays import FAULTS, checksum, read_archive, read_array, unreadable
 from uepgpu.files.names import expand
 from uepgpu.files.outputs import Folder, Kind, Output, check_file, check_folder, check_parents, table_kind
 from uepgpu.files.writing import new_file, write_file
 
 __all__ = [
+    "FAULTS",
     "Folder",
     "Kind",
     "Output",
     "check_file",
     "check_folder",
     "check_parents",
+    "checksum",
     "expand",
     "new_file",
     "read_archive",

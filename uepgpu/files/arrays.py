@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
+import struct
 import tokenize
 import zipfile
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -15,18 +18,18 @@ from numpy.typing import NDArray
 
 from uepgpu.checks import require_memory, shown
 
-__all__ = ["FAULTS", "read_archive", "read_array", "unreadable"]
+__all__ = ["FAULTS", "checksum", "read_archive", "read_array", "unreadable"]
 
 COPIES = 3
 """Arrays of the size of what is read, in float64, that reading and checking it take at once."""
 ENCRYPTED = 0x1
 """Bit of a member's flags."""
 FAULTS = (
-    *(ValueError, TypeError, KeyError, IndexError, AttributeError, ArithmeticError, AssertionError, SyntaxError),
+    *(ValueError, TypeError, LookupError, AttributeError, ArithmeticError, AssertionError, SyntaxError),
     *(EOFError, OSError, RuntimeError, RecursionError, MemoryError, NotImplementedError),
-    *(tokenize.TokenError, zipfile.BadZipFile, zlib.error, zipfile.LargeZipFile),
+    *(tokenize.TokenError, zipfile.BadZipFile, zlib.error, zipfile.LargeZipFile, struct.error),
 )
-"""What NumPy, zipfile and the parser of headers raise for files that are not what they say."""
+"""What NumPy, zipfile, pickle and the parser of headers raise for files that are not what they say."""
 
 
 def read_array(name: str, file: Path, key: str = "", *, what: str = "an array") -> NDArray[Any]:
@@ -98,6 +101,20 @@ def read_archive(file: Path) -> dict[str, NDArray[Any]]:
     """Return all arrays of an ``.npz`` file, with the checks of :func:`read_array`; raises any of :data:`FAULTS`."""
     with zipfile.ZipFile(file) as archive:
         return {info.filename.removesuffix(".npy"): _extracted(archive, info) for info in archive.infolist()}
+
+
+def checksum(header: str, arrays: Mapping[str, NDArray[Any]]) -> str:
+    """Return a digest of arrays with their names, types and shapes, and of a text, in hexadecimal.
+
+    Examples
+    --------
+    >>> checksum("mine", {"x": np.arange(3)}) == checksum("mine", {"x": np.arange(3.0)})
+    False
+    """
+    hashed = hashlib.sha256(header.encode())
+    for name, array in sorted(arrays.items()):
+        hashed.update(f"{name} {array.dtype.str} {array.shape}".encode() + np.ascontiguousarray(array).tobytes())
+    return hashed.hexdigest()
 
 
 def _extracted(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> NDArray[Any]:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from uepgpu.checks import choice, integer
+from uepgpu.checks import choice, integer, real_array, shown
 from uepgpu.gradient_coding.engines import host_kernels
 
 __all__ = ["CONSTRUCTIONS", "CodeMatrix", "cyclic_code", "fractional_groups", "patterns_array"]
@@ -90,7 +90,10 @@ class CodeMatrix:
 
     def decoding_error(self, weights: Any) -> Floats:
         """Return max |aᵀB − 1| of weights (P, n), shape (P,): the error of the gradient relative to its blocks."""
-        return np.asarray(np.abs(np.asarray(weights) @ self.matrix - 1.0).max(axis=1))
+        array, servers = real_array("weights", weights), self.matrix.shape[0]
+        if array.ndim != 2 or array.shape[1] != servers or not np.all(np.isfinite(array)):
+            raise ValueError(f"weights must be finite numbers of shape (patterns, {servers}), got {shown(weights)}")
+        return np.asarray(np.abs(array @ self.matrix - 1.0).max(axis=1))
 
     def worst_error(self) -> float:
         """Return the greatest decoding error over all runs of s neighbours, which are the hardest, and some random patterns."""

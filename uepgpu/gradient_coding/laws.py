@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from uepgpu.checks import choice, probability_vector
+from uepgpu.checks import choice, instance, probability_vector
 from uepgpu.gradient_coding.problem import Problem
 
 __all__ = ["GRADIENT_NORM", "LAWS", "Law", "block_law", "check_law", "thresholds"]
@@ -34,9 +34,10 @@ def block_law(problem: Problem, law: Law) -> Floats:
     >>> block_law(problem, "leverage").round(4).tolist()
     [0.6667, 0.3333]
     """
-    if law == "leverage":
+    instance("problem", problem, Problem)
+    if isinstance(law, str) and law == "leverage":
         return np.asarray(problem.scores / problem.scores.sum())
-    if law == "uniform":
+    if isinstance(law, str) and law == "uniform":
         return np.full(problem.blocks, 1.0 / problem.blocks)
     own = np.asarray(check_law(law), dtype=np.float64)
     if own.size != problem.blocks:

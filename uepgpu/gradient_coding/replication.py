@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from uepgpu.checks import flag, integer, integer_array, probability_vector
+from uepgpu.checks import flag, integer, integer_array, probability_vector, shown
 
 __all__ = ["distortion", "induced_law", "replication_numbers"]
 
@@ -16,6 +16,8 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 DIGITS = 9
+MOST_REPLICAS = 2**40
+"""Sums of so many blocks stay within 64 bits."""
 """Gains are compared to so many digits, so that the last bit of a score does not decide who gets a server."""
 
 
@@ -78,6 +80,8 @@ def induced_law(replicas: Any) -> Floats:
     [0.75, 0.25]
     """
     r = integer_array("replicas", replicas)
+    if r.ndim != 1 or np.any(r < 0) or r.max() == 0 or r.max() > MOST_REPLICAS:
+        raise ValueError(f"replicas must be one number of servers >= 0 for each block, not all 0, got {shown(replicas)}")
     return np.asarray(r / r.sum())
 
 
@@ -89,4 +93,7 @@ def distortion(law: Any, replicas: Any) -> float:
     >>> round(distortion([0.7, 0.3], [3, 1]), 3)
     0.1
     """
-    return float(np.abs(np.asarray(law, dtype=np.float64) - induced_law(replicas)).sum())
+    wanted, induced = np.array(probability_vector("law", law)), induced_law(replicas)
+    if wanted.shape != induced.shape:
+        raise ValueError(f"law and replicas must be of the same blocks, got {wanted.size} and {induced.size} of them")
+    return float(np.abs(wanted - induced).sum())

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from uepgpu.checks import integer, integer_array, positive, probability, probability_vector, real_array
+from uepgpu.checks import integer, integer_array, positive, probability, probability_vector, real_array, shown
 
 __all__ = [
     "debiased_loss",
@@ -29,6 +29,16 @@ def _blocks(name: str, value: Any) -> Floats:
     if gradients.ndim != 2:
         raise ValueError(f"{name} must have shape (blocks, d), got shape {gradients.shape}")
     return gradients
+
+
+def _basis(basis: Any, bounds: Any) -> list[Floats]:
+    """Return the blocks of rows of a basis."""
+    U, edges = real_array("basis", basis), integer_array("bounds", bounds)
+    if U.ndim != 2 or U.size == 0 or not np.all(np.isfinite(U)):
+        raise ValueError(f"basis must be finite numbers of shape (n, d), got {shown(basis)}")
+    if edges.ndim != 1 or edges.size < 2 or edges[0] != 0 or edges[-1] != len(U) or np.any(np.diff(edges) < 1):
+        raise ValueError(f"bounds must rise from 0 to the {len(U)} rows of basis, got {shown(bounds)}")
+    return [U[a:b] for a, b in itertools.pairwise(edges)]
 
 
 def sampling_variance(gradients: Any, law: Any, samples: int) -> float:
@@ -117,8 +127,8 @@ def overlap(basis: Any, bounds: Any, law: Any) -> float:
     >>> overlap([[1.0, 0.0], [0.0, 1.0]], [0, 1, 2], [0.25, 0.75])
     4.0
     """
-    U, edges, p = real_array("basis", basis), integer_array("bounds", bounds), np.asarray(probability_vector("law", law))
-    norms = np.array([np.linalg.norm(U[a:b], 2) ** 2 for a, b in itertools.pairwise(edges)])
+    blocks, p = _basis(basis, bounds), np.asarray(probability_vector("law", law))
+    norms = np.array([np.linalg.norm(block, 2) ** 2 for block in blocks])
     if norms.shape != p.shape or np.any((p == 0) & (norms > 0)):
         raise ValueError("law must give every block that is not zero a probability > 0")
     return float(np.max(norms[p > 0] / p[p > 0]))
@@ -156,9 +166,11 @@ def embedding_error(basis: Any, bounds: Any, weights: Any) -> Floats:
     >>> embedding_error([[1.0, 0.0], [0.0, 1.0]], [0, 1, 2], [[1.0, 1.0], [1.5, 0.0]]).tolist()
     [0.0, 1.0]
     """
-    U, edges, w = real_array("basis", basis), integer_array("bounds", bounds), real_array("weights", weights)
-    grams = np.stack([U[a:b].T @ U[a:b] for a, b in itertools.pairwise(edges)])
-    sketched = np.tensordot(w, grams, axes=(1, 0)) - np.eye(U.shape[1])
+    blocks, w = _basis(basis, bounds), real_array("weights", weights)
+    if w.ndim != 2 or w.shape[1] != len(blocks) or not np.all(np.isfinite(w)):
+        raise ValueError(f"weights must be finite numbers of shape (sketches, {len(blocks)}), got {shown(weights)}")
+    grams = np.stack([block.T @ block for block in blocks])
+    sketched = np.tensordot(w, grams, axes=(1, 0)) - np.eye(blocks[0].shape[1])
     return np.asarray(np.abs(np.linalg.eigvalsh(sketched)).max(axis=1))
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uepgpu.backends import find_place, usable_cores
-from uepgpu.checks import choice, finite, integer, positive, realization_range, shown
+from uepgpu.checks import choice, finite, integer, positive, realization_range, require_memory, shown
 from uepgpu.codes import Code
 from uepgpu.partition import Partition
 from uepgpu.plan import FOREVER, make_plan, resolve_decoder
@@ -117,13 +117,15 @@ def condition(
     host = find_place(backend).host
     sampler = host.sampler(plan, resolve_decoder(plan, "auto"), "patterns", cores)
     eps = float(np.finfo(dtype).eps)
+    require_memory(f"conditions of {n:,} realizations", 2 * 8 * n)
     conditions, ill, decodable = [], 0, 0
     step = max(1, MOST_ELEMENTS // (workers.count * part.n_subproducts))
     for start in range(first, first + n, step):
         count = min(step, first + n - start)
         packets = draw_packets(plan, part, start, count, received)
         wanted = sampler.decode_times(start, count) < (plan.job.n_times if received is None else received + 1)
-        solved = selected_weights(packets.coefficients, packets.arrived, wanted, cores, compiled=host.name == "numba")
+        compiled = host.name == "numba"
+        solved = selected_weights(packets.coefficients, packets.arrived, wanted, cores, compiled=compiled, sums=plan.sums)
         some = wanted.any(axis=1)
         conditions.append(solved.condition[some])
         decodable += int(some.sum())

@@ -64,7 +64,7 @@ class Step:
         Whether the packet raised the rank, or for peeling revealed something.
     action : Counted, Matched, Eliminated or Peeled
     decoded : tuple of int
-        The sub-products that became decodable.
+        The sub-products that became decodable, alone or as terms of a sum.
 
     Examples
     --------

@@ -202,7 +202,7 @@ def code(where: str, data: Any, folder: Path, gamma: list[float] | None) -> Code
         "windows": text,
         "coefficients": text,
         "field": text,
-        "copies": whole,
+        "copies": _integers,
         "supports": _supports,
         "work": _integers,
         "matrix": _file_or(folder, _matrix),

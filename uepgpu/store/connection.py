@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from uepgpu.store.errors import StoreError, StoreLost, translated
+from uepgpu.store.errors import UNREADABLE, StoreError, StoreLost, translated
 from uepgpu.store.opening import open_writing, use_log
 from uepgpu.store.rows import Rows
 from uepgpu.store.schema import SCHEMA_VERSION
@@ -96,7 +96,7 @@ class Connection:
             new = sqlite3.connect(file.absolute(), isolation_level=None, check_same_thread=False)
             old.backup(new)
             use_log(new)
-        except (OSError, sqlite3.DatabaseError) as error:
+        except (OSError, *UNREADABLE) as error:
             raise StoreError(f"{gone}, and what it held could not be written to {str(file)!r} ({error})") from None
         old.close()
         self.path, self._identity, self._rows = file, _identity(file), Rows(new, file, SCHEMA_VERSION)

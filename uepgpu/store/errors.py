@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["BUSY_SECONDS", "StoreError", "StoreLost", "StoreWarning", "damaged", "translated"]
+__all__ = ["BUSY_SECONDS", "UNREADABLE", "StoreError", "StoreLost", "StoreWarning", "damaged", "translated"]
 
 BUSY_SECONDS = 60.0
 """How long a process waits for another one that writes."""
+UNREADABLE = (sqlite3.DatabaseError, UnicodeDecodeError)
+"""What sqlite3 raises for a file that is damaged; the second where SQLite's own message repeats bytes of the file."""
 
 
 class StoreError(ValueError):
@@ -30,11 +32,13 @@ def translated(path: Path | str) -> Iterator[None]:
     """Turn what SQLite says about a file into a :class:`StoreError` that says what happened, what is safe and what to do."""
     try:
         yield
-    except sqlite3.DatabaseError as error:
+    except UNREADABLE as error:
         raise StoreError(_explain(path, error)) from error
 
 
-def _explain(path: Path | str, error: sqlite3.DatabaseError) -> str:
+def _explain(path: Path | str, error: sqlite3.DatabaseError | UnicodeDecodeError) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return damaged(path, "it holds a name or a text that is no UTF-8")
     name, text = repr(str(path)), str(error)
     code = getattr(error, "sqlite_errorname", "") or ""
     if code.startswith("SQLITE_FULL") or "disk is full" in text:

@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
+from uepgpu.checks import shown
+from uepgpu.files import expand
 from uepgpu.store import ownership
-from uepgpu.store.errors import BUSY_SECONDS, StoreError, StoreWarning, damaged, translated
+from uepgpu.store.errors import BUSY_SECONDS, UNREADABLE, StoreError, StoreWarning, damaged, translated
 from uepgpu.store.migration import migrate
 from uepgpu.store.rows import Rows
 from uepgpu.store.schema import OLD_VERSION, SCHEMA_VERSION, check_tables, check_version, create_tables
@@ -148,7 +150,7 @@ def reading(path: Path | str) -> Iterator[Rows]:
     StoreError
         If there is no such file, or it is no store, of another version, or damaged.
     """
-    _refuse_missing(path)
+    path = _existing(path)
     log = _has_log(path)
     _refuse_torn(path, log)
     with translated(path), closing(_connect_reading(Path(path), damaged_too=False)) as db:
@@ -172,7 +174,7 @@ def open_damaged(path: Path | str) -> Rows:
     StoreError
         If there is no such file, or it is no store, or of another version.
     """
-    _refuse_missing(path)
+    path = _existing(path)
     with translated(path):
         db = _connect_reading(Path(path), damaged_too=True)
         try:
@@ -182,9 +184,15 @@ def open_damaged(path: Path | str) -> Rows:
             raise
 
 
-def _refuse_missing(path: Path | str) -> None:
-    if not Path(path).is_file():
-        raise StoreError(f"no store {str(path)!r}: name the file that `uepgpu sweep --store` wrote")
+def _existing(path: Path | str) -> Path:
+    """Return the file that a name means."""
+    try:
+        file = expand("the name of a store", path)
+    except ValueError as error:
+        raise StoreError(str(error)) from None
+    if not file.is_file():
+        raise StoreError(f"no store {shown(str(path))}: name the file that `uepgpu sweep --store` wrote")
+    return file
 
 
 def _connect_reading(file: Path, *, damaged_too: bool) -> sqlite3.Connection:
@@ -204,7 +212,7 @@ def _connect_reading(file: Path, *, damaged_too: bool) -> sqlite3.Connection:
             raise
         # Where the folder is read-only nobody can be writing, and the file is all there is.
         connection = sqlite3.connect(f"{uri}?mode=ro&immutable=1", uri=True, isolation_level=None)
-    except sqlite3.DatabaseError:
+    except UNREADABLE:
         connection.close()
         raise
     return connection

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import sqlite3
 import zlib
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
+from uepgpu.store.errors import UNREADABLE
 from uepgpu.store.rows import RowError, Rows, checked_row
 from uepgpu.store.schema import OLD_COLUMNS
 from uepgpu.store.tables import Inventory, Piece, Row, Span, name_of
@@ -62,7 +62,7 @@ class Salvage:
         query = f"SELECT {self._rows.columns(Span)}, counts FROM span WHERE key = ?"
         try:
             found = self._rows.db.execute(query, (key,)).fetchone()
-        except sqlite3.DatabaseError:
+        except UNREADABLE:
             return None
         span = None if found is None else self._sound(Span, found[:-1])
         if span is None or not isinstance(found[-1], bytes) or zlib.crc32(found[-1]) != span.checksum:
@@ -89,7 +89,7 @@ class Salvage:
                 else:
                     self._unsound[table] += 1
             return
-        except sqlite3.DatabaseError:
+        except UNREADABLE:
             pass
         if not self._rows.checked and table in OLD_COLUMNS:
             self._unsound[table] += 1  # it has no keys; what comes behind this place cannot be reached
@@ -108,7 +108,7 @@ class Salvage:
                 continue
             try:
                 values = self._rows.db.execute(f"{query} WHERE key = ?", (key,)).fetchone()
-            except sqlite3.DatabaseError:
+            except UNREADABLE:
                 # Without an end, rows beyond it look like rows that cannot be read.
                 self._unsound[table] += end is not None or misses == 1
                 continue
@@ -122,5 +122,5 @@ class Salvage:
     def _end(self, table: type[Row]) -> int | None:
         try:
             return int(self._rows.db.execute(f"SELECT COALESCE(MAX(key), 0) FROM {name_of(table)}").fetchone()[0])
-        except sqlite3.DatabaseError:
+        except UNREADABLE:
             return None

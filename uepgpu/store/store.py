@@ -18,12 +18,11 @@ through dask, or each on a store of its own and ``uepgpu combine``.
 
 from __future__ import annotations
 
-import sqlite3
 from pathlib import Path
 
 from uepgpu import __version__
 from uepgpu.store.claims import Claim
-from uepgpu.store.errors import StoreError, StoreLost
+from uepgpu.store.errors import UNREADABLE, StoreError, StoreLost
 from uepgpu.store.members import Members, StoredMember
 from uepgpu.store.spans import Spans
 from uepgpu.store.verdicts import Kept, Verdicts
@@ -91,6 +90,6 @@ class Store(Spans, Members, Verdicts, Kept):
             allowed = False
         try:
             self._empty_log()
-        except sqlite3.DatabaseError:
+        except UNREADABLE:
             allowed = False
         return allowed

@@ -50,6 +50,8 @@ A specification::
     relative_error = 0.01                   # half of the 95 % interval / 1.96 / loss
     interval_width = 1e-3                   # of the 95 % interval of the normalized loss
     failures = 100                          # realizations seen that lost something
+    exceeding = 0.01                        # of Pr[normalized loss > 0.01]:
+    exceedance_width = 1e-3                 # width of its 95 % interval, for codes that decode class by class
     seconds = 600
     deadlines = [0.3, 0.6]                  # at these, that is at the worst of them; default: all
     first = 10_000                          # asked at 10_000, 15_000, 22_500, ... realizations

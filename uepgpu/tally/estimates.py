@@ -1,15 +1,14 @@
-"""Estimates from tallies: losses, probabilities and quantiles, with their errors."""
+"""Estimates from tallies: mean losses and probabilities, with their errors."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from uepgpu.checks import instance, shown
+from uepgpu.checks import instance
 from uepgpu.partition import Partition
 from uepgpu.tally.axis import View, view
 from uepgpu.tally.counts import Counts
@@ -28,11 +27,14 @@ if TYPE_CHECKING:
     import xarray as xr
 
 __all__ = [
+    "ROUNDING",
+    "bounds_by_pattern",
     "check_partition",
     "decoding_probability",
     "frequency",
     "loss",
-    "loss_quantile",
+    "loss_along",
+    "over",
     "pattern_loss",
     "subproduct_probability",
 ]
@@ -95,6 +97,11 @@ def check_partition(counts: Counts, part: Partition, workers: Workers | None) ->
             f"workers.work='true', but this tally is of {counts.paradigm} packets, whose true work is not that of {part.paradigm} "
             "packets: simulate with the partition"
         )
+    if counts.sums and part.paradigm != "cxr":
+        raise ValueError(
+            "this tally counts sums of sub-products, which are parts of a cxr product and not of an rxc one: simulate with the "
+            "partition"
+        )
     if not np.array_equal(part.classes, counts.classes):
         raise ValueError(
             f"the partition's classes {part.classes.tolist()} differ from the tally's {counts.classes.tolist()}: a tally serves "
@@ -102,9 +109,8 @@ def check_partition(counts: Counts, part: Partition, workers: Workers | None) ->
         )
 
 
-def _events(counts: Counts, part: Partition, workers: Workers | None = None) -> tuple[Events, Ints, Ints, Floats]:
+def _events(counts: Counts, part: Partition) -> tuple[Events, Ints, Ints, Floats]:
     """Return the pairs of classes or sub-products that the loss weighs, both undecoded, with their weights."""
-    check_partition(counts, part, workers)
     gram = part.class_gram if counts.class_wise else part.gram
     left, right = np.tril_indices(gram.shape[0])
     weight = gram[left, right] * np.where(left == right, 1.0, 2.0)
@@ -120,7 +126,13 @@ def _events(counts: Counts, part: Partition, workers: Workers | None = None) -> 
 def loss(counts: Counts, part: Partition, workers: Workers | None, deadlines: ArrayLike | None) -> xr.Dataset:
     """See :meth:`Tally.loss`."""
     seen = view(counts, workers, deadlines)
-    events, left, right, weight = _events(counts, part, workers)
+    check_partition(counts, part, workers)
+    return loss_along(counts, part, seen)
+
+
+def loss_along(counts: Counts, part: Partition, seen: View) -> xr.Dataset:
+    """Return the mean loss along any axis, as :meth:`Tally.loss` does."""
+    events, left, right, weight = _events(counts, part)
     n = counts.realizations
     shares = Shares.of(seen, events.counts, events.open, n)
     mean = shares.total @ weight / n
@@ -129,7 +141,9 @@ def loss(counts: Counts, part: Partition, workers: Workers | None, deadlines: Ar
     else:
         stderr, freedom = batch_stderr(seen(events.counts) @ weight, counts.sub_batch_sizes)
     if counts.class_wise and np.any(left != right):
-        low, high = _bounds_by_pattern(counts, part, seen)
+        low, high = bounds_by_pattern(
+            counts, seen, np.broadcast_to(pattern_loss(counts, part), (mean.size, counts.patterns.shape[2]))
+        )
         return _dataset(counts, part, seen, mean, stderr, np.maximum(low, 0.0), high)
     half = t_factor(max(freedom, 1)) * np.nan_to_num(stderr)
     own = left == right
@@ -185,19 +199,19 @@ def _unseen(seen: View, events: Events, left: Ints, right: Ints, weight: Floats,
     return np.asarray(np.where(shares.scaled < ENOUGH, high - shares.total / n, 0.0) @ np.abs(weight[pair]))
 
 
-def _bounds_by_pattern(counts: Counts, part: Partition, seen: View) -> tuple[Floats, Floats]:
-    """Return bounds of the loss where terms of different classes can cancel, so that a rare class pattern may decide.
+def bounds_by_pattern(counts: Counts, seen: View, value: Floats) -> tuple[Floats, Floats]:
+    """Return bounds of the mean of a function of the class pattern, `value` (D, 2^L), in which a rare pattern may decide.
 
     Patterns seen at least 30 times give a Student interval; each rarer one that is possible has its own exact bounds
-    (Bonferroni). Losses are taken relative to the commonest pattern's, so a pattern that nearly always occurs does not widen them.
+    (Bonferroni). Values are taken relative to the commonest pattern's, so a pattern that nearly always occurs does not widen them.
     """
     n = counts.realizations
-    value = pattern_loss(counts, part)
     possible = possible_patterns(counts)
     open_at = possible & (possible.sum(axis=1, keepdims=True) > 1)
     shares = Shares.of(seen, counts.patterns, open_at, n)
-    usual = value[np.where(shares.width > 0, shares.seen, -1.0).argmax(axis=1)]
-    excess = np.where(shares.width > 0, value[None, :] - usual[:, None], 0.0)
+    commonest = np.where(shares.width > 0, shares.seen, -1.0).argmax(axis=1)
+    usual = np.take_along_axis(value, commonest[:, None], axis=1)[:, 0]
+    excess = np.where(shares.width > 0, value - usual[:, None], 0.0)
     rare = (shares.scaled < ENOUGH) & (excess != 0)
     alpha = 0.05 / (1 + rare.sum(axis=1))
     common = np.where(rare, 0.0, excess)
@@ -215,10 +229,10 @@ def _bounds_by_pattern(counts: Counts, part: Partition, seen: View) -> tuple[Flo
     towards_high = np.where(rare, np.where(excess > 0, high, low) * excess, 0.0).sum(axis=1)
     # What is certain, and the commonest pattern for all that is not.
     left_to_chance = seen(open_at.any(axis=1, keepdims=True))[:, 0]
-    base = shares.certain @ value + left_to_chance * usual
+    base = (shares.certain * value).sum(axis=1) + left_to_chance * usual
     slack = ROUNDING * np.abs(base + mean)
     if freedom == 0:
-        least, most = np.min(value), np.max(value)
+        least, most = value.min(axis=1), value.max(axis=1)
         return base + left_to_chance * (least - usual) - slack, base + left_to_chance * (most - usual) + slack
     return base + mean - half + towards_low - slack, base + mean + half + towards_high + slack
 
@@ -235,10 +249,10 @@ def _dataset(counts: Counts, part: Partition, seen: View, mean: Floats, stderr: 
     scale = 1.0 / part.norm2 if part.norm2 > 0 else 0.0
     data = {name: (seen.dimension, value) for name, value in values.items()}
     data |= {f"normalized_{name}": (seen.dimension, value * scale) for name, value in values.items()}
-    return _over(seen, data, {}, counts)
+    return over(seen, data, {}, counts)
 
 
-def _over(seen: View, data: dict[str, Any], coords: dict[str, Any], counts: Counts) -> xr.Dataset:
+def over(seen: View, data: dict[str, Any], coords: dict[str, Any], counts: Counts) -> xr.Dataset:
     """Return a Dataset over the time axis and further coordinates, with what was simulated as attributes."""
     import xarray as xr
 
@@ -271,8 +285,8 @@ def _probability(counts: Counts, seen: View, events: Events, name: str, labels: 
     """Turn events that units are undecoded into decoding probabilities."""
     share, stderr, low, high = frequency(counts, seen, events)
     dims = (seen.dimension, name)
-    data = {"probability": (dims, 1.0 - share), "stderr": (dims, stderr), "low": (dims, 1.0 - high), "high": (dims, 1.0 - low)}
-    return _over(seen, data, {name: labels}, counts)
+    values = {"probability": 1.0 - share, "stderr": stderr, "low": 1.0 - high, "high": 1.0 - low}
+    return over(seen, {key: (dims, value) for key, value in values.items()}, {name: labels}, counts)
 
 
 def decoding_probability(counts: Counts, workers: Workers | None, deadlines: ArrayLike | None) -> xr.Dataset:
@@ -285,28 +299,3 @@ def subproduct_probability(counts: Counts, workers: Workers | None, deadlines: A
     """See :meth:`Tally.subproduct_probability`."""
     seen = view(counts, workers, deadlines)
     return _probability(counts, seen, subproducts_undecoded(counts), "subproduct", np.arange(counts.classes.size))
-
-
-def loss_quantile(
-    counts: Counts, part: Partition, q: float | Sequence[float], workers: Workers | None, deadlines: ArrayLike | None
-) -> xr.Dataset:
-    """See :meth:`Tally.loss_quantile`."""
-    if not counts.class_wise:
-        raise ValueError("quantiles of the loss need a code that decodes class by class: pairs of sub-products give its mean alone")
-    _events(counts, part, workers)
-    levels = np.atleast_1d(np.asarray(q, dtype=np.float64))
-    if levels.ndim != 1 or np.any(~((levels >= 0) & (levels <= 1))):
-        raise ValueError(f"q must lie in [0, 1], got {shown(q)}")
-    seen = view(counts, workers, deadlines)
-    value = pattern_loss(counts, part)
-    order = np.argsort(value, kind="stable")
-    share = np.cumsum(seen(counts.patterns).sum(axis=0)[:, order], axis=1) / counts.realizations
-    # The least loss whose distribution function reaches q; the slack absorbs rounding of the sum.
-    at = (share[:, None, :] < levels[None, :, None] - 1e-12).sum(axis=2)
-    # Not below the least loss that occurred at all, for q = 0.
-    at = np.maximum(at, (share > 0).argmax(axis=1)[:, None])
-    quantile = value[order][np.minimum(at, value.size - 1)]
-    dims = (seen.dimension, "quantile")
-    scale = 1.0 / part.norm2 if part.norm2 > 0 else 0.0
-    data = {"loss": (dims, quantile), "normalized_loss": (dims, quantile * scale)}
-    return _over(seen, data, {"quantile": levels}, counts)

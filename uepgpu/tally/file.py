@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import os
@@ -12,7 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from uepgpu.checks import shown
-from uepgpu.files import expand, read_archive, unreadable, write_file
+from uepgpu.files import checksum, expand, read_archive, unreadable, write_file
 from uepgpu.tally.counts import ARRAYS, Counts
 
 __all__ = ["read_counts", "write_counts"]
@@ -30,7 +29,7 @@ def write_counts(counts: Counts, path: str | os.PathLike[str]) -> None:
         raise FileNotFoundError(f"no folder {shown(str(target.parent))} to write {shown(target.name)} in")
     header = {f.name: getattr(counts, f.name) for f in fields(counts) if f.name not in ARRAYS} | {"format": FORMAT}
     arrays = {name: a for name in ARRAYS if (a := getattr(counts, name)) is not None}
-    header["checksum"] = _checksum(header, arrays)
+    header["checksum"] = checksum(json.dumps(header, sort_keys=True), arrays)
     content = io.BytesIO()
     np.savez_compressed(content, header=np.array(json.dumps(header)), **arrays)
     write_file(target, content.getvalue())
@@ -46,7 +45,7 @@ def read_counts(path: str | os.PathLike[str], kind: type[Kind]) -> Kind:
         header: dict[str, Any] = json.loads(str(arrays.pop("header")))
         if header["format"] not in (2, FORMAT):
             raise ValueError(f"it is of another format than {FORMAT}; read it with the version that wrote it")
-        if header["format"] == FORMAT and header.pop("checksum") != _checksum(header, arrays):
+        if header["format"] == FORMAT and header.pop("checksum") != checksum(json.dumps(header, sort_keys=True), arrays):
             raise ValueError("its checksum does not fit: it has been changed or damaged")
         del header["format"]
         header["ranges"] = tuple((int(a), int(b)) for a, b in header["ranges"])
@@ -55,10 +54,3 @@ def read_counts(path: str | os.PathLike[str], kind: type[Kind]) -> Kind:
     except Exception as error:  # whatever numpy, zipfile and json make of a foreign file
         text = f"{shown(str(file))} is no tally written by Tally.save: {type(error).__name__}: {unreadable(error)}"
         raise ValueError(text) from error
-
-
-def _checksum(header: dict[str, Any], arrays: dict[str, Any]) -> str:
-    hashed = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
-    for name, array in sorted(arrays.items()):
-        hashed.update(f"{name} {array.dtype.str} {array.shape}".encode() + np.ascontiguousarray(array).tobytes())
-    return hashed.hexdigest()

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import io
 import json
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from uepgpu.files import unreadable, write_file
+from uepgpu.files import FAULTS, checksum, read_archive, unreadable, write_file
 from uepgpu.train.course import Curves
 
 __all__ = ["Checkpoints", "held_description"]
 
 NAME = "run.json"
+CHECKSUM = "checksum"
 CURVES = ("steps", "train", "test", "final", "final_train")
 
 
@@ -74,35 +74,40 @@ class Checkpoints:
 
     def curves(self, number: int) -> Curves | None:
         """Return the curves of a stack, or None if it is not finished."""
-        arrays = _read(self._path(number, "curves"))
+        arrays = self._read(number, "curves")
         return None if arrays is None else Curves(**{name: arrays[name] for name in CURVES})
 
     def finish(self, number: int, curves: Curves) -> None:
         """Keep the curves of a stack, and delete its state."""
-        _write(self._path(number, "curves"), {name: getattr(curves, name) for name in CURVES})
+        self._write(number, "curves", {name: getattr(curves, name) for name in CURVES})
         self._path(number, "state").unlink(missing_ok=True)
 
     def state(self, number: int) -> dict[str, NDArray[Any]] | None:
         """Return the state from which a stack resumes, or None."""
-        return _read(self._path(number, "state"))
+        return self._read(number, "state")
 
     def keep(self, number: int, state: dict[str, NDArray[Any]]) -> None:
         """Keep the state of a stack."""
-        _write(self._path(number, "state"), state)
+        self._write(number, "state", state)
 
+    def _write(self, number: int, kind: str, arrays: dict[str, NDArray[Any]]) -> None:
+        buffer = io.BytesIO()
+        signed = arrays | {CHECKSUM: np.array(self._checksum(number, kind, arrays))}
+        np.savez(buffer, **signed)  # type: ignore[arg-type]
+        write_file(self._path(number, kind), buffer.getvalue())
 
-def _write(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
-    buffer = io.BytesIO()
-    np.savez(buffer, **arrays)  # type: ignore[arg-type]
-    write_file(path, buffer.getvalue())
+    def _read(self, number: int, kind: str) -> dict[str, NDArray[Any]] | None:
+        path = self._path(number, kind)
+        if not path.is_file():
+            return None
+        try:
+            arrays = read_archive(path)
+            if str(arrays.pop(CHECKSUM, None)) != self._checksum(number, kind, arrays):
+                raise ValueError("its checksum does not fit")
+        except FAULTS as error:
+            raise ValueError(f"{path} cannot be read ({unreadable(error)}): delete it, its stack is then trained anew") from None
+        return arrays
 
-
-def _read(path: Path) -> dict[str, NDArray[Any]] | None:
-    if not path.is_file():
-        return None
-    try:
-        # np.load leaves a file that it opened itself open when it cannot read it.
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-            return dict(archive)
-    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path} cannot be read ({unreadable(error)}): delete it, its stack is then trained anew") from None
+    def _checksum(self, number: int, kind: str, arrays: dict[str, NDArray[Any]]) -> str:
+        """Return what tells that arrays are those of this stack of this run, all of them."""
+        return checksum(json.dumps([self.description, number, kind], sort_keys=True), arrays)

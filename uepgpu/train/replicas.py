@@ -204,20 +204,31 @@ class Stack:
 
     def state(self) -> dict[str, NDArray[np.generic]]:
         """Return everything that training resumes from, as arrays by name."""
-        tensors = {f"weight{i}": w for i, w in enumerate(self.weights)} | {f"bias{i}": b for i, b in enumerate(self.biases)}
+        return {name: t.detach().cpu().numpy().copy() for name, t in self._held().items()} | {"step": np.array(self.step)}
+
+    def _held(self) -> dict[str, Tensor]:
+        """Return every tensor that training changes, by name."""
+        held = {f"weight{i}": w for i, w in enumerate(self.weights)} | {f"bias{i}": b for i, b in enumerate(self.biases)}
         if self.front is not None:
-            tensors |= {f"convolution{i}": p for i, p in enumerate(self.front.parameters)}
-        return {name: t.detach().cpu().numpy().copy() for name, t in tensors.items()} | {"step": np.array(self.step)}
+            held |= {f"convolution{i}": p for i, p in enumerate(self.front.parameters)}
+        return held
 
     def restore(self, state: dict[str, NDArray[np.generic]]) -> None:
-        """Resume from a state."""
+        """Resume from a state.
+
+        Raises
+        ------
+        ValueError
+            It is the state of another stack.
+        """
+        held = self._held()
+        for name, tensor in held.items():
+            there = state[name].shape if name in state else None
+            if there != tuple(tensor.shape):  # copying would broadcast
+                raise ValueError(f"the state of a stack must hold {name} of shape {tuple(tensor.shape)}, got {there}")
         with torch.no_grad():
-            for name, held in (("weight", self.weights), ("bias", self.biases)):
-                for i, tensor in enumerate(held):
-                    tensor.copy_(torch.from_numpy(state[f"{name}{i}"]))
-            if self.front is not None:
-                for i, parameter in enumerate(self.front.parameters):
-                    parameter.copy_(torch.from_numpy(state[f"convolution{i}"]))
+            for name, tensor in held.items():
+                tensor.copy_(torch.from_numpy(state[name]))
         self.step = int(state["step"])
 
 

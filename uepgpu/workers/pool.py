@@ -13,7 +13,7 @@ from uepgpu.checks import choice, integer, positive, probability, real_array, sh
 from uepgpu.latency import Exponential, Latency, Staged, Trace
 from uepgpu.latency.trace import Recorded
 from uepgpu.workers.backup import Backup, Chance, Relaunch
-from uepgpu.workers.laws import checked_latency, distinct_laws
+from uepgpu.workers.laws import checked_latency, distinct_laws, positive_array
 from uepgpu.workers.racks import Racks
 
 if TYPE_CHECKING:
@@ -134,6 +134,11 @@ class Workers:
         """Whether the arrivals of all workers are independent and have one law: then whose packet comes first is a fair draw."""
         return self.identical and self.independent
 
+    @property
+    def interchangeable(self) -> bool:
+        """Whether it does not matter who is who, so that their number may change: one law, no speeds, no racks."""
+        return isinstance(self.latency, Latency) and self.speeds is None and self.racks is None
+
     @cached_property
     def laws(self) -> tuple[Latency, ...]:
         """The different laws, in the order in which workers have them."""
@@ -216,7 +221,7 @@ class Workers:
         >>> Workers(3).charge([1, 3]).tolist(), Workers(3, work="unit").charge([1, 3]).tolist()
         ([1.0, 3.0], [1.0, 1.0])
         """
-        array = np.asarray(work, dtype=np.float64)
+        array = positive_array("work", work)
         return array if self.work == "true" else np.ones_like(array)
 
     def arrival(
@@ -325,7 +330,16 @@ class Workers:
         """
         # Multiply integers without common factors, then divide once: with a rounded K/W, a packet that is due exactly at a
         # deadline could miss the step of its law.
-        common = math.gcd(n_subproducts, self.count)
-        omega, share = (n_subproducts // common, self.count // common) if self.omega == "fair" else (float(self.omega), 1)
-        times, speeds = np.asarray(time, dtype=np.float64), np.asarray(speed, dtype=np.float64)
-        return np.asarray(times * (omega * speeds) / (share * self.charge(work)))
+        k = integer("n_subproducts", n_subproducts, 1)
+        common = math.gcd(k, self.count)
+        omega, share = (k // common, self.count // common) if self.omega == "fair" else (float(self.omega), 1)
+        times, speeds = real_array("time", time), positive_array("speed", speed)
+        if np.isnan(times).any():
+            raise ValueError(f"time must be times, got {shown(time)}")
+        charged = self.charge(work)
+        try:
+            np.broadcast_shapes(times.shape, speeds.shape, charged.shape)
+        except ValueError:
+            shapes = f"{times.shape}, {charged.shape} and {speeds.shape}"
+            raise ValueError(f"time, work and speed must have shapes that fit together, got {shapes}") from None
+        return np.asarray(times * (omega * speeds) / (share * charged))

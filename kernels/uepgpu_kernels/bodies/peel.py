@@ -16,23 +16,26 @@ ZERO = np.uint64(0)
 
 @body
 def peel_take(support: Any, waiting: Any, n_waiting: Any, known: Any) -> Any:
-    """Take a packet in; return (known sub-products, number of waiting packets); `waiting` holds their supports."""
-    unknown = support & ~known
-    if unknown == ZERO:
+    """Take a packet in; return (known sub-products, number of waiting packets).
+
+    `waiting` holds what was unknown of their supports when last something became known.
+    """
+    fresh = support & ~known
+    if fresh == ZERO:
         return known, n_waiting
-    waiting[n_waiting] = unknown
-    n_waiting += 1
-    grew = is_power_of_two(unknown)
-    while grew:
-        grew = False
-        kept = 0
+    if not is_power_of_two(fresh):
+        waiting[n_waiting] = fresh
+        return known, n_waiting + 1
+    while fresh != ZERO:
+        known |= fresh
+        fresh = ZERO
         for i in range(n_waiting):
             unknown = waiting[i] & ~known
-            if is_power_of_two(unknown):
-                known |= unknown
-                grew = True
-            elif unknown != ZERO:
-                waiting[kept] = unknown
-                kept += 1
-        n_waiting = kept
-    return known, n_waiting
+            waiting[i] = unknown
+            fresh |= unknown if is_power_of_two(unknown) else ZERO
+    kept = 0
+    for i in range(n_waiting):
+        unknown = waiting[i]
+        waiting[kept] = unknown
+        kept += 1 if unknown != ZERO else 0
+    return known, kept

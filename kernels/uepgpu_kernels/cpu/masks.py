@@ -1,23 +1,21 @@
-"""The loop nests of matching and peeling on masks of up to 64 sub-products: one realization is decoded after the other."""
+"""The loop nest of matching on masks of up to 64 sub-products: one realization is decoded after the other."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from uepgpu_kernels.bodies.bits import bit, lowest
 from uepgpu_kernels.bodies.match import match_decoded, match_take
-from uepgpu_kernels.bodies.peel import peel_take
 from uepgpu_kernels.cpu.compile import entry, stage
 from uepgpu_kernels.cpu.ledger import new_ledger, note_lane, tally_lanes
 from uepgpu_kernels.cpu.listed import draw_by_packet
-from uepgpu_kernels.cpu.supports import draw_masks
+from uepgpu_kernels.cpu.supports import draw_masks, new_draws
 from uepgpu_kernels.cpu.vectors import LANES
 from uepgpu_kernels.job import BY_TIME
 
-__all__ = ["match_one", "run_match", "run_peel"]
+__all__ = ["match_one", "run_match"]
 
 FEW_LANES = 64
 MOST_PACKETS = 1024
@@ -52,69 +50,50 @@ def match_one(job: Any, packet: Any, support_of: Any, time: Any, masks: Any, int
             decoded = after
 
 
-@stage
-def peel_one(job: Any, packet: Any, support_of: Any, time: Any, masks: Any, ints: Any, when: Any) -> None:
-    """Decode one realization by peeling; K <= 64."""
-    full = ~ZERO >> np.uint64(64 - job.k)
-    known = ZERO
-    n_waiting = 0
-    for w in range(packet.shape[0]):
-        if known == full:
-            break
-        support = support_of[np.intp(packet[w])]
-        after, n_waiting = peel_take(support, masks, n_waiting, known)
-        note(after & ~known, time[w], when)
-        known = after
+def nest(
+    job: Any,
+    first: Any,
+    count: Any,
+    stride: Any,
+    cells: Any,
+    tables: Any,
+    transitions: Any,
+    pairs: Any,
+    marginals: Any,
+    record: Any,
+) -> None:
+    """Draw tiles, and match and tally their realizations."""
+    n, k = job.n_packets, job.k
+    width = LANES if n <= MOST_PACKETS else FEW_LANES
+    words = np.empty((4, width), dtype=np.uint32)
+    keys = np.empty((n, width), dtype=np.uint32)
+    time = np.empty((n, width), dtype=np.uint16)
+    packet = np.empty((n, width), dtype=np.uint16)
+    window = np.empty((n, width), dtype=np.uint16)
+    support = np.empty((n, width), dtype=np.uint64)
+    fallen = np.zeros(width, dtype=np.uint8)
+    ledger = new_ledger(job, True)
+    draws = new_draws(width)
+    masks = np.empty(max(n, k), dtype=np.uint64)
+    ints = np.empty(k, dtype=np.int64)
+    for done in range(0, count, width):
+        start = first + stride * np.uint64(done)
+        draw_by_packet(job, start, stride, cells, words, window, keys, packet, time)
+        for w in range(n):
+            draw_masks(job, start, stride, tables, words, draws, w, window[w], support[w])
+        lanes = min(width, count - done)
+        for lane in range(lanes):
+            ledger.when[:] = job.n_times
+            arrived = n
+            if job.order == BY_TIME:
+                arrived = 0
+                while arrived < n and time[arrived, lane] < job.n_times:
+                    arrived += 1
+            match_one(job, packet[:arrived, lane], support[:, lane], time[:, lane], masks, ints, ledger.when)
+            note_lane(ledger, lane)
+            if record.shape[0] > 0:
+                record[done + lane] = ledger.when
+        tally_lanes(ledger, job, lanes, fallen, transitions, pairs, marginals)
 
 
-def masked(name: str, decode_one: Callable[..., None]) -> Any:
-    """Return the loop nest around a decoder of one realization."""
-
-    def nest(
-        job: Any,
-        first: Any,
-        count: Any,
-        stride: Any,
-        cells: Any,
-        tables: Any,
-        transitions: Any,
-        pairs: Any,
-        marginals: Any,
-        record: Any,
-    ) -> None:
-        n, k = job.n_packets, job.k
-        width = LANES if n <= MOST_PACKETS else FEW_LANES
-        words = np.empty((4, width), dtype=np.uint32)
-        keys = np.empty((n, width), dtype=np.uint32)
-        time = np.empty((n, width), dtype=np.uint16)
-        packet = np.empty((n, width), dtype=np.uint16)
-        window = np.empty((n, width), dtype=np.uint16)
-        support = np.empty((n, width), dtype=np.uint64)
-        fallen = np.zeros(width, dtype=np.uint8)
-        ledger = new_ledger(job, True)
-        marks = np.empty(k + 3, dtype=np.uint64)
-        masks = np.empty(max(n, k), dtype=np.uint64)
-        ints = np.empty(k, dtype=np.int64)
-        for done in range(0, count, width):
-            start = first + stride * np.uint64(done)
-            draw_by_packet(job, start, stride, cells, words, window, keys, packet, time)
-            draw_masks(job, start, stride, tables, words, marks, window, support)
-            lanes = min(width, count - done)
-            for lane in range(lanes):
-                ledger.when[:] = job.n_times
-                arrived = n
-                if job.order == BY_TIME:
-                    arrived = 0
-                    while arrived < n and time[arrived, lane] < job.n_times:
-                        arrived += 1
-                decode_one(job, packet[:arrived, lane], support[:, lane], time[:, lane], masks, ints, ledger.when)
-                note_lane(ledger, lane)
-                if record.shape[0] > 0:
-                    record[done + lane] = ledger.when
-            tally_lanes(ledger, job, lanes, fallen, transitions, pairs, marginals)
-
-    return entry(nest, name)
-
-
-run_match = masked("match", match_one)
-run_peel = masked("peel", peel_one)
+run_match = entry(nest, "match")

@@ -7,7 +7,21 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["WORDS", "copy", "count_lost", "count_set", "differ", "join", "later", "less", "meet", "plain_steps", "slice_bytes"]
+__all__ = [
+    "WORDS",
+    "copy",
+    "count_lost",
+    "count_set",
+    "differ",
+    "join",
+    "later",
+    "less",
+    "lone",
+    "meet",
+    "plain_steps",
+    "reveal",
+    "slice_bytes",
+]
 
 WORDS = 8
 """64-bit words of a vector: the widest register there is."""
@@ -136,3 +150,21 @@ def later(row: NDArray[np.uint16], at: int, time: int, out: U64, oat: int) -> No
 def copy(out: U64, at: int, a: U64, aat: int, n: int) -> None:
     """Copy vectors."""
     out[at : at + n * WORDS] = a[aat : aat + n * WORDS]
+
+
+def lone(found: U64, at: int, row: U64, rat: int, open_: U64, oat: int, n: int) -> bool:
+    """Write where one member is open, and where several are."""
+    here = row[rat : rat + n * WORDS].reshape(n, WORDS) & open_[oat : oat + n * WORDS].reshape(n, WORDS)
+    once = np.bitwise_or.reduce(here, axis=0)
+    twice = np.zeros(WORDS, dtype=np.uint64)
+    for i in range(n):
+        twice |= here[i] & np.bitwise_or.reduce(here[:i], axis=0)
+    found[at : at + WORDS] = once & ~twice
+    found[at + WORDS : at + 2 * WORDS] = twice
+    return bool((once & ~twice).any())
+
+
+def reveal(open_: U64, at: int, row: U64, rat: int, vector: U64, vat: int, n: int) -> None:
+    """Close members where the vector says."""
+    rows = row[rat : rat + n * WORDS].reshape(n, WORDS)
+    open_[at : at + n * WORDS].reshape(n, WORDS)[:] &= ~(rows & vector[vat : vat + WORDS])

@@ -13,7 +13,7 @@ from uepgpu_kernels.cpu.ledger import begin_tile, end_tile, new_ledger, note_pac
 from uepgpu_kernels.cpu.listed import draw_by_packet, draw_own
 from uepgpu_kernels.cpu.members import member_bytes
 from uepgpu_kernels.cpu.plain_vectors import WORDS
-from uepgpu_kernels.cpu.slices import set_first_lanes
+from uepgpu_kernels.cpu.slices import is_any_set, set_first_lanes
 from uepgpu_kernels.cpu.vectors import LANES, copy, meet, slice_bytes
 from uepgpu_kernels.job import BY_INDEX, BY_TIME
 from uepgpu_kernels.streams import COEFFICIENTS
@@ -128,7 +128,7 @@ def sliced(planes: int, name: str) -> Any:
             start = first + stride * np.uint64(done)
             lanes = min(LANES, count - done)
             if in_step:
-                draw_cells(job, start, stride, words, cells.value, window)
+                draw_cells(job, start, stride, words, cells, window)
             else:
                 draw_by_packet(job, start, stride, cells, words, window, keys, numbers, time)
             set_first_lanes(lanes, used)
@@ -155,15 +155,6 @@ def sliced(planes: int, name: str) -> Any:
             end_tile(ledger, job, lanes, fallen, time, by_time, transitions, pairs, marginals, record[done : done + lanes])
 
     return entry(nest, name)
-
-
-@stage
-def is_any_set(vectors: Any) -> Any:
-    """Return whether any bit of some vectors is set."""
-    found = ZERO
-    for x in vectors:
-        found |= x
-    return found != ZERO
 
 
 run_gf2 = sliced(1, "gf2")

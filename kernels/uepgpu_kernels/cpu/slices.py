@@ -8,7 +8,7 @@ import numpy as np
 
 from uepgpu_kernels.cpu.compile import stage
 
-__all__ = ["lane_bit", "set_first_lanes"]
+__all__ = ["is_any_set", "lane_bit", "set_first_lanes"]
 
 ONE = np.uint64(1)
 
@@ -25,3 +25,12 @@ def set_first_lanes(n: Any, vector: Any) -> None:
     vector[:] = np.uint64(0)
     for lane in range(n):
         vector[(lane >> 3) & 7] |= ONE << np.uint64(8 * (lane & 7) + (lane >> 6))
+
+
+@stage
+def is_any_set(vectors: Any) -> Any:
+    """Return whether any bit of some vectors is set."""
+    found = np.uint64(0)
+    for x in vectors:
+        found |= x
+    return found != np.uint64(0)

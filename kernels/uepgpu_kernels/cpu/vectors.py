@@ -33,7 +33,9 @@ __all__ = [
     "join",
     "later",
     "less",
+    "lone",
     "meet",
+    "reveal",
     "slice_bytes",
     "steps_of",
 ]
@@ -262,6 +264,26 @@ def _later(builder: Any, row: Any, time: Any, out: Any) -> None:
         builder.store(builder.bitcast(found, WORD), builder.gep(out, [ir.Constant(WORD, v)]))
 
 
+def _lone(builder: Any, found: Any, row: Any, open_: Any, n: Any) -> Any:
+    once, twice = (cgutils.alloca_once_value(builder, NOTHING) for _ in range(2))
+    for total in (once, twice):
+        builder.store(NOTHING, total)
+    with each(builder, n, (row, 1), (open_, 1)) as (member, unknown):
+        here, before = builder.and_(load(builder, member), load(builder, unknown)), builder.load(once)
+        builder.store(builder.or_(builder.load(twice), builder.and_(before, here)), twice)
+        builder.store(builder.or_(before, here), once)
+    single = builder.and_(builder.load(once), builder.not_(builder.load(twice)))
+    store(builder, single, found)
+    store(builder, builder.load(twice), found, 1)
+    return single
+
+
+def _reveal(builder: Any, open_: Any, row: Any, vector: Any, n: Any) -> None:
+    single = load(builder, vector)
+    with each(builder, n, (row, 1), (open_, 1)) as (member, unknown):
+        store(builder, builder.and_(load(builder, unknown), builder.not_(builder.and_(load(builder, member), single))), unknown)
+
+
 def _differ(builder: Any, a: Any, b: Any) -> Any:
     return builder.xor(load(builder, a), load(builder, b))
 
@@ -284,3 +306,7 @@ later = plain_vectors.later if PLAIN else compiled("aiiai", _later)
 """(row, at, time, out, at): a vector of the lanes whose 16-bit time is later; here lane 64 v + b is bit b of word v."""
 copy = plain_vectors.copy if PLAIN else compiled("aiaii", _copy)
 """(out, at, a, at, n): n vectors. Numba's own assignment of slices takes seconds to compile."""
+lone = plain_vectors.lone if PLAIN else compiled("aiaiaii", _lone, types.boolean)
+"""(found, at, row, at, open, at, n) -> any of the first: two vectors, where one of n members is open, and where several are."""
+reveal = plain_vectors.reveal if PLAIN else compiled("aiaiaii", _reveal)
+"""(open, at, row, at, vector, at, n): n members are open no more where the vector says."""

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from uepgpu.files import FAULTS, unreadable
+
 __all__ = ["read_cifar10"]
 
 Bytes = NDArray[np.uint8]
@@ -73,8 +75,10 @@ def _read_pickle(path: Path) -> tuple[Bytes, Bytes]:
     try:
         loaded = _Unpickler(io.BytesIO(path.read_bytes()), encoding="bytes").load()
         pixels, labels = np.asarray(loaded[b"data"]), np.asarray(loaded[b"labels"])
-    except (pickle.UnpicklingError, EOFError, KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-        raise ValueError(f"{path}: not a CIFAR-10 batch in Python's format ({error})") from None
+        if max(pixels.nbytes, labels.nbytes // labels.itemsize) > path.stat().st_size:
+            raise ValueError("it holds larger arrays than the file has bytes")
+    except (pickle.UnpicklingError, *FAULTS) as error:
+        raise ValueError(f"{path}: not a CIFAR-10 batch in Python's format ({unreadable(error)})") from None
     if pixels.dtype != np.uint8 or labels.dtype.kind not in "iu" or (labels.size and not 0 <= labels.min() <= labels.max() <= 9):
         raise ValueError(f"{path}: a CIFAR-10 batch holds bytes and labels 0..9, got dtypes {pixels.dtype} and {labels.dtype}")
     return _checked(path, pixels, labels.astype(np.uint8))

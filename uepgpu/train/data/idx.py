@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import gzip
+import math
 import struct
 import zlib
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
+
+from uepgpu.checks import require_memory
 
 __all__ = ["read_idx", "read_mnist"]
 
@@ -16,6 +20,7 @@ Bytes = NDArray[np.uint8]
 
 FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 UNSIGNED_BYTE = 8
+MOST_RANK = 3
 
 
 def read_idx(path: Path) -> Bytes:
@@ -27,24 +32,32 @@ def read_idx(path: Path) -> Bytes:
         The file is no IDX file of unsigned bytes, or is cut short; the message names it.
     """
     try:
-        content = path.read_bytes()
-        if path.suffix == ".gz":
-            content = gzip.decompress(content)
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
+            return _array(path, stream)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise ValueError(f"{path}: not a whole gzip file ({error})") from None
-    if len(content) < 4 or content[:2] != b"\0\0" or content[2] != UNSIGNED_BYTE or content[3] == 0:
-        raise ValueError(f"{path}: not an IDX file of unsigned bytes, it begins with {content[:4].hex(' ') or 'nothing'}")
-    rank = content[3]
-    start = 4 + 4 * rank
-    if len(content) < start:
-        raise ValueError(f"{path}: the header of an IDX file of rank {rank} takes {start} bytes, the file has {len(content)}")
-    shape = struct.unpack(f">{rank}I", content[4:start])
-    size = int(np.prod(shape, dtype=object))
-    if len(content) != start + size:
-        raise ValueError(
-            f"{path}: an array of shape {shape} takes {size} bytes after the header, the file has {len(content) - start}"
-        )
-    return np.frombuffer(content, dtype=np.uint8, offset=start).reshape(shape)
+
+
+def _array(path: Path, stream: BinaryIO | gzip.GzipFile) -> Bytes:
+    """Return the array of an open file. No more is unpacked than its header says: a small file may unpack to any size."""
+    begin = stream.read(4)
+    if len(begin) < 4 or begin[:2] != b"\0\0" or begin[2] != UNSIGNED_BYTE or begin[3] == 0:
+        raise ValueError(f"{path}: not an IDX file of unsigned bytes, it begins with {begin.hex(' ') or 'nothing'}")
+    rank = begin[3]
+    if rank > MOST_RANK:
+        raise ValueError(f"{path}: an IDX file of images or labels has rank {MOST_RANK} at most, its header says {rank}")
+    header = stream.read(4 * rank)
+    if len(header) < 4 * rank:
+        found = 4 + len(header)
+        raise ValueError(f"{path}: the header of an IDX file of rank {rank} takes {4 + 4 * rank} bytes, the file has {found}")
+    shape = struct.unpack(f">{rank}I", header)
+    size = math.prod(shape)
+    require_memory(f"{path}: an array of shape {shape}", size)
+    content = stream.read(size + 1)
+    if len(content) != size:
+        there = f"{len(content)}" if len(content) < size else "more"
+        raise ValueError(f"{path}: an array of shape {shape} takes {size} bytes after the header, the file has {there}")
+    return np.frombuffer(content, dtype=np.uint8).reshape(shape)
 
 
 def _find(folder: Path, name: str) -> Path | None:

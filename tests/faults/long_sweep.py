@@ -1,0 +1,51 @@
+"""Memory of a sweep that runs for minutes. ``python -m tests.faults.long_sweep --seconds 300`` samples what its process holds."""
+
+from __future__ import annotations
+
+import signal
+import statistics
+import time
+from pathlib import Path
+
+from tests.cases.sweeping import start
+from tests.faults.many_points import HEAD, resident
+from tests.faults.tally import OTHER, Row, script
+
+LONG = (
+    "realizations = 1_000_000_000_000\n"
+    + HEAD.replace("WORK", '["unit", "true"]')
+    + '[[series]]\ncode = "ew"\n[[series]]\ncode = "now"\n[[series]]\ncode = { name = "lt" }\n'
+)
+FLAT = 8.0
+"""MiB that the last fifth of a run may take beyond the first: pages of the database's cache that fill, no more."""
+
+
+def long_sweep(folder: Path, seconds: int) -> Row:
+    """Run a sweep that does not end for so long, end it with Ctrl-C, and compare the first fifth with the last."""
+    row = Row(f"a sweep of {seconds} seconds", 1)
+    (folder / "long.toml").write_text(LONG)
+    samples: list[float] = []
+    with start("sweep", "long.toml", "--out", "long", "--threads", "1", cwd=folder) as process:
+        while not (folder / "long" / "store.db").exists() and process.poll() is None:
+            time.sleep(0.05)
+        time.sleep(min(20.0, seconds / 5))  # kernels compile
+        began = time.monotonic()
+        while time.monotonic() - began < seconds and process.poll() is None:
+            samples.append(resident(process.pid))
+            time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=300)
+    fifth = max(len(samples) // 5, 1)
+    first, last = statistics.fmean(samples[:fifth]), statistics.fmean(samples[-fifth:])
+    row.figures = f"resident memory {first:.0f} MiB in the first fifth, {last:.0f} MiB in the last, {max(samples):.0f} MiB at most"
+    if process.returncode != 130 or "Traceback" in err:
+        row.bad(OTHER, f"exit code {process.returncode}", err)
+    if last > first + FLAT:
+        row.bad(OTHER, row.figures)
+    else:
+        row.outcomes["flat"] += 1
+    return row
+
+
+if __name__ == "__main__":
+    script(lambda folder, given: [long_sweep(folder, given.seconds)], seconds=300)
