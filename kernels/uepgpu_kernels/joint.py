@@ -86,7 +86,7 @@ def joint_words(words: tuple[int, ...], m: int) -> tuple[int, ...]:
     Examples
     --------
     >>> joint_words((2**31 + 1, 2**31 - 1), 2)
-    (1073741825, 1073741824, 1073741824, 1073741823)
+    (1073741826, 1073741823, 1073741823, 1073741824)
     """
     # Packet 0 has the lowest digit of a combination's number.
     combinations = [c[::-1] for c in itertools.product(range(len(words)), repeat=m)]

@@ -10,7 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tests.cases import problems
-from tests.oracles import naive
+from tests.oracles import naive, sums
 from uepgpu import codes
 from uepgpu.plan import make_plan
 from uepgpu_kernels.job import BY_INDEX, BY_TIME
@@ -69,14 +69,14 @@ def times(plan, part, realization, decoder):
     job, law = plan.job, plan.law
     _, supports, rows, arrived = drawn(job, realization, law.generator)
     given_sums = part.paradigm == "cxr" and law.field == "real"
-    first, whole = naive.possible_sums(_fractions(law.generator), part.classes.tolist()) if given_sums else ([], [])
+    first, whole = sums.possible_sums(_fractions(law.generator), part.classes.tolist()) if given_sums else ([], [])
     when = [job.n_times] * job.k
     for n in range(len(arrived), 0, -1):  # backwards: the last assignment is the first time
         held = [w for w, _ in arrived[:n]]
         if decoder == "peel":
             decoded = naive.peel_decoded([supports[w] for w in held], job.k)
         elif decoder == "eliminate" and given_sums:
-            decoded = naive.in_estimate([rows[w] for w in held], job.k, first, whole)
+            decoded = sums.in_estimate([rows[w] for w in held], job.k, first, whole)
         elif decoder == "eliminate":
             decoded = RANKS[law.field]([rows[w] for w in held], job.k)
         else:

@@ -15,7 +15,7 @@ import uepgpu as uep
 from tests.cases.problems import CXR, EW, MIXED, NOW, PROBLEMS, RXC, TABLE, Problem, generator, line, tiles, unit
 from tests.cases.refusals import refused
 from tests.cases.sweeps import collect, sweep
-from tests.oracles import naive
+from tests.oracles import naive, sums
 from uepgpu import codes
 from uepgpu.commands.replay import check, replay_stored
 from uepgpu.monte_carlo import decode_times
@@ -170,8 +170,8 @@ def described(draw):
 def held_after(rows, order, classes):
     """What estimates from the first n packets in an order hold, n = 0, 1, …, by definition."""
     exact = [[Fraction(x) for x in r] for r in rows.tolist()]
-    first, whole = naive.possible_sums(exact, classes)
-    return [naive.in_estimate([exact[w] for w in order[:n]], len(classes), first, whole) for n in range(len(rows) + 1)]
+    first, whole = sums.possible_sums(exact, classes)
+    return [sums.in_estimate([exact[w] for w in order[:n]], len(classes), first, whole) for n in range(len(rows) + 1)]
 
 
 @given(described(), st.integers(0, 2**64 - 4), st.randoms(use_true_random=False))
@@ -193,12 +193,12 @@ def test_every_backend_decodes_what_the_definition_says(problem, first, random):
 
 def test_a_replay_tells_which_sum_was_decoded():
     rows, part = [[0, 1, 1], [3, 3, 3], [0, 0, 1]], table([1, 2, 2])
-    sums = [{1, 2}, {0, 1, 2}]
+    possible = [{1, 2}, {0, 1, 2}]
     for i in range(12):
         told = replay(codes.Generator(rows), part, unit(3), realization=i, seed=2)
         for n, step in enumerate(told.steps):
             before, now = ([rows[w] for w in told.order[: n + m]] for m in (0, 1))
-            fresh = [s for s in sums if naive.gives(now, s, 3) and not naive.gives(before, s, 3)]
+            fresh = [s for s in possible if sums.gives(now, s, 3) and not sums.gives(before, s, 3)]
             alone = naive.decoded_by_rank_fractions(now, 3)
             assert {frozenset(s) for s in step.action.sums} == {frozenset(s) for s in fresh if not s <= alone}
     problem = PROBLEMS["generator sums"]

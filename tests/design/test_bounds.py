@@ -9,7 +9,8 @@ import pytest
 
 import uepgpu as uep
 from tests.cases.paper import CXR, RXC
-from uepgpu.theory.bounds import _arrived, _programs
+from uepgpu.theory.bounds import _programs
+from uepgpu.theory.received import received_law
 
 TIMES = (0.15, 0.30, 0.45, 0.60, 0.90)
 WORKERS = uep.Workers(30, omega=1.0)
@@ -41,7 +42,7 @@ def test_the_work_model_does_not_matter_and_speeds_do():
     chance = 0.9 * -np.expm1(-0.7 * np.array([1, 1, 0.5, 2.0]))
     for pattern in itertools.product((0, 1), repeat=4):
         law[sum(pattern)] += np.prod(np.where(pattern, chance, 1 - chance))
-    np.testing.assert_allclose(_arrived(halves, np.array([0.7]), 4)[0], law, rtol=1e-12)
+    np.testing.assert_allclose(received_law(halves, np.array([0.7]), 4, 1)[0], law, rtol=1e-12)
 
 
 def problems(n, seed):
@@ -92,7 +93,7 @@ def test_one_class_is_bounded_by_the_code_that_attains_it():
     single = uep.theory.lower_bound(one, workers, deadlines=[0.3])
     assert single.bound_exchangeable.item() == pytest.approx(np.exp(-1.8), rel=1e-9)  # lost iff nothing arrives
     assert uep.theory.lower_bound(part, workers, deadlines=[0.3]).bound_tail.item() == pytest.approx(
-        sum(max(1 - n / 4, 0) * p for n, p in enumerate(_arrived(workers, np.array([0.3]), 4)[0])), rel=1e-12
+        sum(max(1 - n / 4, 0) * p for n, p in enumerate(received_law(workers, np.array([0.3]), 4, 1)[0])), rel=1e-12
     )
 
 
@@ -107,7 +108,7 @@ def test_cross_terms_weaken_the_bound_as_far_as_they_must():
 
 
 def test_falling_energies_are_the_best_order():
-    counts = _arrived(WORKERS, np.array([0.3]), 9)
+    counts = received_law(WORKERS, np.array([0.3]), 9, 1)
     energy = np.sort(RXC.energy)[::-1] / RXC.norm2
     ones = np.ones(9, dtype=np.int64)
     falling, rising = (float(_programs(counts, ones, e)[0]) for e in (energy, energy[::-1]))

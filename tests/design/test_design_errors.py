@@ -94,8 +94,8 @@ REFUSALS = cases(
         ),
         "speeds of other workers": (
             lambda: design.redundancy(MDS, RXC, uep.Workers(2, speeds=(1, 2)), deadlines=1.0, counts=[9]),
-            "workers must have no speeds",
-            "(1.0, 2.0)",
+            "workers must have no speeds, laws or racks",
+            "Workers(count=2",
         ),
         "negative startup": (
             lambda: design.deadline(EW, RXC, WORKERS, startup=-1.0),
@@ -130,7 +130,7 @@ def test_bad_values(call, pieces):
 @pytest.mark.parametrize(
     "call, message",
     [
-        (gamma(workers=uep.Workers(2, speeds=(1, 2))), "workers of different speeds"),
+        (gamma(workers=uep.Workers(2, speeds=(1, 2), work="true")), "drawn windows of equal work only"),
         (gamma(dataclasses.replace(EW, coefficients="gf2")), "generic coefficients, got coefficients='gf2'"),
         (gamma(dataclasses.replace(EW, encoding="factored")), "use uepgpu.design.windows"),
         (lambda: design.deadline(uep.codes.LT(), RXC, WORKERS, startup=1.0), "no closed form"),

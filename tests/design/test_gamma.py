@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -11,6 +13,7 @@ from uepgpu.design.arrivals import arrivals_of
 from uepgpu.design.decoding import decoding_of
 from uepgpu.design.expectation import ByCounts, ByRecursion, compositions
 from uepgpu.design.objective import Debiased, Linear
+from uepgpu.theory.received import received_law
 
 TIMES = (0.15, 0.30, 0.45, 0.60)
 TRUE = uep.Workers(30, omega=1.0)
@@ -94,12 +97,18 @@ def test_variance_of_debiased_estimates_with_cross_terms():
     rng = np.random.default_rng(5)
     part = uep.Partition.cxr(rng.normal(size=(4, 12)), rng.normal(size=(12, 3)), blocks=6, classes=(1, 2, 3))
     decoding = decoding_of(NOW, part, 12)
-    law = ByCounts(decoding, arrivals_of(uep.Workers(12), [2.0], None, decoding.work, 6)).law(np.array([GAMMA]))[0, 0]
+    chances = ByCounts(decoding, arrivals_of(uep.Workers(12), [2.0], None, decoding.work, 6))
+    law = chances.law(np.array([GAMMA]))[0, 0]
     decoded = 1.0 - decoding.undecoded[:, :3]
     scaled = decoded / (law @ decoded)  # the unbiased estimate is Σ scaled_u X_u
     gram = part.class_gram / part.norm2
     expected = law @ np.einsum("ou,uv,ov->o", scaled - 1, gram, scaled - 1)
     assert Debiased(decoding).values(law) == pytest.approx(expected, rel=1e-10)
+    slope = Debiased(decoding).gradient(law[None], chances.gradient(np.array(GAMMA)))[0]
+    for along in ([1, -1, 0], [0, 1, -1]):
+        points = np.array(GAMMA) + 1e-3 * np.outer((-2, -1, 1, 2), along)
+        difference = Debiased(decoding).values(chances.law(points))[:, 0] @ [1, -8, 8, -1] / 12e-3
+        assert slope @ along == pytest.approx(difference, rel=1e-7)
 
 
 def test_probabilities_and_quantiles_of_the_loss():
@@ -198,6 +207,19 @@ def test_a_law_of_the_number_of_packets_replaces_workers_of_equal_work():
         centred = [e.gradient(np.array(GAMMA)) @ [1, -1, 0] for e in (one, other)]
         np.testing.assert_allclose(*centred, rtol=1e-9, atol=1e-12)
     assert uep.design.gamma(EW, RXC, received=counts[1]).objective == pytest.approx(0.0025838, abs=5e-8)
+
+
+def test_workers_that_are_not_independent_are_their_law_of_the_number_of_packets():
+    racks = dataclasses.replace(PAPER, racks=uep.Racks(of=np.arange(30) // 5, probability=0.1))
+    best = uep.design.gamma(EW, RXC, racks, deadlines=0.6)
+    same = uep.design.gamma(EW, RXC, received=received_law(racks, np.array([0.6]), 9, 1))
+    assert (*best.gamma, best.objective) == pytest.approx((*same.gamma, same.objective))
+    assert best.baseline == pytest.approx(0.04130, abs=5e-6)
+    assert best.objective == pytest.approx(uep.theory.loss(best.code, RXC, racks, deadlines=0.6).normalized_loss.item())
+    assert best.objective < 0.26 * best.baseline
+    trace = uep.latency.Trace(np.random.default_rng(5).exponential(size=(40, 30)), replay="random")
+    traced = uep.design.gamma(EW, RXC, dataclasses.replace(PAPER, latency=trace), deadlines=0.6)
+    assert traced.objective <= traced.baseline
 
 
 # --- optimality --------------------------------------------------------------------------------------------------------

@@ -86,7 +86,8 @@ def test_tuned_windows_reach_what_is_known(t):
     np.testing.assert_allclose(best.tried.share.sum("window"), 1.0)
 
 
-def test_a_seed_decides_the_design():
+def test_a_seed_decides_the_design(monkeypatch):
+    monkeypatch.setattr("uepgpu.design.rectangles.ROUNDS", (1000, 1000))
     workers = uep.Workers(6, omega=1.0)
     one, again = (uep.design.windows(PART, workers, deadlines=(0.5, 1.0), realizations=2000, seed=5) for _ in range(2))
     assert (one.gamma, one.objective) == (again.gamma, again.objective)

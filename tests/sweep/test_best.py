@@ -12,7 +12,7 @@ import pytest
 
 from tests.cases.command_line import call
 from tests.cases.stores import EW, make_store, shared_store
-from uepgpu import theory
+from uepgpu import Racks, theory
 from uepgpu.results.axes import axis, group_along
 from uepgpu.results.best import Answer, Question, rank
 from uepgpu.store.stored import read_points
@@ -155,6 +155,16 @@ def test_points_that_nothing_but_a_label_tells_apart_stay_apart(grid: Path) -> N
     groups = group_along(twins, [axis("--x", "gamma")])
     assert sum(map(len, groups.values())) == 4
     assert all(len({m.point.code.gamma for m in members}) == len(members) for members in groups.values())
+
+
+def test_points_that_differ_in_what_is_on_no_axis_stay_apart(grid: Path) -> None:
+    points = read_points(grid)
+    few, many = next(p for p in points if p.point.workers.count == 20), next(p for p in points if p.point.workers.count == 30)
+    assert few.point.code == many.point.code
+    racks = Racks(of=[w // 10 for w in range(30)], probability=0.1)
+    struck = replace(many, point=replace(many.point, workers=replace(many.point.workers, racks=racks), series="EW in racks"))
+    assert len(group_along([few, many], [axis("--x", "workers")])) == 1
+    assert len(group_along([few, struck], [axis("--x", "workers")])) == 2
 
 
 # --- the command ------------------------------------------------------------------------------------------------------

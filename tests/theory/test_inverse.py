@@ -9,7 +9,7 @@ import pytest
 
 from tests.cases.paper import CXR, EW, GAMMA, LEVEL_PAIR, MDS, NOW, PAPER, RXC
 from tests.cases.refusals import cases, refused
-from uepgpu import Partition, Racks, Workers, codes, latency, theory
+from uepgpu import Partition, Workers, codes, latency, theory
 
 TARGETS = (0.9, 0.5, 0.05, 1e-3, 1e-4)
 LAWS = [
@@ -148,11 +148,6 @@ BAD = cases(
             lambda: theory.workers_for(EW, RXC, Workers(2, speeds=(1, 2)), loss=0.1, deadline=1),
             "workers must be equal for their number to be asked for",
             "(1.0, 2.0)",
-        ),
-        "racks": (
-            lambda: theory.workers_for(EW, RXC, Workers(2, racks=Racks([0, 1], 0.1)), loss=0.1, deadline=1),
-            "workers must be equal for their number to be asked for",
-            "Racks",
         ),
     },
 )

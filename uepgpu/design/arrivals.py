@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uepgpu.checks import deadlines_array, instance, real_array, shown
+from uepgpu.theory.received import received_law
 from uepgpu.workers import Workers
 
-__all__ = ["Arrivals", "arrivals_of", "identical", "weights_of"]
+__all__ = ["Arrivals", "arrivals_of", "weights_of"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -51,19 +52,7 @@ class Arrivals:
         return int(self.total.max())
 
 
-def identical(workers: Any) -> Workers:
-    """Return workers if all are alike, else raise."""
-    instance("workers", workers, Workers)
-    assert isinstance(workers, Workers)
-    if not workers.alike:
-        raise NotImplementedError(
-            "designs for workers of different speeds or laws, in racks or of a trace have no closed form here: give the law of the "
-            "number of packets as received"
-        )
-    return workers
-
-
-def arrivals_of(workers: Any, deadlines: Any, received: Any, work: Ints, n_subproducts: int) -> Arrivals:
+def arrivals_of(workers: Any, deadlines: Any, received: Any, work: Ints, n_subproducts: int, *, drawn: bool = False) -> Arrivals:
     """Return arrivals by the deadlines, or those of a law of the number of packets received.
 
     Parameters
@@ -74,6 +63,8 @@ def arrivals_of(workers: Any, deadlines: Any, received: Any, work: Ints, n_subpr
         Pr[N packets have arrived], N = 0..W, whatever their windows.
     work : (L,) int64
         True work of the windows.
+    drawn : bool
+        Whether what a packet holds does not depend on who sends it: then at equal work any arrivals will do.
     """
     if received is not None:
         if deadlines is not None or workers is not None:
@@ -89,7 +80,15 @@ def arrivals_of(workers: Any, deadlines: Any, received: Any, work: Ints, n_subpr
     if workers is None or deadlines is None:
         raise ValueError(f"workers and deadlines must be given, or received, got workers={shown(workers)} and no received")
     times = deadlines_array(deadlines)
-    workers = identical(workers)
+    instance("workers", workers, Workers)
+    assert isinstance(workers, Workers)
+    if not workers.alike:
+        if not drawn or np.unique(workers.charge(work)).size > 1:
+            what = "drawn windows of equal work only" if drawn else "workers that are alike and independent only"
+            raise NotImplementedError(f"such designs have a closed form for {what}, got {shown(workers)}")
+        chance = received_law(workers, times, n_subproducts, int(work[0]))
+        ones = np.ones((*chance.shape, work.size))
+        return Arrivals(np.arange(workers.count + 1), chance, ones, np.zeros_like(ones), times)
     speed = workers.speed()[0]
     arrived = workers.arrival(times[:, None, None], n_subproducts, work, speed)
     late = workers.absence(times[:, None, None], n_subproducts, work, speed)

@@ -107,7 +107,7 @@ def gamma(
     check_choices(objective, across, q, x)
     start = uep_code(code)
     decoding = decoding_of(start, part, workers.count if isinstance(workers, Workers) else 1)
-    arrivals = arrivals_of(workers, deadlines, received, decoding.work, part.n_subproducts)
+    arrivals = arrivals_of(workers, deadlines, received, decoding.work, part.n_subproducts, drawn=True)
     share = weights_of(weights, arrivals.n_points)
     chances = expectation(decoding, arrivals)
     given = np.asarray(start.gamma) / sum(start.gamma)

@@ -88,9 +88,8 @@ def redundancy(
     instance("workers", workers, Workers)
     positive("price", price, zero=True)
     flag("tune", tune)
-    if not workers.interchangeable:
-        those = f"speeds={shown(workers.speeds)}, latency={shown(workers.latency)}, racks={shown(workers.racks)}"
-        raise ValueError(f"workers must have no speeds, racks or laws each, which belong to their number, got {those}")
+    if not workers.scalable:
+        raise ValueError(f"workers must have no speeds, laws or racks, which belong to their number, got {shown(workers)}")
     given = integer_array("counts", list(counts) if isinstance(counts, range) else counts)
     if given.ndim != 1 or np.any(given < 1):
         raise ValueError(f"counts must be a sequence of numbers of workers >= 1, got {shown(counts)}")

@@ -9,13 +9,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from uepgpu.checks import choice, instance, integer
+from uepgpu.checks import choice, deadlines_array, instance, integer
 from uepgpu.codes import Code
 from uepgpu.design.arrivals import arrivals_of, weights_of
-from uepgpu.design.decoding import decoding_of, uep_code
+from uepgpu.design.decoding import UEPCode, decoding_of, uep_code
 from uepgpu.design.drawn import search
 from uepgpu.design.expectation import compositions, expectation
-from uepgpu.design.objective import Criterion, at_point, check_choices, named
+from uepgpu.design.objective import at_point, check_choices, named
 from uepgpu.design.result import Design, candidates
 from uepgpu.partition import Partition
 from uepgpu.workers import Workers
@@ -92,41 +92,32 @@ def classes(
     if number > MOST_SPLITS:
         raise ValueError(f"most must leave at most {MOST_SPLITS:,} splits of K = {k} sub-products, got {most}: {number:,}")
 
-    def problem(code: Code, part: Partition) -> tuple[Floats, Criterion, float]:
-        decoding = decoding_of(uep_code(code), part, workers.count if isinstance(workers, Workers) else 1)
-        arrivals = arrivals_of(workers, deadlines, None, decoding.work, k)
-        share = weights_of(weights, arrivals.n_points)
-        gamma = np.asarray(uep_code(code).gamma)
-        point, chances = at_point(objective, decoding, x), expectation(decoding, arrivals)
-        criterion = Criterion(across, share)
-        if part is given:
-            return gamma, criterion, float(criterion.scores(point.values(chances.law(gamma[None] / gamma.sum())))[0])
-        found, criterion, values = search(chances, point, across, share, gamma, polish=len(tried) >= number)
-        return found.gamma[0], criterion, float(criterion.scores(values)[0])
+    def best(code: UEPCode, part: Partition, *, polish: bool) -> tuple[float, Floats, float]:
+        """Return the least objective, its Γ, and the objective of the given Γ."""
+        decoding = decoding_of(code, part, workers.count if isinstance(workers, Workers) else 1)
+        arrivals = arrivals_of(workers, deadlines, None, decoding.work, k, drawn=True)
+        share, given = weights_of(weights, arrivals.n_points), np.asarray(code.gamma) / sum(code.gamma)
+        chances = expectation(decoding, arrivals)
+        found, criterion, values = search(chances, at_point(objective, decoding, x), across, share, given, polish=polish)
+        value, baseline = criterion.scores(values).tolist()
+        return value, found.gamma[0], baseline
 
-    given = part
-    tried: list[tuple[float, tuple[int, ...], Floats]] = []
-    baseline = problem(start, given)[2]
+    baseline = best(start, part, polish=False)[2]
     order = np.argsort(-part.energy, kind="stable")
 
-    def candidate(sizes: tuple[int, ...]) -> tuple[Code, Partition]:
+    def candidate(sizes: tuple[int, ...]) -> tuple[UEPCode, Partition]:
         labels = np.empty(k, dtype=np.int64)
         labels[order] = np.repeat(np.arange(1, len(sizes) + 1), sizes)
         return replace(start, gamma=(1 / len(sizes),) * len(sizes), windows="drawn"), replace(part, classes=labels)
 
-    for count in range(1, most + 1):
-        for sizes in (compositions(k - count, count) + 1).tolist():
-            gamma, _, value = problem(*candidate(tuple(sizes)))
-            tried.append((value, tuple(sizes), gamma))
-    tried.sort(key=lambda row: row[0])
-    for i, (value, sizes, _) in enumerate(tried[:POLISHED]):
-        gamma, _, better = problem(*candidate(sizes))
-        tried[i] = min(value, better), sizes, gamma
-    tried.sort(key=lambda row: row[0])
-    value, sizes, gamma = tried[0]
-    best, split = candidate(sizes)
-    best = replace(uep_code(best), gamma=tuple(gamma.tolist()))
-    times = arrivals_of(workers, deadlines, None, np.ones(1, dtype=np.int64), k).deadlines
-    table = np.array([[*row, *([0] * (most - len(row)))] for _, row, _ in tried])
+    splits = [tuple(row) for count in range(1, most + 1) for row in (compositions(k - count, count) + 1).tolist()]
+    tried = sorted(((*best(*candidate(sizes), polish=False)[:2], sizes) for sizes in splits), key=lambda row: row[0])
+    polished = [(*best(*candidate(sizes), polish=True)[:2], sizes) for *_, sizes in tried[:POLISHED]]
+    tried = sorted([*polished, *tried[POLISHED:]], key=lambda row: row[0])
+    value, gamma, sizes = tried[0]
+    code, split = candidate(sizes)
+    code = replace(code, gamma=tuple(gamma.tolist()))
+    times = deadlines_array(deadlines)
+    table = np.array([[*row, *([0] * (most - len(row)))] for *_, row in tried])
     listed = candidates([row[0] for row in tried], sizes=(("class",), table))
-    return Design(best, split, workers, times, named(objective, across, None, x), value, value, value, baseline, listed)
+    return Design(code, split, workers, times, named(objective, across, None, x), value, value, value, baseline, listed)

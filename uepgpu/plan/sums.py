@@ -60,23 +60,34 @@ def _given(matrix: NDArray[np.float64], sums: Bools) -> Bools:
     """Return which sums of two terms or more all packets give, where some term comes together with others."""
     together = (matrix[np.count_nonzero(matrix, axis=1) > 1] != 0).any(axis=0)
     chosen = np.flatnonzero((sums.sum(axis=1) > 1) & (sums & together).any(axis=1))
-    rows, left = residues(matrix), sums[chosen].astype(np.uint64)
+    rows, pivots = residues(matrix), []
     for column in range(matrix.shape[1]):
         holding = np.flatnonzero(rows[:, column])
         if holding.size:
-            pivot = rows[holding[0], column:] * np.uint64(pow(int(rows[holding[0], column]), -1, PRIME)) % np.uint64(PRIME)
-            _clear(rows, pivot, column)
+            inverse = np.uint64(pow(int(rows[holding[0], column]), -1, PRIME))
+            pivots.append((_modulo(rows[holding[0], column:] * inverse), column))
+            _clear(rows, *pivots[-1])
+    left = sums[chosen].astype(np.uint64)
+    if len(pivots) < matrix.shape[1]:  # else they give everything
+        for pivot, column in pivots:
             _clear(left, pivot, column)
+        chosen = chosen[~left.any(axis=1)]
     given = np.zeros(len(sums), dtype=np.bool_)
-    given[chosen[~left.any(axis=1)]] = True
+    given[chosen] = True
     return given
 
 
 def _clear(rows: U64, pivot: U64, column: int) -> None:
-    """Subtract multiples of the pivot's row, whose entries begin with a 1 in this column, in place."""
+    """Subtract multiples of a pivot's row, whose entries begin with a 1 in this column, in place."""
     hit = np.flatnonzero(rows[:, column])
     less = np.uint64(PRIME) - rows[hit, column, None]
-    rows[hit, column:] = (rows[hit, column:] + less * pivot) % np.uint64(PRIME)
+    rows[hit, column:] = _modulo(rows[hit, column:] + less * pivot)
+
+
+def _modulo(x: U64) -> U64:
+    # NumPy divides by a constant several times faster than it takes a remainder.
+    rest: U64 = x - x // np.uint64(PRIME) * np.uint64(PRIME)
+    return rest
 
 
 def _are_packets(matrix: NDArray[np.float64], sums: Bools) -> bool:

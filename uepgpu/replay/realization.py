@@ -79,7 +79,7 @@ def replay(
     >>> code = uep.codes.ExpandingWindow(gamma=(0.40, 0.35, 0.25))
     >>> told = replay(code, part, uep.Workers(30, omega=1.0, work="unit"), realization=5, seed=7)
     >>> told.order[:4], [told.packets[w].window for w in told.order[:4]]
-    ((0, 1, 2, 3), [0, 0, 2, 1])
+    ((0, 1, 2, 3), [1, 2, 1, 1])
     >>> print(told.steps[3].action.describe())
     packet 1 of window 1; ranks 2/3 3/6 4/9
     >>> told.decoded_at

@@ -154,15 +154,12 @@ def _label(point: Point, what: str, sweep: Sweep) -> str:
     return name if len(pools) == 1 else f"{name}, workers of {point.series}"
 
 
-@dataclass(frozen=True, eq=False)
 class _Finder:
-    sweep: Sweep
-    wanted: Wanted
-    seed: int
-    backend: str
+    """Finds one curve after the other; tuned windows that several panels share are found once."""
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_known", {})
+    def __init__(self, sweep: Sweep, wanted: Wanted, seed: int, backend: str) -> None:
+        self.sweep, self.wanted, self.seed, self.backend = sweep, wanted, seed, backend
+        self._windows: dict[Any, design.Design] = {}
 
     def find(self, point: Point, what: str) -> Answer:
         """Return one curve."""
@@ -207,13 +204,12 @@ class _Finder:
             return design.fixed_windows(code, part, workers, deadlines=t, **options)
         if what == "repetition":
             return design.repetition(part, workers, deadlines=t, copies="fixed", objective=options["objective"])
-        known: dict[Any, design.Design] = self._known  # type: ignore[attr-defined]
         key = (id(part), write_workers(replace(workers, work="true")), t)  # packets of r = 1 cost the same in both work models
-        if key not in known:
-            known[key] = design.windows(
+        if key not in self._windows:
+            self._windows[key] = design.windows(
                 part, workers, deadlines=t, realizations=self.wanted.realizations, seed=self.seed, backend=self.backend
             )
-        return known[key]
+        return self._windows[key]
 
     def _exactly(
         self, point: Point, what: str, times: Floats, value: Floats, codes: tuple[Code, ...] = (), baseline: Floats | None = None

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from uepgpu.checks import closest, shown
-from uepgpu.specification.axes import PANELS, SYMBOLS
+from uepgpu.specification.axes import PANELS, SYMBOLS, WORKERS
 
 if TYPE_CHECKING:
     from uepgpu.points.point import Point
@@ -170,9 +171,9 @@ def group_along(points: Sequence[S], along: Sequence[Axis]) -> dict[tuple[tuple[
     """
     families = {a.family for a in along}
     others = [a for a in _KNOWN if a.name not in {*families, "series"}]
-    groups: dict[tuple[Place, ...], list[S]] = {}
+    groups: dict[tuple[object, ...], list[S]] = {}
     for s in points:
-        groups.setdefault(tuple(a.of(s.point) for a in others), []).append(s)
+        groups.setdefault((*(a.of(s.point) for a in others), _unvaried(s.point)), []).append(s)
     result: dict[tuple[tuple[str, str], str], list[S]] = {}
     for group in groups.values():
         for suffix, members in _divided(group, along):
@@ -181,6 +182,13 @@ def group_along(points: Sequence[S], along: Sequence[Axis]) -> dict[tuple[tuple[
             # Two groups of one name are called by their first points.
             result[panel, members[0].point.series if (panel, label) in result else label] = members
     return result
+
+
+def _unvaried(point: Point) -> str:
+    """Return what is on no axis: windows and matrices of one's own, racks, backups."""
+    names = {*_AXES, *WORKERS.values(), "speeds"}  # there are as many speeds as workers
+    described: tuple[Any, ...] = (point.code, point.workers)
+    return repr([[getattr(thing, f.name) for f in dataclasses.fields(thing) if f.name not in names] for thing in described])
 
 
 def _divided(members: list[S], along: Sequence[Axis]) -> list[tuple[str, list[S]]]:

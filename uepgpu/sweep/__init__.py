@@ -72,6 +72,9 @@ A specification::
     partitions = ["measured"]               # default: all                    repetition, lt, windows, generator
     workers = { count = 15 }                # keys that differ from [workers]; likewise deadlines, stop, grid, zip
 
+    [design]                                # what "uepgpu design" finds besides the best Γ; a sweep passes over it
+    find = ["gamma", "fixed", "repetition", "windows"]
+
 Every key of a code is an argument of its class in :mod:`uepgpu.codes`, every key of a law one in :mod:`uepgpu.latency`.
 """
 

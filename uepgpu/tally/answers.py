@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from numpy.typing import ArrayLike
 
 from uepgpu.partition import Partition
-from uepgpu.tally import distribution, inverse
+from uepgpu.tally import completion, distribution, inverse
 from uepgpu.tally.counts import Counts
 from uepgpu.workers import Workers
 
@@ -200,7 +200,7 @@ class Answers(Counts):
         >>> counted = uep.simulate(code, part, workers, realizations=1000, seed=7)
         >>> found = counted.deadline_for(part, loss=0.2, workers=workers)
         >>> [round(found[name].item(), 3) for name in ("deadline", "deadline_low", "deadline_high")]
-        [0.893, 0.878, 0.908]
+        [0.896, 0.879, 0.914]
         >>> timed = uep.simulate(code, part, workers, deadlines=[0.5, 0.8, 1.1], realizations=1000, seed=7)
         >>> found = timed.deadline_for(part, loss=0.2)
         >>> [found[name].item() for name in ("deadline", "deadline_low", "deadline_high")]
@@ -254,3 +254,50 @@ class Answers(Counts):
         docs/mathematics.md §5.
         """
         return inverse.workers_for(self, part, loss, workers, deadline)
+
+    def completion_time(
+        self,
+        *,
+        workers: Workers,
+        until: str | int | float = "all",
+        part: Partition | None = None,
+        quantiles: ArrayLike = (0.5, 0.9, 0.99),
+        times: ArrayLike | None = None,
+    ) -> xr.Dataset:
+        """Return the law of the time until enough is decoded, if the master waits for it; count domain only.
+
+        Parameters
+        ----------
+        workers : Workers
+            Any that :meth:`loss` takes.
+        until : "all", int or float
+            What is waited for: all sub-products; the class of that number, from 1; a normalized loss of at most that, in [0, 1).
+        part : Partition, optional
+            For a loss: its Gram matrix says what is lost.
+        quantiles, times
+            As for :func:`uepgpu.theory.completion_time`.
+
+        Returns
+        -------
+        xarray.Dataset
+            As of :func:`uepgpu.theory.completion_time`: ``mean``, ``sd``, ``never``, ``mean_error``, ``quantile_time`` over
+            ``quantile`` and ``cdf`` over ``time``; with ``mean_stderr`` and 95 % intervals ``mean_low``, ``mean_high``,
+            ``quantile_low``, ``quantile_high``, ``cdf_low``, ``cdf_high``.
+
+        Raises
+        ------
+        ValueError
+            In the deadline domain; as for :meth:`loss`; for a code that does not decode class by class, until a loss.
+
+        Examples
+        --------
+        >>> import uepgpu as uep
+        >>> part = uep.Partition.model("cxr", left_variances=[4, 1, 1], right_variances=[1, 1, 1], classes=(1, 2))
+        >>> code, workers = uep.codes.ExpandingWindow((0.5, 0.5)), uep.Workers(6, omega=1.0, work="unit")
+        >>> tally = uep.simulate(code, part, workers, realizations=1000, seed=7)
+        >>> found = tally.completion_time(workers=workers, until=1)
+        >>> exact = uep.theory.completion_time(code, part, workers, until=1)
+        >>> round(found["mean"].item(), 3), round(found["mean_stderr"].item(), 3), round(exact["mean"].item(), 3)
+        (0.33, 0.006, 0.329)
+        """
+        return completion.completion_time(self, part, workers, until, quantiles, times)

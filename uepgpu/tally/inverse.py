@@ -73,9 +73,8 @@ def workers_for(counts: Counts, part: Partition, loss: ArrayLike, workers: Worke
         why = "was simulated at fixed deadlines" if counts.domain == "deadline" else "has packets that are tied to workers"
         raise ValueError(f"this tally {why}, so that it serves W = {counts.n_packets} alone: simulate each number of workers")
     check_partition(counts, part, workers)
-    if not workers.interchangeable:
-        given = f"speeds={shown(workers.speeds)}, latency={shown(workers.latency)}, racks={shown(workers.racks)}"
-        raise ValueError(f"workers must be equal for their number to be asked for, got {given}")
+    if not workers.scalable:
+        raise ValueError(f"workers must be equal for their number to be asked for, got {shown(workers)}")
     sizes = np.arange(1, counts.n_packets + 1)
     weight = np.concatenate([_weight(counts, replace(workers, count=int(n)), time) for n in sizes])
     curve = loss_along(counts, part, View("workers", sizes, weight))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from numpy.typing import ArrayLike
 
 from uepgpu.partition import Partition
-from uepgpu.tally import completion, estimates
+from uepgpu.tally import estimates
 from uepgpu.tally.answers import Answers
 from uepgpu.tally.file import read_counts, write_counts
 from uepgpu.workers import Workers
@@ -66,7 +66,7 @@ class Tally(Answers):
         >>> code, workers = uep.codes.ExpandingWindow((0.5, 0.5)), uep.Workers(6, omega=1.0, work="unit")
         >>> tally = uep.simulate(code, part, workers, realizations=1000, seed=7)
         >>> tally.loss(part).normalized_loss.values.round(3).tolist()
-        [1.0, 0.645, 0.498, 0.169, 0.113, 0.067, 0.037]
+        [1.0, 0.673, 0.499, 0.174, 0.107, 0.067, 0.04]
         >>> found = tally.loss(part, workers=workers, deadlines=[0.5, 1.0])
         >>> found.normalized_loss.values.round(3).tolist(), found.normalized_loss_stderr.values.round(3).tolist()
         ([0.395, 0.17], [0.004, 0.003])
@@ -105,53 +105,6 @@ class Tally(Answers):
         [[0.951, 0.589, 0.589]]
         """
         return estimates.subproduct_probability(self, workers, deadlines)
-
-    def completion_time(
-        self,
-        *,
-        workers: Workers,
-        until: str | int | float = "all",
-        part: Partition | None = None,
-        quantiles: ArrayLike = (0.5, 0.9, 0.99),
-        times: ArrayLike | None = None,
-    ) -> xr.Dataset:
-        """Return the law of the time until enough is decoded, if the master waits for it; count domain only.
-
-        Parameters
-        ----------
-        workers : Workers
-            Any that :meth:`loss` takes.
-        until : "all", int or float
-            What is waited for: all sub-products; the class of that number, from 1; a normalized loss of at most that, in [0, 1).
-        part : Partition, optional
-            For a loss: its Gram matrix says what is lost.
-        quantiles, times
-            As for :func:`uepgpu.theory.completion_time`.
-
-        Returns
-        -------
-        xarray.Dataset
-            As of :func:`uepgpu.theory.completion_time`: ``mean``, ``sd``, ``never``, ``mean_error``, ``quantile_time`` over
-            ``quantile`` and ``cdf`` over ``time``; with ``mean_stderr`` and 95 % intervals ``mean_low``, ``mean_high``,
-            ``quantile_low``, ``quantile_high``, ``cdf_low``, ``cdf_high``.
-
-        Raises
-        ------
-        ValueError
-            In the deadline domain; as for :meth:`loss`; for a code that does not decode class by class, until a loss.
-
-        Examples
-        --------
-        >>> import uepgpu as uep
-        >>> part = uep.Partition.model("cxr", left_variances=[4, 1, 1], right_variances=[1, 1, 1], classes=(1, 2))
-        >>> code, workers = uep.codes.ExpandingWindow((0.5, 0.5)), uep.Workers(6, omega=1.0, work="unit")
-        >>> tally = uep.simulate(code, part, workers, realizations=1000, seed=7)
-        >>> found = tally.completion_time(workers=workers, until=1)
-        >>> exact = uep.theory.completion_time(code, part, workers, until=1)
-        >>> round(found["mean"].item(), 3), round(found["mean_stderr"].item(), 3), round(exact["mean"].item(), 3)
-        (0.322, 0.007, 0.329)
-        """
-        return completion.completion_time(self, part, workers, until, quantiles, times)
 
     # --- files ----------------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""Exact theory: losses, their law, decoding probabilities, completion times, bounds (docs/mathematics.md §3 to §6, §11)."""
+"""Exact theory: losses, their law, what they take, decoding, completion times, lower bounds (docs/mathematics.md §3 to §6, §11)."""
 
 from __future__ import annotations
 

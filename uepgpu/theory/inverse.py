@@ -129,9 +129,8 @@ def workers_for(code: Code, part: Partition, workers: Workers, *, loss: ArrayLik
     instance("workers", workers, Workers)
     time = positive("deadline", deadline, zero=True)
     integer("most", most, 1, MOST_WORKERS)
-    if not workers.interchangeable:
-        given = f"speeds={shown(workers.speeds)}, latency={shown(workers.latency)}, racks={shown(workers.racks)}"
-        raise ValueError(f"workers must be equal for their number to be asked for, got {given}")
+    if not workers.scalable:
+        raise ValueError(f"workers must be equal for their number to be asked for, got {shown(workers)}")
     found, reached = np.full(targets.size, math.inf), np.full(targets.size, math.nan)
     refusal: ValueError | None = None
     fits = False

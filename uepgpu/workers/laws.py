@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from uepgpu.checks import real_array, shown
+from uepgpu.checks import shown
 from uepgpu.latency import Latency, Trace
 
-__all__ = ["checked_latency", "distinct_laws", "positive_array"]
+__all__ = ["checked_latency", "distinct_laws"]
 
 
 def checked_latency(latency: Any, count: int) -> Latency | tuple[Latency, ...] | Trace:
@@ -55,11 +55,3 @@ def _key(law: Latency) -> object:
     except TypeError:
         return id(law)
     return law
-
-
-def positive_array(name: str, value: ArrayLike) -> NDArray[np.float64]:
-    """Return `value` as float64, else raise ``ValueError``: finite numbers > 0."""
-    array = real_array(name, value)
-    if not np.all((array > 0) & np.isfinite(array)):
-        raise ValueError(f"{name} must be finite numbers > 0, got {shown(value)}")
-    return array

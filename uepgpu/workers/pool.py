@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Literal
@@ -13,7 +12,8 @@ from uepgpu.checks import choice, integer, positive, probability, real_array, sh
 from uepgpu.latency import Exponential, Latency, Staged, Trace
 from uepgpu.latency.trace import Recorded
 from uepgpu.workers.backup import Backup, Chance, Relaunch
-from uepgpu.workers.laws import checked_latency, distinct_laws, positive_array
+from uepgpu.workers.laws import checked_latency, distinct_laws
+from uepgpu.workers.load import positive_array, unit_time
 from uepgpu.workers.racks import Racks
 
 if TYPE_CHECKING:
@@ -135,9 +135,9 @@ class Workers:
         return self.identical and self.independent
 
     @property
-    def interchangeable(self) -> bool:
-        """Whether it does not matter who is who, so that their number may change: one law, no speeds, no racks."""
-        return isinstance(self.latency, Latency) and self.speeds is None and self.racks is None
+    def scalable(self) -> bool:
+        """Whether another number of such workers is described by another `count` alone."""
+        return self.speeds is None and self.racks is None and isinstance(self.latency, Latency)
 
     @cached_property
     def laws(self) -> tuple[Latency, ...]:
@@ -328,18 +328,4 @@ class Workers:
         >>> Workers(30).unit_time([0.5, 1.0], n_subproducts=9, work=3, speed=2.0).tolist()
         [0.1, 0.2]
         """
-        # Multiply integers without common factors, then divide once: with a rounded K/W, a packet that is due exactly at a
-        # deadline could miss the step of its law.
-        k = integer("n_subproducts", n_subproducts, 1)
-        common = math.gcd(k, self.count)
-        omega, share = (k // common, self.count // common) if self.omega == "fair" else (float(self.omega), 1)
-        times, speeds = real_array("time", time), positive_array("speed", speed)
-        if np.isnan(times).any():
-            raise ValueError(f"time must be times, got {shown(time)}")
-        charged = self.charge(work)
-        try:
-            np.broadcast_shapes(times.shape, speeds.shape, charged.shape)
-        except ValueError:
-            shapes = f"{times.shape}, {charged.shape} and {speeds.shape}"
-            raise ValueError(f"time, work and speed must have shapes that fit together, got {shapes}") from None
-        return np.asarray(times * (omega * speeds) / (share * charged))
+        return unit_time(self.count, self.omega, time, n_subproducts, self.charge(work), speed)
