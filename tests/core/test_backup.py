@@ -84,9 +84,10 @@ def test_backups_keep_their_digits_in_the_tail():
 
 
 def test_a_second_copy_due_exactly_at_the_deadline_has_arrived():
-    for cents in range(5, 300, 7):
+    # After a long wait the difference of the two is rounded more than the latency itself.
+    for cents in (*range(5, 300, 7), *range(10_000, 12_000, 70)):
         for kind in (Backup, Relaunch):
-            workers = pool(Empirical([0.3, 50.0]), backup=kind(cents / 100))
+            workers = pool(Empirical([0.3, 500.0]), backup=kind(cents / 100))
             # The second copy, if it is one of the fast ones, comes .3 after its launch.
             if cents > 30:
                 assert workers.arrival(round(cents / 100 + 0.3, 2), 9, 1) == 0.75

@@ -39,9 +39,9 @@ def test_losses_of_staged_workers_are_those_of_the_table(load, expected):
 def test_two_exponentials_keep_their_digits_in_both_tails(rates):
     first, second = rates
     law = Staged(Exponential(first), Exponential(second))
-    t = 1e-5 / max(rates)
-    # l1·l2·t²/2 but for a relative 1e-5/3·(1 + l1/l2).
-    assert law.cdf(t) == pytest.approx(first * second * t**2 / 2 * (1 - (first + second) * t / 3), rel=1e-9, abs=0)
+    t = 1e-9 / max(rates)
+    # l1·l2·t²/2 but for a relative (l1 + l2)·t/3.
+    assert law.cdf(t) == pytest.approx(first * second * t**2 / 2 * (1 - (first + second) * t / 3), rel=1e-12, abs=0)
     late = 200.0
     if first == second:
         tail = (1 + first * late) * math.exp(-first * late)
