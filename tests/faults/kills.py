@@ -8,6 +8,7 @@ and twice).
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import random
 import shutil
 import signal
@@ -263,10 +264,12 @@ def kinds() -> Iterator[tuple[str, str]]:
                     yield phase, name
 
 
-def kill_many(trial: Trial, number: int, wanted: Callable[[str, str], bool] = lambda phase, name: True) -> list[Row]:
-    """Kill so often, every kind in turn; return a row for each phase and signal."""
+def kill_many(
+    trial: Trial, number: int, wanted: Callable[[str, str], bool] = lambda phase, name: True, first: int = 0
+) -> list[Row]:
+    """Kill so often, every kind in turn from the first-th; return a row for each phase and signal."""
     rows: dict[tuple[str, str], Row] = {}
-    for phase, name in kinds():
+    for phase, name in itertools.islice(kinds(), first, None):
         if sum(row.tried for row in rows.values()) >= number:
             return [rows[kind] for kind in sorted(rows)]
         if wanted(phase, name):
@@ -275,4 +278,4 @@ def kill_many(trial: Trial, number: int, wanted: Callable[[str, str], bool] = la
 
 
 if __name__ == "__main__":
-    script(lambda folder, given: kill_many(Trial(folder, given.seed), given.kills), kills=60, seed=1)
+    script(lambda folder, given: kill_many(Trial(folder, given.seed), given.kills, first=given.first), kills=60, seed=1, first=0)
