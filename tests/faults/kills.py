@@ -246,7 +246,8 @@ def read_quietly(store: Path) -> list[StoredPoint]:
     """Return the points of a store that may have been killed; none if it has no tables yet."""
     if not store.exists() or store.stat().st_size == 0:
         return []
-    with closing(sqlite3.connect(store)) as db:
+    # Read only: who closes it otherwise takes its log away.
+    with closing(sqlite3.connect(f"{store.absolute().as_uri()}?mode=ro", uri=True)) as db:
         if not db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]:
             return []
     with warnings.catch_warnings():
