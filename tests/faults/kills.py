@@ -109,17 +109,19 @@ class Trial:
             self._send(process, name)
             _, err = process.communicate(timeout=TIMEOUT)
         self._judge_end(process.returncode, err, name, ended, row)
-        kept = {p.id: p.tally for p in read_quietly(store)}
         copied = self.folder / "copy.db"
+        copied.unlink(missing_ok=True)
         if store.exists():
-            shutil.copy(store, copied)
-            try:
-                alone = {p.id: p.tally.realizations for p in read_quietly(copied)}
-                lacking = sum(t.realizations for t in kept.values()) - sum(alone.values())
-                row.outcomes["the file alone holds all" if lacking == 0 else "the file alone lacks the last second"] += 1
-            except StoreError as error:
-                row.bad(LOST, "the file alone is no store", str(error))
-            copied.unlink()
+            shutil.copy(store, copied)  # before anybody opens it, who would take in its log
+        kept = {p.id: p.tally for p in read_quietly(store)}
+        try:
+            alone = sum(p.tally.realizations for p in read_quietly(copied))
+            lacking = sum(t.realizations for t in kept.values()) - alone
+            row.outcomes[
+                "a copy of the file alone holds all" if lacking == 0 else "a copy of the file alone lacks the last second"
+            ] += 1
+        except StoreError as error:
+            row.bad(LOST, "a copy of the file alone is no store", str(error))
         done = self._finish("killed")
         if done.returncode != 0 or done.stderr:
             row.bad(OTHER, "not resumed", done.stderr)
