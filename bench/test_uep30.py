@@ -11,7 +11,6 @@ from bench import uep30
 from bench.turns import Contestant, take_turns
 
 PEER = "peer: Numba, elimination, 22 deadlines"
-FLOOR = "floor: draws alone"
 
 
 def report(table, title, timings, base, wanted):
@@ -38,7 +37,9 @@ def test_decoders_against_the_numba_peer(benchmark, table):
         ours = uep30.simulate(100_000, domain=domain, decoder=decoder)
         spread = np.hypot(ours.normalized_loss_stderr.values, stderr)
         assert np.all(np.abs(ours.normalized_loss.values - mean) <= 5 * spread + 1e-9)
-    contestants = [Contestant(PEER, lambda: uep30.peer(100_000), 100_000), Contestant(FLOOR, lambda: uep30.draw_floor(n), n)]
+    contestants = [Contestant(PEER, lambda: uep30.peer(100_000), 100_000)]
+    for name, domain in (("count domain", "count"), ("22 deadlines", "deadline")):
+        contestants.append(Contestant(f"floor: draws alone, {name}", lambda d=domain: uep30.draw_floor(n, d), n))
     for name, (domain, decoder) in cases.items():
         size = n // 20 if decoder == "eliminate" else n
         contestants.append(Contestant(name, lambda d=domain, c=decoder, s=size: uep30.simulate(s, domain=d, decoder=c), size))

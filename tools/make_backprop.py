@@ -1,7 +1,7 @@
 """Make ``backprop.npz``: the two factors of a dense layer's weight gradient, from a network trained on the UCI digits.
 
 Run ``python tools/make_backprop.py``; it needs scikit-learn, for its bundled copy of the digits only, and writes
-``uepgpu/data/backprop.npz``.
+``uepgpu/specification/specs/backprop.npz``.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def main() -> None:
             w -= RATE * (a.T @ d)
             b -= RATE * d.sum(axis=0)
     np.savez_compressed(
-        Path(__file__).parents[1] / "uepgpu" / "data" / "backprop.npz",
+        Path(__file__).parents[1] / "uepgpu" / "specification" / "specs" / "backprop.npz",
         inputs_transposed=activations[1].T.astype(np.float32),
         delta=deltas[1].astype(np.float32),
     )

@@ -10,22 +10,26 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from uepgpu import codes, gradient_coding, latency, theory
+    from uepgpu import codes, design, gradient_coding, latency, theory
     from uepgpu.backends import BackendUnavailable
     from uepgpu.monte_carlo import simulate
     from uepgpu.partition import Partition
     from uepgpu.products import condition, multiply
     from uepgpu.tally import Tally
-    from uepgpu.workers import Workers
+    from uepgpu.workers import Backup, Racks, Relaunch, Workers
 
 __version__ = "0.1.0"
 __all__ = [
     "BackendUnavailable",
+    "Backup",
     "Partition",
+    "Racks",
+    "Relaunch",
     "Tally",
     "Workers",
     "codes",
     "condition",
+    "design",
     "gradient_coding",
     "latency",
     "multiply",
@@ -35,14 +39,17 @@ __all__ = [
 
 _HOME = {
     "BackendUnavailable": "uepgpu.backends",
+    "Backup": "uepgpu.workers",
     "Partition": "uepgpu.partition",
+    "Racks": "uepgpu.workers",
+    "Relaunch": "uepgpu.workers",
     "Tally": "uepgpu.tally",
     "condition": "uepgpu.products",
     "multiply": "uepgpu.products",
     "simulate": "uepgpu.monte_carlo",
     "Workers": "uepgpu.workers",
 }
-_MODULES = ("codes", "gradient_coding", "latency", "theory")
+_MODULES = ("codes", "design", "gradient_coding", "latency", "theory")
 
 
 def __getattr__(name: str) -> Any:  # PEP 562: nothing is loaded before it is used

@@ -65,7 +65,8 @@ def simulate(
         0..2^64-1. Equal seeds share random numbers, whatever else differs.
     backend : "auto", "numba", "numpy" or "cuda"
     decoder : "auto", "count", "match", "eliminate" or "peel"
-        ``"auto"`` is the cheapest exact one.
+        ``"auto"`` is the cheapest exact one. Elimination of given real coefficients in cxr decodes sums of sub-products too,
+        whose terms then count as decoded (docs/mathematics.md §3).
     tally : "auto", "pairs" or "marginals"
         For codes that do not decode class by class: pairs of undecoded sub-products (any loss), or single ones
         (rxc losses only; less memory).
@@ -147,7 +148,7 @@ def simulate(
         seed=int(plan.job.seed),
         deadlines=plan.deadlines,
         n_packets=plan.job.n_packets,
-        tied=law.tied,
+        tied=not law.exchangeable,
         packet_work=law.packet_work,
         paradigm=part.paradigm,
         classes=plan.job.class_of + 1,
@@ -158,6 +159,7 @@ def simulate(
         ranges=((first, first + n),),
         seconds=time.perf_counter() - began,
         possible=possible_counts(law, part.classes, plan.job.n_packets, kind, rule),
+        sums=plan.counts_sums(decoding_rule(rule)),
     )
 
 
@@ -179,7 +181,7 @@ def decode_times(
     -------
     (realizations, K) int64
         Deadline domain: index of the first deadline by which X_k is decoded, D if none. Count domain: number of packets
-        received by then, W + 1 if it never is.
+        received by then, W + 1 if it never is. A term of a decoded sum counts as decoded.
     """
     plan = make_plan(code, part, workers, seed=seed, deadlines=deadlines)
     rule = resolve_decoder(plan, decoder)

@@ -21,7 +21,8 @@ class Job(NamedTuple):
 
     A packet w draws one 32-bit word and compares it with table ``group[w]``: its cell is the number of thresholds <= word,
     and the cell says which window it has and at which time index it arrives (``n_times``: never). In the count domain the
-    time index is the number of packets received, so the cell gives the window alone.
+    time index is the number of packets received, so the cell gives the window alone, and where ``per_word`` is more than 1,
+    one word draws the cells of so many packets by `alias`.
     """
 
     seed: np.uint64
@@ -36,6 +37,8 @@ class Job(NamedTuple):
     guide: NDArray[np.uint16] | NDArray[np.uint32]  # (G, 2^b): cell of the least word of each bucket
     guide_shift: np.uint32
     guide_steps: int  # thresholds that one bucket may hold
+    per_word: int  # packets that a word decides
+    alias: NDArray[np.uint32]  # (128,) table of :mod:`uepgpu_kernels.joint`; (0,) where per_word is 1
     cell_window: NDArray[np.uint16]  # (G, C + 1)
     cell_time: NDArray[np.uint16]  # (G, C + 1)
     mask: NDArray[np.uint64]  # (S,) supports as bit masks where K <= 64, else (0,)
@@ -44,6 +47,7 @@ class Job(NamedTuple):
     class_of: NDArray[np.int64]  # (K,) counted from 0
     field: int
     generator: NDArray[np.uint64]  # (W, K) given coefficients, elements of the field; else (0, K)
+    target: NDArray[np.uint8]  # (T, K) sums that count as decoded, by their terms, nested or disjoint; else (0, K)
     capacity: NDArray[np.int64]  # (S,) size of each window, in chain order; (0,) where windows are no chains
     chain_start: NDArray[np.uint8]  # (S,) whether a window begins a chain
     unit_of: NDArray[np.int64]  # (K,) the chain increment that holds X_k, or -1; (0,) where windows are no chains

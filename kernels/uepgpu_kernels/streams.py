@@ -59,8 +59,8 @@ STREAMS = (
         PACKETS,
         "packets",
         CODED,
-        "one word a packet: its window, and by deadlines its arrival too",
-        "packet w has word w",
+        "windows: a word for m packets in the count domain; by deadlines a word a packet, its arrival too",
+        "packet w has word ⌊w/m⌋ in the count domain, place w mod m of it; word w by deadlines",
     ),
     Stream(
         ORDER,
@@ -139,8 +139,8 @@ def streams_markdown() -> str:
 
     Examples
     --------
-    >>> print(streams_markdown().splitlines()[4])
-    | 0 | coded products | packets | one word a packet: its window, and by deadlines its arrival too | packet w has word w |
+    >>> print(streams_markdown().splitlines()[9])
+    | 6 | coded products | racks | one word a rack: whether it is dark or slow | rack c has word c |
     """
     head = ["stream", "study", "name", "a word is for", "which word"]
     rows = [[str(int(s.number)), s.study, s.name, s.purpose, s.layout] for s in STREAMS]

@@ -19,6 +19,9 @@ VARIANCES = (10, 1, 0.1)
 RXC = Partition.model("rxc", left_variances=VARIANCES, right_variances=VARIANCES, shape=(300, 900, 300), classes=(3, 3, 3))
 BLOCKS = np.repeat(VARIANCES, 3)
 CXR = Partition.model("cxr", left_variances=BLOCKS, right_variances=BLOCKS, shape=(900, 100, 900), classes=(3, 3, 3))
+TABLE = np.array([2, 1, 3, 1, 2, 3, 1, 2, 3])
+"""Classes that are not in block order."""
+MIXED = Partition.model("cxr", left_variances=BLOCKS, right_variances=BLOCKS, classes=TABLE[:, None])
 PAPER = Workers(30, omega=1.0, work="unit")
 DEADLINES = np.arange(22) * 0.05
 NOW, EW, MDS = codes.NonOverlappingWindow(GAMMA), codes.ExpandingWindow(GAMMA), codes.MDS()
@@ -29,6 +32,12 @@ def line(*class_sizes: int) -> Partition:
     """Return a model of sum(class_sizes) summands of falling energy."""
     k = sum(class_sizes)
     return Partition.model("cxr", left_variances=np.linspace(10, 1, k), right_variances=np.ones(k), classes=class_sizes)
+
+
+def tiles(*class_sizes: int) -> Partition:
+    """Return a model of sum(class_sizes) tiles of falling energy: no sum of them is a part of the product."""
+    k = sum(class_sizes)
+    return Partition.model("rxc", left_variances=np.linspace(10, 1, k), right_variances=[1.0], classes=class_sizes)
 
 
 @dataclass(frozen=True)
@@ -100,6 +109,16 @@ def generator(rows: int, k: int) -> np.ndarray:
     return matrix
 
 
+def sums() -> np.ndarray:
+    """Return packets that give sums of sub-products for the classes of `TABLE`, alone, scaled, two or three together, or never."""
+    order = np.argsort(TABLE, kind="stable")
+    first = (np.argsort(order) < np.arange(10)[:, None]).astype(float)
+    third, apart = (TABLE == 3) * 1.0, np.array([0, 0, 3, 0, 0, -1, 0, 0, 0.0])
+    rows = [first[2], -first[3], 0.5 * first[5], first[6] + third, first[6] - third, third + apart, third - 2 * apart, first[9]]
+    rows += [first[3] + 2 * third, 3 * third, np.arange(9.0) ** 2, np.eye(9)[order[0]], 7 * np.eye(9)[order[4]], np.arange(1, 10.0)]
+    return np.array(rows)
+
+
 def factored(**options: Any) -> codes.ExpandingWindow:
     """Return an expanding-window code of rectangles."""
     return codes.ExpandingWindow(GAMMA, encoding="factored", **options)
@@ -128,6 +147,7 @@ PROBLEMS = {
     "mds factored": Problem(codes.MDS(encoding="factored"), RXC, PAPER),
     "uncoded": Problem(codes.Uncoded(), RXC, Workers(9)),
     "repetition": Problem(codes.Repetition(2), RXC, Workers(18)),
+    "repetition of unequal copies": Problem(codes.Repetition((5, 3, 2, 3, 2, 1, 1, 0, 1)), RXC, Workers(18)),
     "lt": Problem(codes.LT(), CXR, unit(14)),
     "lt true work": Problem(codes.LT(), CXR, Workers(14, omega=2.0)),
     "windows": Problem(random_windows(9, 7, 1), CXR, unit(16, omega=1.0)),
@@ -136,6 +156,7 @@ PROBLEMS = {
     "now gf2": Problem(codes.NonOverlappingWindow(GAMMA, coefficients="gf2"), RXC, PAPER, realizations=300),
     "ew gf256": Problem(codes.ExpandingWindow(GAMMA, coefficients="gf256"), RXC, PAPER, realizations=300),
     "generator": Problem(codes.Generator(generator(14, 9)), CXR, unit(14, omega=1.0)),
+    "generator sums": Problem(codes.Generator(sums()), MIXED, unit(14, omega=1.0)),
     "generator floats": Problem(codes.Generator(generator(14, 9) / 7 * 10.0 ** np.arange(-4, 5)), RXC, unit(14, omega=1.0)),
     "generator gf2": Problem(codes.Generator(generator(14, 9) != 0, field="gf2"), RXC, unit(14, omega=1.0)),
     "generator gf256": Problem(codes.Generator(generator(14, 9) % 256, field="gf256"), CXR, unit(14, omega=1.0)),
@@ -205,6 +226,7 @@ def _features(name: str, domain: str) -> set[tuple[str, Any]]:
         ("width", width),
         ("field", (int(job.field), width)),
         ("given coefficients", job.generator.shape[0] > 0),
+        ("sums", job.target.shape[0] > 0),
         ("drawn degrees", (job.degree.size > 0, width)),
         ("groups of workers", len(job.n_threshold) > 1),
         ("nested windows", 0 < job.chain_start.sum() < job.chain_start.size),

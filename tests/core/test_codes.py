@@ -20,7 +20,9 @@ def test_baselines():
     assert [np.flatnonzero(uncoded.supports[w]).tolist() for w in uncoded.window] == [[w] for w in range(9)]
     repetition = uep.codes.Repetition(copies=3).law(RXC, 27)
     assert [np.flatnonzero(repetition.supports[w]).tolist() for w in repetition.window] == [[w % 9] for w in range(27)]
-    for law in (uncoded, repetition):
+    unequal = uep.codes.Repetition(copies=(3, 0, 2, 0, 0, 0, 0, 0, 1)).law(RXC, 6)
+    assert unequal.window.tolist() == [0, 0, 0, 2, 2, 8]
+    for law in (uncoded, repetition, unequal):
         assert law.tied
         assert law.equal_work
         assert set(law.work[law.window].tolist()) == {1}

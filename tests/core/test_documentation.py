@@ -15,9 +15,9 @@ import pytest
 import uepgpu
 from tests.cases.requirements import ROOT, missing
 
-MODULES = ("uepgpu", "uepgpu.codes", "uepgpu.latency", "uepgpu.theory", "uepgpu.gradient_coding", "uepgpu.replay")
+MODULES = ("uepgpu", "uepgpu.codes", "uepgpu.latency", "uepgpu.theory", "uepgpu.design", "uepgpu.gradient_coding", "uepgpu.replay")
 NESTED = ("uepgpu.gradient_coding.theory",)
-CLASSES = (uepgpu.Tally, uepgpu.Partition)
+CLASSES = (*uepgpu.Tally.__mro__[:2], uepgpu.Partition)
 """Classes whose methods are public names too."""
 
 FOLDERS = ("uepgpu", "kernels", "tests", "bench", "tools", "docs", ".ci")
@@ -153,7 +153,7 @@ def test_every_citation_resolves():
         ("[a](docs/sweeps.md#start-rules)", ["docs/sweeps.md#start-rules"]),
         ("# Some heading, here\n[a](#some-heading-here) [b](#other)", ["#other"]),
         ("[a](docs/none.png)", ["docs/none.png"]),
-        ("`uepgpu/latency.py`, `uepgpu/commands/NAME.py`", []),
+        ("`uepgpu/monte_carlo.py`, `uepgpu/commands/NAME.py`", []),
         ("`uepgpu/nowhere.py`", ["uepgpu/nowhere.py"]),
     ],
 )

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import uepgpu as uep
-from tests.cases.problems import CXR, RXC, generator, line, unit
+from tests.cases.problems import CXR, RXC, generator, line, tiles, unit
 from tests.cases.refusals import refused
 from uepgpu import codes
 from uepgpu.codes.supports import PRIME, residues
@@ -134,7 +134,7 @@ def test_the_same_code_in_other_units_decodes_the_same():
     of sevenths are rounded, so that theirs are not zero.
     """
     points = np.arange(1, 15) - 7.0
-    problems = [(codes.Generator(np.vander(x, 12, increasing=True)), line(1, 1, 10)) for x in (points, points / 7)]
+    problems = [(codes.Generator(np.vander(x, 12, increasing=True)), tiles(1, 1, 10)) for x in (points, points / 7)]
     call = {"deadlines": [2.0], "seed": 1}
     workers = uep.Workers(14, omega=1.0, work="unit")
     when = [
@@ -164,7 +164,7 @@ def test_scales_of_packets_and_sub_products_decide_nothing(backend):
 def test_a_badly_conditioned_code_decodes_from_as_many_packets_as_there_are_unknowns(backend):
     """An absolute tolerance calls 40 equispaced powers decoded in half of all realizations with every packet received."""
     powers = np.vander(np.linspace(-1, 1, 40), 20, increasing=True)
-    when = decode_times(codes.Generator(powers), line(20), unit(40), realizations=200, seed=1, backend=backend)
+    when = decode_times(codes.Generator(powers), tiles(20), unit(40), realizations=200, seed=1, backend=backend)
     assert np.all(when.max(axis=1) == 20)
 
 
@@ -201,16 +201,16 @@ def test_the_condition_report_says_where_floating_point_fails():
     call = {"realizations": 200, "seed": 1}
     for backend in BACKENDS:
         bad, good = (
-            uep.condition(codes.Generator(m), line(20), unit(40), received=20, backend=backend, **call) for m in (powers, normal)
+            uep.condition(codes.Generator(m), tiles(20), unit(40), received=20, backend=backend, **call) for m in (powers, normal)
         )
         assert bad.decodable == good.decodable == 200
         assert good.ill_conditioned == 0
         assert 10 < bad.ill_conditioned < 190
         assert bad.condition[-1] > 1e11 > good.condition[-1]
-        few = uep.condition(codes.Generator(powers), line(20), unit(40), received=19, backend=backend, **call)
+        few = uep.condition(codes.Generator(powers), tiles(20), unit(40), received=19, backend=backend, **call)
         assert few.decodable == few.ill_conditioned == 0
         assert np.isnan(few.condition).all()
-    half = uep.condition(codes.Generator(normal), line(20), unit(40), received=20, dtype="float16", **call)
+    half = uep.condition(codes.Generator(normal), tiles(20), unit(40), received=20, dtype="float16", **call)
     assert half.ill_conditioned > 100
 
 

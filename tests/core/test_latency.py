@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import uepgpu as uep
-from uepgpu.specification.describe import worker_grid
 from uepgpu.specification.fields import SpecError
+from uepgpu.specification.workers import worker_grid
 
 LAWS = [
     (uep.latency.Exponential(2.5), scipy.stats.expon(scale=1 / 2.5)),
@@ -122,7 +122,7 @@ def test_measured_latencies_in_a_specification_are_a_one_dimensional_numpy_file(
 
     assert laws("lat.npy")[0][1].latency.cdf([0.1, 1.0]).tolist() == [1 / 3, 2 / 3]
     for name, reason in (
-        ("lat.csv", r"samples must be an \.npy or \.npz file with a one-dimensional array of latencies, got .*lat\.csv"),
+        ("lat.csv", r"column must name the column of latencies in .*lat\.csv.*, got None"),
         ("table.npy", r"samples must be one-dimensional, got shape \(4, 3\)"),
         ("words.npy", "it holds Python objects instead of numbers"),
         ("none.npy", "samples: no file"),

@@ -10,7 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tests.cases import problems
-from tests.oracles import naive
+from tests.oracles import naive, sums
 from uepgpu import codes
 from uepgpu.plan import make_plan
 from uepgpu_kernels.job import BY_INDEX, BY_TIME
@@ -37,7 +37,10 @@ def drawn(job, realization, given=None):
     for w in range(job.n_packets):
         g = job.group[w]
         limits = [int(x) for x in job.threshold[g, : job.n_threshold[g]]]
-        cells.append((g, naive.cell(naive.word(seed, realization, 0, w), limits)))
+        m = naive.packets_of_a_word(len(limits) + 1) if job.order == BY_INDEX else 1
+        word = naive.word(seed, realization, 0, w // m)
+        together = naive.cells_together(word, np.diff([0, *limits, 2**32]).tolist()) if m > 1 else (naive.cell(word, limits),)
+        cells.append((g, together[w % m]))
     window = [int(job.cell_window[c]) for c in cells]
     if job.order == BY_TIME:
         time = [int(job.cell_time[c]) for c in cells]
@@ -61,15 +64,19 @@ def drawn(job, realization, given=None):
     return window, supports, rows, arrived
 
 
-def times(plan, realization, decoder):
+def times(plan, part, realization, decoder):
     """Return the time index at which each sub-product is decoded."""
     job, law = plan.job, plan.law
     _, supports, rows, arrived = drawn(job, realization, law.generator)
+    given_sums = part.paradigm == "cxr" and law.field == "real"
+    first, whole = sums.possible_sums(_fractions(law.generator), part.classes.tolist()) if given_sums else ([], [])
     when = [job.n_times] * job.k
     for n in range(len(arrived), 0, -1):  # backwards: the last assignment is the first time
         held = [w for w, _ in arrived[:n]]
         if decoder == "peel":
             decoded = naive.peel_decoded([supports[w] for w in held], job.k)
+        elif decoder == "eliminate" and given_sums:
+            decoded = sums.in_estimate([rows[w] for w in held], job.k, first, whole)
         elif decoder == "eliminate":
             decoded = RANKS[law.field]([rows[w] for w in held], job.k)
         else:
@@ -79,9 +86,13 @@ def times(plan, realization, decoder):
     return when
 
 
+def _fractions(matrix):
+    return [[Fraction(x) for x in row] for row in matrix.tolist()]
+
+
 def agree(problem, domain, decoder, first, count, seed=17):
     plan = make_plan(problem.code, problem.part, problem.workers, seed=seed, deadlines=problem.times(domain))
-    expected = [times(plan, first + i, decoder) for i in range(count)]
+    expected = [times(plan, problem.part, first + i, decoder) for i in range(count)]
     for backend in BACKENDS:
         found = problem.decode_times(domain, decoder, first, count, seed, backend)
         assert found.tolist() == expected, backend

@@ -48,7 +48,7 @@ def test_masks_of_a_tile_are_the_subsets_of_its_realizations(k):
     job, lanes, first, stride = plan.job, 70, np.uint64(2**32 - 40), np.uint64(3)
     words, window = np.empty((4, lanes), np.uint32), np.empty((n, lanes), np.uint16)
     masks, marks = np.empty((n, lanes), np.uint64), np.empty(k + 3, np.uint64)
-    draw_cells(job, first, stride, words, _cells(job, np.dtype(np.uint32)).value, window)
+    draw_cells(job, first, stride, words, _cells(job, np.dtype(np.uint32)), window)
     # Every degree is there, the largest too.
     window[:, :k] = np.arange(k)
     draws = new_draws(lanes)

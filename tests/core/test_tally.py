@@ -33,12 +33,14 @@ def as_tally(name, domain, n=400, **options):
 
 # --- what follows from it, against losses of realizations ------------------------------------------------------------
 
-NAMES = ["now", "ew fixed", "nested", "lt", "windows gf2", "generator", "level-pair", "uncoded", "windows"]
+NAMES = ["now", "ew fixed", "nested", "lt", "windows gf2", "generator floats", "level-pair", "uncoded", "windows"]
+
+OF_SUMMANDS = ["generator", "generator sums"]
+"""Tallies that count sums."""
 
 
 @pytest.mark.parametrize("domain", ["count", "deadline"])
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("paradigm", ["cxr", "rxc"])
+@pytest.mark.parametrize("paradigm, name", [(p, n) for p in ("cxr", "rxc") for n in NAMES] + [("cxr", n) for n in OF_SUMMANDS])
 def test_mean_losses_are_means_of_the_realizations_losses(name, domain, paradigm):
     own = problems.PROBLEMS[name].part
     part = replace(correlated(paradigm), classes=own.classes)
@@ -134,9 +136,11 @@ def test_workers_and_deadlines_are_for_the_count_domain_and_belong_together():
     for options in ({"workers": PAPER}, {"deadlines": TIMES}):
         with pytest.raises(ValueError, match="belong together"):
             counted.loss(RXC, **options)
-    for workers in (problems.unit(30, speeds=problems.SLOW_HALF), problems.unit(31)):
-        with pytest.raises(ValueError, match="workers"):
-            counted.loss(RXC, workers=workers, deadlines=TIMES)
+    with pytest.raises(ValueError, match="workers"):
+        counted.loss(RXC, workers=problems.unit(31), deadlines=TIMES)
+    tied = run(code=codes.ExpandingWindow(problems.GAMMA, windows="fixed"))
+    with pytest.raises(ValueError, match="workers differ in speed or law, and packets are tied to them: what arrives first"):
+        tied.loss(RXC, workers=problems.unit(30, speeds=problems.SLOW_HALF), deadlines=TIMES)
     with pytest.raises(ValueError, match="true work"):
         counted.loss(RXC, workers=Workers(30), deadlines=TIMES)
     for bad in ([-1.0], [float("nan")], [1.0, 0.5], []):

@@ -30,6 +30,7 @@ V = (10.0, 1.0, 0.1)
 PART = uep.Partition.model("rxc", left_variances=V, right_variances=V, classes=(3, 3, 3))
 CODE = codes.ExpandingWindow((0.4, 0.35, 0.25))
 WORKERS = uep.Workers(12, omega=1.0, work="unit")
+SMALL = uep.Partition.model("rxc", left_variances=(2, 1), right_variances=(2, 1), classes=(1, 3))
 A, B = np.arange(54.0).reshape(6, 9), np.arange(63.0).reshape(9, 7)
 REAL = uep.Partition.rxc(A, B, rows=3, cols=3, classes=(3, 3, 3))
 TALLY = uep.simulate(CODE, PART, WORKERS, realizations=20, seed=1, backend="numpy")
@@ -95,6 +96,59 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "theory.decoding_probability": (
         uep.theory.decoding_probability,
         {"code": CODE, "part": PART, "workers": WORKERS, "deadlines": (0.5, 1.0)},
+    ),
+    "theory.lower_bound": (uep.theory.lower_bound, {"part": PART, "workers": WORKERS, "deadlines": (0.5, 1.0), "classes": True}),
+    "design.gamma": (
+        uep.design.gamma,
+        {"code": CODE, "part": PART, "workers": WORKERS, "deadlines": (0.5, 1.0), "received": None, "objective": "loss",
+         "across": "mean", "weights": (1, 2), "q": None, "x": None},
+    ),
+    "design.fixed_windows": (
+        uep.design.fixed_windows,
+        {"code": CODE, "part": PART, "workers": WORKERS, "deadlines": (0.5, 1.0), "objective": "exceedance", "across": "minimax",
+         "weights": None, "q": None, "x": 0.1},
+    ),
+    "design.classes": (
+        uep.design.classes,
+        {"code": CODE, "part": PART, "workers": WORKERS, "deadlines": 0.5, "most": 2, "objective": "loss", "across": "mean",
+         "weights": None, "x": None},
+    ),
+    "design.repetition": (
+        uep.design.repetition,
+        {"part": PART, "workers": WORKERS, "deadlines": (0.5, 1.0), "copies": "fixed", "objective": "debiased", "weights": (1, 2)},
+    ),
+    "design.windows": (
+        uep.design.windows,
+        {"part": SMALL, "workers": uep.Workers(4), "deadlines": 0.5, "encoding": "factored", "weights": None, "realizations": 100,
+         "seed": 1, "backend": "auto"},
+    ),
+    "design.redundancy": (
+        uep.design.redundancy,
+        {"code": CODE, "part": PART, "workers": WORKERS, "deadlines": 0.5, "counts": (5, 9), "price": 0.1, "tune": True,
+         "weights": None},
+    ),
+    "design.deadline": (uep.design.deadline, {"code": CODE, "part": PART, "workers": WORKERS, "startup": 0.1, "latest": None}),
+    "loss_distribution": (TALLY.loss_distribution, {"part": PART, "workers": WORKERS, "deadlines": (0.5, 1.0)}),
+    "exceedance": (TIMED.exceedance, {"part": PART, "x": (0.0, 0.5), "workers": None}),
+    "loss_sd": (TALLY.loss_sd, {"part": PART, "workers": WORKERS, "deadlines": (0.5, 1.0)}),
+    "deadline_for": (TALLY.deadline_for, {"part": PART, "loss": (0.5, 0.1), "workers": WORKERS}),
+    "workers_for": (TALLY.workers_for, {"part": PART, "loss": 0.5, "workers": WORKERS, "deadline": 0.5}),
+    "theory.loss_distribution": (
+        uep.theory.loss_distribution,
+        {"code": CODE, "part": PART, "workers": WORKERS, "deadlines": (0.5, 1.0)},
+    ),
+    "theory.loss_quantile": (
+        uep.theory.loss_quantile,
+        {"code": CODE, "part": PART, "workers": WORKERS, "q": 0.5, "received": range(5)},
+    ),
+    "theory.exceedance": (
+        uep.theory.exceedance,
+        {"code": CODE, "part": PART, "workers": WORKERS, "x": 0.5, "deadlines": (0.5, 1.0)},
+    ),
+    "theory.deadline_for": (uep.theory.deadline_for, {"code": CODE, "part": PART, "workers": WORKERS, "loss": 0.5}),
+    "theory.workers_for": (
+        uep.theory.workers_for,
+        {"code": CODE, "part": PART, "workers": WORKERS, "loss": 0.5, "deadline": 0.5, "most": 20},
     ),
     "Tally.load": (uep.Tally.load, {"path": "store.db"}),
     "Tally.save": (TALLY.save, {"path": "x.npz"}),

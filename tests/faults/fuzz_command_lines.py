@@ -28,9 +28,13 @@ MULTIPLY = "multiply A.npy B.npy --code ew --gamma .4,.35,.25 --classes 3,3,3 --
 LINES = (
     "sweep spec.toml --realizations 100 --seed 3 --out x --backend numpy",
     "sweep spec.toml --realizations 100 --store y.db --threads 2 --backend numpy",
+    "design spec.toml --realizations 100 --seed 3 --out x --backend numpy",
     "sweep study.toml --realizations 3 --backend numpy",
     "plot store.db --kind loss -o x.png --at 0.5 --series EW",
     "plot store.db --kind probability",
+    "plot store.db --x workers --y gamma --kind loss -o x.png",
+    "best store.db --at 0.5 --by gamma --top 3",
+    "best store.db --loss 0.5 --csv x.csv --series EW",
     "report store.db -o x.html --at 0.5",
     "export store.db --csv x.csv",
     "combine store.db -o new.db",
@@ -103,7 +107,7 @@ def outcomes(count: int, seed: int, *, training: bool = True) -> Iterator[tuple[
 
 def _load() -> None:
     """Load what commands load when they run, so that every process has it already."""
-    for command in ("combine", "export", "info", "multiply", "plot", "replay", "report", "sweep", "train"):
+    for command in ("combine", "design", "export", "info", "multiply", "plot", "replay", "report", "sweep", "train"):
         with contextlib.suppress(ImportError):  # PyTorch is no part of every installation
             importlib.import_module(f"uepgpu.commands.{command}")
 

@@ -18,7 +18,7 @@ NINE = [
     ("uncoded", "speeds fixed", "lossy uncoded", "ew class 3 never"),
     ("lt", "windows gf2"),
     ("windows", "windows gf256"),
-    ("generator", "speeds"),
+    ("generator", "generator sums", "speeds"),
 ]
 OTHERS = [
     ("one sub-product", "one packet", "two sub-products"),

@@ -79,6 +79,22 @@ def descend(scheme=None, workers=None, **options):
         },
         workers={
             "speeds": (lambda: descend(workers=uep.Workers(12, speeds=[1.0] * 11 + [2.0])), "workers must have one speed"),
+            "laws": (
+                lambda: descend(workers=uep.Workers(2, [uep.latency.Exponential(1.0), uep.latency.Exponential(2.0)])),
+                "workers must have one speed and one law",
+                "2 laws",
+            ),
+            "stages": (
+                lambda: descend(workers=uep.Workers(12, uep.latency.Staged(uep.latency.Exponential(), start=0.1))),
+                "scales with their load",
+                "Staged",
+            ),
+            "trace": (lambda: descend(workers=uep.Workers(1, uep.latency.Trace([[1.0]]))), "must have one speed and one law"),
+            "backup": (lambda: descend(workers=uep.Workers(12, backup=uep.Backup(1.0))), "workers must have no backup", "Backup"),
+            "racks": (
+                lambda: descend(workers=uep.Workers(12, racks=uep.Racks([0] * 12, 0.1))),
+                "workers must answer independently",
+            ),
             "losses": (lambda: descend(workers=uep.Workers(12, loss_probability=0.1)), "loss_probability=0", "0.1"),
             "order": (
                 lambda: gc.descend(gc.ReplicatedSketch(5), PROBLEM, uep.Workers(12), iterations=1, realizations=1, seed=1),

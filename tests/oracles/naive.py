@@ -5,6 +5,7 @@ Sub-products and packets are counted from 0. Words are integers in [0, 2^32).
 
 from __future__ import annotations
 
+import functools
 import itertools
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -57,6 +58,69 @@ def cell(word: int, thresholds: Sequence[int]) -> int:
         if t <= word:
             count += 1
     return count
+
+
+def packets_of_a_word(n_cells: int) -> int:
+    """Return how many packets a word decides in the count domain: the most whose combinations of cells are at most 128."""
+    most = 1
+    for m in range(2, 8):
+        if n_cells > 1 and n_cells**m <= 128:
+            most = m
+    return most
+
+
+@functools.cache
+def shares(widths: tuple[int, ...], m: int) -> dict[tuple[int, ...], int]:
+    """Return how many of the 2^32 words draw each combination of cells of m packets, of which cell s alone has widths[s]."""
+    # The first packet's cell changes fastest.
+    combinations = [tuple(reversed(c)) for c in itertools.product(range(len(widths)), repeat=m)]
+    count = {}
+    for c in combinations:
+        share = Fraction(2**32)
+        for s in c:
+            share *= Fraction(widths[s], 2**32)
+        count[c] = int(share)
+    extra = dict.fromkeys(combinations, 0)
+    while sum(count.values()) + sum(extra.values()) < 2**32:
+        lacks = [
+            [widths[s] - sum(count[c] + extra[c] for c in combinations if c[place] == s) for s in range(len(widths))]
+            for place in range(m)
+        ]
+        chosen, rank = None, None
+        for c in combinations:
+            product = 1
+            for place, s in enumerate(c):
+                product *= lacks[place][s]
+            if product > 0 and (rank is None or (extra[c], -product) < rank):
+                chosen, rank = c, (extra[c], -product)
+        extra[chosen] += 1
+    return {c: count[c] + extra[c] for c in combinations}
+
+
+@functools.cache
+def columns(widths: tuple[int, ...], m: int) -> list[tuple[int, int]]:
+    """Return, for each of 128 columns of 2^25 words, how many of its first words draw its own combination, and its alias."""
+    size = 2**25
+    left = list(shares(widths, m).values())
+    left += [0] * (128 - len(left))
+    found = [(0, c) for c in range(128)]
+    closed: set[int] = set()
+    while any(left[c] < size for c in range(128) if c not in closed):
+        few = min(c for c in range(128) if c not in closed and left[c] < size)
+        many = min(c for c in range(128) if left[c] > size)
+        found[few] = (left[few], many)
+        left[many] -= size - left[few]
+        left[few] = size
+        closed.add(few)
+    return found
+
+
+def cells_together(word: int, widths: Sequence[int]) -> tuple[int, ...]:
+    """Return the cells of the packets that one word decides in the count domain, where cell s has widths[s] of the 2^32 words."""
+    m = packets_of_a_word(len(widths))
+    own, alias = columns(tuple(widths), m)[word // 2**25]
+    number = word // 2**25 if word % 2**25 < own else alias
+    return list(shares(tuple(widths), m))[number]
 
 
 def permutation(seed: int, realization: int, n: int) -> list[int]:

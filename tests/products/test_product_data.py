@@ -12,7 +12,7 @@ import pytest
 import uepgpu as uep
 from tests.cases.products import EW, GAMMA, NOW, partition
 
-DIGITS = Path(uep.__file__).parent / "data" / "backprop.npz"
+DIGITS = Path(uep.__file__).parent / "specification" / "specs" / "backprop.npz"
 MNIST = Path(uep.__file__).parents[2] / "shared" / "data" / "mnist"
 
 

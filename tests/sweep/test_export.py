@@ -32,6 +32,10 @@ def test_exports_agree(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     rows = parquet.read_table(files["parquet"]).to_pylist()
     assert [r["loss_high"] for r in rows] == expected.loss_high.values.ravel().tolist()
     assert {r["normalized_loss_exact"] for r in rows if r["series"] == "nested"} == {None}
+    for name in ("normalized_loss_sd", "normalized_loss_q90"):
+        assert {r[name] for r in rows if r["series"] == "nested"} == {None}
+        assert [np.nan if r[name] is None else r[name] for r in rows] == pytest.approx(expected[name].values.ravel(), nan_ok=True)
+        assert any(r[name] for r in rows)
     with xr.open_dataset(files["netcdf"], engine="h5netcdf") as read:
         assert read.load().normalized_loss.identical(expected.normalized_loss)
         assert np.isnan(read.normalized_loss_exact.sel(point=points[1].id).values).all()

@@ -131,6 +131,40 @@ def test_quantiles_are_the_tallies_and_codes_without_are_named(points: tuple[Sto
     assert "uncoded" in chart.notes[0]
 
 
+def test_exceedances_are_steps_of_the_tallies_and_of_theory(points: tuple[StoredPoint, ...]) -> None:
+    chart = build_chart("exceedance", points, "", (1.0,))
+    assert chart.steps
+    assert chart.log_x
+    assert "nested" in chart.notes[0]
+    for work in ("unit", "true"):
+        ew = point_of(points, EW, work)
+        line = next(line for line in panel_of(chart, f"{work} work").lines if line.label == EW)
+        options: dict[str, Any] = {"workers": ew.point.workers, "deadlines": [1.0]} if work == "unit" else {}
+        row = 0 if work == "unit" else list(ew.point.deadlines).index(1.0)
+        losses = ew.tally.loss_distribution(ew.point.part, **options).normalized_loss.values
+        assert line.x.tolist() == losses[1:].tolist()
+        for end, value, exact in zip(line.x, line.value, line.exact, strict=True):  # type: ignore[arg-type]
+            below = end * 0.999999  # the step holds up to its end
+            assert value == ew.tally.exceedance(ew.point.part, below, **options).probability.values[row, 0]
+            expected = uep.theory.exceedance(ew.point.code, ew.point.part, ew.point.workers, x=below, deadlines=[1.0])
+            assert exact == pytest.approx(expected.probability.item(), rel=1e-12)
+    x, y = chart.path(line, line.value)
+    assert x[0] == chart.left < x[1]
+    assert y[0] == y[1]
+    with pytest.raises(NothingToShow, match="no code here decodes class by class"):
+        build_chart("exceedance", only_series(points, ["nested"]), "")
+
+
+def test_a_part_that_is_never_decoded_is_a_step_at_its_loss() -> None:
+    part = uep.Partition.model("cxr", left_variances=[4, 1, 1], right_variances=[1, 1, 1], classes=(1, 2))
+    point = replace(read_spec("paper", realizations=20).points[0], part=part, code=uep.codes.ExpandingWindow((1.0, 0.0)))
+    tally = uep.simulate(point.code, part, point.workers, realizations=50, seed=1, backend="numpy")
+    line = build_chart("exceedance", [Result(point, tally)], "", (0.3,)).panels[0].lines[0]
+    assert line.x.tolist() == pytest.approx([1 / 3, 1.0])
+    assert line.value[0] == 1.0
+    assert line.value[1] < 1.0
+
+
 @pytest.fixture(scope="module")
 def unseen() -> list[Result]:
     """The paper's codes with so few realizations that late losses are never seen."""
@@ -183,9 +217,9 @@ def test_a_few_deadlines_are_those_that_the_sweep_shows(store: Path, tmp_path: P
     assert preferred(section.points, (0.3, 0.7)) == (0.3,)
     times: list[Any] = []
 
-    def note(kind: str, points: Any, title: str, at: Any) -> Chart:
+    def note(kind: str, points: Any, title: str, at: Any, *axes: Any) -> Chart:
         times.append(at)
-        return build_chart(kind, points, title, at)
+        return build_chart(kind, points, title, at, *axes)
 
     monkeypatch.setattr("uepgpu.commands.plot.build_chart", note)
     for options in ((), ("--at", "9")):

@@ -31,7 +31,7 @@ def test_plot_writes_the_file_that_it_names(
 
 
 WRONG = [
-    (("--kind", "losses"), "--kind must be one of loss, packets, workers, probability, distribution, got 'losses'"),
+    (("--kind", "losses"), "--kind must be one of loss, packets, workers, probability, distribution, exceedance, got 'losses'"),
     (("--at", "soon"), "--at must be numbers with commas between, got 'soon'"),
     (("--kind", "workers", "--at", "0.7"), "no point has the deadline 0.7"),
     (("-o", "x.jpg"), "--output must end in .png or .svg or .pdf, got 'x.jpg'"),
@@ -99,20 +99,26 @@ def test_a_store_of_several_sweeps_wants_one_named_and_a_changed_one_keeps_both(
     assert call(monkeypatch, "plot", "store.db", "--sweep", "other") == 0
 
 
-def test_more_series_than_looks_are_refused_with_the_remedy(
+def test_of_more_series_than_looks_the_best_are_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     head = (
         SPEC[: SPEC.index("[[series]]")].replace("realizations = 3000", "realizations = 10").replace('["unit", "true"]', '"unit"')
     )
-    many = "".join(f'[[series]]\nlabel = "S{i}"\ncode = "mds"\nworkers = {{ omega = {i + 1} }}\n' for i in range(22))
+    many = "".join(f'[[series]]\nlabel = "S{i}"\ncode = "mds"\nworkers = {{ omega = {(i + 1) / 40} }}\n' for i in range(61))
     make_store(tmp_path, head + many)
     capsys.readouterr()
-    assert call(monkeypatch, "plot", "store.db") == 2
-    message = "22 series in one panel are more than the 21 that can be told apart; choose some with --series"
+    assert call(monkeypatch, "plot", "store.db", "-o", "many.svg") == 0
+    shown = (tmp_path / "many.svg").read_text()
+    assert "<!-- 49 others, without marks -->" in shown
+    assert "<!-- S60 -->" in shown  # the fastest workers are best
+    assert "<!-- S0 -->" not in shown
+    assert call(monkeypatch, "plot", "store.db", "--kind", "distribution") == 2
+    message = "61 series in one panel are more than the 60 that can be told apart; choose some with --series"
     assert message in capsys.readouterr().err
-    assert call(monkeypatch, "plot", "store.db", "--series", "S1*") == 0
+    assert call(monkeypatch, "plot", "store.db", "--series", "S1*", "-o", "few.svg") == 0
+    assert "others, without marks" not in (tmp_path / "few.svg").read_text()
     # Points that share a tally share its realizations.
     assert len({p.tally_id for p in read_points("store.db")}) == 1
-    assert math.isclose(sum(p.tally.realizations for p in read_points("store.db")), 220)
+    assert math.isclose(sum(p.tally.realizations for p in read_points("store.db")), 610)

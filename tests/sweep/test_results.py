@@ -75,6 +75,13 @@ def test_table_has_one_row_per_deadline_and_keeps_every_digit(curves: list[Curve
             assert row["normalized_loss_exact"] == ""
         else:
             assert float(row["normalized_loss_exact"]) == curve.exact[d]
+        law = [row[f"normalized_loss_{name}"] for name in ("sd", "q50", "q90", "q99")]
+        if curve.point.series == "EW":
+            assert curve.sd is not None
+            assert curve.quantiles is not None
+            assert [float(x) for x in law] == [curve.sd[d], *curve.quantiles[d]]
+        else:
+            assert law == [""] * 4
         assert (row["realizations"], row["seed"], row["paradigm"]) == ("2000", "3", "rxc")
     assert {(r["series"], r["encoding"], r["window"]) for r in table} == {
         ("EW", "free", ""),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import uepgpu as uep
+from uepgpu.points.identity import identify
+from uepgpu.points.point import Point
 from uepgpu.points.stop import MOST_REALIZATIONS, StopRule, failures_seen
 
 V = (10, 1, 0.1)
@@ -53,12 +56,19 @@ def test_each_criterion_stops_and_says_so() -> None:
     relative = float((half / 1.96 / loss.normalized_loss).values[1:].max())
     width = float((loss.normalized_loss_high - loss.normalized_loss_low).values[1:].max())
     seen = float(failures_seen(tally(2000), options)[1:].min())
+    exceeds = tally(2000).exceedance(PART, 0.01, **options)
+    chance = float((exceeds.high - exceeds.low).values[1:].max())
     cases = [
         ({"realizations": 2000}, {"realizations": 2001}, "2,000 of 2,000 realizations"),
         ({"relative_error": relative * 1.001}, {"relative_error": relative * 0.999}, f"relative error {relative:.3g} (wanted"),
         ({"interval_width": width * 1.001}, {"interval_width": width * 0.999}, f"interval width {width:.3g} (wanted"),
         ({"failures": int(seen)}, {"failures": int(seen) + 1}, f"{seen:,.0f} of {int(seen):,} failures"),
         ({"seconds": 0.999}, {"seconds": 1.001}, "1 of 0.999 s"),
+        (
+            {"exceeding": 0.01, "exceedance_width": chance * 1.001},
+            {"exceeding": 0.01, "exceedance_width": chance * 0.999},
+            f"interval of Pr[loss > 0.01] {chance:.3g} wide (wanted",
+        ),
     ]
     for enough, short, reason in cases:
         verdict = judge(StopRule(**({"realizations": 10**6} | enough)))
@@ -184,3 +194,26 @@ def test_deadlines_matter_from_the_first_that_the_fastest_worker_can_meet(speeds
     lost = seen.loss(part).normalized_loss.values
     chosen = StopRule(10, failures=1)._chosen(part, workers, times)
     assert chosen.tolist() == np.flatnonzero(lost < 1).tolist() == [2, 3, 4]
+
+
+def test_a_rule_on_exceedance_keeps_the_ids_of_the_others_and_its_own() -> None:
+    plain, asking = StopRule(100, relative_error=0.1), StopRule(100, exceeding=0.01, exceedance_width=0.1)
+    assert "exceed" not in plain.to_json()
+    for rule in (plain, asking):
+        assert StopRule.from_json(rule.to_json()) == rule
+    assert asking.id != StopRule(100, exceeding=0.02, exceedance_width=0.1).id
+    assert not asking.fixed
+
+
+def test_a_rule_on_exceedance_needs_both_keys_and_a_law_of_the_loss() -> None:
+    with pytest.raises(ValueError, match=r"exceeding and exceedance_width belong together.*got 0\.01 and None"):
+        StopRule(100, exceeding=0.01)
+    with pytest.raises(ValueError, match="exceedance_width must be a finite number > 0, got 0"):
+        StopRule(100, exceeding=0.01, exceedance_width=0)
+    with pytest.raises(ValueError, match="exceeding must be a finite number >= 0, got -1"):
+        StopRule(100, exceeding=-1, exceedance_width=0.1)
+    rule = StopRule(100, exceeding=0.01, exceedance_width=0.1)
+    point = Point("LT", "rxc", uep.codes.LT(), PART, WORKERS, TIMES, rule, 1)
+    with pytest.raises(ValueError, match="exceedance_width needs a code that decodes class by class"):
+        identify(point)
+    assert identify(replace(point, code=EW)).kind == "patterns"

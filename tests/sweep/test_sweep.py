@@ -104,11 +104,11 @@ def test_backprop_is_the_comparison_of_fair_on_a_real_gradient() -> None:
 def test_shipped_gradient_is_small() -> None:
     import uepgpu.sweep.spec as module
 
-    assert (Path(module.__file__).parent.parent / "data" / "backprop.npz").stat().st_size < 300_000
+    assert (Path(module.__file__).parent.parent / "specification" / "specs" / "backprop.npz").stat().st_size < 300_000
 
 
 def test_bundled_specifications_are_found_by_name() -> None:
-    assert bundled_specs() == ("backprop", "fair", "gradient-coding", "paper")
+    assert bundled_specs() == ("backprop", "fair", "gradient-coding", "paper", "paper-design")
 
 
 # --- the grid -----------------------------------------------------------------------------------------------------

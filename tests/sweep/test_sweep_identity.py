@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import uepgpu as uep
-from uepgpu.latency import Empirical, Exponential, FromCDF, ShiftedExponential, Weibull
+from uepgpu.latency import Empirical, Exponential, FromCDF, ShiftedExponential, Staged, Weibull
 from uepgpu.points.identity import identify
 from uepgpu.points.notation import read_code, read_partition, read_workers, write_code, write_partition, write_workers
 from uepgpu.points.point import Point
@@ -119,6 +119,7 @@ CODES = [
     uep.codes.NonOverlappingWindow((0.1, 0.2, 0.7), encoding="factored", window="level-pair"),
     uep.codes.ExpandingWindow((1 / 3, 1 / 3, 1 / 3), encoding="factored", window="nested", gamma_b=(0.5, 0.3, 0.2)),
     uep.codes.MDS(coefficients="gf256"),
+    uep.codes.Repetition((4, 2, 2, 1, 1, 1, 1, 0, 0)),
     uep.codes.LT(0.1, 0.5),
     uep.codes.Windows([[0], [0, 1, 2]], [0.5, 0.5], [1, 2]),
     uep.codes.Windows(np.eye(9, dtype=bool), np.full(9, 1 / 9)),
@@ -153,6 +154,15 @@ def test_workers_come_back_from_text_to_the_bit(
         assert np.array_equal(after.arrival(times, 9, 2.0), before.arrival(times, 9, 2.0))
 
 
+def test_laws_of_every_worker_come_back_from_text() -> None:
+    before = uep.Workers(4, [Exponential(0.1), Empirical([1.0, 2.0]), Exponential(0.1), Empirical([1.0, 2.0])], work="unit")
+    after = read_workers(write_workers(before))
+    assert write_workers(after) == write_workers(before)
+    assert after.latency == before.latency
+    assert len(after.laws) == 2
+    assert '"latency":{"law":"exponential","rate":1.0}' in write_workers(WORKERS)
+
+
 def test_partitions_come_back_from_text_to_the_bit() -> None:
     rng = np.random.default_rng(4)
     A, B = rng.normal(size=(7, 9)), rng.normal(size=(9, 8))
@@ -169,3 +179,5 @@ def test_partitions_come_back_from_text_to_the_bit() -> None:
 def test_laws_that_are_functions_cannot_be_kept() -> None:
     with pytest.raises(ValueError, match=r"a store keeps the laws exponential, .* got FromCDF"):
         identify(changed(workers=workers(latency=FromCDF(lambda t: np.clip(t, 0, 1)))))
+    with pytest.raises(ValueError, match=r"a store keeps the laws exponential, .* got FromCDF"):
+        identify(changed(workers=workers(latency=Staged(Exponential(), FromCDF(lambda t: np.clip(t, 0, 1))))))

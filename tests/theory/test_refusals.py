@@ -39,8 +39,9 @@ def test_finite_field_losses_and_mixed_speeds_are_refused_by_name():
     uneven = Workers(3, speeds=(1.0, 2.0, 3.0))
     with pytest.raises(NotImplementedError, match=r"speeds.*uepgpu\.simulate"):
         theory.loss(EW, RXC, uneven, deadlines=[1.0])
+    singles = codes.Windows(np.eye(9, dtype=bool), np.full(9, 1 / 9), work=range(1, 10))
     with pytest.raises(NotImplementedError, match=r"speeds.*uepgpu\.simulate"):
-        theory.decoding_probability(LEVEL_PAIR, RXC, uneven, deadlines=[1.0])
+        theory.decoding_probability(singles, RXC, uneven, deadlines=[1.0])
     assert theory.loss(LEVEL_PAIR, RXC, uneven, deadlines=[1.0]).normalized_loss[0] < 1
 
 

@@ -111,6 +111,12 @@ def test_drawn_disjoint_windows_at_workers_of_different_speeds(name):
     assert check(code, part, unit(6, speeds=[0.5, 2.0] * 3), [1e-6, 0.1, 1.0, 30.0]) < 1e-10
 
 
+@pytest.mark.parametrize("name", ["drawn short", "own", "NOW", "MDS"])
+def test_drawn_packets_of_equal_work_at_workers_of_different_speeds(name):
+    code, part = (CHAINS | DISJOINT)[name]
+    assert check(code, part, unit(7, speeds=[0.5, 2.0, 1.0, 1.0, 0.5, 3.0, 0.1]), [1e-6, 0.1, 1.0, 30.0]) < 1e-10
+
+
 def test_published_window_probabilities():
     """Direct multinomial sums with 40 digits."""
     for count, time, expected in ((30, 1e-3, (6.144e-14, 3.83e-21)), (1000, 1e-4, (1.3547e-10, 6.68e-16))):

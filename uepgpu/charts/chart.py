@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from uepgpu.points.point import Point
 
-__all__ = ["DEADLINE", "LOSS", "PARADIGMS", "Box", "Chart", "Line", "NothingToShow", "Panel", "panel_title"]
+__all__ = ["DEADLINE", "LOSS", "PARADIGMS", "Box", "Cells", "Chart", "Line", "NothingToShow", "Panel", "panel_title"]
 
 Floats = NDArray[np.float64]
 
@@ -44,7 +44,7 @@ class Line:
     label : str
         Of the series; equal labels look alike in a whole chart.
     x, value, low, high : (n,) float64
-        Estimates with 95 % intervals.
+        Estimates with 95 % intervals; nan for exact values alone.
     exact : (n,) float64 or None
         nan where there is none; None where there is no closed form at all.
     """
@@ -65,6 +65,23 @@ class Line:
     def lower_bound(self) -> NDArray[np.bool_]:
         """Where no failure of a probability was observed, so that there is only the lower bound `low`; shape (n,)."""
         return (self.value >= 1 - ROUNDING) & (self.low < 1 - ROUNDING) & (self.high <= 1)
+
+    @property
+    def simulated(self) -> bool:
+        """Whether there is any estimate; else there are exact values alone."""
+        return bool(np.isfinite(self.value).any()) or self.exact is None
+
+    def seen(self) -> Floats:
+        """Return the values that decide where an axis begins: what was simulated, or what is exact where nothing was."""
+        if not self.simulated:
+            assert self.exact is not None
+            return self.exact
+        return np.where(self.upper_bound, self.high, self.value)
+
+    def highest(self) -> float:
+        """Return the largest value that an axis must show."""
+        values = self.high if self.simulated else self.seen()
+        return float(np.nanmax(values)) if np.isfinite(values).any() else 0.0
 
     def drawn(self, *, probability: bool) -> NDArray[np.bool_]:
         """Return where there is an estimate with an interval to draw, rather than a bound; shape (n,)."""
@@ -92,6 +109,26 @@ class Box:
 
 
 @dataclass(frozen=True, eq=False)
+class Cells:
+    """A value for each place of two axes.
+
+    Attributes
+    ----------
+    columns, rows : tuple of str
+        Places along the x axis, from the left, and along the y axis, from below.
+    value : (rows, columns) float64
+        nan where there is no point.
+    uncertain : (rows, columns) bool
+        Whether a place is within error of the best one, the best included.
+    """
+
+    columns: tuple[str, ...]
+    rows: tuple[str, ...]
+    value: Floats
+    uncertain: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
 class Panel:
     """One pair of axes.
 
@@ -101,6 +138,10 @@ class Panel:
     lines : tuple of Line
     boxes : tuple of Box
         Instead of lines, one below the other along the value axis, which is horizontal then.
+    cells : Cells or None
+        Instead of lines, a value for each place of two axes.
+    ticks : tuple of str
+        What stands at the positions 0, 1, … of an x axis without numbers; empty for numbers.
     """
 
     title: str
@@ -108,6 +149,8 @@ class Panel:
     y_label: str
     lines: tuple[Line, ...] = ()
     boxes: tuple[Box, ...] = ()
+    cells: Cells | None = None
+    ticks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,6 +171,12 @@ class Chart:
     log_x : bool
     notes : tuple of str
         What a reader needs to know besides the legend.
+    muted : frozenset of str
+        Series that are shown without a name, in grey.
+    whole_x : bool
+        Whether positions along the x axis are whole numbers.
+    steps : bool
+        Whether the value at a position holds from the position before on, for the first from the left end of the axis.
     """
 
     kind: str
@@ -138,6 +187,9 @@ class Chart:
     logarithmic: bool = True
     log_x: bool = False
     notes: tuple[str, ...] = ()
+    muted: frozenset[str] = frozenset()
+    whole_x: bool = False
+    steps: bool = False
 
     @property
     def panels(self) -> tuple[Panel, ...]:
@@ -163,14 +215,25 @@ class Chart:
         taken: NDArray[np.bool_] = np.arange(line.x.size) % step == self.looks[line.label] % step
         return taken
 
+    @property
+    def left(self) -> float:
+        """Where steps begin on their logarithmic axis."""
+        return 0.4 * min((float(line.x.min()) for line in self.lines if line.x.size), default=1.0)
+
+    def path(self, line: Line, y: Floats) -> tuple[Floats, Floats]:
+        """Return the positions and values that a line goes through: steps begin at the left end."""
+        if not self.steps or not line.x.size:
+            return line.x, y
+        return np.append(self.left, line.x), np.append(y[:1], y)
+
     def value_range(self) -> tuple[float, float]:
         """Return the ends of the axis of values: the range of what was simulated, not that of a closed form."""
         if self.probability:
             return -0.03, 1.03
         boxes = [b for panel in self.panels for b in panel.boxes]
-        seen = [float(v) for line in self.lines for v in np.where(line.upper_bound, line.high, line.value) if v > 0]
+        seen = [float(v) for line in self.lines for v in line.seen() if v > 0]
         seen += [v for b in boxes for v in (*b.quantiles, b.mean) if v > 0]
-        highest = max([float(np.max(line.high)) for line in self.lines] + [max(b.high, *b.quantiles) for b in boxes], default=1.0)
+        highest = max([line.highest() for line in self.lines] + [max(b.high, *b.quantiles) for b in boxes], default=1.0)
         if not self.logarithmic:
             return 0.0, 1.05 * highest if highest > 0 else 1.0
         floor = max(10.0 ** math.floor(math.log10(min(seen, default=1e-3) * 0.8)), LOWEST)

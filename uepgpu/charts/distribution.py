@@ -8,9 +8,14 @@ from uepgpu.charts.chart import Box, Chart, NothingToShow, Panel, left_out, look
 from uepgpu.charts.times import chosen_deadlines, lacking, place
 from uepgpu.results.simulated import Simulated
 
-__all__ = ["LEVELS", "distribution_chart"]
+__all__ = ["AXIS", "LEVELS", "UNKNOWN", "distribution_chart"]
 
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
+UNKNOWN = (
+    "no code here decodes class by class, and tallies of pairs of sub-products give the mean loss only; codes that do are now, ew "
+    "and mds with free or stacked encoding, in classes of at least one sub-product, for example"
+)
+"""Why there is nothing to show."""
 AXIS = "normalized loss of one realization  ‖C − Ĉ‖² / ‖C‖²"
 
 
@@ -26,10 +31,7 @@ def distribution_chart(simulated: Sequence[Simulated], title: str, at: Sequence[
     """
     known = [s for s in simulated if s.tally.class_wise]
     if not known:
-        raise NothingToShow(
-            "no code here decodes class by class, and tallies of pairs of sub-products give the mean loss only; codes that do "
-            "are now, ew and mds with free or stacked encoding, in classes of at least one sub-product, for example"
-        )
+        raise NothingToShow(UNKNOWN)
     times = chosen_deadlines(known, at)
     boxes = {(s.point.panel, s.point.series): _boxes(s, times) for s in known}
     rows = []

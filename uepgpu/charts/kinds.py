@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+from uepgpu.charts.along import along_chart
 from uepgpu.charts.chart import Chart
 from uepgpu.charts.distribution import distribution_chart
+from uepgpu.charts.exceedance import exceedance_chart
+from uepgpu.charts.heat import heat_chart
 from uepgpu.charts.looks import MOST_LOOKS
 from uepgpu.charts.loss import loss_chart
 from uepgpu.charts.packets import packets_chart
 from uepgpu.charts.probability import probability_chart
 from uepgpu.charts.workers import line_groups, workers_chart
+from uepgpu.results.axes import Axis
 from uepgpu.results.simulated import Simulated
 
 __all__ = ["HEADINGS", "KINDS", "build_chart", "too_many"]
@@ -25,6 +29,7 @@ KINDS: dict[str, Callable[[Sequence[Simulated], str, Sequence[float]], Chart]] =
     "workers": workers_chart,
     "probability": probability_chart,
     "distribution": distribution_chart,
+    "exceedance": exceedance_chart,
 }
 HEADINGS = {
     "loss": "Loss against deadline",
@@ -32,10 +37,13 @@ HEADINGS = {
     "workers": "Loss against number of workers",
     "probability": "Decoding probability by class",
     "distribution": "Distribution of the loss of one realization",
+    "exceedance": "How often the loss of one realization exceeds a value",
 }
 
 
-def build_chart(kind: str, simulated: Sequence[Simulated], title: str, at: Sequence[float] = ()) -> Chart:
+def build_chart(
+    kind: str, simulated: Sequence[Simulated], title: str, at: Sequence[float] = (), x: Axis | None = None, y: Axis | None = None
+) -> Chart:
     """Return a chart of points.
 
     Parameters
@@ -47,13 +55,17 @@ def build_chart(kind: str, simulated: Sequence[Simulated], title: str, at: Seque
     title : str
     at : sequence of float
         Deadlines that charts of a few deadlines show; default: a few.
+    x : Axis, optional
+        An axis of the grid on the x axis.
+    y : Axis, optional
+        A second one: a heat map of losses over both.
 
     Raises
     ------
     NothingToShow
         If no point has data for this kind.
     ValueError
-        If `at` is none of the points' deadlines.
+        If `at` is none of the points' deadlines, or the kind has an x axis of its own.
 
     Examples
     --------
@@ -64,7 +76,11 @@ def build_chart(kind: str, simulated: Sequence[Simulated], title: str, at: Seque
     >>> list(chart.looks), [panel.x_label for panel in chart.panels]
     (['NOW', 'EW'], ['packets received N', 'packets received N'])
     """
-    return KINDS[kind](simulated, title, at)
+    if y is not None:
+        if kind != "loss" or x is None:
+            raise ValueError(f"--y makes a heat map of losses, which needs --x and --kind loss, got --kind {kind}")
+        return heat_chart(simulated, title, at, x, y)
+    return KINDS[kind](simulated, title, at) if x is None else along_chart(kind, simulated, title, at, x)
 
 
 def most_series(kind: str, simulated: Sequence[Simulated]) -> int:
@@ -73,7 +89,7 @@ def most_series(kind: str, simulated: Sequence[Simulated]) -> int:
         return max(Counter(panel for panel, _ in line_groups(simulated)).values(), default=0)
     if kind == "packets":
         simulated = [s for s in simulated if s.tally.domain == "count"]
-    if kind == "distribution":
+    if kind in ("distribution", "exceedance"):
         simulated = [s for s in simulated if s.tally.class_wise]
     return max(Counter(s.point.panel for s in simulated).values(), default=0)
 

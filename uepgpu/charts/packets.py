@@ -41,7 +41,7 @@ def packets_chart(simulated: Sequence[Simulated], title: str, at: Sequence[float
     missing = left_out([s.point for s in simulated if s.tally.domain != "count"])
     notes = (f"Left out, simulated by deadline alone: {missing}.",) if missing else ()
     looks = looks_of([s.point for s in simulated], [s.point for s in counted])
-    return Chart("packets", title, tuple(rows), looks, notes=notes)
+    return Chart("packets", title, tuple(rows), looks, notes=notes, whole_x=True)
 
 
 def _line(simulated: Simulated) -> Line:

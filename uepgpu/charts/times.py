@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from uepgpu.charts.chart import left_out
 from uepgpu.results.simulated import Simulated
-from uepgpu.results.summary import choose_deadlines
+from uepgpu.results.summary import choose_deadlines, place
 
 __all__ = ["chosen_deadlines", "lacking", "place", "preferred"]
 
@@ -15,11 +14,6 @@ MOST = 3
 """Number of deadlines that are chosen by default."""
 MOST_SHOWN = 4
 """Most deadlines taken from a specification: as many columns as stay legible."""
-
-
-def place(deadlines: Sequence[float], t: float) -> int | None:
-    """Return the index of a deadline, or None."""
-    return next((i for i, other in enumerate(deadlines) if math.isclose(t, other, rel_tol=1e-12, abs_tol=1e-12)), None)
 
 
 def chosen_deadlines(simulated: Sequence[Simulated], at: Sequence[float]) -> tuple[float, ...]:

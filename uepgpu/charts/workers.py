@@ -42,7 +42,7 @@ def workers_chart(simulated: Sequence[Simulated], title: str, at: Sequence[float
     if all(len(counts) < 2 for counts in groups.values()):
         raise NothingToShow(
             "no series has two numbers of workers: sweep a list of them (count = [12, 15, 30]); a single one serves smaller ones "
-            "only where packets are drawn, of equal work and from equal workers"
+            "only where packets are drawn and of equal work"
         )
     rows = []
     numbers = {label: i for i, label in enumerate(dict.fromkeys(s.point.series for s in simulated))}
@@ -65,7 +65,7 @@ def workers_chart(simulated: Sequence[Simulated], title: str, at: Sequence[float
     chart = Chart("workers", title, tuple(rows), looks, notes=((note,) if shared else ()) + lacking(simulated, times))
     seen = [v for line in chart.lines for v in np.where(line.upper_bound, line.high, line.value)]
     log_x = call_for_log_x([w for counts in groups.values() for w in counts])
-    return replace(chart, logarithmic=spread(seen), log_x=log_x)
+    return replace(chart, logarithmic=spread(seen), log_x=log_x, whole_x=True)
 
 
 def line_groups(simulated: Sequence[Simulated]) -> dict[tuple[tuple[str, str], str], list[Simulated]]:
@@ -111,8 +111,7 @@ def _lines(label: str, counts: dict[int, Simulated], times: Sequence[float]) -> 
 
 def _values(simulated: Simulated, count: int, times: Sequence[float]) -> Values:
     point, tally = simulated.point, simulated.tally
-    speeds = None if point.workers.speeds is None else tuple(point.workers.speeds)[:count]
-    workers = replace(point.workers, count=count, speeds=speeds)
+    workers = point.workers.first(count)
     columns = ("normalized_loss", "normalized_loss_low", "normalized_loss_high")
     exact = _exact(simulated, workers, times)
     if tally.domain == "count":

@@ -13,7 +13,20 @@ import warnings
 
 from cyclopts import CycloptsError, UnusedCliTokensError
 
-from uepgpu.cli import bench, combine, export, info, multiply, plot, replay, report, sweep, train  # noqa: F401 - they register
+from uepgpu.cli import (  # noqa: F401 - they register
+    bench,
+    best,
+    combine,
+    design,
+    export,
+    info,
+    multiply,
+    plot,
+    replay,
+    report,
+    sweep,
+    train,
+)
 from uepgpu.cli.app import app
 from uepgpu.cli.streams import safe_streams
 from uepgpu.commands.outcome import UNWRITTEN, WRONG, exits

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from uepgpu.checks import integer, positive, probability
+from uepgpu.checks import integer, integer_array, positive, probability, shown
 from uepgpu.codes.law import Coefficients, Encoding, check_options, resolve_encoding, windows_law
 from uepgpu.codes.supports import SupportLaw
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from uepgpu.partition import Partition
@@ -52,7 +54,13 @@ class MDS:
 
 @dataclass(frozen=True)
 class Repetition:
-    """Every sub-product is computed by `copies` workers: worker w returns X_(w mod K). Needs W = copies·K.
+    """Every sub-product is computed by several workers.
+
+    Parameters
+    ----------
+    copies : int or sequence of int
+        A number: worker w returns X_(w mod K), and W = copies·K. One number >= 0 per sub-product: the first copies[0] workers
+        return X_0, the next copies[1] return X_1, and so on; they sum to W.
 
     Examples
     --------
@@ -60,29 +68,39 @@ class Repetition:
     >>> part = Partition.model("cxr", left_variances=[4, 1, 1], right_variances=[1, 1, 1], classes=(1, 2))
     >>> Repetition(copies=2).law(part, 6).window.tolist()
     [0, 1, 2, 0, 1, 2]
+    >>> Repetition(copies=(3, 2, 0)).law(part, 5).window.tolist()
+    [0, 0, 0, 1, 1]
     """
 
-    copies: int = 2
+    copies: int | Sequence[int] = 2
 
     def __post_init__(self) -> None:
-        integer("copies", self.copies, 1)
+        if isinstance(self.copies, str) or not np.iterable(self.copies):
+            integer("copies", self.copies, 1)
+            return
+        copies = integer_array("copies", self.copies)
+        if copies.ndim != 1 or np.any(copies < 0) or not copies.any():
+            raise ValueError(f"copies must be integers >= 0, one per sub-product and not all 0, got {shown(self.copies)}")
+        object.__setattr__(self, "copies", tuple(copies.tolist()))
 
     def law(self, partition: Partition, n_workers: int) -> SupportLaw:
         """Return the law of supports."""
         k = partition.n_subproducts
-        if n_workers != self.copies * k:
-            raise ValueError(
-                f"repetition with copies={self.copies} needs W = copies·K = {self.copies * k} workers for K = {k}, "
-                f"got W = {n_workers}"
-            )
-        return SupportLaw(
-            k,
-            np.ones(k, dtype=np.int64),
-            "generic",
-            "copies",
-            supports=np.eye(k, dtype=np.bool_),
-            window=np.arange(n_workers) % k,
-        )
+        if isinstance(self.copies, tuple):
+            if len(self.copies) != k or sum(self.copies) != n_workers:
+                raise ValueError(
+                    f"copies must be K = {k} numbers that sum to W = {n_workers}, got {len(self.copies)} that sum to "
+                    f"{sum(self.copies)}: {shown(self.copies)}"
+                )
+            window = np.repeat(np.arange(k), self.copies)
+        else:
+            copies = integer("copies", self.copies, 1)
+            if n_workers != copies * k:
+                raise ValueError(
+                    f"repetition with copies={copies} needs W = copies·K = {copies * k} workers for K = {k}, got W = {n_workers}"
+                )
+            window = np.arange(n_workers) % k
+        return SupportLaw(k, np.ones(k, dtype=np.int64), "generic", "copies", supports=np.eye(k, dtype=np.bool_), window=window)
 
 
 @dataclass(frozen=True)

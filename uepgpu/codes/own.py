@@ -104,6 +104,13 @@ class Generator:
     [1, 2, 2]
     >>> Generator([[1, 1, 0], [0, 1, 1], [1, 0, 1]], field="gf2").field  # rank 2; over the reals it is 3
     'gf2'
+
+    In cxr a packet may be the product itself, or another sum that counts (docs/mathematics.md §3):
+
+    >>> import uepgpu as uep
+    >>> copies = uep.simulate(Generator([[1, 1]] * 3), part, uep.Workers(3), realizations=10, seed=7)
+    >>> copies.loss(part).normalized_loss.values.tolist()
+    [1.0, 0.0, 0.0, 0.0]
     """
 
     matrix: ArrayLike

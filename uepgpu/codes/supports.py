@@ -65,6 +65,15 @@ class SupportLaw:
         return self.window is not None
 
     @property
+    def exchangeable(self) -> bool:
+        """Whether every packet has the same law whichever worker sends it: drawn ones, or tied ones that are all alike."""
+        return self.window is None or (self.generator is None and self.supports is not None and self._alike(self.supports))
+
+    def _alike(self, supports: Bools) -> bool:
+        used = supports[self.window]
+        return bool(np.all(used == used[0]))
+
+    @property
     def occurring_work(self) -> Ints:
         """True work of the windows that can occur; windows of probability 0 do not count."""
         if self.window is not None:

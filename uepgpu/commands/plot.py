@@ -13,7 +13,8 @@ from uepgpu.commands.options import check_drawing
 from uepgpu.commands.outcome import exits, refusing, writing
 from uepgpu.files import check_file
 from uepgpu.files.kinds import FIGURES
-from uepgpu.store.sections import Section, only_series, read_sections
+from uepgpu.results.axes import axis
+from uepgpu.store.sections import only_section, only_series, read_sections
 from uepgpu.text import file_name
 
 __all__ = ["run_plot"]
@@ -28,6 +29,8 @@ def run_plot(
     sweep: str | None,
     series: Sequence[str],
     at: Sequence[float],
+    x: str | None = None,
+    y: str | None = None,
     force: bool = False,
 ) -> int:
     """Draw one kind of chart from a store, and return the exit code.
@@ -45,32 +48,29 @@ def run_plot(
     series : sequence of str
         Patterns of labels; empty for all.
     at : sequence of float
-        Deadlines; empty for those that the specification shows, or a few.
+        Deadlines; empty for those that the specification shows, or a few. Numbers of packets for ``packets`` along an axis.
+    x, y : str or None
+        Axes of the grid: one on the x axis, or both for a heat map.
     force : bool
         Replace a file that is no earlier figure.
     """
     with refusing():
         check_drawing()
+        axes = [None if name is None else axis(option, name) for option, name in (("--x", x), ("--y", y))]
         if kind not in KINDS:
             raise ValueError(f"--kind must be one of {', '.join(KINDS)}, got {shown(kind)}{closest(kind, KINDS)}")
         check = partial(check_file, "--output", kinds=FIGURES, force=force, inputs=(store,))
         file = None if output is None else check(name=output)
-        section = _one(read_sections(store, sweep=sweep))
+        section = only_section(read_sections(store, sweep=sweep))
         points = only_series(section.points, series)
-        file = file or check(name=f"{file_name(section.sweep.name)}-{kind}.png")
-        if reason := too_many(kind, points):
+        file = file or check(name="-".join(filter(None, (file_name(section.sweep.name), kind, x, y))) + ".png")
+        if kind == "distribution" and x is None and (reason := too_many(kind, points)):  # of many lines the best are named
             raise ValueError(f"{reason}; choose some with --series, for example --series {shown(points[0].point.series)}")
-        chart = build_chart(kind, points, section.title, tuple(at) or preferred(points, section.sweep.show))
+        times = tuple(at) or (() if kind == "packets" else preferred(points, section.sweep.show))
+        chart = build_chart(kind, points, section.title, times, *axes)
     from uepgpu.figures import draw_chart, to_bytes
 
     with writing("the figure", file.path):
         file.write(to_bytes(draw_chart(chart), file.path.suffix[1:].lower()))
     print(f"Figure  {file.path}")
     return 0
-
-
-def _one(sections: Sequence[Section]) -> Section:
-    names = list(dict.fromkeys(s.sweep.name for s in sections))
-    if len(names) > 1:
-        raise ValueError(f"the store has several sweeps, choose one with --sweep: {', '.join(names)}")
-    return sections[0]

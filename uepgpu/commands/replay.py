@@ -12,6 +12,7 @@ from uepgpu.console import Table, say, show
 from uepgpu.replay.realization import replay
 from uepgpu.replay.tables import compact, tables
 from uepgpu.replay.told import Replay
+from uepgpu.theory.launched import describe_launches
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -168,8 +169,12 @@ def _workers(stored: StoredPoint) -> str:
     w = stored.point.workers
     omega = w.resolved_omega(stored.point.part.n_subproducts)
     more = f", loss probability {w.loss_probability:g}" if w.loss_probability else ""
-    more += "" if w.speeds is None else ", of unequal speed" if not w.identical else f", of speed {w.speeds[0]:g}"
-    return f"W = {w.count}, {w.latency!r}, Ω = {omega:g}, {w.work} work{more}"
+    speeds = set(w.speed().tolist())
+    more += "" if w.speeds is None else ", of unequal speed" if len(speeds) > 1 else f", of speed {w.speeds[0]:g}"
+    more += f", {w.racks.describe()}" if w.racks is not None else ""
+    second = describe_launches(stored.point.code, stored.point.part, w)
+    more += f", {second}" if second else ""
+    return f"W = {w.count}, {w.describe_latency()}, Ω = {omega:g}, {w.work} work{more}"
 
 
 def shown_tables(told: Replay) -> list[Table]:

@@ -28,12 +28,15 @@ __all__ = ["FILES", "MOST_DRAWN", "curves_of", "write_results"]
 
 FILES = {"table.csv": TABLE, "loss.png": PNG}
 """What is written into the folder of the results."""
-MOST_DRAWN = 120
-"""Curves of a figure: more cannot be told apart, and take minutes to draw."""
+MOST_DRAWN = 1000
+"""Curves of a figure, the best of them named: more take minutes to draw."""
 KEPT_AT_ONCE = 200
 MOST_KNOWN = 1000
 
 _ARRAYS = tuple(f.name for f in dataclasses.fields(Curve) if f.name not in ("point", "realizations", "domain", "backend"))
+
+CONTENTS = " ".join(_ARRAYS)
+"""A curve that was kept with other arrays is made again."""
 
 
 def curves_of(collection: Collection) -> list[Curve]:
@@ -45,7 +48,7 @@ def curves_of(collection: Collection) -> list[Curve]:
         ranges = store.ranges(member.tally)
         if not ranges:
             continue
-        state = f"uepgpu {__version__}: {ranges}"
+        state = f"uepgpu {__version__}, {CONTENTS}: {ranges}"
         text = store.kept_curve(member.point, state)
         if text is not None:
             data = json.loads(text)

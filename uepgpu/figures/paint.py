@@ -12,9 +12,11 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
-from uepgpu.charts.chart import Chart, Line, Panel
+from uepgpu.charts.chart import LOSS, Chart, Line, Panel
+from uepgpu.charts.crowd import emphasized
 from uepgpu.charts.loss import chart_of_curves
 from uepgpu.figures.boxes import box_handles, draw_boxes
+from uepgpu.figures.cells import draw_cells, scale_of
 from uepgpu.figures.plain import plain
 from uepgpu.figures.style import GUIDE, Style, style
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from matplotlib.axes import Axes
+    from matplotlib.cm import ScalarMappable
 
     from uepgpu.results.curve import Curve
 
@@ -31,6 +34,14 @@ CHARACTERS_PER_INCH = 9
 """Characters of the title that fit in an inch."""
 TITLE_CHARACTERS = 52
 """How many characters of a panel's title fit."""
+BACKGROUND = "0.78"
+"""Colour of series without a name."""
+LABEL_CHARACTERS = 40
+"""How many characters of a series' name fit in a line of the legend."""
+ENTRY, EXTRA_LINE = 0.175, 0.14
+"""Inches that an entry of the legend takes, and each further line of it."""
+MEANINGS = 6
+"""Entries of a legend besides the series, at most, and its margin."""
 ARROW = 5.5
 """Size of the arrows of bounds."""
 
@@ -48,15 +59,21 @@ def draw(curves: Sequence[Curve], title: str) -> Figure:
 
 
 def draw_chart(chart: Chart) -> Figure:
-    """Return the figure of a chart: its panels, one legend beside them."""
+    """Return the figure of a chart: its panels, one legend beside them; of many series the best are named."""
+    chart = emphasized(chart)
     n_rows, n_columns = len(chart.rows), max(map(len, chart.rows))
     most_boxes = max((len(p.boxes) for p in chart.panels), default=0)
     boxes = most_boxes > 0
-    width = 4.4 * n_columns + 2.9
+    longest = max((len(label) for label in chart.looks), default=0)
+    width = 4.4 * n_columns + max(2.9, 0.9 + 0.07 * min(longest, LABEL_CHARACTERS))
     height = max(3.6, 1.2 + 0.34 * most_boxes) if boxes else 3.6
-    figure = Figure(figsize=(width, height * n_rows + 0.9), layout="constrained")
+    legend = ENTRY * (len(chart.looks) + MEANINGS) + EXTRA_LINE * sum(len(label) // LABEL_CHARACTERS for label in chart.looks)
+    tall = height * n_rows + 0.9 if boxes else max(height * n_rows + 0.9, legend)
+    figure = Figure(figsize=(width, tall), layout="constrained")
     FigureCanvasAgg(figure)
     grid = figure.subplots(n_rows, n_columns, squeeze=False, sharex=False, sharey=False)
+    scale = scale_of(chart)
+    maps: ScalarMappable | None = None
     styles = {label: style(number) for label, number in chart.looks.items()}
     for i, row in enumerate(chart.rows):
         for j, panel in enumerate(row):
@@ -64,7 +81,9 @@ def draw_chart(chart: Chart) -> Figure:
             if panel is None:
                 axes.set_visible(False)
                 continue
-            if panel.boxes:
+            if panel.cells is not None:
+                maps = draw_cells(axes, panel.cells, scale)
+            elif panel.boxes:
                 draw_boxes(axes, panel, styles, chart, named=j == 0)
             else:
                 _draw_lines(axes, panel, styles, chart)
@@ -73,9 +92,17 @@ def draw_chart(chart: Chart) -> Figure:
             axes.set_ylabel(panel.y_label, fontsize=9)
             axes.tick_params(labelsize=8)
             for side in ("top", "right"):
-                axes.spines[side].set_visible(False)
+                axes.spines[side].set_visible(panel.cells is not None)
+    if maps is not None:
+        figure.colorbar(maps, ax=grid, label=LOSS, shrink=0.8)
+        return _titled(figure, chart, width)
     handles = box_handles() if boxes else [*_series_handles(chart, styles), *_meanings(chart)]
     figure.legend(handles=handles, loc="outside right center", fontsize=8, frameon=False, handlelength=3.2)
+    return _titled(figure, chart, width)
+
+
+def _titled(figure: Figure, chart: Chart, width: float) -> Figure:
+    """Write the title above the panels and the notes below them."""
     title = textwrap.fill(chart.title, int(width * CHARACTERS_PER_INCH))
     figure.suptitle(plain(title), fontsize=11, x=0.01, ha="left")
     if chart.notes:
@@ -87,6 +114,10 @@ def draw_chart(chart: Chart) -> Figure:
 def _draw_lines(axes: Axes, panel: Panel, styles: dict[str, Style], chart: Chart) -> None:
     floor, top = chart.value_range()
     for line in panel.lines:
+        if line.label in chart.muted:
+            y = line.value if line.exact is None else np.where(np.isnan(line.exact), line.value, line.exact)
+            axes.plot(*chart.path(line, _shown(y, chart)), color=BACKGROUND, linewidth=0.8, zorder=1, drawstyle=_style(chart))
+            continue
         _draw_line(axes, line, styles[line.label], chart, chart.turn(panel, line), floor)
     axes.set_ylim(floor, top)
     if chart.logarithmic:
@@ -96,7 +127,11 @@ def _draw_lines(axes: Axes, panel: Panel, styles: dict[str, Style], chart: Chart
         axes.yaxis.set_minor_formatter(NullFormatter())
     if chart.log_x:
         axes.set_xscale("log")
-    elif chart.kind in ("packets", "workers"):
+        if chart.steps:
+            axes.set_xlim(left=chart.left)
+    elif panel.ticks:
+        axes.set_xticks(range(len(panel.ticks)), [plain(t) for t in panel.ticks], rotation=30, ha="right")
+    elif chart.whole_x:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(visible=True, which="major", color="0.88", linewidth=0.7)
     axes.set_axisbelow(True)
@@ -107,12 +142,18 @@ def _shown(values: NDArray[np.float64], chart: Chart) -> NDArray[np.float64]:
     return np.where(values > 0, values, np.nan) if chart.logarithmic else values
 
 
+def _style(chart: Chart) -> str:
+    return "steps-pre" if chart.steps else "default"
+
+
 def _draw_line(axes: Axes, line: Line, look: Style, chart: Chart, turn: NDArray[np.bool_], floor: float) -> None:
     if line.exact is not None:
-        axes.plot(line.x, _shown(line.exact, chart), color=look.color, linestyle=look.line, linewidth=1.4, zorder=2)
+        path = chart.path(line, _shown(line.exact, chart))
+        axes.plot(*path, color=look.color, linestyle=look.line, linewidth=1.4, zorder=2, drawstyle=_style(chart))
     else:
         through = np.where(line.drawn(probability=chart.probability), line.value, np.nan)
-        axes.plot(line.x, through, color=look.color, linestyle=GUIDE, linewidth=1.2, zorder=2)
+        path = chart.path(line, through)
+        axes.plot(*path, color=look.color, linestyle=GUIDE, linewidth=1.2, zorder=2, drawstyle=_style(chart))
     observed = turn & line.drawn(probability=chart.probability)
     value = line.value[observed]
     low = line.low[observed] if not chart.logarithmic else np.maximum(line.low[observed], floor * 1e-3)
@@ -147,17 +188,18 @@ def _draw_bounds(axes: Axes, x: NDArray[np.float64], y: NDArray[np.float64], dir
 
 
 def _series_handles(chart: Chart, styles: dict[str, Style]) -> list[Line2D]:
+    marked = {line.label for line in chart.lines if line.simulated}
     return [
         Line2D(
             [],
             [],
             color=s.color,
             linestyle=GUIDE if label in chart.without_exact else s.line,
-            marker=s.marker,
+            marker=s.marker if label in marked else "",
             markerfacecolor="white",
             markersize=5,
             linewidth=1.4,
-            label=plain(label),
+            label=plain(textwrap.fill(label, LABEL_CHARACTERS)),
         )
         for label, s in styles.items()
     ]
@@ -167,12 +209,14 @@ def _meanings(chart: Chart) -> list[Line2D]:
     """Return the legend of what marks and lines mean."""
     grey: dict[str, Any] = {"color": "0.4"}
     handles = [Line2D([], [], linewidth=1.4, label="line: exact", **grey)]
+    if chart.muted:
+        handles.insert(0, Line2D([], [], linewidth=1.2, color=BACKGROUND, label=f"{len(chart.muted)} others, without marks"))
     if chart.without_exact:
         text = "dotted: no closed form, through the marks"
         handles.append(Line2D([], [], linestyle=GUIDE, linewidth=1.2, label=text, **grey))
-    handles.append(
-        Line2D([], [], linestyle="none", marker="o", markerfacecolor="white", label="mark: simulated, 95 % interval", **grey)
-    )
+    if any(line.simulated for line in chart.lines):
+        text = "mark: simulated, 95 % interval"
+        handles.append(Line2D([], [], linestyle="none", marker="o", markerfacecolor="white", label=text, **grey))
     if any(line.upper_bound.any() for line in chart.lines):
         text = "arrow down: nothing observed, 95 % upper bound"
         handles.append(Line2D([], [], linestyle="none", marker="$\\downarrow$", markersize=8, label=text, **grey))

@@ -14,7 +14,7 @@ from uepgpu.gradient_coding.moments import Moments
 from uepgpu.gradient_coding.plan import DescentPlan, make_plan
 from uepgpu.gradient_coding.problem import Problem
 from uepgpu.gradient_coding.schemes import SampledSketch, Scheme
-from uepgpu.latency import ROUNDING
+from uepgpu.latency.law import ROUNDING
 from uepgpu.workers import Workers
 
 if TYPE_CHECKING:

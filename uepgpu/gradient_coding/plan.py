@@ -14,6 +14,7 @@ from uepgpu.gradient_coding.placement import Placement, place
 from uepgpu.gradient_coding.problem import Problem
 from uepgpu.gradient_coding.quantile import latency_of_words
 from uepgpu.gradient_coding.schemes import Scheme
+from uepgpu.latency import Staged
 from uepgpu.workers import Workers
 from uepgpu_kernels.descent_job import BY_GRAM, BY_ROWS, DUAL, LOGISTIC, DescentJob
 
@@ -49,8 +50,8 @@ class DescentPlan:
     def times(self, last: NDArray[np.uint32]) -> Floats:
         """Return the time of iterations whose last servers drew these words, in the unit of the latency law."""
         charge = float(self.workers.charge(self.placement.work))
-        # The inverse of Workers._unit_time; all speeds are 1.
-        return latency_of_words(self.workers.latency, last) * (charge / self.workers.resolved_omega(self.n_blocks))
+        # The inverse of Workers.unit_time; all speeds are 1.
+        return latency_of_words(self.workers.laws[0], last) * (charge / self.workers.resolved_omega(self.n_blocks))
 
 
 def make_plan(
@@ -104,8 +105,19 @@ def _check(problem: Any, workers: Any) -> None:
             raise ValueError(f"{name} must be a {kind.__name__}, got {shown(value)}; the order is problem, scheme, workers")
     if not workers.identical:
         raise ValueError(
-            "workers must have one speed for gradient coding, where the fastest servers are a uniform sample, got "
-            f"speeds={shown(workers.speeds)}"
+            "workers must have one speed and one law for gradient coding, where the fastest servers are a uniform sample, got "
+            f"speeds={shown(workers.speeds)} and {len(workers.laws)} laws"
+        )
+    if not workers.independent:
+        raise ValueError(
+            "workers must answer independently for gradient coding, where the fastest servers are a uniform sample, got racks"
+        )
+    if workers.backup is not None:
+        raise ValueError(f"workers must have no backup for gradient coding, got {shown(workers.backup)}")
+    if isinstance(workers.laws[0], Staged) and not workers.laws[0].scales:
+        raise ValueError(
+            "workers must have a latency that scales with their load for gradient coding, without start or send, got "
+            f"{shown(workers.laws[0])}"
         )
     if workers.loss_probability > 0:
         raise ValueError(

@@ -61,6 +61,7 @@ def cases() -> Iterator[Case]:
     """Give problems that together reach every decoder, both domains, all arrival orders and all kinds of tally."""
     v = (10, 1, 0.1)
     nine = Partition.model("rxc", left_variances=v, right_variances=v, classes=(3, 3, 3))
+    summands = Partition.model("cxr", left_variances=np.arange(9, 0, -1), right_variances=np.ones(9), classes=(2, 3, 4))
     many = Partition.model("cxr", left_variances=np.arange(40, 0, -1), right_variances=np.ones(40), classes=(10, 10, 20))
     thirty = Workers(30, Exponential(1.0), omega=1.0, work="unit")
     ew, now = codes.ExpandingWindow(GAMMA), codes.NonOverlappingWindow(GAMMA)
@@ -83,6 +84,14 @@ def cases() -> Iterator[Case]:
         )
         yield Case(
             f"GF(256) EW, eliminate, {domain}", codes.ExpandingWindow(GAMMA, coefficients="gf256"), nine, thirty, deadlines, "auto"
+        )
+        yield Case(
+            f"sums of summands, eliminate, {domain}",
+            codes.Generator(np.tri(9) + np.eye(9)[::-1]),
+            summands,
+            Workers(9, work="unit"),
+            deadlines,
+            "auto",
         )
         yield Case(f"2-fold repetition, {domain}", codes.Repetition(2), nine, Workers(18), deadlines, "auto")
     speeds = Workers(30, omega=1.0, speeds=[1.0 + w % 3 for w in range(30)], loss_probability=0.1)

@@ -34,15 +34,15 @@ def count_cells(law: SupportLaw, rank: Ints, n: int) -> Cells:
 
 def deadline_cells(law: SupportLaw, rank: Ints, workers: Workers, times: Floats) -> Cells:
     """Cells are (time, window) in order of time; the last one, never, stands for all that arrive after the last deadline."""
-    speeds, speed_of = np.unique(workers.speed(), return_inverse=True)
+    workers_of, kind = workers.kinds()
     window = np.full(workers.count, -1) if law.window is None else law.window
-    kinds, group = np.unique(np.stack([window, speed_of.ravel()]), axis=1, return_inverse=True)
+    kinds, group = np.unique(np.stack([window, kind]), axis=1, return_inverse=True)
     cumulative, windows, arrivals = [], [], []
     for s, v in kinds.T:
         chosen = np.arange(rank.size) if s < 0 else np.array([s])
         assert s >= 0 or law.probabilities is not None
         weight = np.ones(1) if law.probabilities is None else law.probabilities
-        share = workers.arrival(times[:, None], law.n_subproducts, law.work[chosen], speeds[v])  # (D, windows)
+        share = workers.arrival(times[:, None], law.n_subproducts, law.work[chosen], *workers_of[v])  # (D, windows)
         arrived = weight * share
         before = np.vstack([np.zeros(chosen.size), arrived[:-1]])
         # Up to window s at time d: windows <= s have F(t_d), later ones F(t_(d-1)). No sum of differences, so no drift.

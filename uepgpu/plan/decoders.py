@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from uepgpu.checks import choice
-from uepgpu.plan.plan import Plan
+from uepgpu.plan.plan import BY_COEFFICIENTS, Plan
 from uepgpu_kernels.job import SUB_BATCHES
 
 __all__ = ["CHOICES", "DECODERS", "TALLIES", "Decoder", "decoding_rule", "largest", "resolve_decoder", "resolve_tally"]
@@ -137,7 +137,7 @@ DECODERS: dict[str, Decoder] = {
         refusal=_any,
         limits=CUBIC,
         too_many=_BEYOND_ROWS,
-        rule="eliminate",
+        rule=BY_COEFFICIENTS,
         automatic=True,
         class_wise=True,
         coefficients=True,

@@ -17,8 +17,10 @@ from uepgpu.codes.supports import SupportLaw, residues
 from uepgpu.partition import Partition
 from uepgpu.plan.cells import count_cells, deadline_cells
 from uepgpu.plan.chains import Chains, find_chains
+from uepgpu.plan.sums import sum_targets
 from uepgpu.workers import Workers
 from uepgpu_kernels.job import BY_INDEX, BY_PERMUTATION, BY_TIME, Job, guide_tables
+from uepgpu_kernels.joint import joint_draws
 from uepgpu_kernels.streams import LAYOUT
 
 __all__ = ["FOREVER", "MOST_PACKETS", "Domain", "Plan", "count_domain_refusal", "distinct_windows", "make_plan"]
@@ -60,6 +62,15 @@ class Plan:
     chains: Chains | None
     class_wise: bool
 
+    @property
+    def sums(self) -> NDArray[np.bool_]:
+        """The sums of sub-products that count as decoded where coefficients are eliminated, shape (T, K)."""
+        return self.job.target.astype(np.bool_)
+
+    def counts_sums(self, decoding: str) -> bool:
+        """Return whether terms of decoded sums count as decoded, for `decoding` rules."""
+        return decoding == BY_COEFFICIENTS and self.job.target.size > 0
+
     def digest(self, decoding: str) -> str:
         """Return the SHA-256 of every field that decides a tally, for `decoding` rules."""
         hashed = self._hashed(decoding)
@@ -73,7 +84,8 @@ class Plan:
 
     def _hashed(self, decoding: str) -> hashlib._Hash:
         hashed = hashlib.sha256(f"uepgpu tally 1\0layout {LAYOUT}\0{decoding}\0".encode())
-        for name in _IDENTITY:
+        sums = ("target",) if self.counts_sums(decoding) else ()
+        for name in (*_IDENTITY, *sums):
             array = np.ascontiguousarray(getattr(self.job, name))
             hashed.update(f"{name}\0{array.dtype.str}\0{array.shape}\0".encode() + array.tobytes())
         return hashed
@@ -83,13 +95,21 @@ _IDENTITY = (
     *("seed", "k", "n_packets", "n_times", "n_classes", "order", "group", "threshold", "n_threshold", "cell_window", "cell_time"),
     *("support", "degree", "class_of", "field", "generator"),
 )
-"""Fields of the job that decide a tally; the others follow from them."""
+"""Fields of the job that decide a tally; the others follow from them. Sums do too where there are any and the decoder sees them."""
+
+BY_COEFFICIENTS = "eliminate"
+"""The rule of decoders that see sums."""
 
 
 def count_domain_refusal(law: SupportLaw, workers: Workers) -> str | None:
-    """Return why packets are not exchangeable, so that the count domain does not apply, or None (docs/mathematics.md §4)."""
-    if not workers.identical:
-        return "workers differ in speed, so that arrival order depends on the worker"
+    """Return why contents and arrivals are not independent, so that the count domain does not apply, or None.
+
+    Packets whose contents have one law, whichever worker sends them, may arrive by any joint law: its number decides
+    (docs/mathematics.md §4).
+    """
+    if not (workers.alike or law.exchangeable or workers.shuffled):
+        how = "differ in speed or law" if workers.independent else "do not answer independently"
+        return f"workers {how} and packets are tied to them, so that what arrives first depends on the worker"
     if workers.work == "true" and not law.equal_work:
         return f"packets differ in true work (r = {sorted(set(law.work.tolist()))}), so that arrival order depends on the window"
     return None
@@ -118,6 +138,11 @@ def make_plan(
     times = None if deadlines is None else np.array(FOREVER) if deadlines is FOREVER else deadlines_array(deadlines)
     if times is None and (reason := count_domain_refusal(law, workers)):
         raise ValueError(f"the count domain does not apply: {reason}. Give deadlines to simulate arrival times")
+    if times is not None and not workers.independent:
+        raise ValueError(
+            "deadlines must not be given for workers whose arrivals are not independent, which are not simulated: without them the "
+            "tally gives losses by these workers and deadlines, where packets have equal work"
+        )
     if times is not None and times.size > MOST_PACKETS:
         raise ValueError(f"deadlines: at most {MOST_PACKETS} are simulated, got {times.size}")
     windows, of_window = distinct_windows(law)
@@ -132,6 +157,8 @@ def make_plan(
     cells = count_cells(law, rank, n) if times is None else deadline_cells(law, rank, workers, times)
     threshold, n_threshold, cell_window, cell_time, group = cells
     guide, shift, steps = guide_tables(threshold, n_threshold)
+    order = BY_TIME if times is not None else BY_PERMUTATION if law.tied else BY_INDEX
+    per_word, alias = joint_draws(threshold[0, : n_threshold[0] if order == BY_INDEX else 0])
     k = part.n_subproducts
     support = np.zeros((0, k), dtype=np.uint8) if windows is None else windows.astype(np.uint8)
     bits = np.uint64(1) << np.arange(min(k, 64), dtype=np.uint64)
@@ -142,13 +169,15 @@ def make_plan(
         n_packets=n,
         n_times=n + 1 if times is None else int(times.size),
         n_classes=part.n_classes,
-        order=BY_TIME if times is not None else BY_PERMUTATION if law.tied else BY_INDEX,
+        order=order,
         group=group,
         threshold=threshold,
         n_threshold=n_threshold,
         guide=guide,
         guide_shift=shift,
         guide_steps=steps,
+        per_word=per_word,
+        alias=alias,
         cell_window=cell_window,
         cell_time=cell_time,
         mask=(support * bits).sum(axis=1, dtype=np.uint64) if k <= 64 else np.zeros(0, dtype=np.uint64),
@@ -157,6 +186,7 @@ def make_plan(
         class_of=part.classes - 1,
         field=FIELDS[law.field],
         generator=_generator(law),
+        target=sum_targets(law, part).astype(np.uint8),
         capacity=none if chains is None else chains.capacity,
         chain_start=np.zeros(0, dtype=np.uint8) if chains is None else chains.start.astype(np.uint8),
         unit_of=none if chains is None else chains.unit_of,

@@ -70,6 +70,8 @@ def identify(point: Point) -> Identity:
     plan = make_plan(point.code, point.part, point.workers, seed=point.seed, deadlines=simulated_deadlines(point), law=point.law)
     decoder = resolve_decoder(plan, "auto")
     kind = resolve_tally(plan, decoder, "auto")
+    if point.stop.exceedance_width is not None and kind != "patterns":
+        raise ValueError("exceedance_width needs a code that decodes class by class: of others the mean loss is tallied alone")
     rule = decoding_rule(decoder)
     tally = hashlib.sha256(f"uepgpu sweep tally 1\0{kind}\0{plan.kernel_digest(rule)}".encode()).hexdigest()
     law = plan.law
@@ -80,11 +82,13 @@ def identify(point: Point) -> Identity:
         "domain": plan.domain,
         "seed": int(plan.job.seed),
         "n_packets": plan.job.n_packets,
-        "tied": law.tied,
+        "tied": not law.exchangeable,
         "packet_work": law.packet_work,
         "paradigm": point.part.paradigm,
         "class_wise": kind == "patterns",
     }
+    if plan.counts_sums(rule):
+        frame["sums"] = True
     code, part, workers = write_code(point.code), write_partition(point.part), write_workers(point.workers)
     deadlines = json.dumps(point.deadlines)
     hashed = hashlib.sha256(f"uepgpu sweep point 1\0{tally}\0{frame['packet_work']}\0{workers}\0{deadlines}\0".encode())

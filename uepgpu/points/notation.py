@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 
 from uepgpu.codes import Code
+from uepgpu.latency import Latency
 from uepgpu.partition import Partition
-from uepgpu.specification.names import CODES, LAWS
-from uepgpu.workers import Workers
+from uepgpu.specification.names import CODES, LAUNCHES, LAWS
+from uepgpu.workers import Racks, Workers
 
 __all__ = ["read_code", "read_partition", "read_workers", "write_code", "write_partition", "write_workers"]
 
@@ -84,20 +85,59 @@ def read_code(text: str) -> Code:
     return code
 
 
+_LATER = ("racks", "backup")
+"""Fields that the text has only where they are given: descriptions without them keep the text that they had before."""
+
+
 def write_workers(workers: Workers) -> str:
     """Return workers and their law as text."""
-    law = {"law": _name(workers.latency, LAWS, "laws"), **_fields(workers.latency)}
-    data = {f.name: _plain(getattr(workers, f.name)) for f in dataclasses.fields(workers) if f.name != "latency"}
-    return _text(data | {"latency": law})
+    latency = _laws(workers) if isinstance(workers.latency, tuple) else _law(workers.latency)
+    special = ("latency", *_LATER)
+    data = {f.name: _plain(getattr(workers, f.name)) for f in dataclasses.fields(workers) if f.name not in special}
+    if workers.backup is not None:
+        data["backup"] = {"name": _name(workers.backup, LAUNCHES, "second tries"), **_fields(workers.backup)}
+    if workers.racks is not None:
+        slow = None if workers.racks.latency is None else _law(workers.racks.latency)
+        data["racks"] = _fields(dataclasses.replace(workers.racks, latency=None)) | {"latency": slow}
+    return _text(data | {"latency": latency})
+
+
+def _law(law: Any) -> dict[str, Any]:
+    name = _name(law, LAWS, "laws")
+    fields = {f.name: getattr(law, f.name) for f in dataclasses.fields(law)}
+    return {"law": name} | {key: _law(value) if isinstance(value, Latency) else _plain(value) for key, value in fields.items()}
+
+
+def _laws(workers: Workers) -> dict[str, Any]:
+    """Return the law of every worker: the different ones, and which each has."""
+    return {"laws": [_law(law) for law in workers.laws], "of": workers.law_of().tolist()}
 
 
 def read_workers(text: str) -> Workers:
     """Return the workers that :func:`write_workers` wrote."""
     data = json.loads(text)
-    law = data.pop("latency")
-    kind = LAWS[law.pop("law")]
-    made = kind(**{key: _value(value) for key, value in law.items()})
-    return Workers(latency=made, **{key: _value(value) for key, value in data.items()})
+    latency = data.pop("latency")
+    if "backup" in data:
+        backup = data.pop("backup")
+        data["backup"] = LAUNCHES[backup.pop("name")](**backup)
+    if "racks" in data:
+        racks = data.pop("racks")
+        data["racks"] = Racks(racks["of"], racks["probability"], None if racks["latency"] is None else _made(racks["latency"]))
+    if "of" in latency:
+        laws = [_made(law) for law in latency["laws"]]
+        made: Any = [laws[i] for i in latency["of"]]
+    else:
+        made = _made(latency)
+    return Workers(latency=made, **{key: value if key in _LATER else _value(value) for key, value in data.items()})
+
+
+def _made(data: dict[str, Any]) -> Any:
+    fields = {key: value for key, value in data.items() if key != "law"}
+    return LAWS[data["law"]](**{key: _made(value) if _is_law(value) else _value(value) for key, value in fields.items()})
+
+
+def _is_law(value: Any) -> bool:
+    return isinstance(value, dict) and "law" in value
 
 
 _PARTITION = ("paradigm", "shape", "classes", "gram", "row_level", "col_level")

@@ -30,6 +30,7 @@ __all__ = ["FIRST", "GROWTH", "MOST_REALIZATIONS", "StopRule", "Verdict"]
 
 FIRST = 10_000
 GROWTH = 1.5
+LATER = ("exceeding", "exceedance_width")
 MOST_REALIZATIONS = 2**63 - 1
 """SQLite's integers and the counters end here."""
 
@@ -81,6 +82,9 @@ class StopRule:
         The first checkpoint.
     growth : float
         Each checkpoint is so many times the one before, > 1.
+    exceeding, exceedance_width : float, optional
+        Stop when the 95 % interval of Pr[normalized loss > `exceeding`] is at most `exceedance_width` wide at every deadline that
+        matters. For codes that decode class by class; give both or neither.
 
     Examples
     --------
@@ -97,11 +101,20 @@ class StopRule:
     deadlines: tuple[float, ...] = ()
     first: int = FIRST
     growth: float = GROWTH
+    exceeding: float | None = None
+    exceedance_width: float | None = None
 
     def __post_init__(self) -> None:
         if integer("realizations", self.realizations, 1) > MOST_REALIZATIONS:
             raise ValueError(f"realizations must be at most 2^63-1, got {shown(self.realizations)}")
-        for name in ("relative_error", "interval_width", "seconds"):
+        if (self.exceeding is None) != (self.exceedance_width is None):
+            raise ValueError(
+                "exceeding and exceedance_width belong together: the loss to exceed, and how wide the interval of its probability "
+                f"may be, got {shown(self.exceeding)} and {shown(self.exceedance_width)}"
+            )
+        if self.exceeding is not None:
+            positive("exceeding", self.exceeding, zero=True)
+        for name in ("relative_error", "interval_width", "seconds", "exceedance_width"):
             if getattr(self, name) is not None:
                 positive(name, getattr(self, name))
         if self.failures is not None:
@@ -116,7 +129,12 @@ class StopRule:
     @property
     def fixed(self) -> bool:
         """Whether the number of realizations alone decides."""
-        return self.relative_error is None and self.interval_width is None and self.failures is None and self.seconds is None
+        return self.seconds is None and not self._asks_statistics
+
+    @property
+    def _asks_statistics(self) -> bool:
+        criteria = (self.relative_error, self.interval_width, self.failures, self.exceedance_width)
+        return any(c is not None for c in criteria)
 
     def checkpoints(self) -> Iterator[int]:
         """Yield the numbers of realizations at which the rule is evaluated, ascending; the last is `realizations`."""
@@ -147,7 +165,7 @@ class StopRule:
         found = [(n / self.realizations, n >= self.realizations, f"{n:,} of {self.realizations:,} realizations")]
         if self.seconds is not None:
             found.append((seconds / self.seconds, seconds >= self.seconds, f"{seconds:.3g} of {self.seconds:g} s"))
-        if self.relative_error is not None or self.interval_width is not None or self.failures is not None:
+        if self._asks_statistics:
             found += self._statistics(tally, part, workers, deadlines)
         met = [text for _, done, text in found if done]
         fraction, _, nearest = max(found, key=lambda f: f[0])
@@ -177,6 +195,12 @@ class StopRule:
                 width = float((high - low).max())
                 share = 1.0 if width == 0 else (self.interval_width / width) ** 2
                 found.append((share, width <= self.interval_width, f"interval width {width:.3g} (wanted {self.interval_width:g})"))
+        if self.exceedance_width is not None and self.exceeding is not None:
+            chance = tally.exceedance(part, self.exceeding, **options)
+            width = float((chance["high"] - chance["low"]).values[chosen].max())
+            share = 1.0 if width == 0 else (self.exceedance_width / width) ** 2
+            done, wanted = width <= self.exceedance_width, f"(wanted {self.exceedance_width:g})"
+            found.append((share, done, f"interval of Pr[loss > {self.exceeding:g}] {width:.3g} wide {wanted}"))
         if self.failures is not None:
             seen = float(failures_seen(tally, options)[chosen].min())
             found.append((seen / self.failures, seen >= self.failures, f"{seen:,.0f} of {self.failures:,} failures"))
@@ -188,21 +212,26 @@ class StopRule:
         if self.deadlines:
             return np.asarray([int(np.argmin(np.abs(times - t))) for t in self.deadlines])
         # A packet of the least work may have come: before that every realization loses everything.
-        possible = np.flatnonzero(workers.arrival(times, part.n_subproducts, 1, float(workers.speed().max())) > 0)
+        kinds, _ = workers.kinds()
+        arrived = [workers.arrival(times, part.n_subproducts, 1, *kind) > 0 for kind in kinds]
+        possible = np.flatnonzero(np.any(arrived, axis=0))
         return possible if possible.size else np.arange(times.size)
 
     # --- as text --------------------------------------------------------------------------------------------------
 
     def to_json(self) -> str:
-        """Return the rule as canonical JSON."""
-        return json.dumps(asdict(self), sort_keys=True)
+        """Return the rule as canonical JSON.
+
+        Criteria that are later than the first stores are in it only where they are asked for, so that ids of rules stay.
+        """
+        return json.dumps({k: v for k, v in asdict(self).items() if v is not None or k not in LATER}, sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str) -> StopRule:
         """Return the rule that :meth:`to_json` wrote."""
         data = json.loads(text)
         data["deadlines"] = tuple(data["deadlines"])
-        return cls(**{f.name: data[f.name] for f in fields(cls)})
+        return cls(**{f.name: data.get(f.name) if f.name in LATER else data[f.name] for f in fields(cls)})
 
     @property
     def id(self) -> str:

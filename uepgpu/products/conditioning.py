@@ -124,7 +124,8 @@ def condition(
         count = min(step, first + n - start)
         packets = draw_packets(plan, part, start, count, received)
         wanted = sampler.decode_times(start, count) < (plan.job.n_times if received is None else received + 1)
-        solved = selected_weights(packets.coefficients, packets.arrived, wanted, cores, compiled=host.name == "numba")
+        compiled = host.name == "numba"
+        solved = selected_weights(packets.coefficients, packets.arrived, wanted, cores, compiled=compiled, sums=plan.sums)
         some = wanted.any(axis=1)
         conditions.append(solved.condition[some])
         decodable += int(some.sum())

@@ -1,4 +1,4 @@
-"""Decoding weights: which combinations of received payloads give, or best estimate, each sub-product.
+"""Decoding weights: which combinations of received payloads give, or best estimate, each sub-product or sum of sub-products.
 
 Packets are taken at unit size: noise and rounding are relative to a payload, so that neither weights nor decisions may depend
 on the scale of a packet.
@@ -33,17 +33,20 @@ LEAST_USE = 1e-9
 class Weights(NamedTuple):
     """Decoding weights of R realizations, and how sound they are."""
 
-    weights: Floats  # (R, K, W)
-    found: Bools  # (R, K): which sub-products floating point itself finds decodable
+    weights: Floats  # (R, K, W); those of a sum of sub-products stand at the first of them
+    found: Bools  # (R, K): which sub-products floating point itself finds decodable, alone or in a sum
     condition: Floats  # (R,): Frobenius norm of the packets used, at unit size, times that of their weights
-    residual: Floats  # (R,): how far weights times coefficients are from the unit rows of what is decoded
+    residual: Floats  # (R,): how far weights times coefficients are from the rows of ones and zeros that give what is decoded
 
 
-def selected_weights(coefficients: Floats, arrived: Bools, wanted: Bools, threads: int, *, compiled: bool) -> Weights:
+def selected_weights(
+    coefficients: Floats, arrived: Bools, wanted: Bools, threads: int, *, compiled: bool, sums: Bools | None = None
+) -> Weights:
     """Return the weights of least squares that give the wanted sub-products, and zero for the others.
 
-    Zero too where floating point cannot decode what is wanted: the residual is 1 then. `compiled` factors the received rows in
-    Numba, else NumPy takes their pseudo-inverse: the same weights to rounding.
+    `sums` (T, K), nested or disjoint, are decoded as wholes where they are wanted and their terms cannot be told apart. Weights
+    are zero too where floating point cannot decode what is wanted: the residual is 1 then. `compiled` factors the received rows
+    in Numba, else NumPy takes their pseudo-inverse: the same weights to rounding.
     """
     received = coefficients * arrived[..., None]
     size = _size(received, axis=2)
@@ -62,12 +65,41 @@ def selected_weights(coefficients: Floats, arrived: Bools, wanted: Bools, thread
     found = remainder.max(axis=2) <= allowed
     own = unit.swapaxes(1, 2)
     missed = np.where(found, (remainder * unit / own).max(axis=2), 1.0)
+    weights = inverse * ((wanted & found)[..., None] / own)
+    if sums is not None and len(sums):
+        found = _take_sums(sums, inverse, rows, unit[:, 0], wanted, found, weights, missed)
     residual = np.where(wanted, missed, 0.0).max(axis=1)
-    inverse *= (wanted & found)[..., None] / own
-    return Weights(inverse / size.swapaxes(1, 2), found, _condition(inverse), residual)
+    return Weights(weights / size.swapaxes(1, 2), found, _condition(weights), residual)
 
 
-def lmmse_weights(coefficients: Floats, arrived: Bools, prior: Floats, decoded: Bools, noise: float = 0.0) -> Weights:
+def _take_sums(
+    sums: Bools, inverse: Floats, rows: Floats, unit: Floats, wanted: Bools, single: Bools, weights: Floats, missed: Floats
+) -> Bools:
+    """Give sums whose terms are wanted, and not all `single`, their weights; return what is found alone or in a sum.
+
+    A sum has the weights that the rows of `inverse` have together: of least squares again, whatever the rows are one by one.
+    `weights` (R, K, W) and `missed` (R, K) are changed in place; `unit` is (R, K).
+    """
+    found = single.copy()
+    for terms in sorted(sums, key=np.count_nonzero):
+        share = terms / unit
+        whole = (share[:, None] @ inverse)[:, 0]
+        left = np.abs((whole[:, None] @ rows)[:, 0] - share)
+        norm = np.sqrt(np.einsum("rw,rw->r", whole, whole))
+        given = left.max(axis=1) <= REMAINDER * share.min(axis=1, where=terms, initial=np.inf) + REMAINDER_GAIN * norm
+        found |= given[:, None] & terms
+        used = np.flatnonzero(given & (wanted | ~terms).all(axis=1) & ~(single | ~terms).all(axis=1))
+        # Larger sums come later, and replace those that they hold.
+        members = np.flatnonzero(terms)
+        weights[np.ix_(used, members)] = 0.0
+        weights[used, members[0]] = whole[used]
+        missed[np.ix_(used, members)] = (left * unit).max(axis=1)[used, None]
+    return found
+
+
+def lmmse_weights(
+    coefficients: Floats, arrived: Bools, prior: Floats, decoded: Bools, noise: float = 0.0, sums: Bools | None = None
+) -> Weights:
     """Return the weights ΣHᵀ(HΣHᵀ + N)⁻¹ of the best linear estimates, for sub-products of prior covariance Σ (K, K).
 
     N is diagonal: every packet has noise of standard deviation `noise` relative to its own by the prior. Nothing is set to
@@ -75,8 +107,9 @@ def lmmse_weights(coefficients: Floats, arrived: Bools, prior: Floats, decoded: 
     formed from the singular values of R: surplus packets make HΣHᵀ singular, and without noise (·)⁻¹ is a pseudo-inverse.
 
     The residual over the `decoded`, and whether they are found, say what the packets give where there is no noise. They are
-    measured by the prior: the standard deviation that is left of a sub-product, relative to its own. A sub-product that the
-    prior knows to be zero, or to follow from others, is estimated exactly by weights that are no decode.
+    measured by the prior: the standard deviation that is left of a sub-product, relative to its own, or of one of the `sums`
+    (T, K) that it is a term of, relative to that of independent terms. A sub-product that the prior knows to be zero, or to
+    follow from others, is estimated exactly by weights that are no decode.
     """
     values, vectors = np.linalg.eigh(prior)
     root = vectors * np.sqrt(np.maximum(values, 0.0))
@@ -91,8 +124,11 @@ def lmmse_weights(coefficients: Floats, arrived: Bools, prior: Floats, decoded: 
     left_over = exact @ sent - root
     before = np.sqrt(np.einsum("kj,kj->k", root, root))
     # A prior of very unequal energies is known to the rounding of its largest entry only.
-    scale = np.maximum(before, max(SMALLEST_SHARE * before.max(), np.finfo(np.float64).tiny))
-    error = np.sqrt(np.einsum("rkj,rkj->rk", left_over, left_over)) / scale
+    least = max(SMALLEST_SHARE * before.max(), np.finfo(np.float64).tiny)
+    error = np.sqrt(np.einsum("rkj,rkj->rk", left_over, left_over)) / np.maximum(before, least)
+    for terms in () if sums is None else sums:
+        of_sum = np.sqrt(np.sum(left_over[:, terms].sum(axis=1) ** 2, axis=1)) / max(float(np.linalg.norm(before[terms])), least)
+        error[:, terms] = np.minimum(error[:, terms], of_sum[:, None])
     residual = np.where(decoded, error, 0.0).max(axis=1)
     weights = exact
     if noise > 0:

@@ -58,7 +58,8 @@ def multiply(
     realizations, seed, first_realization, threads
         As for :func:`uepgpu.simulate`, whose realizations with ``deadlines=[deadline]`` these are.
     decoder : "linear", "peel" or "lmmse"
-        ``"linear"`` returns the decodable sub-products and zero for the others, ``"peel"`` those that peeling reaches,
+        ``"linear"`` returns the decodable sub-products, and in cxr sums of them, and zero for the others, ``"peel"`` the
+        sub-products that peeling reaches,
         ``"lmmse"`` the best linear estimate of every sub-product under the noise and rounding of payloads
         (docs/mathematics.md §5). The first two take the weights of least squares.
     faithful : bool

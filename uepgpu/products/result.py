@@ -27,12 +27,13 @@ class ProductResult:
     loss : (R,) float64
         ‖C - Ĉ‖².
     decoded : (R, K) bool
-        Sub-products that are decodable, as the tally of :func:`uepgpu.simulate` decides.
+        Sub-products that are decodable, alone or as terms of a sum, as the tally of :func:`uepgpu.simulate` decides. Ĉ of
+        linear decoding is made of these.
     arrived : (R, W) bool
     condition : (R,) float64
         Frobenius norm of the packets used, at unit size, times that of their decoding weights.
     residual : (R,) float64
-        How far weights times coefficients are from the unit rows that decoding needs.
+        How far weights times coefficients are from the unit rows, or rows of ones, that decoding needs.
     ill_conditioned : (R,) bool
         Realizations that floating point cannot decode as exact arithmetic does: condition times rounding above 10 %, where
         rounding grows as packets underflow the workers' arithmetic; or a residual above 1e-6.

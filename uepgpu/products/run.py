@@ -105,14 +105,15 @@ class ProductRun:
         )
 
     def _weights(self, packets: Packets, decoded: Bools) -> Weights:
+        sums = self.plan.sums
         if self.decoder == "lmmse":
             gram = self.inner[0][1]
             known = gram if self.prior == "gram" else np.diag(np.diagonal(gram))
             # Rounding is noise too; that of float64 is below what separates singular values from zero.
             rounding = 0.0 if self.dtype == "float64" else float(np.finfo(self.dtype).eps) / 2
-            return lmmse_weights(packets.coefficients, packets.arrived, known, decoded, math.hypot(self.noise, rounding))
+            return lmmse_weights(packets.coefficients, packets.arrived, known, decoded, math.hypot(self.noise, rounding), sums)
         compiled = self.place.host.name == "numba"
-        return selected_weights(packets.coefficients, packets.arrived, decoded, self.threads, compiled=compiled)
+        return selected_weights(packets.coefficients, packets.arrived, decoded, self.threads, compiled=compiled, sums=sums)
 
     def _noise_energy(self, packets: Packets, weights: Floats) -> Floats:
         """Return the expected energy of the noise in Ĉ, (R,): that of every payload times the squares of its weights."""

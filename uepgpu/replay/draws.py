@@ -20,6 +20,8 @@ __all__ = ["Drawn", "Packet", "Stream", "draw"]
 
 PRIME = 2**31 - 1
 CELL_END = 2**32
+COLUMNS, COLUMN = 2**7, 2**25
+"""Columns of the table by which one word draws the windows of several packets, and words of each."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Stream:
     number : int
     purpose : str
     words_per_packet : int
-        Packet w owns the words from w times this on; 0 where words hold the bits or bytes of several packets.
+        Packet w owns the words from w times this on; 0 where words hold the windows, bits or bytes of several packets.
     words : tuple of int
         Word i is word i mod 4 of block i div 4, with the counter (realization low, realization high, block, stream).
     """
@@ -51,9 +53,9 @@ class Packet:
     number : int
         Number of the packet and of its worker.
     word : int
-        The word of stream 0 that decides it.
+        The word of stream 0 that decides it; in the count domain it may decide several packets.
     least, end : int
-        Every word with least <= word < end means the same window and arrival.
+        Every word with least <= word < end means the same window and arrival, or the same windows of its packets.
     window : int
         Which of :attr:`Replay.windows`.
     support : tuple of int
@@ -114,8 +116,10 @@ def draw(job: Job, realization: int, *, coefficients: bool) -> Drawn:
         return streams[number].words
 
     n, k = job.n_packets, job.k
-    deciding = take(PACKETS, n, 1)
-    cells = [_cell(job, w, deciding[w]) for w in range(n)]
+    m = job.per_word
+    drawn = take(PACKETS, -(-n // m), 1 if m == 1 else 0)
+    deciding = [drawn[w // m] for w in range(n)]
+    cells = [_cell(job, w, deciding[w]) if m == 1 else _cell_together(job, w % m, deciding[w]) for w in range(n)]
     window = [int(job.cell_window[job.group[w], cells[w][0]]) for w in range(n)]
     if job.order == BY_TIME:
         bins = [int(job.cell_time[job.group[w], cells[w][0]]) for w in range(n)]
@@ -151,6 +155,15 @@ def _cell(job: Job, packet: int, word: int) -> tuple[int, int, int]:
     edges = [int(x) for x in job.threshold[group, : job.n_threshold[group]]]
     cell = bisect.bisect_right(edges, word)
     return cell, edges[cell - 1] if cell else 0, edges[cell] if cell < len(edges) else CELL_END
+
+
+def _cell_together(job: Job, place: int, word: int) -> tuple[int, int, int]:
+    """Return the cell of a packet at a place of its word, and the words that mean the same for all packets of the word."""
+    column, rest = divmod(word, COLUMN)
+    own, alias = divmod(int(job.alias[column]), COLUMNS)
+    n_cells, start = int(job.n_threshold[0]) + 1, column * COLUMN
+    number, least, end = (column, start, start + own) if rest < own else (alias, start + own, start + COLUMN)
+    return number // n_cells**place % n_cells, least, end
 
 
 def _below(word: int, n: int) -> int:

@@ -10,6 +10,7 @@ from uepgpu.checks import deadlines_array, word64
 from uepgpu.plan import DECODERS, decoding_rule, make_plan, resolve_decoder
 from uepgpu.replay.draws import Packet, draw
 from uepgpu.replay.told import Action, Evaluation, Moment, Replay, Step, Window
+from uepgpu.theory.received import received_law
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -78,7 +79,7 @@ def replay(
     >>> code = uep.codes.ExpandingWindow(gamma=(0.40, 0.35, 0.25))
     >>> told = replay(code, part, uep.Workers(30, omega=1.0, work="unit"), realization=5, seed=7)
     >>> told.order[:4], [told.packets[w].window for w in told.order[:4]]
-    ((0, 1, 2, 3), [0, 0, 2, 1])
+    ((0, 1, 2, 3), [1, 2, 1, 1])
     >>> print(told.steps[3].action.describe())
     packet 1 of window 1; ranks 2/3 3/6 4/9
     >>> told.decoded_at
@@ -170,14 +171,10 @@ def _moments(plan: Plan, part: Partition, decoded_at: list[int | None], arrivals
 
 
 def _evaluations(plan: Plan, workers: Workers, moments: tuple[Moment, ...], deadlines: list[float]) -> tuple[Evaluation, ...]:
-    from scipy.stats import binom
-
     law = plan.law
-    work = int(law.occurring_work[0])
+    chances = received_law(workers, np.asarray(deadlines), law.n_subproducts, int(law.occurring_work[0]))
     result = []
-    for t in deadlines:
-        arrived = float(workers.arrival(t, law.n_subproducts, work, float(workers.speed()[0])))
-        chance = [float(p) for p in binom.pmf(np.arange(len(moments)), workers.count, arrived)]
+    for t, chance in zip(deadlines, chances.tolist(), strict=True):
         loss, normalized = (
             float(sum(p * getattr(m, name) for p, m in zip(chance, moments, strict=True))) for name in ("loss", "normalized_loss")
         )

@@ -98,6 +98,8 @@ def _packets(told: Replay) -> TextTable:
         return (str(p.number), f"{p.word:08x}", f"{p.least:08x} ≤ word < {end}", str(p.window), arrival(p), compact(p.support))
 
     note = f"A packet's word lies between two thresholds, which give its window{'' if told.deadlines is None else ' and arrival'}."
+    if told.streams[0].words_per_packet == 0:
+        note = "A word decides several packets: it lies between two thresholds, which give the windows of all of them."
     header = ("packet", "word", "thresholds", "window", "arrives", "sub-products")
     return TextTable("Packets, one a worker", note, header, tuple(map(row, told.packets)))
 

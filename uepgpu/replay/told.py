@@ -64,7 +64,7 @@ class Step:
         Whether the packet raised the rank, or for peeling revealed something.
     action : Counted, Matched, Eliminated or Peeled
     decoded : tuple of int
-        The sub-products that became decodable.
+        The sub-products that became decodable, alone or as terms of a sum.
 
     Examples
     --------
@@ -74,7 +74,7 @@ class Step:
     >>> code, workers = uep.codes.ExpandingWindow((0.5, 0.5)), uep.Workers(3, omega=1.0, work="unit")
     >>> steps = replay(code, part, workers, realization=0, seed=2).steps
     >>> [(step.packet, step.rank, step.gained, step.decoded) for step in steps]
-    [(0, 1, True, (0,)), (1, 1, False, ()), (2, 2, True, (1,))]
+    [(0, 1, True, (0,)), (1, 2, True, (1,)), (2, 2, False, ())]
     """
 
     position: int
@@ -112,7 +112,7 @@ class Moment:
     >>> code, workers = uep.codes.ExpandingWindow((0.5, 0.5)), uep.Workers(3, omega=1.0, work="unit")
     >>> moments = replay(code, part, workers, realization=0, seed=2).moments
     >>> [(moment.received, moment.classes, moment.loss) for moment in moments]
-    [(0, (), 5.0), (1, (1,), 1.0), (2, (1,), 1.0), (3, (1, 2), 0.0)]
+    [(0, (), 5.0), (1, (1,), 1.0), (2, (1, 2), 0.0), (3, (1, 2), 0.0)]
     """
 
     time: int
@@ -144,7 +144,7 @@ class Evaluation:
     >>> code, workers = uep.codes.ExpandingWindow((0.5, 0.5)), uep.Workers(3, omega=1.0, work="unit")
     >>> (evaluation,) = replay(code, part, workers, realization=0, seed=2, evaluate=[1.0]).evaluations
     >>> [round(p, 3) for p in evaluation.probabilities], round(evaluation.loss, 3)
-    ([0.05, 0.257, 0.441, 0.253], 0.947)
+    ([0.05, 0.257, 0.441, 0.253], 0.506)
     """
 
     deadline: float
@@ -193,7 +193,7 @@ class Replay:
     >>> code, workers = uep.codes.ExpandingWindow((0.5, 0.5)), uep.Workers(3, omega=1.0, work="unit")
     >>> told = replay(code, part, workers, realization=0, seed=2)
     >>> told.decoder, told.order, told.decoded_at
-    ('count', (0, 1, 2), (1, 3))
+    ('count', (0, 1, 2), (1, 2))
     """
 
     code: str

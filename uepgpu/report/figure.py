@@ -50,13 +50,14 @@ def _line(chart: Chart, panel: Panel, line: Line) -> list[dict[str, Any]]:
     through = np.where(drawn, line.value, np.nan) if exact is None else exact
     if chart.logarithmic:
         through = np.where(through > 0, through, np.nan)
+    x, y = chart.path(line, through)
     traces = [
         {
             **common,
             "mode": "lines",
-            "x": _numbers(line.x),
-            "y": _numbers(through),
-            "line": {"dash": GUIDE if exact is None else dash, "width": 1.6},
+            "x": _numbers(x),
+            "y": _numbers(y),
+            "line": {"dash": GUIDE if exact is None else dash, "width": 1.6, "shape": "vh" if chart.steps else "linear"},
             "hoverinfo": "skip",
         }
     ]

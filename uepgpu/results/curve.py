@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +15,12 @@ if TYPE_CHECKING:
     from uepgpu.points.point import Point
     from uepgpu.results.simulated import Simulated
 
-__all__ = ["Curve", "curve_of", "exact_loss"]
+__all__ = ["LEVELS", "Curve", "curve_of", "exact_loss"]
 
 Floats = NDArray[np.float64]
 ROUNDING = 1e-12
+LEVELS = (0.5, 0.9, 0.99)
+"""Levels of the quantiles of the loss that tables give."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +40,10 @@ class Curve:
         The same over ‖C‖².
     exact : (D,) float64 or None
         The normalized loss in closed form; None where there is none.
+    sd : (D,) float64 or None
+        Standard deviation of the normalized loss of one realization; None for codes that do not decode class by class.
+    quantiles : (D, 3) float64 or None
+        Its quantiles at :data:`LEVELS`; likewise.
     """
 
     point: Point
@@ -53,6 +59,8 @@ class Curve:
     normalized_low: Floats
     normalized_high: Floats
     exact: Floats | None
+    sd: Floats | None = None
+    quantiles: Floats | None = None
 
     @property
     def deadlines(self) -> Floats:
@@ -89,10 +97,13 @@ def exact_loss(point: Point) -> Floats | None:
 def curve_of(result: Simulated, exact: Callable[[Point], Floats | None] = exact_loss) -> Curve:
     """Return the curve of a point with its tally; `exact` may know its exact loss already."""
     point, tally = result.point, result.tally
-    if tally.domain == "count":
-        dataset = tally.loss(point.part, workers=point.workers, deadlines=point.deadlines)
-    else:
-        dataset = tally.loss(point.part)
+    options: dict[str, Any] = {"workers": point.workers, "deadlines": point.deadlines} if tally.domain == "count" else {}
+    dataset = tally.loss(point.part, **options)
+    sd, quantiles = None, None
+    if tally.class_wise:
+        sd = np.asarray(tally.loss_sd(point.part, **options)["normalized_loss_sd"].values, dtype=np.float64)
+        found = tally.loss_quantile(point.part, LEVELS, **options)
+        quantiles = np.asarray(found["normalized_loss"].values, dtype=np.float64)
 
     def values(name: str) -> Floats:
         return np.asarray(dataset[name].values, dtype=np.float64)
@@ -111,4 +122,6 @@ def curve_of(result: Simulated, exact: Callable[[Point], Floats | None] = exact_
         normalized_low=values("normalized_loss_low"),
         normalized_high=values("normalized_loss_high"),
         exact=exact(point),
+        sd=sd,
+        quantiles=quantiles,
     )

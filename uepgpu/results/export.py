@@ -11,7 +11,7 @@ import numpy as np
 
 from uepgpu.files import Kind, Output
 from uepgpu.results.curve import curve_of
-from uepgpu.results.table import COLUMNS, rows
+from uepgpu.results.table import COLUMNS, OF_THE_LAW, rows
 from uepgpu.store.errors import StoreError
 from uepgpu.store.stored import StoredPoint, iterate_points
 from uepgpu.text import write_table
@@ -28,7 +28,7 @@ NETCDF = Kind(("nc", "netcdf"), b"\x89HDF", TITLE.encode())
 EXTRA = ("point", "tally", "sweep", "stop_reason", "seconds", "devices", "versions", "latency")
 """Columns that a store adds to those of ``table.csv``."""
 LOSSES = ("loss", "loss_stderr", "loss_low", "loss_high")
-VALUES = (*LOSSES, *(f"normalized_{name}" for name in LOSSES), "normalized_loss_exact")
+VALUES = (*LOSSES, *(f"normalized_{name}" for name in LOSSES), "normalized_loss_exact", *OF_THE_LAW)
 
 
 def _extra(stored: StoredPoint) -> dict[str, Any]:
@@ -40,7 +40,7 @@ def _extra(stored: StoredPoint) -> dict[str, Any]:
         "seconds": stored.seconds,
         "devices": "; ".join(stored.devices),
         "versions": "; ".join(stored.versions),
-        "latency": repr(stored.point.workers.latency),
+        "latency": stored.point.workers.describe_latency(),
     }
 
 
@@ -58,7 +58,7 @@ def write_csv(path: Path | str, target: Output) -> int:
 
 
 def write_parquet(path: Path | str, target: Output) -> int:
-    """Write the same rows as Parquet; a missing exact loss is null.
+    """Write the same rows as Parquet; a missing exact loss, standard deviation or quantile is null.
 
     Raises
     ------
@@ -68,7 +68,7 @@ def write_parquet(path: Path | str, target: Output) -> int:
     pa, parquet = _optional("pyarrow", "--parquet"), _optional("pyarrow.parquet", "--parquet")
     table = list(_rows(path))
     for row in table:
-        row["normalized_loss_exact"] = None if row["normalized_loss_exact"] == "" else row["normalized_loss_exact"]
+        row |= {name: None for name in ("normalized_loss_exact", *OF_THE_LAW) if row[name] == ""}
         row["seed"] = str(row["seed"])  # up to 2^64 - 1, which no signed column holds
     with target.new() as part:
         parquet.write_table(pa.Table.from_pylist(table).replace_schema_metadata({"title": TITLE}), part)
@@ -85,9 +85,10 @@ def dataset(points: Sequence[StoredPoint]) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        ``loss``, ``normalized_loss`` and their ``_stderr``, ``_low``, ``_high``, and ``normalized_loss_exact`` (NaN where there is
-        none) over (``point``, ``step``). ``deadline`` is a coordinate over both, as points may have different ones; shorter
-        lists end in NaN. What describes a point is a coordinate over ``point``.
+        ``loss``, ``normalized_loss`` and their ``_stderr``, ``_low``, ``_high``, and ``normalized_loss_exact``, standard
+        deviation and quantiles of the loss of one realization (NaN where there are none) over (``point``, ``step``).
+        ``deadline`` is a coordinate over both, as points may have different ones; shorter lists end in NaN. What describes a point
+        is a coordinate over ``point``.
     """
     import xarray as xr
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from uepgpu.results.curve import Curve
 
-__all__ = ["NOTE", "Block", "blocks", "choose_deadlines"]
+__all__ = ["NOTE", "Block", "blocks", "choose_deadlines", "place"]
 
 NOTE = (
     "Normalized loss at deadline t: simulated with its 95 % interval, then exact. worst: greatest distance of the exact loss from "
@@ -38,6 +38,11 @@ class Block:
     title: str
     header: tuple[str, ...]
     body: tuple[tuple[str, ...], ...]
+
+
+def place(deadlines: Sequence[float], t: float) -> int | None:
+    """Return the index of a deadline, or None."""
+    return next((i for i, other in enumerate(deadlines) if math.isclose(t, other, rel_tol=1e-12, abs_tol=1e-12)), None)
 
 
 def choose_deadlines(deadlines: Sequence[float], show: Sequence[float], most: int) -> list[int]:

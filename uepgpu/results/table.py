@@ -6,6 +6,7 @@ import io
 from typing import TYPE_CHECKING
 
 from uepgpu.files import table_kind
+from uepgpu.results.curve import LEVELS
 from uepgpu.text import write_table
 
 if TYPE_CHECKING:
@@ -13,8 +14,10 @@ if TYPE_CHECKING:
 
     from uepgpu.results.curve import Curve
 
-__all__ = ["COLUMNS", "TABLE", "rows", "to_csv"]
+__all__ = ["COLUMNS", "OF_THE_LAW", "TABLE", "rows", "to_csv"]
 
+OF_THE_LAW = ("normalized_loss_sd", *(f"normalized_loss_q{100 * q:g}" for q in LEVELS))
+"""Columns on the loss of one realization: its standard deviation and quantiles."""
 COLUMNS = (
     "series",
     "code",
@@ -37,12 +40,14 @@ COLUMNS = (
     "normalized_loss_low",
     "normalized_loss_high",
     "normalized_loss_exact",
+    *OF_THE_LAW,
     "realizations",
     "seed",
     "backend",
 )
 """Columns of ``table.csv``. ``window`` is empty unless the encoding is factored, ``gamma`` for codes without window
-probabilities, ``normalized_loss_exact`` where there is no closed form."""
+probabilities, ``normalized_loss_exact`` where there is no closed form, those of :data:`OF_THE_LAW` for codes that do not decode
+class by class."""
 
 TABLE = table_kind(COLUMNS)
 
@@ -81,7 +86,14 @@ def rows(curves: Sequence[Curve]) -> Iterator[dict[str, Value]]:
                 "normalized_loss_low": float(curve.normalized_low[d]),
                 "normalized_loss_high": float(curve.normalized_high[d]),
                 "normalized_loss_exact": "" if curve.exact is None else float(curve.exact[d]),
+                **_of_the_law(curve, d),
             }
+
+
+def _of_the_law(curve: Curve, d: int) -> dict[str, Value]:
+    if curve.sd is None or curve.quantiles is None:
+        return dict.fromkeys(OF_THE_LAW, "")
+    return dict(zip(OF_THE_LAW, (float(curve.sd[d]), *map(float, curve.quantiles[d])), strict=True))
 
 
 def to_csv(curves: Sequence[Curve]) -> str:

@@ -1,31 +1,27 @@
-"""From tables of a specification to the library's descriptions: partitions, codes, latency laws, workers."""
+"""From tables of a specification to the library's descriptions: partitions and codes."""
 
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import zipfile
-from collections.abc import Callable, Iterator, Sized
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from uepgpu import latency
 from uepgpu.checks import closest, shown
 from uepgpu.codes import Code
-from uepgpu.files import expand, read_array
+from uepgpu.files import expand
 from uepgpu.partition import Partition, load_matrix
 from uepgpu.specification.fields import SpecError, TomlTable, number, numbers, one_or_more, text, whole, whole_numbers
-from uepgpu.specification.names import CODES, LAWS
-from uepgpu.workers import Workers
+from uepgpu.specification.names import CODES
 
-__all__ = ["WORKER_KEYS", "Read", "code", "file_in", "located", "make", "named", "partition", "worker_grid"]
+__all__ = ["Read", "code", "file_in", "located", "make", "named", "partition"]
 
 MODEL_KEYS = ("left_variances", "right_variances", "shape", "left_means", "right_means")
 MATRIX_KEYS = {"rxc": ("a", "b", "rows", "cols", "order"), "cxr": ("a", "b", "blocks", "order")}
-WORKER_KEYS = ("count", "latency", "omega", "work", "loss_probability", "speeds")
 
 Read = Callable[[str, Any], Any]
 """Makes a value of a key and what the specification gives for it."""
@@ -206,7 +202,7 @@ def code(where: str, data: Any, folder: Path, gamma: list[float] | None) -> Code
         "windows": text,
         "coefficients": text,
         "field": text,
-        "copies": whole,
+        "copies": _integers,
         "supports": _supports,
         "work": _integers,
         "matrix": _file_or(folder, _matrix),
@@ -217,55 +213,4 @@ def code(where: str, data: Any, folder: Path, gamma: list[float] | None) -> Code
         readers["matrix"] = lambda key, value: matrix
     result = make(kind, table, readers, {} if gamma is None else {"gamma": gamma})
     assert isinstance(result, Code)
-    return result
-
-
-# --- workers ------------------------------------------------------------------------------------------------------
-
-
-def _law(where: str, folder: Path) -> Callable[[str, Any], tuple[str, latency.Latency]]:
-    def read(key: str, value: Any) -> tuple[str, latency.Latency]:
-        kind, table = named(f"{where}: {key}", "law", value, LAWS)
-        readers: dict[str, Read] = {"samples": numbers}
-        if isinstance(table.data.get("samples"), str):
-            with located(table.where):
-                samples = read_array(
-                    "samples", Path(table.get("samples", file_in(folder))), what="a one-dimensional array of latencies"
-                )
-            readers["samples"] = lambda key, value: samples
-        law = make(kind, table, readers)
-        shown = ", ".join(f"{k} = {v}" for k, v in table.data.items() if k != "law")
-        return f"{table.data['law']} ({shown})" if shown else str(table.data["law"]), law
-
-    return read
-
-
-def _omega(key: str, value: Any) -> float | str:
-    if isinstance(value, str) and value != "fair":
-        raise SpecError(f"{key} must be a number > 0 or 'fair', got {shown(value)}")
-    return value if isinstance(value, str) else number(key, value)
-
-
-def worker_grid(where: str, data: dict[str, Any], folder: Path) -> list[tuple[str, Workers]]:
-    """Return the workers of every combination of the listed values, each with a suffix that says what varies.
-
-    ``count``, ``omega``, ``work`` and ``latency`` may each be one value or a list. The suffix leaves out the work model,
-    which has a panel of its own.
-    """
-    table = TomlTable(where, data, WORKER_KEYS)
-    counts = table.get("count", one_or_more(whole))
-    omegas = table.get("omega", one_or_more(_omega), ["fair"])
-    works = table.get("work", one_or_more(text), ["true"])
-    try:
-        laws = one_or_more(_law(where, folder))("latency", table.data.get("latency", "exponential"))
-    except SpecError as error:
-        raise error if str(error).startswith(where) else table.error(str(error)) from None
-    lossy = table.get("loss_probability", number, 0.0)
-    speeds = table.get("speeds", numbers, None)
-    result = []
-    for count, omega, (law_name, law), work in itertools.product(counts, omegas, laws, works):
-        varies: list[tuple[Sized, str]] = [(counts, f"W = {count}"), (omegas, f"Ω = {omega}"), (laws, law_name)]
-        with located(where):
-            workers = Workers(count, law, omega, work, lossy, speeds)  # type: ignore[arg-type]
-        result.append(("".join(f", {name}" for values, name in varies if len(values) > 1), workers))
     return result

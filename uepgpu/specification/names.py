@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from uepgpu import latency
 from uepgpu.codes import LT, MDS, ExpandingWindow, Generator, NonOverlappingWindow, Repetition, Uncoded, Windows
+from uepgpu.workers import Backup, Relaunch
 
-__all__ = ["CODES", "LAWS"]
+__all__ = ["CODES", "LAUNCHES", "LAWS"]
 
 CODES: dict[str, type] = {
     "now": NonOverlappingWindow,
@@ -27,5 +28,10 @@ LAWS: dict[str, type] = {
     "log-normal": latency.LogNormal,
     "deterministic": latency.Deterministic,
     "empirical": latency.Empirical,
+    "staged": latency.Staged,
+    "trace": latency.Trace,
 }
 """What a specification calls the laws."""
+
+LAUNCHES: dict[str, type] = {"backup": Backup, "relaunch": Relaunch}
+"""What a specification calls second tries."""

@@ -46,7 +46,7 @@ from uepgpu.gradient_coding.losses import LOSSES
 from uepgpu.gradient_coding.plan import make_plan
 from uepgpu.gradient_coding.problem import Problem
 from uepgpu.gradient_coding.study import Study, StudyPoint
-from uepgpu.specification.describe import Read, file_in, located, make, named, worker_grid
+from uepgpu.specification.describe import Read, file_in, located, make, named
 from uepgpu.specification.fields import (
     SpecError,
     TomlTable,
@@ -64,6 +64,7 @@ from uepgpu.specification.fields import (
 )
 from uepgpu.specification.fields import seed as read_seed
 from uepgpu.specification.series import labelled, named_tables, read_with, refuse_duplicates, series_tables
+from uepgpu.specification.workers import worker_grid
 
 __all__ = ["parse_study", "read_study"]
 

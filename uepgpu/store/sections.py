@@ -14,7 +14,7 @@ from uepgpu.store.opening import reading
 from uepgpu.store.rows import Rows
 from uepgpu.store.stored import StoredPoint, StoredSweep, points_of, sweeps_of
 
-__all__ = ["Section", "only_series", "read_sections"]
+__all__ = ["Section", "only_section", "only_series", "read_sections"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,6 +93,14 @@ def _distinct(points: Sequence[StoredPoint]) -> tuple[StoredPoint, ...]:
         else dataclasses.replace(p, point=dataclasses.replace(p.point, series=f"{p.point.series} [{p.short_id}]"))
         for p in points
     )
+
+
+def only_section(sections: Sequence[Section]) -> Section:
+    """Return the sweep of a store that has one, as its latest specification has it; ``ValueError`` if there are several."""
+    names = list(dict.fromkeys(s.sweep.name for s in sections))
+    if len(names) > 1:
+        raise ValueError(f"the store has several sweeps, choose one with --sweep: {', '.join(names)}")
+    return sections[0]
 
 
 def only_series(points: Sequence[StoredPoint], patterns: Sequence[str]) -> tuple[StoredPoint, ...]:

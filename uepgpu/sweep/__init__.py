@@ -22,6 +22,12 @@ A specification::
     latency = { law = "exponential", rate = 1.0 }             # or shifted-exponential, weibull, pareto, log-normal,
     omega = "fair"                          # or a number               deterministic, empirical (samples: list or .npy)
     work = ["unit", "true"]                 # optional too: loss_probability, speeds
+    # Stages: latency = { law = "staged", compute = "exponential", send = { law = "weibull", shape = 2.0 }, start = 0.1 }
+    # Second tries: backup = { name = "backup", after = 0.3 }, or "relaunch"
+    # Racks: racks = { of = [0, 0, 1, 1], probability = 0.1 }; optional: latency, a law of racks that are slow instead of dark
+    # Samples in a file: latency = { law = "empirical", samples = "times.csv", column = "seconds" }; likewise .parquet
+    # A recorded trace: latency = { law = "trace", latencies = "trace.csv", round = "step", worker = "node", latency = "seconds" }
+    # A law of every worker: latency = { each = ["exponential", { law = "pareto", shape = 2.0 }], counts = [20, 10] }
 
     [partitions.measured]                   # any name; real matrices, paths relative to this file
     paradigm = "rxc"                        # or "cxr" with blocks = 9 instead of rows and cols
@@ -44,6 +50,8 @@ A specification::
     relative_error = 0.01                   # half of the 95 % interval / 1.96 / loss
     interval_width = 1e-3                   # of the 95 % interval of the normalized loss
     failures = 100                          # realizations seen that lost something
+    exceeding = 0.01                        # of Pr[normalized loss > 0.01]:
+    exceedance_width = 1e-3                 # width of its 95 % interval, for codes that decode class by class
     seconds = 600
     deadlines = [0.3, 0.6]                  # at these, that is at the worst of them; default: all
     first = 10_000                          # asked at 10_000, 15_000, 22_500, ... realizations
@@ -63,6 +71,9 @@ A specification::
     code = { name = "ew", encoding = "factored", window = "max-rectangle" }   # or just "ew"; now, mds, uncoded,
     partitions = ["measured"]               # default: all                    repetition, lt, windows, generator
     workers = { count = 15 }                # keys that differ from [workers]; likewise deadlines, stop, grid, zip
+
+    [design]                                # what "uepgpu design" finds besides the best Γ; a sweep passes over it
+    find = ["gamma", "fixed", "repetition", "windows"]
 
 Every key of a code is an argument of its class in :mod:`uepgpu.codes`, every key of a law one in :mod:`uepgpu.latency`.
 """

@@ -30,12 +30,28 @@ from uepgpu.specification.fields import (
 )
 from uepgpu.specification.fields import seed as read_seed
 from uepgpu.specification.series import labelled, named_tables, read_with, refuse_duplicates, series_tables
+from uepgpu.specification.workers import WORKER_KEYS, worker_grid
 
 __all__ = ["parse_spec", "read_spec"]
 
 TOP_KEYS = (
-    *("title", "realizations", "seed", "deadlines", "show", "gamma", "workers", "partitions", "series", "grid", "zip", "stop"),
+    *(
+        "title",
+        "realizations",
+        "seed",
+        "deadlines",
+        "show",
+        "gamma",
+        "workers",
+        "partitions",
+        "series",
+        "grid",
+        "zip",
+        "stop",
+        "design",
+    ),
 )
+"""``design`` is for ``uepgpu design`` (:mod:`uepgpu.specification.wanted`); a sweep has no use for it."""
 SERIES_KEYS = ("label", "code", "partitions", "workers", "deadlines", "grid", "zip", "stop")
 STOP_KEYS = tuple(f.name for f in fields(StopRule))
 DEFAULT_REALIZATIONS = 100_000
@@ -81,7 +97,7 @@ def parse_spec(data: dict[str, Any], *, name: str, folder: Path, realizations: i
         fixed_seed=seed is not None,
         times=times,
         gamma=top.get("gamma", numbers, None),
-        workers=TomlTable("[workers]", top.get("workers", as_it_is, {}), describe.WORKER_KEYS).data,
+        workers=TomlTable("[workers]", top.get("workers", as_it_is, {}), WORKER_KEYS).data,
         partitions=named_tables(top, "partitions"),
     )
     for part_name in shared.partitions:
@@ -128,7 +144,7 @@ def _points(shared: _Shared, table: TomlTable) -> Iterator[Point]:
     label, where = labelled(table, "code"), table.where
     top = shared.top
     stop = _stop(shared, table)
-    own = TomlTable(f"{where}: workers", table.get("workers", as_it_is, {}), describe.WORKER_KEYS).data
+    own = TomlTable(f"{where}: workers", table.get("workers", as_it_is, {}), WORKER_KEYS).data
     listed = table.get("partitions", texts, list(shared.partitions))
     grid = top.get("grid", as_it_is, {}), table.get("grid", as_it_is, {})
     zipped = top.get("zip", as_it_is, {}), table.get("zip", as_it_is, {})
@@ -151,7 +167,7 @@ def _points(shared: _Shared, table: TomlTable) -> Iterator[Point]:
                 known = f"{', '.join(shared.partitions)}{closest(str(name), shared.partitions)}"
                 raise table.error(f"partitions must be names of [partitions.NAME] tables, that is {known}, got {shown(name)}")
             part = shared.partition(name, choice.of(PARTITION))
-            for suffix, made in describe.worker_grid(f"{place}: workers" if own or chosen else "[workers]", workers, shared.folder):
+            for suffix, made in worker_grid(f"{place}: workers" if own or chosen else "[workers]", workers, shared.folder):
                 # A series that is named by nothing but what it varies has no comma before that.
                 series = f"{label}{choice.suffix}{suffix}".removeprefix(", ") or code_name(code)
                 point = Point(series, name, code, part, made, times, stop, seed)

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from uepgpu.checks import deadlines_array, instance
 from uepgpu.tally.counts import Counts
-from uepgpu.theory.arrays import binomial
+from uepgpu.theory.received import received_law
 from uepgpu.workers import Workers
 
 __all__ = ["View", "view"]
@@ -78,14 +78,12 @@ def view(counts: Counts, workers: Workers | None, deadlines: ArrayLike | None) -
             else f"at most the W = {counts.n_packets} that were simulated are served"
         )
         raise ValueError(f"workers: W = {n} does not fit this tally: {why}")
-    if not workers.identical:
-        raise ValueError("workers differ in speed: arrival order depends on the worker then; simulate with deadlines")
+    if counts.tied and not (workers.alike or workers.shuffled):
+        how = "differ in speed or law" if workers.independent else "do not answer independently"
+        raise ValueError(f"workers {how}, and packets are tied to them: what arrives first depends on the worker")
     if workers.work == "true" and counts.packet_work is None:
         raise ValueError("workers.work='true', but packets differ in true work: simulate with deadlines")
     work = 1 if counts.packet_work is None else counts.packet_work
-    speed = float(workers.speed()[0])
-    k = counts.classes.size
     weight = np.zeros((times.size, counts.n_packets + 1))
-    chance = binomial(n, workers.arrival(times, k, work, speed), workers.absence(times, k, work, speed), n)
-    weight[:, : n + 1] = chance / chance.sum(axis=1, keepdims=True)
+    weight[:, : n + 1] = received_law(workers, times, counts.classes.size, work)
     return View("deadline", times, weight)

@@ -62,6 +62,8 @@ class Counts:
     possible : (counters, 2) int64 or None
         Numbers of received packets between which chance decides what is counted, as
         :func:`uepgpu.plan.possible.possible_counts` returns them; None where that is not known.
+    sums : bool
+        Whether terms of decoded sums count as decoded, so that the tally serves cxr alone (docs/mathematics.md §3).
 
     Raises
     ------
@@ -88,6 +90,7 @@ class Counts:
     ranges: Ranges
     seconds: float
     possible: Ints | None = None
+    sums: bool = False
 
     def __post_init__(self) -> None:
         if self.domain not in ("count", "deadline") or (self.domain == "deadline") != (self.deadlines is not None):
@@ -113,7 +116,7 @@ class Counts:
         for name in ("code", "decoder", "backend"):
             if not isinstance(getattr(self, name), str):
                 raise ValueError(f"{name} must be a text, got {shown(getattr(self, name))}")
-        for name in ("tied", "class_wise"):
+        for name in ("tied", "class_wise", "sums"):
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(f"{name} must be True or False, got {shown(getattr(self, name))}")
         choice("paradigm", self.paradigm, ("rxc", "cxr"))

@@ -1,15 +1,14 @@
-"""Estimates from tallies: losses, probabilities and quantiles, with their errors."""
+"""Estimates from tallies: mean losses and probabilities, with their errors."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from uepgpu.checks import instance, real_array, shown
+from uepgpu.checks import instance
 from uepgpu.partition import Partition
 from uepgpu.tally.axis import View, view
 from uepgpu.tally.counts import Counts
@@ -27,7 +26,18 @@ from uepgpu.workers import Workers
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["decoding_probability", "loss", "loss_quantile", "subproduct_probability"]
+__all__ = [
+    "ROUNDING",
+    "bounds_by_pattern",
+    "check_partition",
+    "decoding_probability",
+    "frequency",
+    "loss",
+    "loss_along",
+    "over",
+    "pattern_loss",
+    "subproduct_probability",
+]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -79,19 +89,28 @@ class Shares:
         return self.certain + self.width * low, self.certain + self.width * high
 
 
-def _events(counts: Counts, part: Partition, workers: Workers | None = None) -> tuple[Events, Ints, Ints, Floats]:
-    """Return the pairs of classes or sub-products that the loss weighs, both undecoded, with their weights."""
+def check_partition(counts: Counts, part: Partition, workers: Workers | None) -> None:
+    """Raise ``ValueError`` unless the tally serves the partition, and workers at their cost."""
     instance("part", part, Partition)
     if workers is not None and workers.work == "true" and part.paradigm != counts.paradigm:
         raise ValueError(
             f"workers.work='true', but this tally is of {counts.paradigm} packets, whose true work is not that of {part.paradigm} "
             "packets: simulate with the partition"
         )
+    if counts.sums and part.paradigm != "cxr":
+        raise ValueError(
+            "this tally counts sums of sub-products, which are parts of a cxr product and not of an rxc one: simulate with the "
+            "partition"
+        )
     if not np.array_equal(part.classes, counts.classes):
         raise ValueError(
             f"the partition's classes {part.classes.tolist()} differ from the tally's {counts.classes.tolist()}: a tally serves "
             "any matrices, but only with the classes that were simulated"
         )
+
+
+def _events(counts: Counts, part: Partition) -> tuple[Events, Ints, Ints, Floats]:
+    """Return the pairs of classes or sub-products that the loss weighs, both undecoded, with their weights."""
     gram = part.class_gram if counts.class_wise else part.gram
     left, right = np.tril_indices(gram.shape[0])
     weight = gram[left, right] * np.where(left == right, 1.0, 2.0)
@@ -107,7 +126,13 @@ def _events(counts: Counts, part: Partition, workers: Workers | None = None) -> 
 def loss(counts: Counts, part: Partition, workers: Workers | None, deadlines: ArrayLike | None) -> xr.Dataset:
     """See :meth:`Tally.loss`."""
     seen = view(counts, workers, deadlines)
-    events, left, right, weight = _events(counts, part, workers)
+    check_partition(counts, part, workers)
+    return loss_along(counts, part, seen)
+
+
+def loss_along(counts: Counts, part: Partition, seen: View) -> xr.Dataset:
+    """Return the mean loss along any axis, as :meth:`Tally.loss` does."""
+    events, left, right, weight = _events(counts, part)
     n = counts.realizations
     shares = Shares.of(seen, events.counts, events.open, n)
     mean = shares.total @ weight / n
@@ -116,7 +141,9 @@ def loss(counts: Counts, part: Partition, workers: Workers | None, deadlines: Ar
     else:
         stderr, freedom = batch_stderr(seen(events.counts) @ weight, counts.sub_batch_sizes)
     if counts.class_wise and np.any(left != right):
-        low, high = _bounds_by_pattern(counts, part, seen)
+        low, high = bounds_by_pattern(
+            counts, seen, np.broadcast_to(pattern_loss(counts, part), (mean.size, counts.patterns.shape[2]))
+        )
         return _dataset(counts, part, seen, mean, stderr, np.maximum(low, 0.0), high)
     half = t_factor(max(freedom, 1)) * np.nan_to_num(stderr)
     own = left == right
@@ -132,7 +159,7 @@ def loss(counts: Counts, part: Partition, workers: Workers | None, deadlines: Ar
 
 def _pattern_stderr(counts: Counts, part: Partition, mean: Floats, n: int) -> tuple[Floats, int]:
     """Exact sample variance: the loss of a realization is a function of its pattern."""
-    value = _pattern_loss(counts, part)
+    value = pattern_loss(counts, part)
     histogram = counts.patterns.sum(axis=0).astype(np.float64)
     if n < 2:
         return np.full(mean.shape, np.nan), 0
@@ -140,7 +167,7 @@ def _pattern_stderr(counts: Counts, part: Partition, mean: Floats, n: int) -> tu
     return np.sqrt(spread / n), n - 1
 
 
-def _pattern_loss(counts: Counts, part: Partition) -> Floats:
+def pattern_loss(counts: Counts, part: Partition) -> Floats:
     """Return the loss of each class pattern, shape (2^L,)."""
     missing = 1.0 - ((np.arange(counts.patterns.shape[2])[:, None] >> np.arange(counts.n_classes)[None, :]) & 1)
     value: Floats = np.maximum(np.einsum("pi,ij,pj->p", missing, part.class_gram, missing), 0.0)
@@ -172,19 +199,19 @@ def _unseen(seen: View, events: Events, left: Ints, right: Ints, weight: Floats,
     return np.asarray(np.where(shares.scaled < ENOUGH, high - shares.total / n, 0.0) @ np.abs(weight[pair]))
 
 
-def _bounds_by_pattern(counts: Counts, part: Partition, seen: View) -> tuple[Floats, Floats]:
-    """Return bounds of the loss where terms of different classes can cancel, so that a rare class pattern may decide.
+def bounds_by_pattern(counts: Counts, seen: View, value: Floats) -> tuple[Floats, Floats]:
+    """Return bounds of the mean of a function of the class pattern, `value` (D, 2^L), in which a rare pattern may decide.
 
     Patterns seen at least 30 times give a Student interval; each rarer one that is possible has its own exact bounds
-    (Bonferroni). Losses are taken relative to the commonest pattern's, so a pattern that nearly always occurs does not widen them.
+    (Bonferroni). Values are taken relative to the commonest pattern's, so a pattern that nearly always occurs does not widen them.
     """
     n = counts.realizations
-    value = _pattern_loss(counts, part)
     possible = possible_patterns(counts)
     open_at = possible & (possible.sum(axis=1, keepdims=True) > 1)
     shares = Shares.of(seen, counts.patterns, open_at, n)
-    usual = value[np.where(shares.width > 0, shares.seen, -1.0).argmax(axis=1)]
-    excess = np.where(shares.width > 0, value[None, :] - usual[:, None], 0.0)
+    commonest = np.where(shares.width > 0, shares.seen, -1.0).argmax(axis=1)
+    usual = np.take_along_axis(value, commonest[:, None], axis=1)[:, 0]
+    excess = np.where(shares.width > 0, value - usual[:, None], 0.0)
     rare = (shares.scaled < ENOUGH) & (excess != 0)
     alpha = 0.05 / (1 + rare.sum(axis=1))
     common = np.where(rare, 0.0, excess)
@@ -202,10 +229,10 @@ def _bounds_by_pattern(counts: Counts, part: Partition, seen: View) -> tuple[Flo
     towards_high = np.where(rare, np.where(excess > 0, high, low) * excess, 0.0).sum(axis=1)
     # What is certain, and the commonest pattern for all that is not.
     left_to_chance = seen(open_at.any(axis=1, keepdims=True))[:, 0]
-    base = shares.certain @ value + left_to_chance * usual
+    base = (shares.certain * value).sum(axis=1) + left_to_chance * usual
     slack = ROUNDING * np.abs(base + mean)
     if freedom == 0:
-        least, most = np.min(value), np.max(value)
+        least, most = value.min(axis=1), value.max(axis=1)
         return base + left_to_chance * (least - usual) - slack, base + left_to_chance * (most - usual) + slack
     return base + mean - half + towards_low - slack, base + mean + half + towards_high + slack
 
@@ -222,10 +249,10 @@ def _dataset(counts: Counts, part: Partition, seen: View, mean: Floats, stderr: 
     scale = 1.0 / part.norm2 if part.norm2 > 0 else 0.0
     data = {name: (seen.dimension, value) for name, value in values.items()}
     data |= {f"normalized_{name}": (seen.dimension, value * scale) for name, value in values.items()}
-    return _over(seen, data, {}, counts)
+    return over(seen, data, {}, counts)
 
 
-def _over(seen: View, data: dict[str, Any], coords: dict[str, Any], counts: Counts) -> xr.Dataset:
+def over(seen: View, data: dict[str, Any], coords: dict[str, Any], counts: Counts) -> xr.Dataset:
     """Return a Dataset over the time axis and further coordinates, with what was simulated as attributes."""
     import xarray as xr
 
@@ -233,25 +260,33 @@ def _over(seen: View, data: dict[str, Any], coords: dict[str, Any], counts: Coun
     return xr.Dataset(data, coords={seen.dimension: seen.coordinate, **coords}, attrs=attributes)
 
 
-def _probability(counts: Counts, seen: View, events: Events, name: str, labels: NDArray[np.int64]) -> xr.Dataset:
-    """Turn events that units are undecoded into decoding probabilities."""
+def frequency(counts: Counts, seen: View, events: Events) -> tuple[Floats, Floats, Floats, Floats]:
+    """Return how often events happen, its standard error and its 95 % interval, (D, E) each.
+
+    Exact binomial bounds (Clopper-Pearson); for mixtures of received counts Student's t where an event has been seen to happen
+    and not to happen at least 30 times.
+    """
     n = counts.realizations
     shares = Shares.of(seen, events.counts, events.open, n)
-    probability = np.clip(1.0 - shares.total / n, 0.0, 1.0)
+    share = np.clip(shares.total / n, 0.0, 1.0)
     low, high = shares.bounds(0.05)
-    low, high = 1.0 - high, 1.0 - low
     if seen.weight is None:
-        stderr = np.sqrt(probability * (1 - probability) / n)
+        stderr = np.sqrt(share * (1 - share) / n)
     else:
         stderr, freedom = batch_stderr(seen(events.counts), counts.sub_batch_sizes)
         half = t_factor(max(freedom, 1)) * np.nan_to_num(stderr)
         normal = _enough(seen, events, shares) & (freedom > 0)
-        low = np.where(normal, probability - half, low)
-        high = np.where(normal, probability + half, high)
+        low = np.where(normal, share - half, low)
+        high = np.where(normal, share + half, high)
+    return share, stderr, np.clip(low, 0.0, 1.0), np.clip(high, 0.0, 1.0)
+
+
+def _probability(counts: Counts, seen: View, events: Events, name: str, labels: NDArray[np.int64]) -> xr.Dataset:
+    """Turn events that units are undecoded into decoding probabilities."""
+    share, stderr, low, high = frequency(counts, seen, events)
     dims = (seen.dimension, name)
-    bounds = {"low": (dims, np.clip(low, 0.0, 1.0)), "high": (dims, np.clip(high, 0.0, 1.0))}
-    data = {"probability": (dims, probability), "stderr": (dims, stderr), **bounds}
-    return _over(seen, data, {name: labels}, counts)
+    values = {"probability": 1.0 - share, "stderr": stderr, "low": 1.0 - high, "high": 1.0 - low}
+    return over(seen, {key: (dims, value) for key, value in values.items()}, {name: labels}, counts)
 
 
 def decoding_probability(counts: Counts, workers: Workers | None, deadlines: ArrayLike | None) -> xr.Dataset:
@@ -264,28 +299,3 @@ def subproduct_probability(counts: Counts, workers: Workers | None, deadlines: A
     """See :meth:`Tally.subproduct_probability`."""
     seen = view(counts, workers, deadlines)
     return _probability(counts, seen, subproducts_undecoded(counts), "subproduct", np.arange(counts.classes.size))
-
-
-def loss_quantile(
-    counts: Counts, part: Partition, q: float | Sequence[float], workers: Workers | None, deadlines: ArrayLike | None
-) -> xr.Dataset:
-    """See :meth:`Tally.loss_quantile`."""
-    if not counts.class_wise:
-        raise ValueError("quantiles of the loss need a code that decodes class by class: pairs of sub-products give its mean alone")
-    _events(counts, part, workers)
-    levels = np.atleast_1d(real_array("q", q))
-    if levels.ndim != 1 or np.any(~((levels >= 0) & (levels <= 1))):
-        raise ValueError(f"q must lie in [0, 1], got {shown(q)}")
-    seen = view(counts, workers, deadlines)
-    value = _pattern_loss(counts, part)
-    order = np.argsort(value, kind="stable")
-    share = np.cumsum(seen(counts.patterns).sum(axis=0)[:, order], axis=1) / counts.realizations
-    # The least loss whose distribution function reaches q; the slack absorbs rounding of the sum.
-    at = (share[:, None, :] < levels[None, :, None] - 1e-12).sum(axis=2)
-    # Not below the least loss that occurred at all, for q = 0.
-    at = np.maximum(at, (share > 0).argmax(axis=1)[:, None])
-    quantile = value[order][np.minimum(at, value.size - 1)]
-    dims = (seen.dimension, "quantile")
-    scale = 1.0 / part.norm2 if part.norm2 > 0 else 0.0
-    data = {"loss": (dims, quantile), "normalized_loss": (dims, quantile * scale)}
-    return _over(seen, data, {"quantile": levels}, counts)

@@ -9,7 +9,15 @@ from numpy.typing import NDArray
 
 from uepgpu.tally.counts import Counts
 
-__all__ = ["Events", "class_pairs", "classes_undecoded", "pairs_undecoded", "possible_patterns", "subproducts_undecoded"]
+__all__ = [
+    "Events",
+    "class_pairs",
+    "classes_undecoded",
+    "pairs_undecoded",
+    "pattern_events",
+    "possible_patterns",
+    "subproducts_undecoded",
+]
 
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
@@ -56,7 +64,11 @@ def possible_patterns(counts: Counts) -> Bools:
 def class_pairs(counts: Counts, left: Ints, right: Ints) -> Events:
     """Return the events that classes `left` and `right` (counted from 0) are both undecoded, from class patterns."""
     both = (1 << left) | (1 << right)
-    inside = (np.arange(counts.patterns.shape[2])[:, None] & both[None, :]) == 0
+    return pattern_events(counts, (np.arange(counts.patterns.shape[2])[:, None] & both[None, :]) == 0)
+
+
+def pattern_events(counts: Counts, inside: Bools) -> Events:
+    """Return the events that the class pattern is one of those `inside`, (2^L, E)."""
     possible = possible_patterns(counts)
     return Events(counts.patterns @ inside.astype(np.int64), possible @ inside, possible @ ~inside)
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from numpy.typing import ArrayLike
 
 from uepgpu.partition import Partition
 from uepgpu.tally import estimates
-from uepgpu.tally.counts import Counts
+from uepgpu.tally.answers import Answers
 from uepgpu.tally.file import read_counts, write_counts
 from uepgpu.workers import Workers
 
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Tally"]
 
 
-class Tally(Counts):
+class Tally(Answers):
     """What a simulation counted, and its estimates; made by :func:`uepgpu.simulate`, fields as for its base class.
 
     Tallies of one problem over disjoint ranges of realization numbers add with ``+``.
@@ -57,8 +56,8 @@ class Tally(Counts):
         ------
         ValueError
             If the classes differ, the workers do not fit (docs/mathematics.md §4), or true work is asked for and packets have
-            another work in this partition's paradigm. In the deadline domain true work is part of the arrivals: a tally at
-            true work serves partitions of its own paradigm only.
+            another work in this partition's paradigm; or if sums of sub-products are counted and the partition is rxc. In the
+            deadline domain true work is part of the arrivals: a tally at true work serves partitions of its own paradigm only.
 
         Examples
         --------
@@ -67,7 +66,7 @@ class Tally(Counts):
         >>> code, workers = uep.codes.ExpandingWindow((0.5, 0.5)), uep.Workers(6, omega=1.0, work="unit")
         >>> tally = uep.simulate(code, part, workers, realizations=1000, seed=7)
         >>> tally.loss(part).normalized_loss.values.round(3).tolist()
-        [1.0, 0.645, 0.498, 0.169, 0.113, 0.067, 0.037]
+        [1.0, 0.673, 0.499, 0.174, 0.107, 0.067, 0.04]
         >>> found = tally.loss(part, workers=workers, deadlines=[0.5, 1.0])
         >>> found.normalized_loss.values.round(3).tolist(), found.normalized_loss_stderr.values.round(3).tolist()
         ([0.395, 0.17], [0.004, 0.003])
@@ -106,32 +105,6 @@ class Tally(Counts):
         [[0.951, 0.589, 0.589]]
         """
         return estimates.subproduct_probability(self, workers, deadlines)
-
-    def loss_quantile(
-        self, part: Partition, q: float | Sequence[float], *, workers: Workers | None = None, deadlines: ArrayLike | None = None
-    ) -> xr.Dataset:
-        """Return quantiles of the loss of one realization, for codes that decode class by class.
-
-        Returns
-        -------
-        xarray.Dataset
-            ``loss`` and ``normalized_loss`` over (``deadline`` or ``received``, ``quantile``).
-
-        Raises
-        ------
-        ValueError
-            If the code does not decode class by class: pairs do not determine a distribution.
-
-        Examples
-        --------
-        >>> import uepgpu as uep
-        >>> part = uep.Partition.model("cxr", left_variances=[4, 1, 1], right_variances=[1, 1, 1], classes=(1, 2))
-        >>> code, workers = uep.codes.ExpandingWindow((0.5, 0.5)), uep.Workers(6, omega=1.0, work="unit")
-        >>> tally = uep.simulate(code, part, workers, deadlines=[0.5, 1.0], realizations=1000, seed=7)
-        >>> tally.loss_quantile(part, [0.1, 0.5]).normalized_loss.values.round(3).tolist()
-        [[0.0, 0.333], [0.0, 0.0]]
-        """
-        return estimates.loss_quantile(self, part, q, workers, deadlines)
 
     # --- files ----------------------------------------------------------------------------------------------------
 

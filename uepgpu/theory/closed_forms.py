@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from uepgpu.codes.supports import SupportLaw
 
-__all__ = ["decoding_probability", "loss"]
+__all__ = ["Problem", "decoding_probability", "loss", "product_form"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -81,7 +81,7 @@ def loss(
     ----------
     docs/mathematics.md §3 to §6; Tegin et al., arXiv 2103.02928.
     """
-    problem = _Problem.make(code, part, workers, deadlines, received)
+    problem = Problem.make(code, part, workers, deadlines, received)
     if problem.law.field in disjoint.ORDER:
         raise no_closed_form(code, f"the loss over the finite field {problem.law.field} (windows decode in part)")
     q, value = _undecoded_and_loss(problem, part)
@@ -140,7 +140,7 @@ def decoding_probability(
     ----------
     docs/mathematics.md §3; Vukobratovic and Stankovic, IEEE Trans. Commun. 2012.
     """
-    problem = _Problem.make(code, part, workers, deadlines, received)
+    problem = Problem.make(code, part, workers, deadlines, received)
     structure, counts = problem.structure, problem.counts
     units = [np.unique(structure.unit_of[part.classes == label]) for label in range(1, part.n_classes + 1)]
     if problem.law.field in disjoint.ORDER and any(
@@ -151,7 +151,7 @@ def decoding_probability(
     failure = np.ones((problem.points.size, part.n_classes))
     value = np.zeros_like(failure)
     if structure.kind == "chain":
-        behind, prefix = chain.decoded_prefix(chain.last_saturated(_product_form(counts), structure.sizes))
+        behind, prefix = chain.decoded_prefix(chain.last_saturated(product_form(counts), structure.sizes))
     for column, members in enumerate(units):
         if members[-1] == structure.n_units:
             continue  # a sub-product in no window
@@ -166,8 +166,8 @@ def decoding_probability(
 
 
 @dataclass(frozen=True, eq=False)
-class _Problem:
-    """What both functions start from."""
+class Problem:
+    """What every function of the closed forms starts from."""
 
     code: Code
     law: SupportLaw
@@ -178,7 +178,7 @@ class _Problem:
     n_workers: int
 
     @classmethod
-    def make(cls, code: Code, part: Partition, workers: Workers | None, deadlines: Any, received: Any) -> _Problem:
+    def make(cls, code: Code, part: Partition, workers: Workers | None, deadlines: Any, received: Any) -> Problem:
         """Check the arguments; find the structure of the code's law and the law of the counts."""
         instance("part", part, Partition)
         if workers is not None:
@@ -242,18 +242,19 @@ def _received_law(code: Code, part: Partition, workers: Workers | None, received
     return law, workers.count
 
 
-def _product_form(counts: CountLaw) -> ProductForm:
+def product_form(counts: CountLaw) -> ProductForm:
+    """Return the law of the counts of a chain, which has product form."""
     assert isinstance(counts, ProductForm)  # deadline_counts refuses the rest for chains
     return counts
 
 
-def _undecoded_and_loss(problem: _Problem, part: Partition) -> tuple[Floats, Floats]:
+def _undecoded_and_loss(problem: Problem, part: Partition) -> tuple[Floats, Floats]:
     """Pr[unit undecoded], last that of the rest in no window, shape (points, units + 1); and the expected loss, shape (points,)."""
     structure, counts = problem.structure, problem.counts
     member = (structure.unit_of[:, None] == np.arange(structure.n_units + 1)).astype(np.float64)
     gram = member.T @ part.gram @ member
     if structure.kind == "chain":
-        last = chain.last_saturated(_product_form(counts), structure.sizes)
+        last = chain.last_saturated(product_form(counts), structure.sizes)
         # With ℓ* = j all later units are missing together, so even negative cross terms leave a sum of positive terms.
         missing = np.array([gram[j:, j:].sum() for j in range(structure.n_units + 1)])
         return _with_rest(chain.decoded_prefix(last)[0]), last @ np.maximum(missing, 0.0)

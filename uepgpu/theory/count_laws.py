@@ -18,10 +18,23 @@ from uepgpu.theory.arrays import binomial, convolve, log_binomial, log_poisson
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
-__all__ = ["CountLaw", "DrawnCounts", "DrawnUnequalWorkers", "ProductForm", "ReceivedTiedCounts", "TiedCounts"]
+__all__ = [
+    "MOST_MIXED",
+    "CountLaw",
+    "DrawnCounts",
+    "DrawnUnequalWorkers",
+    "MixedCounts",
+    "ProductForm",
+    "ReceivedTiedCounts",
+    "TiedCounts",
+]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+
+
+MOST_MIXED = 1000
+"""Workers whose arrivals may depend on each other in closed forms: the weights of e^-W/e and its inverse stay within float64."""
 
 
 class CountLaw(ABC):
@@ -113,6 +126,56 @@ class DrawnCounts(ProductForm):
     def kind(self, window: int) -> Hashable:
         """Return the window's rates."""
         return self._rates[:, window].tobytes()
+
+
+class MixedCounts(ProductForm):
+    """Counts of drawn packets of which a random number N arrives, by any law of N.
+
+    Given N they are multinomial: independent Poisson counts given their total, which is summed over.
+
+    Parameters
+    ----------
+    share : (windows,) float64
+        Pr[a packet is of window u].
+    chance : (points, W + 1) float64
+        Pr[N packets arrive].
+    """
+
+    def __init__(self, share: Floats, chance: Floats) -> None:
+        self.total = None
+        numbers = np.arange(chance.shape[1])
+        self._share = share
+        self._most = np.where(chance > 0, numbers, 0).max(axis=1)
+        self.reach = np.where(share > 0, self._most[:, None], 0)
+        # Any rate will do that keeps weights and what they are divided by within float64: for few workers one that makes 0 and W
+        # equally unlikely, for many the mean of N, from which N of independent workers strays less than a Poisson variable.
+        few = numbers.size <= MOST_MIXED + 1
+        self._rate = np.full(len(chance), numbers[-1] / np.e) if few else np.maximum(chance @ numbers, 1e-300)
+        with np.errstate(divide="ignore"):
+            self._odds = np.exp(np.log(chance) - log_poisson(numbers, self._rate[:, None]))
+
+    @property
+    def cap(self) -> int:
+        """No more packets than this arrive, whatever their windows."""
+        return int(self._most.max())
+
+    def weight(self, window: int, most: int) -> Floats:
+        """Return Poisson probabilities."""
+        return np.exp(log_poisson(np.arange(most + 1), self._rate[:, None] * self._share[window]))
+
+    def others(self, windows: Sequence[int], most: int) -> Floats:
+        """Return Poisson probabilities of what is left over that of the total, summed over the law of the total."""
+        keep = np.ones(self._share.size, dtype=np.bool_)
+        keep[list(windows)] = False
+        left = np.exp(log_poisson(np.arange(self._odds.shape[1]), self._rate[:, None] * self._share[keep].sum()))
+        result = np.zeros((self._odds.shape[0], most + 1))
+        for m in range(min(most + 1, self._odds.shape[1])):
+            result[:, m] = (self._odds[:, m:] * left[:, : left.shape[1] - m]).sum(axis=1)
+        return result
+
+    def kind(self, window: int) -> Hashable:
+        """Return the window's share."""
+        return float(self._share[window])
 
 
 class ReceivedTiedCounts(ProductForm):

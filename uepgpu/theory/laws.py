@@ -7,17 +7,29 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from uepgpu.theory.count_laws import CountLaw, DrawnCounts, DrawnUnequalWorkers, ReceivedTiedCounts, TiedCounts
+from uepgpu.theory.count_laws import (
+    MOST_MIXED,
+    CountLaw,
+    DrawnCounts,
+    DrawnUnequalWorkers,
+    MixedCounts,
+    ReceivedTiedCounts,
+    TiedCounts,
+)
+from uepgpu.theory.received import received_law
 from uepgpu.theory.structure import Structure, no_closed_form
 
 if TYPE_CHECKING:
     from uepgpu.codes.supports import SupportLaw
     from uepgpu.workers import Workers
 
-__all__ = ["deadline_counts", "received_counts"]
+__all__ = ["MOST_DIFFERENT", "deadline_counts", "received_counts"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+
+MOST_DIFFERENT = 10_000
+"""Workers that are not all alike: the time that their closed forms take grows with the square of their number."""
 
 
 def _membership(law: SupportLaw, structure: Structure) -> Floats:
@@ -39,29 +51,41 @@ def received_counts(law: SupportLaw, structure: Structure, received: Ints) -> Co
 def deadline_counts(law: SupportLaw, structure: Structure, workers: Workers, deadlines: Floats, code: Any) -> CountLaw:
     """Return the law of counts by every deadline, packets of window s having arrived with probability F(Ω t speed / r_s)."""
     k = law.n_subproducts
+    charged_alike = workers.work == "unit" or law.equal_work
+    if not workers.independent and not (law.exchangeable and charged_alike):
+        what = "packets of unequal work" if law.exchangeable else "packets tied to workers"
+        raise no_closed_form(code, f"a set of {what} whose arrivals are not independent")
+    if not workers.independent and workers.count > MOST_MIXED:
+        raise no_closed_form(code, f"a set of {workers.count:,} workers (at most {MOST_MIXED:,}) that are not independent")
+    if law.window is None and not workers.alike and workers.count > MOST_DIFFERENT:
+        raise no_closed_form(code, f"a set of {workers.count:,} workers, of which at most {MOST_DIFFERENT:,} may differ,")
+    if (law.window is None or not workers.independent) and not workers.alike and charged_alike:
+        chance = received_law(workers, deadlines, k, int(law.occurring_work[0]))
+        # Tied packets are all alike here, so there is one unit.
+        return MixedCounts(np.ones(1) if law.window is not None else _membership(law, structure).sum(axis=0), chance)
     if law.window is not None:
         return _tied_counts(law.window, law.work, structure, workers, deadlines, k)
     share = _membership(law, structure)
+    kinds, number = workers.kinds()
+    arrived = [workers.arrival(deadlines[:, None], k, law.work, *kind) for kind in kinds]
+    late = [workers.absence(deadlines[:, None], k, law.work, *kind) for kind in kinds]
     if workers.identical:
-        speed = workers.speed()[0]
-        arrived = workers.arrival(deadlines[:, None], k, law.work, speed)
-        late = workers.absence(deadlines[:, None], k, law.work, speed)
         total = np.full(deadlines.size, workers.count)
-        return DrawnCounts(arrived @ share, late @ share.sum(axis=1), total)
+        return DrawnCounts(arrived[0] @ share, late[0] @ share.sum(axis=1), total)
     if structure.kind != "disjoint":
-        raise no_closed_form(code, "a chain of drawn windows at workers of different speeds")
-    speeds = workers.speed()[:, None]
-    arrived = workers.arrival(deadlines[:, None, None], k, law.work, speeds)
-    late = workers.absence(deadlines[:, None, None], k, law.work, speeds)
-    return DrawnUnequalWorkers(arrived @ share, late @ share.sum(axis=1))
+        raise no_closed_form(code, "a chain of drawn windows of unequal work at workers of different speeds or laws")
+    cells = np.stack([a @ share for a in arrived], axis=1)[:, number]
+    absent = np.stack([a @ share.sum(axis=1) for a in late], axis=1)[:, number]
+    return DrawnUnequalWorkers(cells, absent)
 
 
 def _tied_counts(window: Ints, work: Ints, structure: Structure, workers: Workers, deadlines: Floats, k: int) -> CountLaw:
     unit = structure.unit_of_window[window]
-    kinds, size = np.unique(np.stack([unit, work[window], workers.speed()], axis=1), axis=0, return_counts=True)
+    kinds, number = workers.kinds()
+    alike, size = np.unique(np.stack([unit, work[window], number], axis=1), axis=0, return_counts=True)
     groups: list[list[tuple[int, Floats, Floats]]] = [[] for _ in range(structure.n_units)]
-    arrived = workers.arrival(deadlines[:, None], k, kinds[:, 1], kinds[:, 2])
-    late = workers.absence(deadlines[:, None], k, kinds[:, 1], kinds[:, 2])
-    for column, count in enumerate(size.tolist()):
-        groups[int(kinds[column, 0])].append((count, arrived[:, column], late[:, column]))
+    for (u, r, kind), count in zip(alike.tolist(), size.tolist(), strict=True):
+        arrived = workers.arrival(deadlines, k, r, *kinds[kind])
+        late = workers.absence(deadlines, k, r, *kinds[kind])
+        groups[u].append((count, arrived, late))
     return TiedCounts(groups)

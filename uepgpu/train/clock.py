@@ -46,15 +46,15 @@ def time_grid(code: Code, part: Partition, workers: Workers) -> Floats:
         Packets may be lost or the law has no end, so that not everything is always decoded.
     """
     work = code.law(part, workers.count).work
-    speed = workers.speed()
-    most, least = (float(work.max()), float(speed.min())), (float(work.min()), float(speed.max()))
+    kinds, _ = workers.kinds()
+    k, most, least = part.n_subproducts, float(work.max()), float(work.min())
     late = 1.0
-    while workers.absence(late, part.n_subproducts, *most) > NEGLIGIBLE_LATE:
+    while max(float(workers.absence(late, k, most, *kind)) for kind in kinds) > NEGLIGIBLE_LATE:
         late *= 2
         if late > 1e200:
             raise ValueError(f"waiting for all never ends: some packets of {workers!r} do not arrive")
     early = late
-    while workers.arrival(early, part.n_subproducts, *least) > NEGLIGIBLE_EARLY and early > late * 1e-12:
+    while max(float(workers.arrival(early, k, least, *kind)) for kind in kinds) > NEGLIGIBLE_EARLY and early > late * 1e-12:
         early /= 2
     return np.geomspace(early, late, GRID)
 

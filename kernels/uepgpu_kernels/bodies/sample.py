@@ -9,20 +9,32 @@ import numpy as np
 from uepgpu_kernels.bodies.bits import bit
 from uepgpu_kernels.bodies.body import body
 from uepgpu_kernels.bodies.philox import MASK, SHIFT, philox4x32
+from uepgpu_kernels.joint import COLUMN_BITS, COLUMNS
 from uepgpu_kernels.streams import COEFFICIENTS, NUMBERED, SUPPORTS
 
-__all__ = ["below", "draw_coefficients", "draw_subset", "fill_words"]
+__all__ = ["below", "combination_of", "draw_coefficients", "draw_subset", "fill_words"]
 
 PRIME_LESS_1 = np.uint64(0x7FFFFFFE)
 ONE = np.uint64(1)
 ZERO = np.uint64(0)
 BYTE = np.uint64(0xFF)
+COLUMN_SHIFT, ENTRY_SHIFT = np.uint32(32 - COLUMN_BITS), np.uint32(COLUMN_BITS)
+IN_COLUMN, ALIAS = np.uint32((1 << (32 - COLUMN_BITS)) - 1), np.uint32(COLUMNS - 1)
 
 
 @body
 def below(word: Any, n: Any) -> Any:
     """Return a number in 0..n-1 from a 32-bit word; both uint64. Uniform to n 2^-32."""
     return (word * n) >> SHIFT
+
+
+@body
+def combination_of(word: Any, alias: Any) -> Any:
+    """Return the number of the combination that a word draws from a table of :mod:`uepgpu_kernels.joint`; all np.uint32."""
+    column = np.uint32(word >> COLUMN_SHIFT)
+    entry = alias[column]
+    own = np.uint32(word & IN_COLUMN) < np.uint32(entry >> ENTRY_SHIFT)
+    return column if own else np.uint32(entry & ALIAS)
 
 
 @body

@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uepgpu_kernels.bodies.philox import MASK, SHIFT, philox4x32
-from uepgpu_kernels.bodies.sample import below
+from uepgpu_kernels.bodies.sample import below, combination_of
 from uepgpu_kernels.cpu.compile import stage
+from uepgpu_kernels.joint import CELL_BITS
 from uepgpu_kernels.streams import ORDER, PACKETS
 
-__all__ = ["Cells", "draw_cells", "permute", "sort_columns"]
+__all__ = ["Cells", "draw_block", "draw_cells", "draw_combinations", "permute", "sort_columns"]
 
 
 class Cells(NamedTuple):
@@ -27,8 +28,10 @@ class Cells(NamedTuple):
     low: np.unsignedinteger[Any]  # mask of what is below
     label: NDArray[Any]  # (S,) the numbers of the windows, as integers of the walk
     network: NDArray[np.int64]  # (m, 2) comparators; (0, 2) where nothing is sorted
+    together: NDArray[np.uint32]  # (128,) cells of combinations, 4 bits each; (0,) where a word decides one packet
 
 
+CELL = np.uint32((1 << CELL_BITS) - 1)
 FEW = 8
 """Up to this number of thresholds, comparing with all of them is faster than a guide table."""
 FEW_STEPS = 4
@@ -51,9 +54,12 @@ def draw_block(words: Any, seed: Any, first: Any, stride: Any, block: Any, strea
 
 
 @stage
-def draw_cells(job: Any, first: Any, stride: Any, words: Any, value: Any, out: Any) -> None:
-    """Draw a cell for every packet and write what `value` (G, C + 1) has for it, shape (W, lanes)."""
-    lanes = words.shape[1]
+def draw_cells(job: Any, first: Any, stride: Any, words: Any, cells: Any, out: Any) -> None:
+    """Draw a cell for every packet and write what ``cells.value`` has for it, shape (W, lanes)."""
+    value, lanes = cells.value, words.shape[1]
+    if job.per_word > 1:
+        draw_together(job, first, stride, words, cells.together, value[0], out)
+        return
     for w in range(job.n_packets):
         g = job.group[w]
         n = job.n_threshold[g]
@@ -64,9 +70,46 @@ def draw_cells(job: Any, first: Any, stride: Any, words: Any, value: Any, out: A
         if w // 4 != (w - 1) // 4 or job.n_threshold[job.group[w - 1]] == 0:
             draw_block(words, job.seed, first, stride, w // 4, PACKETS)
         if n <= FEW:
-            compare_all(words[w % 4], job.threshold[g], n, value[g], out[w])
+            compare_all(words[w % 4], job.threshold[g], n, value[g, : n + 1], out[w])
         else:
             look_up(words[w % 4], job.threshold[g], n, job.guide[g], job.guide_shift, job.guide_steps, value[g], out[w])
+
+
+@stage
+def draw_together(job: Any, first: Any, stride: Any, words: Any, together: Any, value: Any, out: Any) -> None:
+    """Draw the cells of several packets by a word, and write what `value` (C + 1,) has for them, shape (W, lanes)."""
+    n, m = job.n_packets, job.per_word
+    for i in range((n + m - 1) // m):
+        row = words[i % 4]
+        draw_combinations(job, first, stride, words, i)
+        for lane in range(words.shape[1]):
+            row[lane] = together[row[lane]]
+        for w in range(m * i, min(m * (i + 1), n)):
+            shift = np.uint32(CELL_BITS * (w - m * i))
+            for lane in range(words.shape[1]):
+                out[w, lane] = (row[lane] >> shift) & CELL
+            give_values(value, out[w])
+
+
+@stage
+def draw_combinations(job: Any, first: Any, stride: Any, words: Any, i: Any) -> None:
+    """Write the combinations that word i of each realization draws into row i mod 4; words are drawn four at a time."""
+    if i % 4 == 0:
+        draw_block(words, job.seed, first, stride, i // 4, PACKETS)
+    row = words[i % 4]
+    for lane in range(row.shape[0]):
+        row[lane] = combination_of(row[lane], job.alias)
+
+
+@stage
+def give_values(value: Any, out: Any) -> None:
+    """Put what `value` has for a cell in the cell's place."""
+    plain = True
+    for c in range(value.shape[0]):
+        plain = plain and value[c] == c
+    if not plain:
+        for lane in range(out.shape[0]):
+            out[lane] = value[out[lane]]
 
 
 @stage
@@ -79,12 +122,7 @@ def compare_all(word: Any, threshold: Any, n: Any, value: Any, out: Any) -> None
         least = threshold[c]
         for lane in range(lanes):
             out[lane] += word[lane] >= least
-    plain = True
-    for c in range(n + 1):
-        plain = plain and value[c] == c
-    if not plain:
-        for lane in range(lanes):
-            out[lane] = value[out[lane]]
+    give_values(value, out)
 
 
 @stage

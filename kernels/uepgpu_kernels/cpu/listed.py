@@ -23,7 +23,7 @@ def draw_by_packet(
 ) -> None:
     """Fill `packet` and `time` in order of arrival, and `window` by packet. `keys` is uint32 scratch."""
     n, lanes = job.n_packets, keys.shape[1]
-    draw_cells(job, first, stride, words, cells.value, keys)
+    draw_cells(job, first, stride, words, cells, keys)
     by_time = job.order == BY_TIME
     for w in range(n):
         for lane in range(lanes):

@@ -1,6 +1,6 @@
 """The loop nests in which all lanes of a tile advance together: counting along chains, and the matching automaton.
 
-Every entry takes the job, the first realization, their number and stride, and its cells, and adds to `transitions` (and,
+Every entry takes the job, the first realization, their number and stride, and its tables, and adds to `transitions` (and,
 where they have rows, `pairs` and `marginals`; `record` (n, K) takes the times themselves).
 """
 
@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 
 from uepgpu_kernels.cpu.compile import entry, stage
-from uepgpu_kernels.cpu.draw import draw_cells, permute, sort_columns
+from uepgpu_kernels.cpu.draw import draw_cells, draw_combinations, permute, sort_columns
+from uepgpu_kernels.cpu.steps import FIELDS
 from uepgpu_kernels.cpu.tally import tally_classes, tally_subproducts
-from uepgpu_kernels.cpu.walk import times_of, walk_automaton, walk_chains
+from uepgpu_kernels.cpu.walk import add_fields, times_of, walk_automaton, walk_chains, walk_steps
 from uepgpu_kernels.job import BY_INDEX, BY_TIME
 
-__all__ = ["WIDE_TILE", "draw_by_window", "run_automaton", "run_chains"]
+__all__ = ["WIDE_TILE", "draw_by_window", "run_automaton", "run_chains", "run_steps"]
 
 WIDE_TILE = 256
 """Lanes of a tile: 30 packets of 8 bits stay in the first-level cache."""
@@ -26,9 +27,9 @@ WIDE_TILE = 256
 def draw_by_window(job: Any, first: Any, stride: Any, cells: Any, words: Any, keys: Any, window: Any) -> None:
     """Fill `window` in order of arrival; by time, also `keys`: the arrival time above `cells.shift`, the window below."""
     if job.order == BY_INDEX:
-        draw_cells(job, first, stride, words, cells.value, window)
+        draw_cells(job, first, stride, words, cells, window)
         return
-    draw_cells(job, first, stride, words, cells.value, keys)
+    draw_cells(job, first, stride, words, cells, keys)
     if job.order == BY_TIME:
         sort_columns(keys, cells.network)
         for w in range(job.n_packets):
@@ -119,3 +120,30 @@ def run_automaton(
         walk_automaton(window, n, following, job.support.shape[0], open_classes, job.n_classes, state, taken)
         times_of(taken, job.n_classes, n, keys, cells.shift, when, by_time, job.n_times)
         tally_classes(when, used, job.n_classes, job.n_times, order, transitions)
+
+
+@entry
+def run_steps(
+    job: Any, first: Any, count: Any, stride: Any, steps: Any, transitions: Any, pairs: Any, marginals: Any, record: Any
+) -> None:
+    """Tally class patterns alone, all packets of a word at once, by a table of :mod:`uepgpu_kernels.cpu.steps`."""
+    m, n_classes, lanes = job.per_word, job.n_classes, WIDE_TILE
+    n_words = (job.n_packets + m - 1) // m
+    width = FIELDS // n_classes
+    words_of_fields = ((1 << width) - 1) // m
+    words = np.empty((4, lanes), dtype=np.uint32)
+    order = np.empty((n_classes + 1, lanes), dtype=np.uint32)
+    row = np.empty(lanes, dtype=np.uint16)
+    left = np.zeros(lanes, dtype=np.uint16)
+    taken = np.empty((n_classes, lanes), dtype=np.uint16)
+    for done in range(0, count, lanes):
+        start = first + stride * np.uint64(done)
+        row[:] = 0
+        taken[:] = 1
+        # The last word may decide packets beyond W: a time that they decide is beyond W too, and never.
+        for i in range(n_words):
+            draw_combinations(job, start, stride, words, i)
+            walk_steps(words[i % 4], steps, row, left)
+            if (i + 1) % words_of_fields == 0 or i + 1 == n_words:
+                add_fields(left, width, taken)
+        tally_classes(taken, min(lanes, count - done), n_classes, job.n_times, order, transitions)

@@ -11,15 +11,17 @@ from uepgpu_kernels.automaton import Automaton, undecoded_classes
 from uepgpu_kernels.cpu.draw import Cells
 from uepgpu_kernels.cpu.explore import MOST_ENTRIES, explore
 from uepgpu_kernels.cpu.lists import run_match_lists, run_peel_lists
-from uepgpu_kernels.cpu.lockstep import run_automaton, run_chains
+from uepgpu_kernels.cpu.lockstep import run_automaton, run_chains, run_steps
 from uepgpu_kernels.cpu.masks import run_match
 from uepgpu_kernels.cpu.members import member_table
 from uepgpu_kernels.cpu.one_by_one import run_eliminate
 from uepgpu_kernels.cpu.peeled import run_peel
 from uepgpu_kernels.cpu.sliced import run_gf2, run_gf256
+from uepgpu_kernels.cpu.steps import chain_states, steps_of
 from uepgpu_kernels.cpu.supports import supports_of
 from uepgpu_kernels.cpu.walk_vectors import run_walk
 from uepgpu_kernels.job import BY_TIME, Job
+from uepgpu_kernels.joint import cells_of_columns
 from uepgpu_kernels.network import merge_exchange
 
 __all__ = ["Nest", "count", "eliminate", "explored", "match", "match_by_automaton", "match_by_paths", "peel"]
@@ -40,8 +42,9 @@ may have no rows. `record` (count, K) takes the times themselves, or has no rows
 def count(job: Job) -> Nest:
     """Decode by counting along chains of windows."""
     narrow = _walk_type(job)
-    cells, room = _cells(job, narrow), job.capacity.astype(narrow)
-    return lambda first, n, stride, *out: run_chains(job, first, n, stride, cells, room, *out)
+    one_by_one = _with(run_chains, job, _cells(job, narrow), job.capacity.astype(narrow))
+    automaton = chain_states(job) if job.per_word > 1 and job.class_unit.size else None
+    return _by_words(job, one_by_one, one_by_one, automaton)
 
 
 def match(job: Job) -> Nest:
@@ -62,15 +65,11 @@ def match_by_automaton(job: Job, automaton: Automaton) -> Nest:
     classes = undecoded_classes(automaton, job).astype(np.uint8) << np.arange(job.n_classes, dtype=np.uint8)
     open_classes = classes.sum(axis=1).astype(np.uint8)
     undecoded = (~automaton.decoded).astype("<u8").view(np.uint8).reshape(-1, 8).T[: (job.k + 7) // 8]
-    whole = bool(np.all(automaton.following[:-1] < len(automaton.following) - 1))
-    patterns = _with(run_automaton, job, cells, following, open_classes, np.empty(0, dtype=narrow))
     walk = _with(run_walk, job, cells, following, np.ascontiguousarray(undecoded))
-
-    def nest(first: Any, n: int, stride: Any, transitions: Any, pairs: Any, marginals: Any, record: Any) -> None:
-        simple = whole and len(pairs) == len(marginals) == len(record) == 0
-        (patterns if simple else walk)(first, n, stride, transitions, pairs, marginals, record)
-
-    return nest
+    if not np.all(automaton.following[:-1] < len(automaton.following) - 1):
+        return walk
+    patterns = _with(run_automaton, job, cells, following, open_classes, np.empty(0, dtype=narrow))
+    return _by_words(job, patterns, walk, (automaton.following, undecoded_classes(automaton, job)))
 
 
 def match_by_paths(job: Job) -> Nest:
@@ -95,6 +94,19 @@ def _listed(job: Job, entry: Any, *tables: Any) -> Nest:
     return _with(entry, job, _cells(job, np.dtype(np.uint32)), *tables)
 
 
+def _by_words(job: Job, patterns: Nest, each: Nest, automaton: tuple[Any, Any] | None) -> Nest:
+    """Return a nest that tallies patterns word by word where that automaton allows, else by `patterns`; the rest by `each`."""
+    steps = None if automaton is None else steps_of(job, *automaton)
+    if steps is not None:
+        patterns = _with(run_steps, job, steps)
+
+    def nest(first: Any, n: int, stride: Any, transitions: Any, pairs: Any, marginals: Any, record: Any) -> None:
+        simple = len(pairs) == len(marginals) == len(record) == 0
+        (patterns if simple else each)(first, n, stride, transitions, pairs, marginals, record)
+
+    return nest
+
+
 def _with(entry: Any, job: Job, *tables: Any) -> Nest:
     return lambda first, n, stride, *out: entry(job, first, n, stride, *tables, *out)
 
@@ -111,8 +123,9 @@ def _cells(job: Job, least: np.dtype[Any]) -> Cells:
     shift = most.bit_length()
     # Windows that are never drawn have no cell, and still their place in the walk.
     label = np.arange(max(most + 1, job.support.shape[0]), dtype=least)
+    together = cells_of_columns(job.cell_window.shape[1], job.per_word)[: len(job.alias)]
     if job.order != BY_TIME:
-        return Cells(job.cell_window.astype(least), shift, least.type(0), label, merge_exchange(0))
+        return Cells(job.cell_window.astype(least), shift, least.type(0), label, merge_exchange(0), together)
     key = (job.cell_time.astype(np.uint32) << shift) | job.cell_window
     narrow = np.promote_types(least, np.min_scalar_type(int(key.max())))
-    return Cells(key.astype(narrow), shift, narrow.type((1 << shift) - 1), label, merge_exchange(job.n_packets))
+    return Cells(key.astype(narrow), shift, narrow.type((1 << shift) - 1), label, merge_exchange(job.n_packets), together)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from uepgpu_kernels.bodies.eliminate import eliminate_decoded, eliminate_take
+from uepgpu_kernels.bodies.eliminate import eliminate_decoded, eliminate_nothing, eliminate_reduce, eliminate_take
 from uepgpu_kernels.bodies.sample import draw_coefficients, draw_subset
 from uepgpu_kernels.cpu.compile import entry, stage
 from uepgpu_kernels.cpu.listed import draw_by_packet
@@ -33,12 +33,36 @@ def note_rows(rows: Any, pivot: Any, k: Any, never: Any, time: Any, when: Any) -
 
 
 @stage
+def note_sums(job: Any, rows: Any, pivot: Any, left: Any, time: Any, when: Any) -> None:
+    """Reduce what was left of the sums by the newest row, and write the time of the terms of those that are decoded."""
+    for s in range(job.target.shape[0]):
+        eliminate_reduce(left[s], rows, pivot, job.k, job.field)
+        if eliminate_nothing(left[s], job.k):
+            for i in range(job.k):
+                if job.target[s, i] != 0 and when[i] >= job.n_times:
+                    when[i] = np.int64(time)
+
+
+@stage
 def eliminate_one(
-    job: Any, realization: Any, packet: Any, window: Any, time: Any, marks: Any, pivot: Any, rows: Any, words: Any, when: Any
+    job: Any,
+    realization: Any,
+    packet: Any,
+    window: Any,
+    time: Any,
+    marks: Any,
+    pivot: Any,
+    rows: Any,
+    left: Any,
+    words: Any,
+    when: Any,
 ) -> None:
     """Decode one realization by elimination over a finite field."""
     k = job.k
     pivot[:k] = 0
+    for target in range(job.target.shape[0]):
+        for i in range(k):
+            left[target, i] = job.target[target, i]
     rank = 0
     for w in range(packet.shape[0]):
         if rank == k:
@@ -60,6 +84,7 @@ def eliminate_one(
         if eliminate_take(words, rows, pivot, k, job.field):
             rank += 1
             note_rows(rows, pivot, k, job.n_times, time[w], when)
+            note_sums(job, rows, pivot, left, time[w], when)
 
 
 def nest(
@@ -75,6 +100,7 @@ def nest(
     marks = np.empty(k + 3, dtype=np.uint64)
     pivot = np.empty(k, dtype=np.int64)
     rows = np.empty((k, k), dtype=np.uint64)
+    left = np.empty(job.target.shape, dtype=np.uint64)
     stream = np.empty(k + 3, dtype=np.uint64)
     when = np.empty(k, dtype=np.int64)
     class_time = np.empty(job.n_classes, dtype=np.int64)
@@ -89,7 +115,7 @@ def nest(
                     arrived += 1
             realization = first + stride * np.uint64(done + lane)
             eliminate_one(
-                job, realization, packet[:arrived, lane], window[:, lane], time[:, lane], marks, pivot, rows, stream, when
+                job, realization, packet[:arrived, lane], window[:, lane], time[:, lane], marks, pivot, rows, left, stream, when
             )
             tally_subproducts(when, job.class_of, class_time, job.n_classes, job.n_times, transitions, pairs, marginals)
             if record.shape[0] > 0:

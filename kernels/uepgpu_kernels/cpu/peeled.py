@@ -121,7 +121,7 @@ def nest(
         start = first + stride * np.uint64(done)
         lanes = min(LANES, count - done)
         if in_step:
-            draw_cells(job, start, stride, words, cells.value, window)
+            draw_cells(job, start, stride, words, cells, window)
         else:
             draw_by_packet(job, start, stride, cells, words, window, keys, numbers, time)
             for w in range(n):

@@ -128,7 +128,7 @@ def sliced(planes: int, name: str) -> Any:
             start = first + stride * np.uint64(done)
             lanes = min(LANES, count - done)
             if in_step:
-                draw_cells(job, start, stride, words, cells.value, window)
+                draw_cells(job, start, stride, words, cells, window)
             else:
                 draw_by_packet(job, start, stride, cells, words, window, keys, numbers, time)
             set_first_lanes(lanes, used)

@@ -11,8 +11,12 @@ import numpy as np
 
 from uepgpu_kernels.bodies.count import rises
 from uepgpu_kernels.cpu.compile import stage
+from uepgpu_kernels.joint import COLUMNS
 
-__all__ = ["times_of", "walk_automaton", "walk_chains"]
+__all__ = ["add_fields", "times_of", "walk_automaton", "walk_chains", "walk_steps"]
+
+HALF, LOW = np.uint32(16), np.uint32(0xFFFF)
+COMBINATION = np.uint32(COLUMNS - 1)
 
 
 @stage
@@ -77,6 +81,29 @@ def walk_automaton(
             count = taken[c]
             for lane in range(lanes):
                 count[lane] += (pattern[lane] >> c) & 1
+
+
+@stage
+def walk_steps(combination: Any, steps: Any, row: Any, left: Any) -> None:
+    """Take all packets of a word by a table of :mod:`uepgpu_kernels.cpu.steps`: the row of the state, and what `left` counts.
+
+    Both are uint16, a lane each; numbers that LLVM knows to be narrow make gathers of 32-bit indices.
+    """
+    for lane in range(row.shape[0]):
+        entry = steps[np.intp(row[lane]) + np.intp(combination[lane] & COMBINATION)]
+        row[lane] = entry >> HALF
+        left[lane] += entry & LOW
+
+
+@stage
+def add_fields(left: Any, width: Any, taken: Any) -> None:
+    """Add field c of `left`, which is `width` bits wide, to ``taken[c]``, and clear all fields."""
+    most = np.uint16((1 << width) - 1)
+    for c in range(taken.shape[0]):
+        count, shift = taken[c], np.uint16(width * c)
+        for lane in range(left.shape[0]):
+            count[lane] += (left[lane] >> shift) & most
+    left[:] = 0
 
 
 @stage

@@ -5,7 +5,6 @@ from __future__ import annotations
 from uepgpu_kernels.automaton import Automaton
 from uepgpu_kernels.cuda import decode
 from uepgpu_kernels.cuda.shape import (
-    MOST_COMPARED,
     MOST_FIELD,
     MOST_SHARED_BINS,
     MOST_SHARED_STATES,
@@ -49,7 +48,6 @@ def shape_of(job: Job, decoder: Maker, kind: str, automaton: Automaton | None = 
         nest = "streamed"
     elif packed and job.order == BY_TIME and job.n_packets <= MOST_SORTED:
         nest = "sorted"
-    cells = job.threshold.shape[1] if nest == "streamed" and job.threshold.shape[1] <= MOST_COMPARED else 0
     states = automaton.following.size if walked and automaton is not None else 0
     return Shape(
         nest=nest,
@@ -63,8 +61,9 @@ def shape_of(job: Job, decoder: Maker, kind: str, automaton: Automaton | None = 
         field=job.field,
         drawn=job.degree.size > 0,
         given=job.generator.shape[0] > 0,
+        targets=job.target.shape[0],
         grouped=grouped,
-        cells=cells,
+        per_word=job.per_word,
         bins=_power(bins, 256) if kind != "times" and bins <= MOST_SHARED_BINS else 0,
         states=_power(states, 64) if 0 < states <= MOST_SHARED_STATES else 0,
     )

@@ -12,7 +12,7 @@ import numpy as np
 
 from uepgpu_kernels.bodies.bits import bit, lowest
 from uepgpu_kernels.bodies.count import rises
-from uepgpu_kernels.bodies.eliminate import eliminate_decoded, eliminate_take
+from uepgpu_kernels.bodies.eliminate import eliminate_decoded, eliminate_nothing, eliminate_reduce, eliminate_take
 from uepgpu_kernels.bodies.match import match_decoded, match_take
 from uepgpu_kernels.bodies.peel import peel_take
 from uepgpu_kernels.bodies.sample import draw_coefficients, draw_subset
@@ -166,14 +166,20 @@ def eliminate(shape: Shape) -> Any:
     """Eliminate coefficients of a finite field, given or drawn."""
     k, field, drawn, given = shape.k, shape.field, shape.drawn, shape.given
     size, element, one = k + 3, ELEMENT[field], np.uint64(1)
+    n_targets, first_target = shape.targets, shape.n_packets * k
+    n_left = max(n_targets, 1)
 
     @stage
     def step(t: Any, seed: Any, realization: Any, window: Any, keys: Any, arrived: Any, when: Any) -> None:
         rows = cuda.local.array((k, k), element)
         pivot = cuda.local.array(k, np.int8)
         words = cuda.local.array(size, np.uint64)
+        left = cuda.local.array((n_left, k), element)
         for i in range(k):
             pivot[i] = 0
+        for s in range(n_targets):
+            for i in range(k):
+                left[s, i] = t.generator[first_target + s * k + i]
         rank = 0
         w = 0
         never = when[0]
@@ -190,7 +196,14 @@ def eliminate(shape: Shape) -> Any:
                     words[i] = words[i] * ((support >> np.uint64(i)) & one)
             if eliminate_take(words, rows, pivot, k, field):
                 rank += 1
-                note_rows(rows, pivot, k, never, np.uint32(keys[w] >> HALF), when)
+                time = np.uint32(keys[w] >> HALF)
+                note_rows(rows, pivot, k, never, time, when)
+                for s in range(n_targets):
+                    eliminate_reduce(left[s], rows, pivot, k, field)
+                    if eliminate_nothing(left[s], k):
+                        for i in range(k):
+                            if t.generator[first_target + s * k + i] != ZERO and when[i] >= never:
+                                when[i] = time
             w += 1
 
     return step

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from uepgpu_kernels.bodies.philox import MASK, SHIFT, philox4x32
-from uepgpu_kernels.bodies.sample import below
+from uepgpu_kernels.bodies.sample import below, combination_of
 from uepgpu_kernels.cuda.shape import BUCKET_BITS, Shape
 from uepgpu_kernels.cuda.stage import cuda, stage
 from uepgpu_kernels.cuda.tables import CROWDED
@@ -22,6 +22,7 @@ ONE32 = np.uint32(1)
 BUCKET_SHIFT = np.uint32(32 - BUCKET_BITS)
 HALF = np.uint32(16)
 LOW16 = np.uint32(0xFFFF)
+BYTE, EIGHT = np.uint64(0xFF), np.uint64(8)
 SEVERAL = np.uint32(CROWDED)
 
 
@@ -66,6 +67,7 @@ def list_maker(shape: Shape) -> Any:
     by_time = shape.order == BY_TIME
     permuted = shape.order == BY_PERMUTATION
     last_row = n - 1
+    per_word = shape.per_word
     n_exchanges = len(merge_exchange(n)) if by_time else 0
 
     @stage
@@ -79,10 +81,17 @@ def list_maker(shape: Shape) -> Any:
     @stage
     def make_list(t: Any, seed: Any, realization: Any, n_times: Any, window: Any, keys: Any) -> Any:
         words = cuda.local.array(4, np.uint32)
+        together = np.uint64(0)
         for w in range(n):
-            if w & 3 == 0:
-                draw_four(t, words, seed, realization, w >> 2, PACKETS)
-            value = search(t, t.group[w], words[w & 3])
+            if w % (4 * per_word) == 0:
+                draw_four(t, words, seed, realization, w // (4 * per_word), PACKETS)
+            if per_word == 1:
+                value = search(t, t.group[w], words[w & 3])
+            else:
+                if w % per_word == 0:
+                    together = t.together[combination_of(words[(w // per_word) & 3], t.alias)]
+                value = t.value[np.uint32(together & BYTE)]
+                together >>= EIGHT
             window[w] = np.uint16(value & LOW16)
             keys[w] = np.uint32(((value >> HALF) << HALF) | np.uint32(w)) if by_time else np.uint32(w)
         if by_time:

@@ -31,29 +31,31 @@ _UEP30 = Shape(
     field=0,
     drawn=False,
     given=False,
+    targets=0,
     grouped=False,
-    cells=3,
+    per_word=4,
     bins=1024,
     states=0,
 )
 _WALK30 = _UEP30._replace(decoder=decode.automaton, states=512)
-_LISTED = _UEP30._replace(nest="listed", cells=0, n_windows=0)
-_LARGE = _LISTED._replace(k=64, n_packets=80, kind="pairs", bins=0)
+_LISTED = _UEP30._replace(nest="listed", n_windows=0)
+_LARGE = _LISTED._replace(k=64, n_packets=80, kind="pairs", bins=0, per_word=1)
 _MIDDLE = _LARGE._replace(k=32, n_packets=64)
 
 
 def _of(base: Shape, decoder: Maker, order: int = BY_INDEX, **changes: Any) -> Shape:
-    return base._replace(decoder=decoder, order=order, **changes)
+    per_word = base.per_word if order == BY_INDEX else 1
+    return base._replace(decoder=decoder, order=order, per_word=per_word)._replace(**changes)
 
 
 VARIANTS: dict[str, Shape] = {
     "uep30-count": _UEP30,
     "uep30-match": _WALK30,
-    "uep30-count-deadlines": _UEP30._replace(nest="sorted", order=BY_TIME, cells=0),
-    "uep30-match-deadlines": _WALK30._replace(nest="sorted", order=BY_TIME, cells=0),
-    "streamed-count-8-windows": _UEP30._replace(n_windows=8, n_classes=4, cells=8, bins=2048),
-    "streamed-match-9-windows": _WALK30._replace(n_windows=9, cells=0, states=0),
-    "sorted-count-speeds": _UEP30._replace(nest="sorted", order=BY_TIME, cells=0, grouped=True),
+    "uep30-count-deadlines": _UEP30._replace(nest="sorted", order=BY_TIME, per_word=1),
+    "uep30-match-deadlines": _WALK30._replace(nest="sorted", order=BY_TIME, per_word=1),
+    "streamed-count-8-windows": _UEP30._replace(n_windows=8, n_classes=4, per_word=2, bins=2048),
+    "streamed-match-12-windows": _WALK30._replace(n_windows=12, per_word=1, states=0),
+    "sorted-count-speeds": _UEP30._replace(nest="sorted", order=BY_TIME, per_word=1, grouped=True),
     "count-fixed": _of(_LISTED, decode.count, BY_PERMUTATION, n_windows=3, grouped=True),
     "count-times": _of(_LISTED, decode.count, kind="times", n_windows=3, bins=0),
     "count-pairs": _of(_LISTED, decode.count, BY_TIME, kind="pairs", n_windows=3, bins=2048),
@@ -66,6 +68,7 @@ VARIANTS: dict[str, Shape] = {
     "eliminate-gf2": _of(_LISTED, decode.eliminate, BY_TIME, field=1),
     "eliminate-gf256": _of(_LISTED, decode.eliminate, field=2),
     "eliminate-given": _of(_LISTED, decode.eliminate, BY_PERMUTATION, given=True, grouped=True),
+    "eliminate-sums": _of(_LISTED, decode.eliminate, BY_TIME, given=True, targets=10, grouped=True),
     "count-k32": _of(_MIDDLE, decode.count, BY_TIME, n_windows=3),
     "match-k32": _of(_MIDDLE, decode.match),
     "eliminate-prime-k32": _of(_MIDDLE, decode.eliminate),
@@ -89,6 +92,7 @@ def _types(shape: Shape) -> tuple[Any, ...]:
         "mask": np.uint64,
         "generator": np.uint64,
         "walk": np.uint64,
+        "together": np.uint64,
         "decoded": np.uint64,
     }
     arrays |= {"unit_of": np.int32, "class_unit": np.int32}

@@ -24,9 +24,6 @@ MOST_FIELD = 255
 MOST_SORTED = 32
 """Up to so many packets are sorted in registers."""
 
-MOST_COMPARED = 8
-"""Up to so many cells are found by comparing with each threshold."""
-
 BUCKET_BITS = 10
 """Finer buckets than these 8 KiB would be read from slower memory or crowd out blocks."""
 
@@ -49,8 +46,9 @@ class Shape(NamedTuple):
     field: int
     drawn: bool  # supports are drawn
     given: bool  # coefficients are given
+    targets: int  # sums that count as decoded
     grouped: bool  # packets have tables of their own
-    cells: int  # compared with all thresholds; 0: looked up
+    per_word: int  # packets that a word decides
     bins: int  # counters of the tally in shared memory, a power of two; 0: in global memory
     states: int  # entries of the automaton in shared memory, a power of two; 0: in global memory
 

@@ -11,6 +11,7 @@ from uepgpu_kernels.automaton import Automaton, undecoded_classes
 from uepgpu_kernels.cuda import decode
 from uepgpu_kernels.cuda.shape import BUCKET_BITS, Shape
 from uepgpu_kernels.job import BY_TIME, Job
+from uepgpu_kernels.joint import CELL_BITS, cells_of_columns
 from uepgpu_kernels.network import merge_exchange
 
 __all__ = ["CROWDED", "Tables", "make_tables"]
@@ -31,11 +32,15 @@ class Tables(NamedTuple):
     threshold: NDArray[np.uint32]  # (G·width,)
     value: NDArray[np.uint32]  # (G·width,): time above, window below; see `code_bits`
     bucket: NDArray[np.uint64]  # (G·2^10,): threshold, value from it on, value below it
+    alias: NDArray[np.uint32]  # (128,), where a word decides several packets
+    together: NDArray[np.uint64]  # (128,): what each of a combination's packets has, 8 bits each: values if packed, else cells
     network: NDArray[np.uint32]  # (2 m,) comparators
     mask: NDArray[np.uint64]  # (S,)
     degree: NDArray[np.uint32]  # (S,)
     class_of: NDArray[np.uint32]  # (K,)
-    generator: NDArray[np.uint64]  # (W·K,)
+    generator: NDArray[
+        np.uint64
+    ]  # (W·K + T·K,): given coefficients, then sums; an array of its own would cost every kernel arguments
     capacity: NDArray[np.uint32]  # (S,)
     chain_start: NDArray[np.uint32]  # (S,)
     unit_of: NDArray[np.int32]  # (K,) or (0,)
@@ -62,7 +67,7 @@ def make_tables(job: Job, shape: Shape, automaton: Automaton | None) -> Tables:
     windows = range(shape.n_windows if shape.decoder is decode.count and shape.nest != "listed" else 0)
     last = [s + 1 == job.capacity.size or bool(job.chain_start[s + 1]) for s in windows]
     bucket = np.zeros(0, dtype=np.uint64)
-    if shape.nest != "listed" and not shape.cells:
+    if shape.nest != "listed" and shape.per_word == 1:
         bucket = np.concatenate([_buckets(t[:n], v) for t, n, v in zip(job.threshold, job.n_threshold, value, strict=True)])
     network = merge_exchange(job.n_packets) if shape.nest == "listed" and job.order == BY_TIME else np.zeros((0, 2))
     return Tables(
@@ -75,11 +80,13 @@ def make_tables(job: Job, shape: Shape, automaton: Automaton | None) -> Tables:
         threshold=job.threshold.ravel(),
         value=value.ravel(),
         bucket=bucket,
+        alias=job.alias,
+        together=_together(job, value[0], shape),
         network=network.astype(np.uint32).ravel(),
         mask=job.mask,
         degree=job.degree.astype(np.uint32),
         class_of=job.class_of.astype(np.uint32),
-        generator=np.ascontiguousarray(job.generator).ravel(),
+        generator=np.concatenate([job.generator.ravel(), job.target.ravel()]).astype(np.uint64),
         capacity=job.capacity.astype(np.uint32),
         chain_start=job.chain_start.astype(np.uint32),
         unit_of=job.unit_of.astype(np.int32),
@@ -105,6 +112,17 @@ def _buckets(threshold: NDArray[np.uint32], value: NDArray[np.uint32]) -> NDArra
     below = value[low].astype(np.uint64)
     entry: NDArray[np.uint64] = np.bitwise_or(at << np.uint64(32), np.bitwise_or(above << np.uint64(16), below), dtype=np.uint64)
     return entry
+
+
+def _together(job: Job, value: NDArray[np.uint32], shape: Shape) -> NDArray[np.uint64]:
+    if shape.per_word == 1:
+        return _none(np.uint64)
+    cells = cells_of_columns(value.size, shape.per_word)
+    found = np.zeros(cells.size, dtype=np.uint64)
+    for i in range(shape.per_word):
+        cell = (cells >> np.uint32(CELL_BITS * i)) & np.uint32((1 << CELL_BITS) - 1)
+        found |= (cell if shape.nest == "listed" else value[cell]).astype(np.uint64) << np.uint64(8 * i)
+    return found
 
 
 def _automaton_tables(job: Job, automaton: Automaton) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:

@@ -138,8 +138,8 @@ def _less(a: U64, b: U64, field: int) -> U64:
 
 
 def eliminate(received: Received) -> Ints:
-    """Decode over a finite field by the reduced row echelon form."""
-    coefficients, field = received.coefficients(), received.job.field
+    """Decode over a finite field by the reduced row echelon form; a term of a decoded sum counts as decoded."""
+    coefficients, field, target = received.coefficients(), received.job.field, received.job.target.astype(np.uint64)
     r, n, k = coefficients.shape
     rows = np.zeros((r, k, k), dtype=np.uint64)
     pivot = np.zeros((r, k), dtype=np.bool_)
@@ -157,11 +157,10 @@ def eliminate(received: Received) -> Ints:
         rows = _less(rows, _product(factor[:, :, None], packet[:, None, :], field), field)
         rows[each[new], column[new]] = packet[new]
         pivot[each[new], column[new]] = True
-        _note(rows != 0, pivot, w, position)
+        decoded = pivot & ((rows != 0).sum(axis=2) == 1)
+        for row in target:
+            # Pivot columns leave one combination of the rows that can give a sum.
+            combination = (row[:, None] * rows).sum(axis=1) % PRIME
+            decoded |= (combination == row).all(axis=1)[:, None] & (row != 0)
+        position[decoded & (position > w)] = w
     return position
-
-
-def _note(nonzero: Bools, pivot: Bools, w: int, position: Ints) -> None:
-    n_nonzero = nonzero.sum(axis=2)
-    unit = pivot & (n_nonzero == 1)
-    position[unit & (position > w)] = w

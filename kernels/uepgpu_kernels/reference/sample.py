@@ -50,12 +50,9 @@ def arrivals(job: Job, realizations: U64) -> tuple[Ints, Ints, Ints]:
     time : time index at which each of those has arrived; n_times or more means never.
     """
     n = job.n_packets
-    drawn = words(int(job.seed), realizations, PACKETS, 0, n)
-    cell = np.empty(drawn.shape, dtype=np.int64)
-    for w, g in enumerate(job.group):
-        cell[:, w] = np.searchsorted(job.threshold[g, : job.n_threshold[g]].astype(np.uint64), drawn[:, w], side="right")
+    cell = _cells(job, realizations)
     window = job.cell_window[job.group, cell].astype(np.int64)
-    number = np.broadcast_to(np.arange(n), drawn.shape)
+    number = np.broadcast_to(np.arange(n), cell.shape)
     if job.order == BY_TIME:
         arrival = job.cell_time[job.group, cell].astype(np.int64)
         packet = np.argsort(arrival, axis=1, kind="stable")
@@ -69,6 +66,23 @@ def arrivals(job: Job, realizations: U64) -> tuple[Ints, Ints, Ints]:
         j = ((shuffle[:, i] * np.uint64(i + 1)) >> HALF).astype(np.int64)
         packet[each, i], packet[each, j] = packet[each, j], packet[each, i]
     return window, packet, number + 1
+
+
+def _cells(job: Job, realizations: U64) -> Ints:
+    """Draw the cell of each packet, shape (realizations, W)."""
+    n, m = job.n_packets, job.per_word
+    drawn = words(int(job.seed), realizations, PACKETS, 0, -(-n // m))
+    if m > 1:
+        column, rest = (drawn >> np.uint64(25)).astype(np.int64), (drawn % np.uint64(2**25)).astype(np.int64)
+        own, other = np.divmod(job.alias.astype(np.int64), 128)
+        combination = np.where(rest < own[column], column, other[column])
+        base = int(job.n_threshold[0]) + 1
+        digits = combination[:, :, None] // base ** np.arange(m) % base
+        return digits.reshape(realizations.size, -1)[:, :n]
+    cell = np.empty(drawn.shape, dtype=np.int64)
+    for w, g in enumerate(job.group):
+        cell[:, w] = np.searchsorted(job.threshold[g, : job.n_threshold[g]].astype(np.uint64), drawn[:, w], side="right")
+    return cell
 
 
 def subsets(job: Job, realizations: U64, window: Ints) -> NDArray[np.bool_]:

@@ -1,0 +1,230 @@
+"""Recorded latencies: rounds in which every worker answered after some time, or never."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from uepgpu.checks import choice, flag, real_array, shown
+from uepgpu.files import expand, read_array
+from uepgpu.files.columns import TABLES, labels, latencies, read_columns
+from uepgpu.latency.law import ROUNDING, Floats, as_times
+
+__all__ = ["Recorded", "Trace"]
+
+ROWS = 2**22
+"""Latencies that are compared with a deadline at once."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Trace:
+    """Recorded latencies of workers in rounds, replayed as they were: workers that are late together stay late together.
+
+    A realization meets one round, drawn uniformly (``replay="random"``) or each in its turn (``replay="order"``); expectations
+    are means over all rounds, which for ``"order"`` are those of full passes (docs/mathematics.md §4).
+
+    Parameters
+    ----------
+    latencies : array_like of float, shape (rounds, workers)
+        Time that one unit of work took each worker, >= 0; NaN and infinity: it never answered.
+    replay : "random" or "order"
+    shuffle : bool
+        Whether the latencies of a round are given to workers at random, so that it does not matter who sends a packet.
+
+    Raises
+    ------
+    ValueError
+        If the table is ragged, empty, holds a negative latency, or has a worker who never answers.
+
+    Examples
+    --------
+    >>> import uepgpu as uep
+    >>> r, w = np.arange(4)[:, None], np.arange(30)
+    >>> trace = Trace(((7 * w + 11 * r) % 30 + 1) / 20 * (1 + r / 4))
+    >>> trace
+    Trace(4 rounds of 30 workers, replay='random')
+    >>> workers = uep.Workers(30, latency=trace, omega=1.0, work="unit")
+    >>> v = (10, 1, 0.1)
+    >>> part = uep.Partition.model("rxc", left_variances=v, right_variances=v, shape=(300, 900, 300), classes=(3, 3, 3))
+    >>> code = uep.codes.ExpandingWindow((0.40, 0.35, 0.25))
+    >>> uep.theory.loss(code, part, workers, deadlines=[0.3, 0.6]).normalized_loss.values.round(6).tolist()
+    [0.773272, 0.173711]
+    """
+
+    latencies: ArrayLike
+    replay: Literal["random", "order"] = "random"
+    shuffle: bool = False
+
+    def __post_init__(self) -> None:
+        array = real_array("latencies", self.latencies)
+        if array.ndim != 2 or array.size == 0:
+            raise ValueError(f"latencies must be a table of rounds × workers, got shape {array.shape}")
+        if np.any(array < 0):
+            r, w = np.argwhere(array < 0)[0].tolist()
+            raise ValueError(f"latencies must be >= 0, got {shown(array[r, w])} of worker {w} in round {r}")
+        array[np.isnan(array)] = np.inf
+        never = np.flatnonzero(np.all(np.isinf(array), axis=0))
+        if never.size:
+            raise ValueError(f"latencies: worker {never[0]} never answers, in none of {len(array)} rounds: leave its column out")
+        choice("replay", self.replay, ("random", "order"))
+        flag("shuffle", self.shuffle)
+        array.setflags(write=False)
+        object.__setattr__(self, "latencies", array)
+
+    @classmethod
+    def read(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        round: str | None = None,
+        worker: str | None = None,
+        latency: str | None = None,
+        replay: Literal["random", "order"] = "random",
+        shuffle: bool = False,
+    ) -> Trace:
+        r"""Read a trace from a file.
+
+        Parameters
+        ----------
+        path : path
+            ``.npy`` with rounds × workers, or ``.csv`` or ``.parquet`` with one row per round and worker.
+        round, worker, latency : str
+            Names of the columns of a table; not for ``.npy``. Rounds and workers are put in order, of number if all are numbers;
+            a pair without a row, or with an empty or NaN latency, never answered.
+        replay, shuffle
+            As for the class.
+
+        Raises
+        ------
+        ValueError
+            If the file cannot be read, lacks a column, has two rows of one round and worker, or whatever the class refuses.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> with tempfile.NamedTemporaryFile("w", suffix=".csv") as file:
+        ...     lines = file.write("step,node,seconds\n0,a,1.5\n0,b,2\n1,a,\n1,b,0.5\n")
+        ...     file.flush()
+        ...     trace = Trace.read(file.name, round="step", worker="node", latency="seconds")
+        >>> trace.latencies.tolist()
+        [[1.5, 2.0], [inf, 0.5]]
+        """
+        file = Path(expand("path", os.fspath(path)))
+        columns = {"round": round, "worker": worker, "latency": latency}
+        if file.suffix.lower() not in TABLES:
+            if any(name is not None for name in columns.values()):
+                raise ValueError(f"round, worker and latency name columns of .csv and .parquet files, got {shown(str(file))}")
+            return cls(read_array("path", file, what="a table of rounds × workers"), replay, shuffle)
+        for key, name in columns.items():
+            if not isinstance(name, str):
+                raise ValueError(f"{key} must name the column of {shown(str(file))} that holds it, got {shown(name)}")
+        rounds, workers, values = read_columns("path", file, [str(name) for name in columns.values()])
+        if not values.size:
+            raise ValueError(f"path: {shown(str(file))} has no rows")
+        at = labels(f"round {round!r}", rounds), labels(f"worker {worker!r}", workers)
+        array = np.full((at[0].max() + 1, at[1].max() + 1), np.inf)
+        times = np.zeros(array.shape, dtype=np.int64)
+        np.add.at(times, at, 1)
+        if times.max() > 1:
+            first = np.flatnonzero(times[at] > 1)[0]
+            raise ValueError(f"path: round {rounds[first]} has {times[at][first]} rows of worker {workers[first]}, must be one")
+        array[at] = latencies(f"latency {latency!r}", values)
+        return cls(array, replay, shuffle)
+
+    @property
+    def n_rounds(self) -> int:
+        """Number of rounds R."""
+        return int(np.shape(self.latencies)[0])
+
+    @property
+    def n_workers(self) -> int:
+        """Number of workers W."""
+        return int(np.shape(self.latencies)[1])
+
+    def first(self, count: int) -> Trace:
+        """Return the trace of the first workers.
+
+        Examples
+        --------
+        >>> Trace([[1.0, 2.0, 3.0]]).first(2).latencies.tolist()
+        [[1.0, 2.0]]
+        """
+        return replace(self, latencies=np.asarray(self.latencies)[:, :count])
+
+    def columns(self) -> tuple[Recorded, ...]:
+        """Return the law of each worker taken for itself.
+
+        Examples
+        --------
+        >>> [law.cdf(1.5).item() for law in Trace([[1.0, 2.0], [np.inf, 1.0]]).columns()]
+        [0.5, 0.5]
+        """
+        return tuple(Recorded(column) for column in np.asarray(self.latencies).T)
+
+    def answered(self, time: Floats) -> NDArray[np.int64]:
+        """Return how many workers have answered in each round once each may have taken `time` (W,) for a unit of work, shape (R,).
+
+        Examples
+        --------
+        >>> Trace([[1.0, 2.0], [3.0, 1.0]]).answered(np.array([1.0, 2.0])).tolist()
+        [2, 1]
+        """
+        array, limit = np.asarray(self.latencies), time * ROUNDING
+        step = max(ROWS // self.n_workers, 1)
+        # At time infinity too, infinite latencies have not answered.
+        parts = [np.isfinite(rows) & (rows <= limit) for rows in (array[i : i + step] for i in range(0, len(array), step))]
+        return np.concatenate([part.sum(axis=1) for part in parts])
+
+    def __repr__(self) -> str:
+        """Return its size and how it is replayed."""
+        return f"Trace({self.n_rounds} rounds of {self.n_workers} workers, replay={self.replay!r}{', shuffle=True' * self.shuffle})"
+
+    def __eq__(self, other: object) -> bool:
+        """Whether latencies and replay are the same."""
+        if not isinstance(other, Trace) or (self.replay, self.shuffle) != (other.replay, other.shuffle):
+            return False
+        return np.array_equal(np.asarray(self.latencies), np.asarray(other.latencies))
+
+    def __hash__(self) -> int:
+        """Return a number that equal traces share."""
+        return hash((np.asarray(self.latencies).tobytes(), self.replay, self.shuffle))
+
+
+class Recorded:
+    """The law of one worker of a trace, which may never answer.
+
+    Parameters
+    ----------
+    latencies : (R,) float64
+        Of which infinite ones never come.
+    """
+
+    def __init__(self, latencies: Floats) -> None:
+        self._came = np.sort(latencies[np.isfinite(latencies)])
+        self._rounds = latencies.size
+
+    @property
+    def times(self) -> Floats:
+        """The latencies of rounds in which it answers, ascending."""
+        return self._came
+
+    @property
+    def ever(self) -> float:
+        """The share of rounds in which it answers at all."""
+        return self._came.size / self._rounds
+
+    def _arrived(self, time: ArrayLike) -> NDArray[np.intp]:
+        return np.asarray(np.searchsorted(self._came, as_times(time) * ROUNDING, side="right"))
+
+    def cdf(self, time: ArrayLike) -> Floats:
+        """Return the share of rounds in which it has answered by then."""
+        return self._arrived(time) / self._rounds
+
+    def sf(self, time: ArrayLike) -> Floats:
+        """Return the share of rounds in which it has not."""
+        return (self._rounds - self._arrived(time)) / self._rounds

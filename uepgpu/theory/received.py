@@ -1,0 +1,93 @@
+"""The law of N(t), the number of packets that have arrived by every deadline, for any joint law of arrivals.
+
+Where packets carry equal work and their contents do not depend on who sends them, it is all that latencies, speeds and losses
+decide (docs/mathematics.md §4): closed forms and count-domain tallies weigh their values at N packets with it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uepgpu.latency import Trace
+from uepgpu.theory.arrays import binomial, convolve, log_binomial
+
+if TYPE_CHECKING:
+    from uepgpu.workers import Workers
+
+__all__ = ["received_law"]
+
+Floats = NDArray[np.float64]
+
+
+def received_law(workers: Workers, deadlines: Floats, n_subproducts: int, work: int) -> Floats:
+    """Return Pr[N(t) = N] for N = 0..W, shape (D, W + 1); every row sums to 1.
+
+    Workers that answer independently give a Poisson-binomial law, by convolution of the binomial laws of those that are alike;
+    racks are convolved likewise, each the mixture of two such laws. All are sums of positive terms, so that both tails keep their
+    digits. The time grows with the square of the number of workers.
+
+    Parameters
+    ----------
+    workers : Workers
+    deadlines : (D,) float64
+    n_subproducts : int
+        K, which a fair load is relative to.
+    work : int
+        True work r of every packet.
+
+    Examples
+    --------
+    >>> from uepgpu.workers import Workers
+    >>> received_law(Workers(2, omega=1.0, speeds=[1.0, 2.0]), np.array([1.0]), 9, 1).round(4).tolist()
+    [[0.0498, 0.4036, 0.5466]]
+    """
+    if isinstance(workers.latency, Trace):
+        return _by_round(workers, workers.latency, deadlines, n_subproducts, work)
+    kinds, number = workers.kinds()
+
+    def together(counts: tuple[int, ...], struck: bool | None) -> Floats:
+        """Return the law of the number received of so many independent workers of every kind."""
+        laws = []
+        for kind, count in zip(kinds, counts, strict=True):
+            if count:
+                arrived = workers.arrival(deadlines, n_subproducts, work, *kind, struck=struck)
+                late = workers.absence(deadlines, n_subproducts, work, *kind, struck=struck)
+                laws.append(binomial(count, arrived, late, count))
+        return _sum(laws)
+
+    def of(members: NDArray[np.intp]) -> tuple[int, ...]:
+        return tuple(np.bincount(number[members], minlength=len(kinds)).tolist())
+
+    if workers.racks is None or workers.independent:
+        chance = together(of(np.arange(workers.count)), False)
+    else:
+        racks = Counter(of(members) for members in workers.racks.members())
+        struck = workers.racks.probability
+        laws = [((1 - struck) * together(counts, False) + struck * together(counts, True), n) for counts, n in racks.items()]
+        chance = _sum([law for law, n in laws for _ in range(n)])
+    return np.asarray(chance / chance.sum(axis=1, keepdims=True))
+
+
+def _by_round(workers: Workers, trace: Trace, deadlines: Floats, n_subproducts: int, work: int) -> Floats:
+    """Return the law of the number received over the rounds of a trace, all of them equally likely."""
+    chance = np.zeros((deadlines.size, workers.count + 1))
+    for d, time in enumerate(deadlines):
+        answered = trace.answered(workers.unit_time(time, n_subproducts, work, workers.speed()))
+        chance[d] = np.bincount(answered, minlength=workers.count + 1) / trace.n_rounds
+    if workers.loss_probability == 0:
+        return chance
+    lost = workers.loss_probability
+    kept = log_binomial(np.arange(workers.count + 1), np.arange(workers.count + 1)[:, None], np.array(1 - lost), np.array(lost))
+    return np.asarray(chance @ np.exp(kept))
+
+
+def _sum(laws: list[Floats]) -> Floats:
+    """Return the law of a sum of independent numbers, each from 0 upwards."""
+    while len(laws) > 1:  # neighbours first, so that few laws are long
+        pairs = zip(laws[::2], laws[1::2], strict=False)
+        laws = [convolve(a, b, a.shape[1] + b.shape[1] - 1) for a, b in pairs] + laws[len(laws) // 2 * 2 :]
+    return laws[0]
