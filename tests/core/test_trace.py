@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -119,7 +120,9 @@ def test_a_trace_comes_back_from_text_to_the_bit():
     assert after == before
     assert hash(after.latency) == hash(before.latency)
     assert before != unit(table, shuffle=True)
-    assert before.describe_latency() == "Trace(5 rounds of 30 workers, replay='order', shuffle=True)"
+    shown = before.describe_latency()
+    assert re.fullmatch(r"Trace\(5 rounds of 30 workers, [0-9a-f]{8}, replay='order', shuffle=True\)", shown)
+    assert shown != unit(table[::-1], replay="order", shuffle=True).describe_latency()
     assert before.first(4).latency.latencies.tolist() == table[:, :4].tolist()
 
 

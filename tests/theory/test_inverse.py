@@ -147,7 +147,14 @@ BAD = cases(
         "speeds": (
             lambda: theory.workers_for(EW, RXC, Workers(2, speeds=(1, 2)), loss=0.1, deadline=1),
             "workers must be equal for their number to be asked for",
-            "(1.0, 2.0)",
+            "speeds=(1.0, 2.0)",
+        ),
+        "laws": (
+            lambda: theory.workers_for(
+                EW, RXC, Workers(2, latency=[latency.Exponential(1.0), latency.Exponential(2.0)]), loss=0.1, deadline=1
+            ),
+            "workers must be equal for their number to be asked for",
+            "latency=",
         ),
     },
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -47,7 +48,7 @@ class Trace:
     >>> r, w = np.arange(4)[:, None], np.arange(30)
     >>> trace = Trace(((7 * w + 11 * r) % 30 + 1) / 20 * (1 + r / 4))
     >>> trace
-    Trace(4 rounds of 30 workers, replay='random')
+    Trace(4 rounds of 30 workers, c554c329, replay='random')
     >>> workers = uep.Workers(30, latency=trace, omega=1.0, work="unit")
     >>> v = (10, 1, 0.1)
     >>> part = uep.Partition.model("rxc", left_variances=v, right_variances=v, shape=(300, 900, 300), classes=(3, 3, 3))
@@ -181,8 +182,10 @@ class Trace:
         return np.concatenate([part.sum(axis=1) for part in parts])
 
     def __repr__(self) -> str:
-        """Return its size and how it is replayed."""
-        return f"Trace({self.n_rounds} rounds of {self.n_workers} workers, replay={self.replay!r}{', shuffle=True' * self.shuffle})"
+        """Return its size, a fingerprint of its latencies and how it is replayed: labels of different traces differ."""
+        of = hashlib.sha256(np.asarray(self.latencies).tobytes()).hexdigest()[:8]
+        how = f"replay={self.replay!r}{', shuffle=True' * self.shuffle}"
+        return f"Trace({self.n_rounds} rounds of {self.n_workers} workers, {of}, {how})"
 
     def __eq__(self, other: object) -> bool:
         """Whether latencies and replay are the same."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from uepgpu import design, theory
 from uepgpu.codes import ExpandingWindow, NonOverlappingWindow, Windows
 from uepgpu.files import table_kind
-from uepgpu.points.notation import write_code
+from uepgpu.points.notation import write_code, write_workers
 from uepgpu.text import write_table
 
 if TYPE_CHECKING:
@@ -204,7 +204,7 @@ class _Finder:
             return design.fixed_windows(code, part, workers, deadlines=t, **options)
         if what == "repetition":
             return design.repetition(part, workers, deadlines=t, copies="fixed", objective=options["objective"])
-        key = (id(part), repr(replace(workers, work="true")), t)  # packets of r = 1 cost the same in both work models
+        key = (id(part), write_workers(replace(workers, work="true")), t)  # packets of r = 1 cost the same in both work models
         if key not in self._windows:
             self._windows[key] = design.windows(
                 part, workers, deadlines=t, realizations=self.wanted.realizations, seed=self.seed, backend=self.backend

@@ -118,7 +118,7 @@ _KNOWN = (
     Axis("coefficients", "coefficients", lambda p: _text(getattr(p.code, "coefficients", None))),
     Axis("copies", "copies", lambda p: _number(getattr(p.code, "copies", None))),
     Axis("workers", "number of workers W", lambda p: _number(p.workers.count)),
-    Axis("latency", "latency", lambda p: _text(p.workers.latency)),
+    Axis("latency", "latency", lambda p: _text(p.workers.describe_latency())),
     Axis("omega", "load normalisation Ω", _omega),
     Axis("work", "work", lambda p: _text(p.workers.work)),
     Axis("loss_probability", "loss probability ε", lambda p: _number(p.workers.loss_probability)),

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from uepgpu.checks import instance, positive, shown
+from uepgpu.checks import instance, positive
 from uepgpu.partition import Partition
 from uepgpu.tally.axis import View, view
 from uepgpu.tally.counts import Counts
 from uepgpu.tally.estimates import check_partition, loss_along
 from uepgpu.theory.distribution import losses_array
+from uepgpu.theory.inverse import require_scalable
 from uepgpu.theory.search import first_time, typical_time
 from uepgpu.workers import Workers
 
@@ -73,8 +74,7 @@ def workers_for(counts: Counts, part: Partition, loss: ArrayLike, workers: Worke
         why = "was simulated at fixed deadlines" if counts.domain == "deadline" else "has packets that are tied to workers"
         raise ValueError(f"this tally {why}, so that it serves W = {counts.n_packets} alone: simulate each number of workers")
     check_partition(counts, part, workers)
-    if not workers.scalable:
-        raise ValueError(f"workers must be equal for their number to be asked for, got {shown(workers)}")
+    require_scalable(workers)
     sizes = np.arange(1, counts.n_packets + 1)
     weight = np.concatenate([_weight(counts, replace(workers, count=int(n)), time) for n in sizes])
     curve = loss_along(counts, part, View("workers", sizes, weight))

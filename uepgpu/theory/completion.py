@@ -16,6 +16,7 @@ from uepgpu.theory import chain, disjoint
 from uepgpu.theory.closed_forms import Problem, product_form
 from uepgpu.theory.integrals import integral, least_time, steps
 from uepgpu.theory.laws import deadline_counts
+from uepgpu.theory.patterns import loss_law
 from uepgpu.theory.structure import no_closed_form, window_structure
 from uepgpu.workers import Workers
 
@@ -30,8 +31,6 @@ Until = str | int | float
 QUANTILES = (0.5, 0.9, 0.99)
 ROUNDING = 1e-11
 """Relative rounding of a probability."""
-MOST_UNITS = 12
-"""Disjoint windows whose patterns are listed for a loss."""
 
 
 def completion_time(
@@ -171,21 +170,5 @@ def _missing(code: Code, part: Partition, workers: Workers, goal: Until) -> Call
 
 def _above(problem: Problem, part: Partition, goal: float) -> Floats:
     """Return the probability that the loss of a realization is greater than `goal`, as a share of the norm."""
-    structure = problem.structure
-    n = structure.n_units
-    member = (structure.unit_of[:, None] == np.arange(n + 1)).astype(np.float64)
-    gram = member.T @ part.gram @ member
-    bound = goal * part.norm2 * (1 + 1e-12)
-    if structure.kind == "chain":
-        lost = np.array([gram[j:, j:].sum() for j in range(n + 1)])
-        return np.asarray(chain.last_saturated(product_form(problem.counts), structure.sizes) @ (lost > bound))
-    if n > MOST_UNITS:
-        raise no_closed_form(problem.code, f"the law of the loss of {n} disjoint windows (at most {MOST_UNITS} are listed)")
-    result = np.zeros(problem.points.size)
-    for pattern in np.ndindex(*(2,) * n):
-        left = [*np.flatnonzero(pattern).tolist(), n]
-        if gram[np.ix_(left, left)].sum() > bound:
-            short = [np.arange(problem.counts.most(u) + 1) < size for u, size in enumerate(structure.sizes.tolist())]
-            factors = [(s if lost else ~s).astype(np.float64) for s, lost in zip(short, pattern, strict=True)]
-            result += problem.counts.expect(range(n), factors)
-    return result
+    values, chance = loss_law(problem, part)
+    return np.asarray(chance @ (values > goal * part.norm2 * (1 + ROUNDING)))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from uepgpu.codes import Code
 
-__all__ = ["deadline_for", "workers_for"]
+__all__ = ["deadline_for", "require_scalable", "workers_for"]
 
 Floats = NDArray[np.float64]
 
@@ -129,8 +129,7 @@ def workers_for(code: Code, part: Partition, workers: Workers, *, loss: ArrayLik
     instance("workers", workers, Workers)
     time = positive("deadline", deadline, zero=True)
     integer("most", most, 1, MOST_WORKERS)
-    if not workers.scalable:
-        raise ValueError(f"workers must be equal for their number to be asked for, got {shown(workers)}")
+    require_scalable(workers)
     found, reached = np.full(targets.size, math.inf), np.full(targets.size, math.nan)
     refusal: ValueError | None = None
     fits = False
@@ -150,6 +149,13 @@ def workers_for(code: Code, part: Partition, workers: Workers, *, loss: ArrayLik
     if not fits:
         raise ValueError(f"code fits no number of workers up to most={most}: {refusal}")
     return _answers(targets, {"workers": found, "normalized_loss": reached})
+
+
+def require_scalable(workers: Workers) -> None:
+    """Raise ``ValueError`` unless another number of such workers is described by another count alone."""
+    if not workers.scalable:
+        name = next((name for name in ("speeds", "racks") if getattr(workers, name) is not None), "latency")
+        raise ValueError(f"workers must be equal for their number to be asked for, got {name}={shown(getattr(workers, name))}")
 
 
 def _answers(targets: Floats, values: dict[str, Floats]) -> xr.Dataset:
