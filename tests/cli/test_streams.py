@@ -67,3 +67,9 @@ def test_help_that_cannot_be_shown_ends_with_1(folder: Path, words: str, redirec
 @pytest.mark.parametrize("redirection", ["2>/dev/full", "2>&-"])
 def test_a_wrong_call_has_its_exit_code_without_its_message(folder: Path, redirection: str) -> None:
     assert shell(f"{RUN} sweep none.toml {redirection}", folder).returncode == 2
+
+
+def test_an_interruption_while_libraries_load_is_one_line(folder: Path) -> None:
+    (folder / "cyclopts.py").write_text("raise KeyboardInterrupt\n")
+    done = shell(f"PYTHONPATH={folder}:$PYTHONPATH {RUN} info", folder)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "uepgpu: interrupted, nothing more is written\n")

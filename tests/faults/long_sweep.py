@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import signal
+import sqlite3
 import statistics
 import time
+from contextlib import closing
 from pathlib import Path
 
-from tests.cases.sweeping import start
+from tests.cases.sweeping import start, stored_ranges
 from tests.faults.many_points import HEAD, resident
 from tests.faults.tally import OTHER, Row, script
 
@@ -26,9 +28,8 @@ def long_sweep(folder: Path, seconds: int) -> Row:
     (folder / "long.toml").write_text(LONG)
     samples: list[float] = []
     with start("sweep", "long.toml", "--out", "long", "--threads", "1", cwd=folder) as process:
-        while not (folder / "long" / "store.db").exists() and process.poll() is None:
-            time.sleep(0.05)
-        time.sleep(min(20.0, seconds / 5))  # kernels compile
+        while process.poll() is None and not all_begun(folder / "long" / "store.db"):
+            time.sleep(0.2)
         began = time.monotonic()
         while time.monotonic() - began < seconds and process.poll() is None:
             samples.append(resident(process.pid))
@@ -45,6 +46,15 @@ def long_sweep(folder: Path, seconds: int) -> Row:
     else:
         row.outcomes["flat"] += 1
     return row
+
+
+def all_begun(store: Path) -> bool:
+    """Return whether every point has a range: then all kernels are compiled, which takes memory of its own."""
+    if not stored_ranges(store):
+        return False
+    with closing(sqlite3.connect(f"{store.absolute().as_uri()}?mode=ro", uri=True)) as db:
+        points, begun = db.execute("SELECT (SELECT COUNT(*) FROM tally), (SELECT COUNT(DISTINCT tally) FROM span)").fetchone()
+    return bool(points == begun)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from typing import Any
 from tests.cases.requirements import ROOT
 from tests.faults.tally import PROMISES
 
-__all__ = ["DOCUMENT", "RECORD", "read_record", "with_table"]
+__all__ = ["DOCUMENT", "RECORD", "added", "read_record", "with_table"]
 
 DOCUMENT, RECORD = ROOT / "docs" / "reliability.md", ROOT / "docs" / "reliability.json"
 BEGIN, END = "<!-- made by python -m tests.faults -->", "<!-- end -->"
@@ -19,6 +19,18 @@ Record = dict[str, dict[str, Any]]
 def read_record() -> Record:
     """Return what the scripts found, by script; empty if none has run."""
     return json.loads(RECORD.read_text(encoding="utf-8")) if RECORD.exists() else {}
+
+
+def added(parts: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return what several processes of one script found, rows of one fault added up."""
+    rows: dict[str, dict[str, Any]] = {}
+    for row in (row for part in parts for row in part["rows"]):
+        whole = rows.setdefault(row["fault"], {**row, "tried": 0, "outcomes": {}, "broken": {}, "examples": []})
+        whole["tried"] += row["tried"]
+        whole["examples"] += row["examples"]
+        for name in ("outcomes", "broken"):
+            whole[name] = dict(Counter(whole[name]) + Counter(row[name]))
+    return {"seconds": sum(part["seconds"] for part in parts), "rows": list(rows.values())}
 
 
 def with_table(text: str, record: Record) -> str:

@@ -149,7 +149,14 @@ def test_a_worker_of_another_version_is_refused_by_name(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "address, message",
-    [("somewhere", "--dask must be tcp://HOST:PORT"), ("tcp://127.0.0.1:1", "no scheduler answers there")],
+    [
+        *(
+            (address, "--dask must be tcp://HOST:PORT")
+            for address in ("somewhere", "tcp://", "tcp://127.0.0.1:99999", "http://x:1")
+        ),
+        ("tcp://127.0.0.1:1", "no scheduler answers there"),
+        ("tls://127.0.0.1:1", "no scheduler answers there (TLS expects"),
+    ],
 )
 def test_a_cluster_that_is_not_there_is_a_wrong_call(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str, message: str

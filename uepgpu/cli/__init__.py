@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
-from uepgpu.cli.call import main
+import sys
+
+try:
+    from uepgpu.cli.call import main
+except KeyboardInterrupt:  # while libraries load, which takes longer than many a command
+    sys.stderr.write("uepgpu: interrupted, nothing more is written\n")
+    sys.exit(130)
 
 __all__ = ["main"]

@@ -7,6 +7,7 @@ result that comes twice is refused by the store. dask is imported when a cluster
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
@@ -36,6 +37,12 @@ def library_version() -> str:
     return __version__
 
 
+def _is_address(text: str) -> bool:
+    """Return whether a text is tcp://HOST:PORT, or tls:// where dask's own configuration has certificates."""
+    found = re.fullmatch(r"(tcp|tls)://(\[[\w:.%]+\]|[\w.-]+):(\d{1,5})", text)
+    return found is not None and 0 < int(found[3]) < 2**16
+
+
 class DaskCluster:
     """A runner on a dask cluster; a context manager.
 
@@ -60,7 +67,7 @@ class DaskCluster:
             import distributed
         except ImportError as error:
             raise ValueError(f'--dask needs dask.distributed ({error}): pip install "uepgpu[distributed]"') from None
-        if address != "local" and "://" not in address:
+        if address != "local" and not _is_address(address):
             raise ValueError(f"--dask must be tcp://HOST:PORT of a running `dask scheduler`, or nothing, got {shown(address)}")
         self.address, self.backend, self.threads = address, backend, threads or 1
         self._distributed: Any = distributed  # its classes are not typed
@@ -80,7 +87,8 @@ class DaskCluster:
             self._check_versions(self._client.nthreads())
         except BaseException as error:
             self.__exit__(None, None, None)
-            if not isinstance(error, OSError | TimeoutError):
+            # Whatever dask makes of an address or of its configuration; a worker of another version says so itself.
+            if isinstance(error, ValueError) or not isinstance(error, Exception):
                 raise
             reason = "it has no workers: start some with `dask worker`" if self._client else "no scheduler answers there"
             raise ValueError(f"--dask {self.address}: {reason} ({' '.join(str(error).split())})") from None
