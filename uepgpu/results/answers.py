@@ -84,6 +84,10 @@ class Answers:
     left_out: tuple[str, ...]
 
 
+SHOWN = 0.005
+"""Probabilities of windows below this are left out of tables."""
+
+
 def steps_of(sweep: Sweep, wanted: Wanted) -> int:
     """Return how many times :func:`answers_of` reports progress."""
     return sum(1 for _ in _tasks(sweep, wanted))
@@ -222,7 +226,7 @@ class _Finder:
 def found_text(answer: Answer, d: int) -> str:
     """Return what was found at a deadline, in a few characters.
 
-    Γ by window; allocated workers; copies by falling number; for tuned windows their sizes by falling probability.
+    Γ by window; allocated workers; copies by falling number; for tuned windows their sizes by falling probability, from .005 on.
     """
     code = answer.codes[d]
     if answer.what == "fixed":
@@ -239,7 +243,8 @@ def found_text(answer: Answer, d: int) -> str:
             rows, cols = table.any(axis=1).sum(), table.any(axis=0).sum()
             name = f"{min(rows, cols)}×{max(rows, cols)}"
             sizes[name] = sizes.get(name, 0.0) + share
-        return ", ".join(f"{name} {share:.2f}" for name, share in sorted(sizes.items(), key=lambda item: -item[1]))
+        seen = [(name, share) for name, share in sizes.items() if share >= SHOWN]
+        return ", ".join(f"{name} {share:.2f}" for name, share in sorted(seen, key=lambda item: -item[1]))
     return " ".join(f"{x:.3g}" for x in np.round(getattr(code, "gamma", ()), 3))
 
 
