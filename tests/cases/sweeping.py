@@ -125,6 +125,7 @@ def cluster(
     pytest.importorskip("distributed")
     quiet = {"cwd": folder, "env": environment(), "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     file = folder / "scheduler.json"
+    file.unlink(missing_ok=True)  # of an earlier cluster, whose address it would tell
     options = ["--scheduler-file", str(file), "--no-dashboard"]
     processes = [
         subprocess.Popen([sys.executable, "-m", "distributed.cli.dask_scheduler", "--port", "0", *options], **quiet)  # type: ignore[call-overload]
