@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -105,7 +107,11 @@ def test_a_cluster_that_loses_a_worker_ends_with_the_same_integers(tmp_path: Pat
 def test_dask_without_an_address_makes_a_cluster(tmp_path: Path) -> None:
     pytest.importorskip("distributed")
     spec = write_spec(tmp_path, error=0.01)
-    done = run("sweep", spec, "--out", "out", *NUMPY, "--dask", cwd=tmp_path)
+    with socket.socket() as other:
+        with suppress(OSError):  # somebody else has dask's port: all the better
+            other.bind(("", 8787))
+            other.listen()
+        done = run("sweep", spec, "--out", "out", *NUMPY, "--dask", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert run("sweep", spec, "--out", "here", *NUMPY, cwd=tmp_path).returncode == 0
     assert same_tallies(tmp_path / "here" / "store.db", tmp_path / "out" / "store.db")

@@ -81,7 +81,7 @@ class DaskCluster:
         self._silence()
         try:
             if self.address == "local":
-                self._cluster = self._distributed.LocalCluster(threads_per_worker=1, dashboard_address=None)
+                self._cluster = self._distributed.LocalCluster(threads_per_worker=1, dashboard_address=":0")
             self._client = self._distributed.Client(self._cluster or self.address, timeout=CONNECT_SECONDS)
             self._client.wait_for_workers(1, timeout=CONNECT_SECONDS)
             self._check_versions(self._client.nthreads())
