@@ -61,8 +61,9 @@ def run_part(name: str, options: str) -> dict[str, Any] | None:
 
 def keep(name: str, found: dict[str, Any]) -> None:
     """Put what a script found into the record, and make the table again."""
-    record = read_record() | {name: found}
-    RECORD.write_text(json.dumps({key: record[key] for key in PARTS if key in record}, indent=1) + "\n", encoding="utf-8")
+    found_so_far = read_record() | {name: found}
+    record = {key: found_so_far[key] for key in PARTS if key in found_so_far}
+    RECORD.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     DOCUMENT.write_text(with_table(DOCUMENT.read_text(encoding="utf-8"), record), encoding="utf-8")
 
 
