@@ -219,9 +219,9 @@ def test_a_few_deadlines_are_those_that_the_sweep_shows(store: Path, tmp_path: P
     assert preferred(section.points, (0.3, 0.7)) == (0.3,)
     times: list[Any] = []
 
-    def note(kind: str, points: Any, title: str, at: Any, *axes: Any) -> Chart:
+    def note(kind: str, points: Any, title: str, at: Any, *axes: Any, **options: Any) -> Chart:
         times.append(at)
-        return build_chart(kind, points, title, at, *axes)
+        return build_chart(kind, points, title, at, *axes, **options)
 
     monkeypatch.setattr("uepgpu.commands.plot.build_chart", note)
     for options in ((), ("--at", "9")):

@@ -11,11 +11,12 @@ from uepgpu.charts.distribution import distribution_chart
 from uepgpu.charts.exceedance import exceedance_chart
 from uepgpu.charts.heat import heat_chart
 from uepgpu.charts.looks import MOST_LOOKS
-from uepgpu.charts.loss import loss_chart
+from uepgpu.charts.loss import chart_of_curves, loss_chart
 from uepgpu.charts.packets import packets_chart
 from uepgpu.charts.probability import probability_chart
 from uepgpu.charts.workers import line_groups, workers_chart
 from uepgpu.results.axes import Axis
+from uepgpu.results.curve import curve_of
 from uepgpu.results.simulated import Simulated
 
 __all__ = ["HEADINGS", "KINDS", "build_chart", "too_many"]
@@ -42,7 +43,14 @@ HEADINGS = {
 
 
 def build_chart(
-    kind: str, simulated: Sequence[Simulated], title: str, at: Sequence[float] = (), x: Axis | None = None, y: Axis | None = None
+    kind: str,
+    simulated: Sequence[Simulated],
+    title: str,
+    at: Sequence[float] = (),
+    x: Axis | None = None,
+    y: Axis | None = None,
+    *,
+    bound: bool = False,
 ) -> Chart:
     """Return a chart of points.
 
@@ -59,6 +67,8 @@ def build_chart(
         An axis of the grid on the x axis.
     y : Axis, optional
         A second one: a heat map of losses over both.
+    bound : bool
+        With the lower bound of the loss, against the deadline.
 
     Raises
     ------
@@ -76,6 +86,10 @@ def build_chart(
     >>> list(chart.looks), [panel.x_label for panel in chart.panels]
     (['NOW', 'EW'], ['packets received N', 'packets received N'])
     """
+    if bound:
+        if kind != "loss" or x is not None or y is not None:
+            raise ValueError(f"--bound is for losses against the deadline, --kind loss without --x, got --kind {kind}")
+        return chart_of_curves([curve_of(s) for s in simulated], title, bound=True)
     if y is not None:
         if kind != "loss" or x is None:
             raise ValueError(f"--y makes a heat map of losses, which needs --x and --kind loss, got --kind {kind}")

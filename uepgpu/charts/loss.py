@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from uepgpu.charts.chart import DEADLINE, LOSS, Chart, Line, Panel, call_for_log_x, grid_of, looks_of, panel_title
+import numpy as np
+
+from uepgpu.charts.chart import DEADLINE, LOSS, Chart, Line, NothingToShow, Panel, call_for_log_x, grid_of, looks_of, panel_title
 from uepgpu.results.curve import Curve, curve_of
+from uepgpu.results.limits import Limits
 from uepgpu.results.simulated import Simulated
 
-__all__ = ["chart_of_curves", "loss_chart"]
+__all__ = ["BOUND", "chart_of_curves", "loss_chart"]
+
+
+BOUND = "lower bound"
+NOTE = "The lower bound holds for zero-filling with sub-products decoded one by one, whatever the code."
+FAR = 0.1
+"""The bound is shown down to this share of the least loss: it falls below what an axis of losses should show."""
 
 
 def loss_chart(simulated: Sequence[Simulated], title: str, at: Sequence[float]) -> Chart:
@@ -16,7 +25,7 @@ def loss_chart(simulated: Sequence[Simulated], title: str, at: Sequence[float]) 
     return chart_of_curves([curve_of(s) for s in simulated], title)
 
 
-def chart_of_curves(curves: Sequence[Curve], title: str) -> Chart:
+def chart_of_curves(curves: Sequence[Curve], title: str, *, bound: bool = False) -> Chart:
     """Return the chart of existing curves.
 
     Parameters
@@ -24,8 +33,16 @@ def chart_of_curves(curves: Sequence[Curve], title: str) -> Chart:
     curves : sequence of Curve
         At least one.
     title : str
+    bound : bool
+        With the lower bound of the loss in every panel of one product and one kind of workers.
+
+    Raises
+    ------
+    NothingToShow
+        If no panel has one bound.
     """
     works, partitions = grid_of([c.point for c in curves])
+    limits = Limits()
     rows: list[tuple[Panel | None, ...]] = []
     for work in works:
         row: list[Panel | None] = []
@@ -34,8 +51,29 @@ def chart_of_curves(curves: Sequence[Curve], title: str) -> Chart:
             lines = tuple(
                 Line(c.point.series, c.deadlines, c.normalized, c.normalized_low, c.normalized_high, c.exact) for c in members
             )
+            if bound and members:
+                lines += _bounds(members, limits)
             row.append(Panel(panel_title(members[0].point), DEADLINE, LOSS, lines) if members else None)
         rows.append(tuple(row))
     points = [c.point for c in curves]
     log_x = call_for_log_x([t for c in curves for t in c.deadlines])
-    return Chart("loss", title, tuple(rows), looks_of(points, points), log_x=log_x)
+    looks = looks_of(points, points)
+    notes: tuple[str, ...] = ()
+    if bound:
+        if all(line.label != BOUND for row in rows for panel in row if panel for line in panel.lines):
+            raise NothingToShow(
+                "no panel has one lower bound: the products or workers of its series differ; choose some with --series"
+            )
+        looks, notes = looks | {BOUND: max(looks.values()) + 1}, (NOTE,)
+    return Chart("loss", title, tuple(rows), looks, log_x=log_x, notes=notes)
+
+
+def _bounds(members: Sequence[Curve], limits: Limits) -> tuple[Line, ...]:
+    """Return the line of the bound that the curves of a panel share, if they do."""
+    if len({(c.point.part.gram.tobytes(), repr(c.point.workers)) for c in members}) > 1:
+        return ()
+    longest = max(members, key=lambda c: len(c.point.deadlines))
+    least = min((float(c.normalized[c.normalized > 0].min(initial=np.inf)) for c in members), default=np.inf)
+    value = limits.bound(longest.point)
+    nothing = np.full(value.size, np.nan)
+    return (Line(BOUND, longest.deadlines, nothing, nothing, nothing, np.where(value >= FAR * min(least, 1.0), value, np.nan)),)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from cyclopts import Parameter
+
 from uepgpu.cli.app import app
 
 __all__ = ["export"]
@@ -15,6 +19,7 @@ def export(
     csv: str | None = None,
     parquet: str | None = None,
     netcdf: str | None = None,
+    bound: Annotated[bool, Parameter(negative=())] = False,
     force: bool = False,
 ) -> int:
     """Write what a store holds, with intervals and exact losses, for other programs.
@@ -29,9 +34,11 @@ def export(
         The same as a .parquet file. Needs pip install "uepgpu[export]".
     netcdf
         An xarray Dataset over (point, step) as a .nc file. Needs pip install "uepgpu[export]".
+    bound
+        With two columns more: the lower bound of the loss of any code, and how many times that the loss is (csv and parquet).
     force
         Replace files that are no earlier exports. Inputs and stores are never replaced.
     """
     from uepgpu.commands.export import run_export
 
-    return run_export(store, csv=csv, parquet=parquet, netcdf=netcdf, force=force)
+    return run_export(store, csv=csv, parquet=parquet, netcdf=netcdf, bound=bound, force=force)

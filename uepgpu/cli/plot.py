@@ -24,6 +24,7 @@ def plot(
     at: str | None = None,
     x: str | None = None,
     y: str | None = None,
+    bound: Annotated[bool, Parameter(negative=())] = False,
     force: bool = False,
 ) -> int:
     """Draw a figure from a store: marks with 95 % intervals, exact values as lines where there is a formula.
@@ -52,10 +53,12 @@ def plot(
         copies, ... Kinds: loss, packets, probability, distribution.
     y
         A second axis: a heat map of the loss at each deadline.
+    bound
+        Show the lower bound of the loss of any code too (kind loss, without x).
     force
         Replace a file that is no earlier figure. Inputs and stores are never replaced.
     """
     from uepgpu.commands.plot import run_plot
 
     times = () if at is None else numbers("--at", at)
-    return run_plot(store, kind=kind, output=output, sweep=sweep, series=series or (), at=times, x=x, y=y, force=force)
+    return run_plot(store, kind=kind, output=output, sweep=sweep, series=series or (), at=times, x=x, y=y, bound=bound, force=force)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from uepgpu.commands.outcome import Failure, exits, refusing, writing
@@ -23,7 +24,9 @@ class _Way:
 
 
 @exits
-def run_export(store: str, *, csv: str | None, parquet: str | None, netcdf: str | None, force: bool = False) -> int:
+def run_export(
+    store: str, *, csv: str | None, parquet: str | None, netcdf: str | None, bound: bool = False, force: bool = False
+) -> int:
     """Export a store, say what was written, and return the exit code.
 
     Parameters
@@ -32,6 +35,8 @@ def run_export(store: str, *, csv: str | None, parquet: str | None, netcdf: str 
         Its file.
     csv, parquet, netcdf : str or None
         Files to write.
+    bound : bool
+        With the lower bound of the loss and the distance from it; not for netCDF.
     force : bool
         Replace files that are no earlier exports.
     """
@@ -40,12 +45,14 @@ def run_export(store: str, *, csv: str | None, parquet: str | None, netcdf: str 
     from uepgpu.store.errors import StoreError
 
     ways = (
-        (csv, _Way("--csv", TABLE, export.write_csv, "rows")),
-        (parquet, _Way("--parquet", export.PARQUET, export.write_parquet, "rows")),
+        (csv, _Way("--csv", TABLE, partial(export.write_csv, bound=bound), "rows")),
+        (parquet, _Way("--parquet", export.PARQUET, partial(export.write_parquet, bound=bound), "rows")),
         (netcdf, _Way("--netcdf", export.NETCDF, export.write_netcdf, "points")),
     )
     if not any(name for name, _ in ways):
         raise Failure("export needs --csv FILE, --parquet FILE or --netcdf FILE")
+    if bound and netcdf is not None:
+        raise Failure("--bound is for --csv and --parquet")
     with refusing():
         outputs = [
             (check_file(way.option, name, (way.kind,), force=force, inputs=(store,)), way) for name, way in ways if name is not None

@@ -31,6 +31,7 @@ def run_plot(
     at: Sequence[float],
     x: str | None = None,
     y: str | None = None,
+    bound: bool = False,
     force: bool = False,
 ) -> int:
     """Draw one kind of chart from a store, and return the exit code.
@@ -51,6 +52,8 @@ def run_plot(
         Deadlines; empty for those that the specification shows, or a few. Numbers of packets for ``packets`` along an axis.
     x, y : str or None
         Axes of the grid: one on the x axis, or both for a heat map.
+    bound : bool
+        Show the lower bound of the loss too.
     force : bool
         Replace a file that is no earlier figure.
     """
@@ -67,7 +70,7 @@ def run_plot(
         if kind == "distribution" and x is None and (reason := too_many(kind, points)):  # of many lines the best are named
             raise ValueError(f"{reason}; choose some with --series, for example --series {shown(points[0].point.series)}")
         times = tuple(at) or (() if kind == "packets" else preferred(points, section.sweep.show))
-        chart = build_chart(kind, points, section.title, times, *axes)
+        chart = build_chart(kind, points, section.title, times, *axes, bound=bound)
     from uepgpu.figures import draw_chart, to_bytes
 
     with writing("the figure", file.path):

@@ -113,7 +113,8 @@ def _chart(kind: str, section: Section, name: str, figures: dict[str, Any], at: 
     if crowded := too_many(kind, section.points):
         return f'{heading}<p class="note">Not shown: {escape(crowded)}; write a report of some of them with --series.</p>'
     try:
-        chart = build_chart(kind, section.points, section.title, at or preferred(section.points, section.sweep.show))
+        chart = _with_bound(section) if kind == "loss" else None
+        chart = chart or build_chart(kind, section.points, section.title, at or preferred(section.points, section.sweep.show))
     except NothingToShow as reason:
         return f'{heading}<p class="note">Not shown: {escape(reason)}.</p>'
     boxes = any(p.boxes for p in chart.panels)
@@ -125,6 +126,14 @@ def _chart(kind: str, section: Section, name: str, figures: dict[str, Any], at: 
 {"".join(_panels(chart, name, figures))}</div>
 <div class="numbers">{details("All numbers of these plots", tables.numbers_of(chart))}</div>
 """
+
+
+def _with_bound(section: Section) -> Chart | None:
+    """Return the chart of losses with their lower bound; None where panels have none of their own."""
+    try:
+        return build_chart("loss", section.points, section.title, bound=True)
+    except NothingToShow:
+        return None
 
 
 def _legend(chart: Chart, name: str) -> str:

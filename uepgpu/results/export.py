@@ -11,6 +11,7 @@ import numpy as np
 
 from uepgpu.files import Kind, Output
 from uepgpu.results.curve import curve_of
+from uepgpu.results.limits import Limits
 from uepgpu.results.table import COLUMNS, OF_THE_LAW, rows
 from uepgpu.store.errors import StoreError
 from uepgpu.store.stored import StoredPoint, iterate_points
@@ -27,6 +28,8 @@ NETCDF = Kind(("nc", "netcdf"), b"\x89HDF", TITLE.encode())
 
 EXTRA = ("point", "tally", "sweep", "stop_reason", "seconds", "devices", "versions", "latency")
 """Columns that a store adds to those of ``table.csv``."""
+OF_THE_BOUND = ("lower_bound", "distance")
+"""Columns of ``--bound``: the lower bound of the normalized loss, and how many times that the loss is, exact where it is known."""
 LOSSES = ("loss", "loss_stderr", "loss_low", "loss_high")
 VALUES = (*LOSSES, *(f"normalized_{name}" for name in LOSSES), "normalized_loss_exact", *OF_THE_LAW)
 
@@ -44,20 +47,28 @@ def _extra(stored: StoredPoint) -> dict[str, Any]:
     }
 
 
-def _rows(path: Path | str) -> Iterator[dict[str, Any]]:
+def _rows(path: Path | str, bound: bool) -> Iterator[dict[str, Any]]:
+    limits = Limits()
     for stored in iterate_points(path):
         extra = _extra(stored)
-        for row in rows([curve_of(stored)]):
-            yield row | extra
+        least = limits.bound(stored.point) if bound else ()
+        for d, row in enumerate(rows([curve_of(stored)])):
+            yield row | extra | (_distance(row, float(least[d])) if bound else {})
 
 
-def write_csv(path: Path | str, target: Output) -> int:
+def _distance(row: dict[str, Any], least: float) -> dict[str, Any]:
+    value = row["normalized_loss"] if row["normalized_loss_exact"] == "" else row["normalized_loss_exact"]
+    known = least > 0
+    return dict(zip(OF_THE_BOUND, (least, value / least) if known else ("", ""), strict=True))
+
+
+def write_csv(path: Path | str, target: Output, *, bound: bool = False) -> int:
     """Write one row per point and deadline, and return how many; floats keep all their digits, and no label is a formula."""
     with target.new() as part, part.open("w", newline="", encoding="utf-8") as file:
-        return write_table(file, (*COLUMNS, *EXTRA), _rows(path))
+        return write_table(file, (*COLUMNS, *EXTRA, *(OF_THE_BOUND if bound else ())), _rows(path, bound))
 
 
-def write_parquet(path: Path | str, target: Output) -> int:
+def write_parquet(path: Path | str, target: Output, *, bound: bool = False) -> int:
     """Write the same rows as Parquet; a missing exact loss, standard deviation or quantile is null.
 
     Raises
@@ -66,9 +77,10 @@ def write_parquet(path: Path | str, target: Output) -> int:
         If pyarrow is not installed.
     """
     pa, parquet = _optional("pyarrow", "--parquet"), _optional("pyarrow.parquet", "--parquet")
-    table = list(_rows(path))
+    table = list(_rows(path, bound))
+    may_lack = ("normalized_loss_exact", *OF_THE_LAW, *(OF_THE_BOUND if bound else ()))
     for row in table:
-        row |= {name: None for name in ("normalized_loss_exact", *OF_THE_LAW) if row[name] == ""}
+        row |= {name: None for name in may_lack if row[name] == ""}
         row["seed"] = str(row["seed"])  # up to 2^64 - 1, which no signed column holds
     with target.new() as part:
         parquet.write_table(pa.Table.from_pylist(table).replace_schema_metadata({"title": TITLE}), part)

@@ -71,6 +71,8 @@ A specification::
     code = { name = "ew", encoding = "factored", window = "max-rectangle" }   # or just "ew"; now, mds, uncoded,
     partitions = ["measured"]               # default: all                    repetition, lt, windows, generator
     workers = { count = 15 }                # keys that differ from [workers]; likewise deadlines, stop, grid, zip
+    optimize = { gamma = 0.6 }              # optional, for now and ew: the best Γ of every point at this deadline, or at a list of
+                                            # them; also across, objective, q and x of :func:`uepgpu.design.gamma`
 
     [design]                                # what "uepgpu design" finds besides the best Γ; a sweep passes over it
     find = ["gamma", "fixed", "repetition", "windows"]

@@ -29,6 +29,7 @@ from uepgpu.specification.fields import (
     whole_between,
 )
 from uepgpu.specification.fields import seed as read_seed
+from uepgpu.specification.optimized import parse_optimized
 from uepgpu.specification.series import labelled, named_tables, read_with, refuse_duplicates, series_tables
 from uepgpu.specification.workers import WORKER_KEYS, worker_grid
 
@@ -52,7 +53,7 @@ TOP_KEYS = (
     ),
 )
 """``design`` is for ``uepgpu design`` (:mod:`uepgpu.specification.wanted`); a sweep has no use for it."""
-SERIES_KEYS = ("label", "code", "partitions", "workers", "deadlines", "grid", "zip", "stop")
+SERIES_KEYS = ("label", "code", "partitions", "workers", "deadlines", "grid", "zip", "stop", "optimize")
 STOP_KEYS = tuple(f.name for f in fields(StopRule))
 DEFAULT_REALIZATIONS = 100_000
 
@@ -144,6 +145,7 @@ def _points(shared: _Shared, table: TomlTable) -> Iterator[Point]:
     label, where = labelled(table, "code"), table.where
     top = shared.top
     stop = _stop(shared, table)
+    wanted = parse_optimized(f"{where}: optimize", table.get("optimize", as_it_is)) if "optimize" in table else None
     own = TomlTable(f"{where}: workers", table.get("workers", as_it_is, {}), WORKER_KEYS).data
     listed = table.get("partitions", texts, list(shared.partitions))
     grid = top.get("grid", as_it_is, {}), table.get("grid", as_it_is, {})
@@ -170,8 +172,10 @@ def _points(shared: _Shared, table: TomlTable) -> Iterator[Point]:
             for suffix, made in worker_grid(f"{place}: workers" if own or chosen else "[workers]", workers, shared.folder):
                 # A series that is named by nothing but what it varies has no comma before that.
                 series = f"{label}{choice.suffix}{suffix}".removeprefix(", ") or code_name(code)
-                point = Point(series, name, code, part, made, times, stop, seed)
-                with describe.located(f"{place} with partition {name!r}"):
+                at = f"{place} with partition {name!r}"
+                best = code if wanted is None else wanted.best(code, part, made, at)
+                point = Point(series, name, best, part, made, times, stop, seed)
+                with describe.located(at):
                     _ = point.law
                 yield point
 
