@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 
 import uepgpu as uep
-from tests.cases.datasets import cifar_batches, write_cifar, write_mnist
 from tests.faults.tally import OTHER, RAISED, WRONG, Row, script
 from uepgpu import gradient_coding
 
@@ -44,6 +43,7 @@ def files(folder: Path) -> Iterator[tuple[str, Path, Reader, bool]]:
     yield "a table (.csv)", folder / "t.csv", lambda: gradient_coding.read_table(folder / "t.csv").A.tolist(), False
     if importlib.util.find_spec("torch") is None:
         return
+    from tests.cases.datasets import cifar_batches, write_cifar, write_mnist
     from uepgpu.train.checkpoint import Checkpoints, held_description
     from uepgpu.train.data import load_dataset
 
