@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import random
+import sqlite3
 import subprocess
 import sys
+import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -125,8 +128,24 @@ def test_claims_of_the_dead_are_taken_over_and_those_of_the_living_are_not(tmp_p
         assert store.claim(tally, 100) == Claim(tally, 0, 100, None)
 
 
+def test_a_process_killed_when_all_was_done_is_forgotten_by_the_next_that_opens_the_store(tmp_path: Path) -> None:
+    """Nobody claims anything in a finished store; its owner would for ever say that it was copied while in use."""
+    path = tmp_path / "s.db"
+    collect(path, sweep(realizations=100))
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA wal_autocheckpoint = 0")
+        row = (ownership.host(), f"{2**22 + 1}", time.time())
+        db.execute("INSERT INTO owner (host, process, beat) VALUES (?, ?, ?)", row)
+        db.commit()
+        assert Path(f"{path}-wal").exists()
+        collect(path, sweep(realizations=100))  # adds nothing
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("SELECT COUNT(*) FROM owner").fetchone() == (0,)
+    assert len(read_points(path)) == 3  # without a warning
+
+
 def test_who_is_dead() -> None:
-    me, here, now = ownership.this_process(), ownership.host(), __import__("time").time()
+    me, here, now = ownership.this_process(), ownership.host(), time.time()
     assert not ownership.is_dead(here, me, now)
     assert ownership.is_dead(here, me, now - 2 * ownership.LEASE_SECONDS)
     assert not ownership.is_dead("another machine", me, now)

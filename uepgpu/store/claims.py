@@ -41,6 +41,8 @@ class Claims(Connection):
         self._beaten = 0.0
         with self._transaction():
             self._remove_invalid()
+            # Also those whose sweep had just ended: nobody would claim anything here any more, and find them.
+            ownership.release_dead_owners(self._db)
             row = (ownership.host(), ownership.this_process(), time.time())
             self._owner = self._db.execute("INSERT INTO owner (host, process, beat) VALUES (?, ?, ?)", row).lastrowid
         self._empty_log()  # so that a copy of the file alone tells that it was in use
