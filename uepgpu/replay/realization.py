@@ -81,7 +81,7 @@ def replay(
     >>> told.order[:4], [told.packets[w].window for w in told.order[:4]]
     ((0, 1, 2, 3), [1, 2, 1, 1])
     >>> print(told.steps[3].action.describe())
-    packet 1 of window 1; ranks 2/3 3/6 4/9
+    packet 3 of window 1; ranks 0/3 3/6 4/9
     >>> told.decoded_at
     (6, 6, 8, 6, 8, 11, 8, 11, 11)
     """
