@@ -83,7 +83,7 @@ def replay(
     >>> print(told.steps[3].action.describe())
     packet 3 of window 1; ranks 0/3 3/6 4/9
     >>> told.decoded_at
-    (6, 6, 8, 6, 8, 11, 8, 11, 11)
+    (8, 8, 8, 8, 8, 18, 8, 18, 18)
     """
     number = word64("realization", realization)
     plan = make_plan(code, part, workers, seed=seed, deadlines=deadlines)

@@ -69,7 +69,7 @@ class Tally(Answers):
         [1.0, 0.673, 0.499, 0.174, 0.107, 0.067, 0.04]
         >>> found = tally.loss(part, workers=workers, deadlines=[0.5, 1.0])
         >>> found.normalized_loss.values.round(3).tolist(), found.normalized_loss_stderr.values.round(3).tolist()
-        ([0.395, 0.17], [0.004, 0.003])
+        ([0.401, 0.17], [0.003, 0.003])
         """
         return estimates.loss(self, part, workers, deadlines)
 
