@@ -50,7 +50,7 @@ JOBS = {
         400_000,
     ),
     "LT peeling, K = 9": (LT, line(3, 3, 3), 30, "peel", decoders.peel, (degrees(9),), 60_000, 200_000),
-    "GF(2), K = 60": (windows("gf2"), line(10, 20, 30), 100, "auto", decoders.gf2, (np.array([10, 30, 60]), CDF), 2000, 33_000),
+    "GF(2), K = 60": (windows("gf2"), line(10, 20, 30), 100, "auto", decoders.gf2, (np.array([10, 30, 60]), CDF), 2000, 200_000),
     "GF(256), K = 60": (
         windows("gf256"),
         line(10, 20, 30),
