@@ -8,7 +8,7 @@ import numpy as np
 
 from uepgpu.charts.chart import DEADLINE, LOSS, Chart, Line, NothingToShow, Panel, call_for_log_x, grid_of, looks_of, panel_title
 from uepgpu.results.curve import Curve, curve_of
-from uepgpu.results.limits import Limits
+from uepgpu.results.limits import Limits, limit_key
 from uepgpu.results.simulated import Simulated
 
 __all__ = ["BOUND", "chart_of_curves", "loss_chart"]
@@ -70,7 +70,7 @@ def chart_of_curves(curves: Sequence[Curve], title: str, *, bound: bool = False)
 
 def _bounds(members: Sequence[Curve], limits: Limits) -> tuple[Line, ...]:
     """Return the line of the bound that the curves of a panel share, if they do."""
-    if len({(c.point.part.gram.tobytes(), repr(c.point.workers)) for c in members}) > 1:
+    if len({limit_key(c.point) for c in members}) > 1:
         return ()
     longest = max(members, key=lambda c: len(c.point.deadlines))
     least = min((float(c.normalized[c.normalized > 0].min(initial=np.inf)) for c in members), default=np.inf)

@@ -114,7 +114,7 @@ def _tasks(sweep: Sweep, wanted: Wanted) -> Iterator[tuple[Point, str]]:
 
 def _problem(point: Point) -> Any:
     """Return what points share of which the same designs and bounds are asked for."""
-    return (*point.panel, repr(point.workers), id(point.part), point.deadlines)
+    return (*point.panel, write_workers(point.workers), id(point.part), point.deadlines)
 
 
 def answers_of(sweep: Sweep, wanted: Wanted, *, seed: int, backend: str, advance: Callable[..., None]) -> Answers:
@@ -154,7 +154,7 @@ def _label(point: Point, what: str, sweep: Sweep) -> str:
     if what in own:
         return f"{point.series}, {own[what]}"
     name = {"repetition": "unequal repetition", "windows": "tuned windows, r = 1", "bound": BOUND}[what]
-    pools = {repr(p.workers) for p in sweep.points if p.panel == point.panel}
+    pools = {write_workers(p.workers) for p in sweep.points if p.panel == point.panel}
     return name if len(pools) == 1 else f"{name}, workers of {point.series}"
 
 

@@ -8,13 +8,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uepgpu import theory
+from uepgpu.points.notation import write_workers
 
 if TYPE_CHECKING:
     from uepgpu.points.point import Point
 
-__all__ = ["Limits"]
+__all__ = ["Limits", "limit_key"]
 
 Floats = NDArray[np.float64]
+
+
+def limit_key(point: Point) -> tuple[bytes, str]:
+    """Return what decides a point's lower bound at any deadline: product and workers, whose text is exact as their repr is not."""
+    return point.part.gram.tobytes(), write_workers(point.workers)
 
 
 class Limits:
@@ -28,7 +34,7 @@ class Limits:
 
         It is ``bound_exchangeable`` of :func:`uepgpu.theory.lower_bound`.
         """
-        key = (point.part.gram.tobytes(), repr(point.workers), point.deadlines)
+        key = (*limit_key(point), point.deadlines)
         if key not in self._known:
             if point.part.norm2 > 0:
                 found = theory.lower_bound(point.part, point.workers, deadlines=point.deadlines)
