@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from uepgpu.charts.along import along_chart
-from uepgpu.charts.chart import Chart
+from uepgpu.charts.chart import Chart, NothingToShow
 from uepgpu.charts.distribution import distribution_chart
 from uepgpu.charts.exceedance import exceedance_chart
 from uepgpu.charts.heat import heat_chart
 from uepgpu.charts.looks import MOST_LOOKS
-from uepgpu.charts.loss import chart_of_curves, loss_chart
+from uepgpu.charts.loss import BOUND, chart_of_curves, loss_chart
 from uepgpu.charts.packets import packets_chart
 from uepgpu.charts.probability import probability_chart
 from uepgpu.charts.workers import line_groups, workers_chart
@@ -89,7 +89,12 @@ def build_chart(
     if bound:
         if kind != "loss" or x is not None or y is not None:
             raise ValueError(f"--bound is for losses against the deadline, --kind loss without --x, got --kind {kind}")
-        return chart_of_curves([curve_of(s) for s in simulated], title, bound=True)
+        chart = chart_of_curves([curve_of(s) for s in simulated], title, bound=True)
+        if BOUND not in chart.looks:
+            raise NothingToShow(
+                "no panel has one lower bound: the products or workers of its series differ; choose some with --series"
+            )
+        return chart
     if y is not None:
         if kind != "loss" or x is None:
             raise ValueError(f"--y makes a heat map of losses, which needs --x and --kind loss, got --kind {kind}")

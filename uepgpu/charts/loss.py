@@ -6,13 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from uepgpu.charts.chart import DEADLINE, LOSS, Chart, Line, NothingToShow, Panel, call_for_log_x, grid_of, looks_of, panel_title
+from uepgpu.charts.chart import DEADLINE, LOSS, Chart, Line, Panel, call_for_log_x, grid_of, looks_of, panel_title
 from uepgpu.results.curve import Curve, curve_of
 from uepgpu.results.limits import Limits, limit_key
 from uepgpu.results.simulated import Simulated
 
 __all__ = ["BOUND", "chart_of_curves", "loss_chart"]
-
 
 BOUND = "lower bound"
 NOTE = "The lower bound holds for zero-filling with sub-products decoded one by one, whatever the code."
@@ -35,11 +34,6 @@ def chart_of_curves(curves: Sequence[Curve], title: str, *, bound: bool = False)
     title : str
     bound : bool
         With the lower bound of the loss in every panel of one product and one kind of workers.
-
-    Raises
-    ------
-    NothingToShow
-        If no panel has one bound.
     """
     works, partitions = grid_of([c.point for c in curves])
     limits = Limits()
@@ -59,11 +53,7 @@ def chart_of_curves(curves: Sequence[Curve], title: str, *, bound: bool = False)
     log_x = call_for_log_x([t for c in curves for t in c.deadlines])
     looks = looks_of(points, points)
     notes: tuple[str, ...] = ()
-    if bound:
-        if all(line.label != BOUND for row in rows for panel in row if panel for line in panel.lines):
-            raise NothingToShow(
-                "no panel has one lower bound: the products or workers of its series differ; choose some with --series"
-            )
+    if any(line.label == BOUND for row in rows for panel in row if panel for line in panel.lines):
         looks, notes = looks | {BOUND: max(looks.values()) + 1}, (NOTE,)
     return Chart("loss", title, tuple(rows), looks, log_x=log_x, notes=notes)
 

@@ -8,12 +8,13 @@ from typing import Any
 
 from uepgpu.charts import KINDS, Chart, NothingToShow, build_chart
 from uepgpu.charts.kinds import HEADINGS, too_many
+from uepgpu.charts.loss import chart_of_curves
 from uepgpu.charts.times import preferred
 from uepgpu.report import tables
 from uepgpu.report.figure import figure_of
 from uepgpu.report.html import details, escape, json_script
 from uepgpu.report.swatch import swatch
-from uepgpu.results.curve import curve_of
+from uepgpu.results.curve import Curve, curve_of
 from uepgpu.results.summary import NOTE
 from uepgpu.store.sections import Section
 
@@ -90,7 +91,7 @@ def build_page(store: str, sections: Sequence[Section], plotly_js: str, at: Sequ
 
 def _section(section: Section, number: int, figures: dict[str, Any], at: Sequence[float]) -> str:
     curves = [curve_of(p) for p in section.points]
-    charts = [_chart(kind, section, f"s{number}-{kind}", figures, at) for kind in KINDS]
+    charts = [_chart(kind, section, curves, f"s{number}-{kind}", figures, at) for kind in KINDS]
     return f"""<section id="s{number}" aria-labelledby="h{number}">
 <h2 id="h{number}">{escape(section.title)}</h2>
 <h3>Results</h3>
@@ -108,13 +109,15 @@ def _section(section: Section, number: int, figures: dict[str, Any], at: Sequenc
 """
 
 
-def _chart(kind: str, section: Section, name: str, figures: dict[str, Any], at: Sequence[float]) -> str:
+def _chart(kind: str, section: Section, curves: Sequence[Curve], name: str, figures: dict[str, Any], at: Sequence[float]) -> str:
     heading = f"<h3>{escape(HEADINGS[kind])}</h3>"
     if crowded := too_many(kind, section.points):
         return f'{heading}<p class="note">Not shown: {escape(crowded)}; write a report of some of them with --series.</p>'
     try:
-        chart = _with_bound(section) if kind == "loss" else None
-        chart = chart or build_chart(kind, section.points, section.title, at or preferred(section.points, section.sweep.show))
+        if kind == "loss":
+            chart = chart_of_curves(curves, section.title, bound=True)
+        else:
+            chart = build_chart(kind, section.points, section.title, at or preferred(section.points, section.sweep.show))
     except NothingToShow as reason:
         return f'{heading}<p class="note">Not shown: {escape(reason)}.</p>'
     boxes = any(p.boxes for p in chart.panels)
@@ -126,14 +129,6 @@ def _chart(kind: str, section: Section, name: str, figures: dict[str, Any], at: 
 {"".join(_panels(chart, name, figures))}</div>
 <div class="numbers">{details("All numbers of these plots", tables.numbers_of(chart))}</div>
 """
-
-
-def _with_bound(section: Section) -> Chart | None:
-    """Return the chart of losses with their lower bound; None where panels have none of their own."""
-    try:
-        return build_chart("loss", section.points, section.title, bound=True)
-    except NothingToShow:
-        return None
 
 
 def _legend(chart: Chart, name: str) -> str:
