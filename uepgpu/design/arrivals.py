@@ -41,6 +41,12 @@ class Arrivals:
     late: Floats
     deadlines: Floats | None
 
+    @classmethod
+    def of_number(cls, chance: Floats, n_windows: int, deadlines: Floats | None) -> Arrivals:
+        """Return arrivals by Pr[N packets have arrived], whatever their windows, (D, W + 1)."""
+        ones = np.ones((*chance.shape, n_windows))
+        return cls(np.arange(chance.shape[1]), chance, ones, np.zeros_like(ones), deadlines)
+
     @property
     def n_points(self) -> int:
         """Number of points D."""
@@ -75,8 +81,7 @@ def arrivals_of(workers: Any, deadlines: Any, received: Any, work: Ints, n_subpr
                 f"received must hold probabilities of 0..W packets in rows that sum to 1, got {shown(received)}: "
                 "one row, or one per point"
             )
-        ones = np.ones((*chance.shape, work.size))
-        return Arrivals(np.arange(chance.shape[1]), chance, ones, np.zeros_like(ones), None)
+        return Arrivals.of_number(chance, work.size, None)
     if workers is None or deadlines is None:
         raise ValueError(f"workers and deadlines must be given, or received, got workers={shown(workers)} and no received")
     times = deadlines_array(deadlines)
@@ -86,9 +91,7 @@ def arrivals_of(workers: Any, deadlines: Any, received: Any, work: Ints, n_subpr
         if not drawn or np.unique(workers.charge(work)).size > 1:
             what = "drawn windows of equal work only" if drawn else "workers that are alike and independent only"
             raise NotImplementedError(f"such designs have a closed form for {what}, got {shown(workers)}")
-        chance = received_law(workers, times, n_subproducts, int(work[0]))
-        ones = np.ones((*chance.shape, work.size))
-        return Arrivals(np.arange(workers.count + 1), chance, ones, np.zeros_like(ones), times)
+        return Arrivals.of_number(received_law(workers, times, n_subproducts, int(work[0])), work.size, times)
     speed = workers.speed()[0]
     arrived = workers.arrival(times[:, None, None], n_subproducts, work, speed)
     late = workers.absence(times[:, None, None], n_subproducts, work, speed)

@@ -36,21 +36,8 @@ from uepgpu.specification.workers import WORKER_KEYS, worker_grid
 __all__ = ["parse_spec", "read_spec"]
 
 TOP_KEYS = (
-    *(
-        "title",
-        "realizations",
-        "seed",
-        "deadlines",
-        "show",
-        "gamma",
-        "workers",
-        "partitions",
-        "series",
-        "grid",
-        "zip",
-        "stop",
-        "design",
-    ),
+    *("title", "realizations", "seed", "deadlines", "show", "gamma", "workers", "partitions", "series", "grid", "zip", "stop"),
+    "design",
 )
 """``design`` is for ``uepgpu design`` (:mod:`uepgpu.specification.wanted`); a sweep has no use for it."""
 SERIES_KEYS = ("label", "code", "partitions", "workers", "deadlines", "grid", "zip", "stop", "optimize")

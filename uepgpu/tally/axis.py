@@ -13,7 +13,7 @@ from uepgpu.tally.counts import Counts
 from uepgpu.theory.received import received_law
 from uepgpu.workers import Workers
 
-__all__ = ["View", "view"]
+__all__ = ["View", "received_weight", "view"]
 
 Floats = NDArray[np.float64]
 
@@ -83,7 +83,12 @@ def view(counts: Counts, workers: Workers | None, deadlines: ArrayLike | None) -
         raise ValueError(f"workers {how}, and packets are tied to them: what arrives first depends on the worker")
     if workers.work == "true" and counts.packet_work is None:
         raise ValueError("workers.work='true', but packets differ in true work: simulate with deadlines")
-    work = 1 if counts.packet_work is None else counts.packet_work
+    return View("deadline", times, received_weight(counts, workers, times))
+
+
+def received_weight(counts: Counts, workers: Workers, times: Floats) -> Floats:
+    """Return Pr[N(t) = N] for N = 0..W of the tally, by workers that it serves, shape (D, W + 1)."""
+    work = 1 if counts.packet_work is None else counts.packet_work  # any number at unit work
     weight = np.zeros((times.size, counts.n_packets + 1))
-    weight[:, : n + 1] = received_law(workers, times, counts.classes.size, work)
-    return View("deadline", times, weight)
+    weight[:, : workers.count + 1] = received_law(workers, times, counts.classes.size, work)
+    return weight

@@ -11,14 +11,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from uepgpu.checks import deadlines_array, instance
 from uepgpu.partition import Partition
-from uepgpu.tally.axis import View, view
+from uepgpu.tally.axis import View, received_weight, view
 from uepgpu.tally.counts import Counts
-from uepgpu.tally.estimates import check_partition, frequency, pattern_loss
+from uepgpu.tally.estimates import attributes, check_partition, frequency, pattern_loss
 from uepgpu.tally.events import Events, classes_undecoded, possible_patterns
 from uepgpu.tally.intervals import batch_stderr, t_factor
 from uepgpu.theory.completion import ROUNDING, Until, check_levels, check_until
 from uepgpu.theory.integrals import integral, least_time, steps
-from uepgpu.theory.received import received_law
 from uepgpu.workers import Workers
 
 if TYPE_CHECKING:
@@ -47,8 +46,7 @@ def completion_time(
     at = np.zeros(0) if times is None else deadlines_array(times, "times")
     for name, values in zip(("cdf", "cdf_low", "cdf_high"), waiting.cdf(at), strict=True):
         data[name] = ("time", values)
-    attributes = {name: getattr(counts, name) for name in ("code", "realizations", "seed", "backend", "decoder", "domain")}
-    return xr.Dataset(data, coords={"quantile": levels, "time": at}, attrs=attributes | {"until": until})
+    return xr.Dataset(data, coords={"quantile": levels, "time": at}, attrs=attributes(counts) | {"until": until})
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,20 +58,13 @@ class _Waiting:
     missing: Events
 
     @property
-    def work(self) -> int:
-        """Work of every packet; any number at unit work."""
-        return 1 if self.counts.packet_work is None else self.counts.packet_work
-
-    @property
     def undecoded(self) -> Floats:
         """How many realizations of each sub-batch have not reached the goal, by received packets, (32, W + 1)."""
         return self.missing.counts[:, :, 0].astype(np.float64)
 
     def received(self, at: Floats) -> Floats:
         """Return Pr[N(t) = N], (points, W + 1)."""
-        weight = np.zeros((at.size, self.counts.n_packets + 1))
-        weight[:, : self.workers.count + 1] = received_law(self.workers, at, self.counts.classes.size, self.work)
-        return weight
+        return received_weight(self.counts, self.workers, at)
 
     def cdf(self, at: Floats) -> tuple[Floats, Floats, Floats]:
         """Return the share of realizations that are complete, and the bounds of its 95 % interval."""
@@ -102,7 +93,7 @@ class _Waiting:
         extremes = least_time(lambda t: rest(t).sum(axis=1) <= np.array([1 - 1e-14, 0.5]) * (1 - never), 2)
         if extremes[1] == 0:
             return dict.fromkeys(("mean", "mean_stderr", "mean_low", "mean_high", "mean_error", "sd"), 0.0) | {"never": never}
-        jumps = steps(self.workers, self.counts.classes.size, [self.work])
+        jumps = steps(self.workers, self.counts.classes.size, [self.counts.packet_work or 1])
         found = integral(rest, max(float(extremes[0]), 1e-300), float(extremes[1]), jumps)
         mean, second, error = (float(x.sum()) / (1 - never) for x in (found.first, found.second, found.first_error))
         stderr, half = np.nan, np.inf

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ROUNDING",
+    "attributes",
     "bounds_by_pattern",
     "check_partition",
     "decoding_probability",
@@ -256,8 +257,12 @@ def over(seen: View, data: dict[str, Any], coords: dict[str, Any], counts: Count
     """Return a Dataset over the time axis and further coordinates, with what was simulated as attributes."""
     import xarray as xr
 
-    attributes = {name: getattr(counts, name) for name in ("code", "realizations", "seed", "backend", "decoder", "domain")}
-    return xr.Dataset(data, coords={seen.dimension: seen.coordinate, **coords}, attrs=attributes)
+    return xr.Dataset(data, coords={seen.dimension: seen.coordinate, **coords}, attrs=attributes(counts))
+
+
+def attributes(counts: Counts) -> dict[str, Any]:
+    """Return what was simulated, as attributes of a Dataset."""
+    return {name: getattr(counts, name) for name in ("code", "realizations", "seed", "backend", "decoder", "domain")}
 
 
 def frequency(counts: Counts, seen: View, events: Events) -> tuple[Floats, Floats, Floats, Floats]:

@@ -17,7 +17,7 @@ from uepgpu.checks import instance, positive
 from uepgpu.partition import Partition
 from uepgpu.tally.axis import View, view
 from uepgpu.tally.counts import Counts
-from uepgpu.tally.estimates import check_partition, loss_along
+from uepgpu.tally.estimates import attributes, check_partition, loss_along
 from uepgpu.theory.distribution import losses_array
 from uepgpu.theory.inverse import require_scalable
 from uepgpu.theory.search import first_time, typical_time
@@ -94,5 +94,4 @@ def _weight(counts: Counts, workers: Workers, time: float) -> Floats:
 def _answers(counts: Counts, name: str, targets: Floats, found: dict[str, Floats]) -> xr.Dataset:
     import xarray as xr
 
-    attributes = {key: getattr(counts, key) for key in ("code", "realizations", "seed", "backend", "decoder", "domain")}
-    return xr.Dataset({f"{name}{end}": ("target", value) for end, value in found.items()}, {"target": targets}, attributes)
+    return xr.Dataset({f"{name}{end}": ("target", value) for end, value in found.items()}, {"target": targets}, attributes(counts))
