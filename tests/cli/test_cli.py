@@ -17,7 +17,7 @@ import pytest
 import uepgpu
 from tests.cases.command_line import call, environment
 from tests.cases.specifications import SMALL
-from uepgpu.backends import BACKENDS
+from uepgpu.backends.cuda import CudaBackend
 from uepgpu.files import Folder
 
 ROOT = Path(uepgpu.__file__).parent.parent
@@ -114,7 +114,7 @@ def test_an_unwritable_folder_is_refused(folder: Path, monkeypatch: pytest.Monke
 def test_a_backend_that_cannot_run_is_refused_with_the_reason(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(BACKENDS["cuda"], "unavailable", lambda: "no device answers")
+    monkeypatch.setattr(CudaBackend, "unavailable", lambda self: "no device answers")
     assert call(monkeypatch, "sweep", "mine.toml", "--backend", "cuda") == 2
     assert capsys.readouterr().err == "uepgpu: backend 'cuda' cannot run: no device answers\n"
     assert not (folder / "uepgpu-mine").exists()
@@ -132,7 +132,7 @@ def test_help_and_version(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
 
 
 def test_info_names_versions_and_backends(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(BACKENDS["cuda"], "unavailable", lambda: "no device answers")
+    monkeypatch.setattr(CudaBackend, "unavailable", lambda self: "no device answers")
     assert call(monkeypatch, "info") == 0
     lines = [re.split(r"  +", line, maxsplit=1) for line in capsys.readouterr().out.splitlines()]
     shown = dict(lines)

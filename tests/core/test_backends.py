@@ -223,6 +223,12 @@ def choosers():
     }
 
 
+def test_a_patch_of_one_backend_object_cannot_stay_behind_and_hide_the_class():
+    for backend in BACKENDS.values():
+        with pytest.raises(AttributeError):
+            backend.unavailable = lambda: "a patch, undone, leaves a bound method here"
+
+
 @pytest.mark.parametrize("name", list(choosers()))
 def test_a_wrong_or_missing_backend_gets_the_same_message_everywhere(name, monkeypatch, capsys, tmp_path):
     monkeypatch.chdir(tmp_path)

@@ -101,14 +101,13 @@ def test_cupy_has_what_dense_functions_use():
 
 
 def test_multiply_runs_where_simulate_does(monkeypatch):
-    cuda = BACKENDS["cuda"]
-    monkeypatch.setattr(cuda, "unavailable", lambda: "no CUDA device answers")
+    monkeypatch.setattr(CudaBackend, "unavailable", lambda self: "no CUDA device answers")
     for name in ("auto", "numpy", "numba"):
         assert find_place(name).name == find_place(name).host.name == get_backend(name).name
         assert find_place(name).xp is np
     with pytest.raises(BackendUnavailable, match="backend 'cuda' cannot run: no CUDA device answers"):
         find_place("cuda")
-    monkeypatch.setattr(cuda, "unavailable", lambda: None)
+    monkeypatch.setattr(CudaBackend, "unavailable", lambda self: None)
     monkeypatch.setitem(sys.modules, "cupy", Foreign())
     place = find_place("auto")
     assert (place.name, place.host.name, place.on_device) == ("cuda", "numba", True)

@@ -31,6 +31,7 @@ NUMBA = "backend='numba' runs on all CPU cores"
 class CudaBackend:
     """NVIDIA GPUs, through numba-cuda and CuPy."""
 
+    __slots__ = ("_answered",)
     name = "cuda"
 
     def __init__(self) -> None:

@@ -87,6 +87,7 @@ class _Call:
 class NumpyBackend:
     """NumPy, vectorised over realizations, on one core."""
 
+    __slots__ = ()
     name = "numpy"
 
     def unavailable(self) -> str | None:
@@ -107,6 +108,7 @@ class NumpyBackend:
 class NumbaBackend:
     """Numba on all cores."""
 
+    __slots__ = ()
     name = "numba"
 
     def unavailable(self) -> str | None:
