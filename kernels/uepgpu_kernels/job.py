@@ -20,7 +20,8 @@ class Job(NamedTuple):
     """Everything that a kernel sees besides the range of realizations. G tables, C thresholds, S windows.
 
     A packet w draws one 32-bit word and compares it with table ``group[w]``: its cell is the number of thresholds <= word,
-    and the cell says which window it has and at which time index it arrives (``n_times``: never). In the count domain the
+    and the cell says which window it has and at which time index it arrives (``n_times``: never). Where there are racks, the table
+    of a packet whose rack is struck is ``struck[w]`` instead. In the count domain the
     time index is the number of packets received, so the cell gives the window alone, and where ``per_word`` is more than 1,
     one word draws the cells of so many packets by `alias`.
     """
@@ -32,6 +33,10 @@ class Job(NamedTuple):
     n_classes: int
     order: int
     group: NDArray[np.int64]  # (W,)
+    struck: NDArray[np.int64]  # (W,) tables of packets whose rack is struck; (0,) where there are no racks
+    rack: NDArray[np.int64]  # (W,) numbers of racks from 0, or (0,)
+    n_racks: int
+    rack_below: np.uint64  # a rack is struck where its word is less
     threshold: NDArray[np.uint32]  # (G, C + 1), ascending; only the first n_threshold count
     n_threshold: NDArray[np.int64]  # (G,)
     guide: NDArray[np.uint16] | NDArray[np.uint32]  # (G, 2^b): cell of the least word of each bucket

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from uepgpu import Partition, Workers, codes, latency
+from uepgpu import Partition, Racks, Workers, codes, latency
 from uepgpu.monte_carlo import decode_times
 from uepgpu.plan import CHOICES, count_domain_refusal, make_plan, resolve_decoder
 from uepgpu_kernels.streams import NUMBERED
@@ -126,6 +126,8 @@ def factored(**options: Any) -> codes.ExpandingWindow:
 
 LEVEL_PAIR = codes.NonOverlappingWindow(GAMMA, encoding="factored")
 SLOW_HALF = tuple([1.0] * 15 + [0.5] * 15)
+SLOW = latency.Exponential(0.3)
+SINGLE = Racks(range(30), 0.5, SLOW)
 EIGHT = (0.2, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.2)
 
 PROBLEMS = {
@@ -165,6 +167,10 @@ PROBLEMS = {
     "speeds uncoded": Problem(codes.Uncoded(), CXR, Workers(9, speeds=tuple(range(1, 10)))),
     "lossy": Problem(NOW, CXR, unit(30, omega=1.0, loss_probability=0.3, latency=latency.Weibull(0.7))),
     "lossy uncoded": Problem(codes.Uncoded(), CXR, Workers(9, loss_probability=0.2)),
+    "racks": Problem(EW, RXC, unit(30, omega=1.0, racks=Racks([w // 5 for w in range(30)], 0.3))),
+    "slow racks": Problem(LEVEL_PAIR, RXC, Workers(30, speeds=SLOW_HALF, racks=Racks([w % 7 for w in range(30)], 0.4, SLOW))),
+    "slow racks fixed": Problem(codes.ExpandingWindow(GAMMA, windows="fixed"), RXC, unit(30, omega=1.0, racks=SINGLE)),
+    "racks uncoded": Problem(codes.Uncoded(), CXR, Workers(9, racks=Racks([3, 3, 1, 1, 2, 2, 2, 3, 1], 0.5))),
     "one sub-product": Problem(codes.ExpandingWindow((1.0,)), line(1), unit(3)),
     "one packet": Problem(codes.ExpandingWindow((0.5, 0.5)), line(1, 1), unit(1)),
     "two sub-products": Problem(codes.NonOverlappingWindow((0.5, 0.5)), line(1, 1), unit(5)),
@@ -173,6 +179,7 @@ PROBLEMS = {
     "eight classes": Problem(codes.ExpandingWindow(EIGHT), line(*[1, 2] * 4), unit(20)),
     "eight classes now": Problem(codes.NonOverlappingWindow(EIGHT), line(*[1] * 8), unit(20)),
     "eight classes windows": Problem(random_windows(16, 5, 2), line(*[2] * 8), unit(25)),
+    "sixty racks": Problem(codes.LT(), line(3, 5, 4), unit(60, racks=Racks(range(60), 0.3, SLOW)), realizations=60),
     "K = 33": Problem(codes.NonOverlappingWindow(GAMMA), line(11, 11, 11), unit(60), realizations=60),
     "K = 33 windows": Problem(random_windows(33, 20, 3), line(3, 10, 20), unit(50), realizations=60),
     "K = 64": Problem(EW, line(4, 20, 40), unit(80), realizations=40),
@@ -229,6 +236,7 @@ def _features(name: str, domain: str) -> set[tuple[str, Any]]:
         ("sums", job.target.shape[0] > 0),
         ("drawn degrees", (job.degree.size > 0, width)),
         ("groups of workers", len(job.n_threshold) > 1),
+        ("racks", (job.n_racks > 0, job.n_racks > 32)),
         ("nested windows", 0 < job.chain_start.sum() < job.chain_start.size),
         ("unreachable cells", bool(np.any(np.diff(job.n_threshold)))),
         ("classes", job.n_classes),

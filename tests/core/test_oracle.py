@@ -35,7 +35,8 @@ def drawn(job, realization, given=None):
     seed, k = int(job.seed), job.k
     cells = []
     for w in range(job.n_packets):
-        g = job.group[w]
+        struck = job.n_racks > 0 and naive.rack_is_struck(seed, realization, int(job.rack[w]), int(job.rack_below))
+        g = job.struck[w] if struck else job.group[w]
         limits = [int(x) for x in job.threshold[g, : job.n_threshold[g]]]
         m = naive.packets_of_a_word(len(limits) + 1) if job.order == BY_INDEX else 1
         word = naive.word(seed, realization, 0, w // m)

@@ -106,7 +106,7 @@ def test_shuffled_rounds_serve_packets_that_are_tied_to_workers():
 
 
 def test_what_needs_arrivals_of_a_trace_is_refused():
-    with pytest.raises(ValueError, match="deadlines must not be given for workers whose arrivals are not independent"):
+    with pytest.raises(ValueError, match="deadlines must not be given for a trace"):
         uep.simulate(EW, RXC, unit(TABLE), deadlines=TIMES, realizations=5, seed=3)
     with pytest.raises(NotImplementedError, match="unequal work whose arrivals are not independent"):
         theory.loss(EW, RXC, unit(TABLE, work="true"), deadlines=TIMES)

@@ -67,6 +67,8 @@ def test_warp_instructions_per_realization(hot, domain, decoder, capsys):
         ("generator sums", "deadline", "eliminate"),
         ("ew", "deadline", "eliminate"),
         ("speeds", "deadline", "count"),
+        ("racks", "deadline", "count"),
+        ("sixty racks", "deadline", "match"),
         ("eight classes now", "count", "count"),
     ],
 )

@@ -60,6 +60,11 @@ def cell(word: int, thresholds: Sequence[int]) -> int:
     return count
 
 
+def rack_is_struck(seed: int, realization: int, rack: int, below: int) -> bool:
+    """Return whether a rack is dark or slow: its word of stream 6 is less than floor(2^32 × the probability)."""
+    return word(seed, realization, 6, rack) < below
+
+
 def packets_of_a_word(n_cells: int) -> int:
     """Return how many packets a word decides in the count domain: the most whose combinations of cells are at most 128."""
     most = 1

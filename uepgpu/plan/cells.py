@@ -33,25 +33,34 @@ def count_cells(law: SupportLaw, rank: Ints, n: int) -> Cells:
 
 
 def deadline_cells(law: SupportLaw, rank: Ints, workers: Workers, times: Floats) -> Cells:
-    """Cells are (time, window) in order of time; the last one, never, stands for all that arrive after the last deadline."""
+    """Cells are (time, window) in order of time; the last one, never, stands for all that arrive after the last deadline.
+
+    Where racks can be struck, a second half of the tables is for packets in a rack that is; groups are of the first half.
+    """
     workers_of, kind = workers.kinds()
     window = np.full(workers.count, -1) if law.window is None else law.window
     kinds, group = np.unique(np.stack([window, kind]), axis=1, return_inverse=True)
     cumulative, windows, arrivals = [], [], []
-    for s, v in kinds.T:
-        chosen = np.arange(rank.size) if s < 0 else np.array([s])
-        assert s >= 0 or law.probabilities is not None
-        weight = np.ones(1) if law.probabilities is None else law.probabilities
-        share = workers.arrival(times[:, None], law.n_subproducts, law.work[chosen], *workers_of[v])  # (D, windows)
-        arrived = weight * share
-        before = np.vstack([np.zeros(chosen.size), arrived[:-1]])
-        # Up to window s at time d: windows <= s have F(t_d), later ones F(t_(d-1)). No sum of differences, so no drift.
-        total = np.cumsum(arrived, axis=1) + (before.sum(axis=1, keepdims=True) - np.cumsum(before, axis=1))
-        # Where everything has arrived, the cell "never" gets nothing, whatever the rounding of the sum.
-        total[np.all((share == 1) | (weight == 0), axis=1), int(np.flatnonzero(weight)[-1]) :] = 1.0
-        cumulative.append(np.append(np.maximum.accumulate(total.ravel()), 1.0))
-        windows.append(np.append(np.tile(rank[chosen], times.size), 0))
-        arrivals.append(np.append(np.repeat(np.arange(times.size), chosen.size), times.size))
+    for struck in (False,) if workers.independent else (False, True):
+        for s, v in kinds.T:
+            chosen = np.arange(rank.size) if s < 0 else np.array([s])
+            assert s >= 0 or law.probabilities is not None
+            weight = np.ones(1) if law.probabilities is None else law.probabilities
+            share = workers.arrival(times[:, None], law.n_subproducts, law.work[chosen], *workers_of[v], struck=struck)
+            arrived = weight * share  # (D, windows)
+            if struck and not np.any(arrived):  # dark: one cell, never
+                cumulative.append(np.ones(1))
+                windows.append(np.zeros(1, dtype=np.int64))
+                arrivals.append(np.full(1, times.size))
+                continue
+            before = np.vstack([np.zeros(chosen.size), arrived[:-1]])
+            # Up to window s at time d: windows <= s have F(t_d), later ones F(t_(d-1)). No sum of differences, so no drift.
+            total = np.cumsum(arrived, axis=1) + (before.sum(axis=1, keepdims=True) - np.cumsum(before, axis=1))
+            # Where everything has arrived, the cell "never" gets nothing, whatever the rounding of the sum.
+            total[np.all((share == 1) | (weight == 0), axis=1), int(np.flatnonzero(weight)[-1]) :] = 1.0
+            cumulative.append(np.append(np.maximum.accumulate(total.ravel()), 1.0))
+            windows.append(np.append(np.tile(rank[chosen], times.size), 0))
+            arrivals.append(np.append(np.repeat(np.arange(times.size), chosen.size), times.size))
     return _pack(cumulative, windows, arrivals, group.ravel().astype(np.int64))
 
 

@@ -14,6 +14,7 @@ from uepgpu.checks import deadlines_array, instance, word64
 from uepgpu.codes import Code
 from uepgpu.codes.law import check_code, support_law
 from uepgpu.codes.supports import SupportLaw, residues
+from uepgpu.latency import Trace
 from uepgpu.partition import Partition
 from uepgpu.plan.cells import count_cells, deadline_cells
 from uepgpu.plan.chains import Chains, find_chains
@@ -84,8 +85,8 @@ class Plan:
 
     def _hashed(self, decoding: str) -> hashlib._Hash:
         hashed = hashlib.sha256(f"uepgpu tally 1\0layout {LAYOUT}\0{decoding}\0".encode())
-        sums = ("target",) if self.counts_sums(decoding) else ()
-        for name in (*_IDENTITY, *sums):
+        more = (*(_RACKS if self.job.n_racks else ()), *(("target",) if self.counts_sums(decoding) else ()))
+        for name in (*_IDENTITY, *more):
             array = np.ascontiguousarray(getattr(self.job, name))
             hashed.update(f"{name}\0{array.dtype.str}\0{array.shape}\0".encode() + array.tobytes())
         return hashed
@@ -95,7 +96,10 @@ _IDENTITY = (
     *("seed", "k", "n_packets", "n_times", "n_classes", "order", "group", "threshold", "n_threshold", "cell_window", "cell_time"),
     *("support", "degree", "class_of", "field", "generator"),
 )
-"""Fields of the job that decide a tally; the others follow from them. Sums do too where there are any and the decoder sees them."""
+"""Fields of the job that decide a tally; the others follow from them. Racks do too where there are any, and sums where there are
+any and the decoder sees them."""
+
+_RACKS = ("struck", "rack", "rack_below")
 
 BY_COEFFICIENTS = "eliminate"
 """The rule of decoders that see sums."""
@@ -138,10 +142,10 @@ def make_plan(
     times = None if deadlines is None else np.array(FOREVER) if deadlines is FOREVER else deadlines_array(deadlines)
     if times is None and (reason := count_domain_refusal(law, workers)):
         raise ValueError(f"the count domain does not apply: {reason}. Give deadlines to simulate arrival times")
-    if times is not None and not workers.independent:
+    if times is not None and isinstance(workers.latency, Trace):
         raise ValueError(
-            "deadlines must not be given for workers whose arrivals are not independent, which are not simulated: without them the "
-            "tally gives losses by these workers and deadlines, where packets have equal work"
+            "deadlines must not be given for a trace, whose arrivals are not simulated: without them the tally gives losses by "
+            "these workers and deadlines, where packets have equal work"
         )
     if times is not None and times.size > MOST_PACKETS:
         raise ValueError(f"deadlines: at most {MOST_PACKETS} are simulated, got {times.size}")
@@ -157,6 +161,7 @@ def make_plan(
     cells = count_cells(law, rank, n) if times is None else deadline_cells(law, rank, workers, times)
     threshold, n_threshold, cell_window, cell_time, group = cells
     guide, shift, steps = guide_tables(threshold, n_threshold)
+    struck, rack, rack_below = _racks(workers, group, len(threshold)) if times is not None else _NO_RACKS
     order = BY_TIME if times is not None else BY_PERMUTATION if law.tied else BY_INDEX
     per_word, alias = joint_draws(threshold[0, : n_threshold[0] if order == BY_INDEX else 0])
     k = part.n_subproducts
@@ -171,6 +176,10 @@ def make_plan(
         n_classes=part.n_classes,
         order=order,
         group=group,
+        struck=struck,
+        rack=rack,
+        n_racks=int(rack.max(initial=-1)) + 1,
+        rack_below=rack_below,
         threshold=threshold,
         n_threshold=n_threshold,
         guide=guide,
@@ -193,6 +202,17 @@ def make_plan(
         class_unit=none if chains is None else chains.class_unit,
     )
     return Plan(job, "count" if times is None else "deadline", times, law, chains, chains is not None and chains.class_wise)
+
+
+def _racks(workers: Workers, group: Ints, tables: int) -> tuple[Ints, Ints, np.uint64]:
+    """Return the table of every packet where its rack is struck, its rack, and below which word a rack is struck."""
+    if workers.racks is None or workers.independent:
+        return _NO_RACKS
+    rack = np.unique(np.asarray(workers.racks.of), return_inverse=True)[1].astype(np.int64)
+    return group + tables // 2, rack, np.uint64(int(workers.racks.probability * 2.0**32))
+
+
+_NO_RACKS = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), np.uint64(0)
 
 
 def distinct_windows(law: SupportLaw) -> tuple[NDArray[np.bool_] | None, Ints]:

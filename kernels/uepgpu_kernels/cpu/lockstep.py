@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from uepgpu_kernels.cpu.compile import entry, stage
-from uepgpu_kernels.cpu.draw import draw_cells, draw_combinations, permute, sort_columns
+from uepgpu_kernels.cpu.draw import draw_cells, draw_combinations, draw_space, permute, sort_columns
 from uepgpu_kernels.cpu.steps import FIELDS
 from uepgpu_kernels.cpu.tally import tally_classes, tally_subproducts
 from uepgpu_kernels.cpu.walk import add_fields, times_of, walk_automaton, walk_chains, walk_steps
@@ -56,7 +56,7 @@ def run_chains(
     n, n_windows, lanes = job.n_packets, room_full.shape[0], WIDE_TILE
     by_time = job.order == BY_TIME
     rows = max(n_windows, job.n_classes + 1)
-    words = np.empty((4, lanes), dtype=np.uint32)
+    words = draw_space(job, lanes)
     keys = np.empty((n, lanes), dtype=cells.value.dtype)
     order = np.empty((rows, lanes), dtype=np.uint32)
     window = np.empty((n, lanes), dtype=room_full.dtype)
@@ -107,7 +107,7 @@ def run_automaton(
     """Tally class patterns alone by the matching automaton. The type of `narrow` (any array), the walk's, holds n_packets + 1."""
     n, lanes = job.n_packets, WIDE_TILE
     by_time = job.order == BY_TIME
-    words = np.empty((4, lanes), dtype=np.uint32)
+    words = draw_space(job, lanes)
     keys = np.empty((n, lanes), dtype=cells.value.dtype)
     order = np.empty((job.n_classes + 1, lanes), dtype=np.uint32)
     window = np.empty((n, lanes), dtype=narrow.dtype)

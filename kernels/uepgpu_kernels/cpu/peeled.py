@@ -12,7 +12,7 @@ import numpy as np
 
 from uepgpu_kernels.bodies.peel import peel_take
 from uepgpu_kernels.cpu.compile import entry, stage
-from uepgpu_kernels.cpu.draw import draw_cells
+from uepgpu_kernels.cpu.draw import draw_cells, draw_space
 from uepgpu_kernels.cpu.ledger import begin_tile, end_tile, new_ledger, note_packet
 from uepgpu_kernels.cpu.listed import draw_by_packet
 from uepgpu_kernels.cpu.plain_vectors import WORDS
@@ -96,7 +96,7 @@ def nest(
     """Draw tiles, peel them packet by packet, and tally."""
     n, k = job.n_packets, job.k
     in_step, by_time = job.order == BY_INDEX, job.order == BY_TIME
-    words = np.empty((4, LANES), dtype=np.uint32)
+    words = draw_space(job, LANES)
     keys = np.empty((n, LANES), dtype=np.uint32)
     time = np.empty((0 if in_step else n, LANES), dtype=np.uint16)
     numbers = np.empty((0 if in_step else n, LANES), dtype=np.uint16)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from uepgpu_kernels.cpu.compile import entry, stage
-from uepgpu_kernels.cpu.draw import draw_block, draw_cells
+from uepgpu_kernels.cpu.draw import draw_block, draw_cells, draw_space
 from uepgpu_kernels.cpu.echelon import echelon
 from uepgpu_kernels.cpu.ledger import begin_tile, end_tile, new_ledger, note_packet
 from uepgpu_kernels.cpu.listed import draw_by_packet, draw_own
@@ -102,7 +102,7 @@ def sliced(planes: int, name: str) -> Any:
     ) -> None:
         n, k = job.n_packets, job.k
         in_step, by_time = job.order == BY_INDEX, job.order == BY_TIME
-        words = np.empty((4, LANES), dtype=np.uint32)
+        words = draw_space(job, LANES)
         keys = np.empty((n, LANES), dtype=np.uint32)
         time = np.empty((0 if in_step else n, LANES), dtype=np.uint16)
         numbers = np.empty((0 if in_step else n, LANES), dtype=np.uint16)

@@ -66,6 +66,7 @@ def shape_of(job: Job, decoder: Maker, kind: str, automaton: Automaton | None = 
         per_word=job.per_word,
         bins=_power(bins, 256) if kind != "times" and bins <= MOST_SHARED_BINS else 0,
         states=_power(states, 64) if 0 < states <= MOST_SHARED_STATES else 0,
+        racked=job.n_racks > 0,
     )
 
 

@@ -13,15 +13,16 @@ from uepgpu_kernels.cuda.stage import cuda, stage
 from uepgpu_kernels.cuda.tables import CROWDED
 from uepgpu_kernels.job import BY_PERMUTATION, BY_TIME
 from uepgpu_kernels.network import merge_exchange
-from uepgpu_kernels.streams import ORDER, PACKETS
+from uepgpu_kernels.streams import ORDER, PACKETS, RACKS
 
-__all__ = ["block_of", "list_maker", "look_up", "search"]
+__all__ = ["block_of", "flags_of", "list_maker", "look_up", "rack_maker", "search"]
 
 ZERO32 = np.uint32(0)
 ONE32 = np.uint32(1)
 BUCKET_SHIFT = np.uint32(32 - BUCKET_BITS)
 HALF = np.uint32(16)
 LOW16 = np.uint32(0xFFFF)
+FIVE, LOW5 = np.uint32(5), np.uint32(31)
 BYTE, EIGHT = np.uint64(0xFF), np.uint64(8)
 SEVERAL = np.uint32(CROWDED)
 
@@ -57,6 +58,46 @@ def look_up(t: Any, bucket: Any, g: Any, word: Any) -> Any:
     return found
 
 
+def rack_maker(shape: Shape) -> tuple[Any, Any]:
+    """Return the steps ``(t, seed, realization, flags)``, which draws racks into (⌈W/32⌉,) uint32, and ``(t, flags, w) -> table``.
+
+    Where there are no racks, the first does nothing and `flags` is not read.
+    """
+    racked, padded, n_flags = shape.racked, (shape.n_packets + 3) // 4 * 4, flags_of(shape)
+    one = n_flags == 1
+    at_rack, at_numbers = np.uint32(2 * padded), 3 * padded
+
+    @stage
+    def draw_racks(t: Any, seed: Any, realization: Any, flags: Any) -> None:
+        if racked:
+            for i in range(n_flags):
+                flags[i] = ZERO32
+            n_racks = t.group[at_numbers]
+            below = np.uint64(t.group[at_numbers + 1])
+            for head in range(0, n_racks, 4):
+                w0, w1, w2, w3 = block_of(seed, realization, head >> 2, RACKS)
+                struck = np.uint32(
+                    (1 if w0 < below else 0) | (2 if w1 < below else 0) | (4 if w2 < below else 0) | (8 if w3 < below else 0)
+                )
+                i = 0 if one else head >> 5
+                flags[i] = np.uint32(flags[i] | np.uint32(struck << np.uint32(head & 31)))
+
+    @stage
+    def table_of(t: Any, flags: Any, w: Any) -> Any:
+        if racked:
+            rack = t.group[at_rack + np.uint32(w)]
+            struck = np.uint32(flags[0 if one else rack >> FIVE] >> np.uint32(rack & LOW5)) & ONE32
+            return t.group[np.uint32(struck * np.uint32(padded) + np.uint32(w))]
+        return t.group[w]
+
+    return draw_racks, table_of
+
+
+def flags_of(shape: Shape) -> int:
+    """Return how many 32-bit words hold a bit for every rack."""
+    return (shape.n_packets + 31) // 32 if shape.racked else 1
+
+
 def list_maker(shape: Shape) -> Any:
     """Return the step that lists packets in order of arrival.
 
@@ -69,6 +110,8 @@ def list_maker(shape: Shape) -> Any:
     last_row = n - 1
     per_word = shape.per_word
     n_exchanges = len(merge_exchange(n)) if by_time else 0
+    n_flags = flags_of(shape)
+    draw_racks, table_of = rack_maker(shape)
 
     @stage
     def draw_four(t: Any, words: Any, seed: Any, realization: Any, number: Any, stream: Any) -> None:
@@ -81,12 +124,14 @@ def list_maker(shape: Shape) -> Any:
     @stage
     def make_list(t: Any, seed: Any, realization: Any, n_times: Any, window: Any, keys: Any) -> Any:
         words = cuda.local.array(4, np.uint32)
+        flags = cuda.local.array(n_flags, np.uint32)
+        draw_racks(t, seed, realization, flags)
         together = np.uint64(0)
         for w in range(n):
             if w % (4 * per_word) == 0:
                 draw_four(t, words, seed, realization, w // (4 * per_word), PACKETS)
             if per_word == 1:
-                value = search(t, t.group[w], words[w & 3])
+                value = search(t, table_of(t, flags, w), words[w & 3])
             else:
                 if w % per_word == 0:
                     together = t.together[combination_of(words[(w // per_word) & 3], t.alias)]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uepgpu_kernels.job import BY_INDEX, BY_TIME, Job
-from uepgpu_kernels.streams import COEFFICIENTS, NUMBERED, ORDER, PACKETS, SUPPORTS
+from uepgpu_kernels.streams import COEFFICIENTS, NUMBERED, ORDER, PACKETS, RACKS, SUPPORTS
 
 __all__ = ["arrivals", "coefficients", "philox", "subsets", "words"]
 
@@ -50,11 +50,11 @@ def arrivals(job: Job, realizations: U64) -> tuple[Ints, Ints, Ints]:
     time : time index at which each of those has arrived; n_times or more means never.
     """
     n = job.n_packets
-    cell = _cells(job, realizations)
-    window = job.cell_window[job.group, cell].astype(np.int64)
+    cell, table = _cells(job, realizations)
+    window = job.cell_window[table, cell].astype(np.int64)
     number = np.broadcast_to(np.arange(n), cell.shape)
     if job.order == BY_TIME:
-        arrival = job.cell_time[job.group, cell].astype(np.int64)
+        arrival = job.cell_time[table, cell].astype(np.int64)
         packet = np.argsort(arrival, axis=1, kind="stable")
         return window, packet, np.take_along_axis(arrival, packet, axis=1)
     if job.order == BY_INDEX:
@@ -68,8 +68,8 @@ def arrivals(job: Job, realizations: U64) -> tuple[Ints, Ints, Ints]:
     return window, packet, number + 1
 
 
-def _cells(job: Job, realizations: U64) -> Ints:
-    """Draw the cell of each packet, shape (realizations, W)."""
+def _cells(job: Job, realizations: U64) -> tuple[Ints, Ints]:
+    """Draw the cell of each packet, shape (realizations, W); with it the table that it is of, which broadcasts to that."""
     n, m = job.n_packets, job.per_word
     drawn = words(int(job.seed), realizations, PACKETS, 0, -(-n // m))
     if m > 1:
@@ -78,11 +78,16 @@ def _cells(job: Job, realizations: U64) -> Ints:
         combination = np.where(rest < own[column], column, other[column])
         base = int(job.n_threshold[0]) + 1
         digits = combination[:, :, None] // base ** np.arange(m) % base
-        return digits.reshape(realizations.size, -1)[:, :n]
+        return digits.reshape(realizations.size, -1)[:, :n], job.group
+    table = np.broadcast_to(job.group, drawn.shape)
+    if job.n_racks:
+        below = words(int(job.seed), realizations, RACKS, 0, job.n_racks) < job.rack_below
+        table = np.where(below[:, job.rack], job.struck, job.group)
     cell = np.empty(drawn.shape, dtype=np.int64)
-    for w, g in enumerate(job.group):
-        cell[:, w] = np.searchsorted(job.threshold[g, : job.n_threshold[g]].astype(np.uint64), drawn[:, w], side="right")
-    return cell
+    for g in np.unique(table):
+        mine = table == g
+        cell[mine] = np.searchsorted(job.threshold[g, : job.n_threshold[g]].astype(np.uint64), drawn[mine], side="right")
+    return cell, table
 
 
 def subsets(job: Job, realizations: U64, window: Ints) -> NDArray[np.bool_]:
