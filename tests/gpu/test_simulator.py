@@ -20,6 +20,8 @@ NINE = [
     ("windows", "windows gf256"),
     ("generator", "generator sums", "speeds"),
     ("racks", "slow racks fixed", "racks uncoded"),
+    ("trace", "trace true work"),
+    ("trace shuffled", "trace uncoded"),
 ]
 OTHERS = [
     ("one sub-product", "one packet", "two sub-products"),
@@ -29,6 +31,7 @@ OTHERS = [
     ("K = 64 lt", "K = 64 windows"),
     ("W = 254", "W = 256"),
     ("sixty racks",),
+    ("trace of sixty",),
 ]
 LAUNCHED = [("ew",), ("ew fixed", "lt"), ("one sub-product", "generator")]
 

@@ -82,7 +82,8 @@ def test_given_real_coefficients_are_eliminated_exactly() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["ew", "now fixed", "lt", "windows gf2", "ew gf256", "uncoded", "ew true work", "speeds fixed", "slow racks"]
+    "name",
+    ["ew", "now fixed", "lt", "windows gf2", "ew gf256", "uncoded", "ew true work", "speeds fixed", "slow racks", "trace shuffled"],
 )
 @pytest.mark.parametrize("domain", ["count", "deadline"])
 def test_words_and_draws_are_those_of_the_oracle(name: str, domain: str) -> None:
@@ -117,8 +118,9 @@ def test_words_and_draws_are_those_of_the_oracle(name: str, domain: str) -> None
 
 def _streams(name: str, domain: str) -> set[int]:
     """Streams besides 0 that the problem draws from."""
-    order = {1} if domain == "count" and ("fixed" in name or name == "uncoded") else set()
-    order |= {6} if "racks" in name and domain == "deadline" else set()
+    order = {1} if domain == "count" and ("fixed" in name or name in ("uncoded", "trace shuffled")) else set()
+    if domain == "deadline":
+        order |= {6} if "racks" in name else {1} if "shuffled" in name else set()
     return order | ({2} if "gf" in name else set()) | ({3} if name == "lt" else set())
 
 

@@ -181,6 +181,34 @@ class Trace:
         parts = [np.isfinite(rows) & (rows <= limit) for rows in (array[i : i + step] for i in range(0, len(array), step))]
         return np.concatenate([part.sum(axis=1) for part in parts])
 
+    def bins(self, limit: Floats, out: NDArray[np.uint16]) -> None:
+        """Write which of ascending limits a latency meets first into `out`, shape (R, W); D for none.
+
+        Parameters
+        ----------
+        limit : (D, W) float64
+            How long each worker may take for a unit of work by each of D deadlines.
+        out : (R, W) uint16
+
+        Examples
+        --------
+        >>> found = np.empty((2, 2), dtype=np.uint16)
+        >>> Trace([[1.0, 2.0], [3.0, np.inf]]).bins(np.array([[1.0, 1.0], [2.0, 2.0]]), found)
+        >>> found.tolist()
+        [[0, 1], [2, 2]]
+        """
+        late, step = limit * ROUNDING, max(ROWS // self.n_workers, 1)
+        alike = bool(np.all(late == late[:, :1]))
+        for i in range(0, self.n_rounds, step):
+            rows = np.asarray(self.latencies)[i : i + step]
+            if alike:
+                out[i : i + step] = np.searchsorted(late[:, 0], rows, side="left")
+            else:
+                for w in range(self.n_workers):
+                    out[i : i + step, w] = np.searchsorted(late[:, w], rows[:, w], side="left")
+            # By time infinity too, infinite latencies have not answered.
+            out[i : i + step][np.isinf(rows)] = len(limit)
+
     def __repr__(self) -> str:
         """Return its size, a fingerprint of its latencies and how it is replayed: labels of different traces differ."""
         of = hashlib.sha256(np.asarray(self.latencies).tobytes()).hexdigest()[:8]

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from uepgpu.codes.supports import SupportLaw
 from uepgpu.workers import Workers
 
-__all__ = ["Cells", "count_cells", "deadline_cells"]
+__all__ = ["Cells", "count_cells", "deadline_cells", "pack"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -25,11 +25,11 @@ def count_cells(law: SupportLaw, rank: Ints, n: int) -> Cells:
         # The sum up to the last window that can be drawn is 1, whatever its rounding; windows after it have probability 0.
         total[int(np.flatnonzero(law.probabilities)[-1]) :] = 1.0
         cumulative = [total]
-        return _pack(cumulative, [rank], [np.zeros(rank.size, dtype=np.int64)], np.zeros(n, dtype=np.int64))
+        return pack(cumulative, [rank], [np.zeros(rank.size, dtype=np.int64)], np.zeros(n, dtype=np.int64))
     used, group = np.unique(law.window, return_inverse=True)
     one = np.ones(1)
     at_once = [np.zeros(1, dtype=np.int64)] * used.size
-    return _pack([one] * used.size, [rank[s : s + 1] for s in used], at_once, group.astype(np.int64))
+    return pack([one] * used.size, [rank[s : s + 1] for s in used], at_once, group.astype(np.int64))
 
 
 def deadline_cells(law: SupportLaw, rank: Ints, workers: Workers, times: Floats) -> Cells:
@@ -61,10 +61,10 @@ def deadline_cells(law: SupportLaw, rank: Ints, workers: Workers, times: Floats)
             cumulative.append(np.append(np.maximum.accumulate(total.ravel()), 1.0))
             windows.append(np.append(np.tile(rank[chosen], times.size), 0))
             arrivals.append(np.append(np.repeat(np.arange(times.size), chosen.size), times.size))
-    return _pack(cumulative, windows, arrivals, group.ravel().astype(np.int64))
+    return pack(cumulative, windows, arrivals, group.ravel().astype(np.int64))
 
 
-def _pack(cumulative: list[Floats], windows: list[Ints], arrivals: list[Ints], group: Ints) -> Cells:
+def pack(cumulative: list[Floats], windows: list[Ints], arrivals: list[Ints], group: Ints) -> Cells:
     """Turn cumulative probabilities into 32-bit thresholds, floor(p 2^32); cells beyond 2^32 cannot be reached."""
     edges = [np.floor(np.minimum(c[:-1], 1.0) * 2.0**32) for c in cumulative]
     n_threshold = np.array([int(np.count_nonzero(e < 2.0**32)) for e in edges], dtype=np.int64)

@@ -18,6 +18,7 @@ from uepgpu.latency import Trace
 from uepgpu.partition import Partition
 from uepgpu.plan.cells import count_cells, deadline_cells
 from uepgpu.plan.chains import Chains, find_chains
+from uepgpu.plan.recorded import REPLAYS, arrival_times, trace_cells
 from uepgpu.plan.sums import sum_targets
 from uepgpu.workers import Workers
 from uepgpu_kernels.job import BY_INDEX, BY_PERMUTATION, BY_TIME, Job, guide_tables
@@ -85,10 +86,12 @@ class Plan:
 
     def _hashed(self, decoding: str) -> hashlib._Hash:
         hashed = hashlib.sha256(f"uepgpu tally 1\0layout {LAYOUT}\0{decoding}\0".encode())
-        more = (*(_RACKS if self.job.n_racks else ()), *(("target",) if self.counts_sums(decoding) else ()))
+        more = (*(_RACKS if self.job.n_racks else ()), *(_TRACE if self.job.arrival.size else ()))
+        more += ("target",) if self.counts_sums(decoding) else ()
         for name in (*_IDENTITY, *more):
             array = np.ascontiguousarray(getattr(self.job, name))
-            hashed.update(f"{name}\0{array.dtype.str}\0{array.shape}\0".encode() + array.tobytes())
+            hashed.update(f"{name}\0{array.dtype.str}\0{array.shape}\0".encode())
+            hashed.update(array.reshape(-1).view(np.uint8).data)
         return hashed
 
 
@@ -96,10 +99,11 @@ _IDENTITY = (
     *("seed", "k", "n_packets", "n_times", "n_classes", "order", "group", "threshold", "n_threshold", "cell_window", "cell_time"),
     *("support", "degree", "class_of", "field", "generator"),
 )
-"""Fields of the job that decide a tally; the others follow from them. Racks do too where there are any, and sums where there are
-any and the decoder sees them."""
+"""Fields of the job that decide a tally; the others follow from them. Racks and traces do too where there are any, and
+sums where there are any and the decoder sees them."""
 
 _RACKS = ("struck", "rack", "rack_below")
+_TRACE = ("arrival", "replay", "shuffle")
 
 BY_COEFFICIENTS = "eliminate"
 """The rule of decoders that see sums."""
@@ -142,11 +146,6 @@ def make_plan(
     times = None if deadlines is None else np.array(FOREVER) if deadlines is FOREVER else deadlines_array(deadlines)
     if times is None and (reason := count_domain_refusal(law, workers)):
         raise ValueError(f"the count domain does not apply: {reason}. Give deadlines to simulate arrival times")
-    if times is not None and isinstance(workers.latency, Trace):
-        raise ValueError(
-            "deadlines must not be given for a trace, whose arrivals are not simulated: without them the tally gives losses by "
-            "these workers and deadlines, where packets have equal work"
-        )
     if times is not None and times.size > MOST_PACKETS:
         raise ValueError(f"deadlines: at most {MOST_PACKETS} are simulated, got {times.size}")
     windows, of_window = distinct_windows(law)
@@ -158,13 +157,20 @@ def make_plan(
     if chains is not None:
         assert windows is not None
         windows, rank = windows[chains.order], np.argsort(chains.order)[of_window]
-    cells = count_cells(law, rank, n) if times is None else deadline_cells(law, rank, workers, times)
+    k = part.n_subproducts
+    trace = workers.latency if times is not None and isinstance(workers.latency, Trace) else None
+    arrival = np.zeros((0, 0, 0), dtype=np.uint16)
+    if trace is not None:
+        assert times is not None
+        cells, works = trace_cells(law, rank, workers)
+        arrival = arrival_times(trace, workers, times, k, works)
+    else:
+        cells = count_cells(law, rank, n) if times is None else deadline_cells(law, rank, workers, times)
     threshold, n_threshold, cell_window, cell_time, group = cells
     guide, shift, steps = guide_tables(threshold, n_threshold)
     struck, rack, rack_below = _racks(workers, group, len(threshold)) if times is not None else _NO_RACKS
     order = BY_TIME if times is not None else BY_PERMUTATION if law.tied else BY_INDEX
     per_word, alias = joint_draws(threshold[0, : n_threshold[0] if order == BY_INDEX else 0])
-    k = part.n_subproducts
     support = np.zeros((0, k), dtype=np.uint8) if windows is None else windows.astype(np.uint8)
     bits = np.uint64(1) << np.arange(min(k, 64), dtype=np.uint64)
     none = np.zeros(0, dtype=np.int64)
@@ -180,6 +186,9 @@ def make_plan(
         rack=rack,
         n_racks=int(rack.max(initial=-1)) + 1,
         rack_below=rack_below,
+        arrival=arrival,
+        replay=0 if trace is None else REPLAYS[trace.replay],
+        shuffle=trace is not None and trace.shuffle,
         threshold=threshold,
         n_threshold=n_threshold,
         guide=guide,

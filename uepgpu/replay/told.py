@@ -180,7 +180,7 @@ class Replay:
     order : tuple of int
         Packets that arrive, in order.
     shared : tuple of str
-        What happened to several packets at once: racks that are struck.
+        What happened to several packets at once: racks that are struck, the round of a trace.
     steps : tuple of Step
     decoded_at : tuple of int or None
         Index of the time by which X_k is decoded; None if it never is.

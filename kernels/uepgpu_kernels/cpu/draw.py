@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from uepgpu_kernels.bodies.philox import MASK, SHIFT, philox4x32
 from uepgpu_kernels.bodies.sample import below, combination_of
 from uepgpu_kernels.cpu.compile import allocation, stage
+from uepgpu_kernels.job import AT_RANDOM
 from uepgpu_kernels.joint import CELL_BITS
-from uepgpu_kernels.streams import ORDER, PACKETS, RACKS
+from uepgpu_kernels.streams import ORDER, PACKETS, RACKS, TRACES
 
 __all__ = ["Cells", "draw_block", "draw_cells", "draw_combinations", "draw_space", "permute", "sort_columns"]
 
@@ -57,9 +58,14 @@ def draw_block(words: Any, seed: Any, first: Any, stride: Any, block: Any, strea
 def draw_space(job: Any, lanes: Any) -> Any:
     """Return the scratch `words` of all that draw, (rows, lanes) uint32.
 
-    Four rows are for a block of words; where there are racks, a row is for each, as many as whole blocks have, and one more.
+    Four rows are for a block of words. Where there are racks, a row is for each, as many as whole blocks have, and one more;
+    with a trace one row, and where it is shuffled W more.
     """
-    rows = 5 + (job.n_racks + 3) // 4 * 4 if job.n_racks > 0 else 4
+    rows = 4
+    if job.n_racks > 0:
+        rows += (job.n_racks + 3) // 4 * 4 + 1
+    if job.arrival.shape[0] > 0:
+        rows += 1 + (job.n_packets if job.shuffle else 0)
     return np.empty((rows, lanes), dtype=np.uint32)
 
 
@@ -79,6 +85,35 @@ def draw_cells(job: Any, first: Any, stride: Any, words: Any, cells: Any, out: A
         if job.n_threshold[g] > 0 and (w // 4 != (w - 1) // 4 or job.n_threshold[job.group[w - 1]] == 0):
             draw_block(words, job.seed, first, stride, w // 4, PACKETS)
         find_cells(job, words[w % 4], g, value, out[w])
+    if job.arrival.shape[0] > 0:
+        read_arrivals(job, first, stride, words, cells, out)
+
+
+@stage
+def read_arrivals(job: Any, first: Any, stride: Any, words: Any, cells: Any, out: Any) -> None:
+    """Put the time at which a packet arrives in the round of a trace in the place of what work it is charged."""
+    n_works, n_rounds = job.arrival.shape[0], np.uint64(job.arrival.shape[1])
+    row = words[4]
+    if job.replay == AT_RANDOM:
+        draw_block(words, job.seed, first, stride, 0, TRACES)
+        for lane in range(row.shape[0]):
+            row[lane] = below(np.uint64(words[1, lane]), n_rounds)
+    else:
+        for lane in range(row.shape[0]):
+            row[lane] = (first + stride * np.uint64(lane)) % n_rounds
+    if job.shuffle:
+        for w in range(job.n_packets):
+            for lane in range(row.shape[0]):
+                words[5 + w, lane] = w
+        permute(job, first, stride, words, words[5:], words[5:])
+    for w in range(job.n_packets):
+        for lane in range(row.shape[0]):
+            key = np.uint32(out[w, lane])
+            work = np.intp(key >> cells.shift)
+            time = np.uint32(job.n_times)
+            if work < n_works:
+                time = np.uint32(job.arrival[work, row[lane], words[5 + w, lane] if job.shuffle else w])
+            out[w, lane] = (time << cells.shift) | (key & np.uint32(cells.low))
 
 
 @stage

@@ -37,6 +37,9 @@ class Tables(NamedTuple):
     network: NDArray[np.uint32]  # (2 m,) comparators
     mask: NDArray[np.uint64]  # (S,)
     degree: NDArray[np.uint32]  # (S,)
+    arrival: NDArray[np.uint16]  # (V·R·W,) or (0,)
+    n_rounds: np.uint64  # R
+    n_works: np.uint32  # V
     class_of: NDArray[np.uint32]  # (K,)
     generator: NDArray[
         np.uint64
@@ -85,6 +88,9 @@ def make_tables(job: Job, shape: Shape, automaton: Automaton | None) -> Tables:
         network=network.astype(np.uint32).ravel(),
         mask=job.mask,
         degree=job.degree.astype(np.uint32),
+        arrival=job.arrival.ravel(),
+        n_rounds=np.uint64(job.arrival.shape[1]),
+        n_works=np.uint32(job.arrival.shape[0]),
         class_of=job.class_of.astype(np.uint32),
         generator=np.concatenate([job.generator.ravel(), job.target.ravel()]).astype(np.uint64),
         capacity=job.capacity.astype(np.uint32),

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from uepgpu_kernels.job import BY_INDEX, BY_TIME, Job
-from uepgpu_kernels.streams import COEFFICIENTS, NUMBERED, ORDER, PACKETS, RACKS, SUPPORTS
+from uepgpu_kernels.job import AT_RANDOM, BY_INDEX, BY_TIME, Job
+from uepgpu_kernels.streams import COEFFICIENTS, NUMBERED, ORDER, PACKETS, RACKS, SUPPORTS, TRACES
 
 __all__ = ["arrivals", "coefficients", "philox", "subsets", "words"]
 
@@ -55,17 +55,36 @@ def arrivals(job: Job, realizations: U64) -> tuple[Ints, Ints, Ints]:
     number = np.broadcast_to(np.arange(n), cell.shape)
     if job.order == BY_TIME:
         arrival = job.cell_time[table, cell].astype(np.int64)
+        if job.arrival.size:
+            arrival = _recorded(job, realizations, arrival)
         packet = np.argsort(arrival, axis=1, kind="stable")
         return window, packet, np.take_along_axis(arrival, packet, axis=1)
     if job.order == BY_INDEX:
         return window, number, number + 1
-    packet = number.copy()
+    return window, _permutation(job, realizations), number + 1
+
+
+def _permutation(job: Job, realizations: U64) -> Ints:
+    """Return 0..W-1 in a random order, shape (realizations, W)."""
+    n = job.n_packets
+    packet = np.tile(np.arange(n), (realizations.size, 1))
     shuffle = words(int(job.seed), realizations, ORDER, 0, n)
     each = np.arange(realizations.size)
     for i in range(n - 1, 0, -1):
         j = ((shuffle[:, i] * np.uint64(i + 1)) >> HALF).astype(np.int64)
         packet[each, i], packet[each, j] = packet[each, j], packet[each, i]
-    return window, packet, number + 1
+    return packet
+
+
+def _recorded(job: Job, realizations: U64, work: Ints) -> Ints:
+    """Return when packets of works (realizations, W) arrive in the rounds of a trace that the realizations meet."""
+    n_works, n_rounds, n = job.arrival.shape
+    row = realizations % np.uint64(n_rounds)
+    if job.replay == AT_RANDOM:
+        row = (words(int(job.seed), realizations, TRACES, 0, 2)[:, 1] * np.uint64(n_rounds)) >> HALF
+    column = _permutation(job, realizations) if job.shuffle else np.arange(n)
+    time = job.arrival[np.minimum(work, n_works - 1), row.astype(np.int64)[:, None], column]
+    return np.where(work < n_works, time, job.n_times).astype(np.int64)
 
 
 def _cells(job: Job, realizations: U64) -> tuple[Ints, Ints]:
