@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -261,6 +262,43 @@ BAD = {
     "no name": (ROWS, {"round": "step", "worker": "node"}, "latency must name the column of .* got None"),
     "never answers": ([("1", "a", "1"), ("1", "b", "nan")], COLUMNS, "worker 1 never answers, in none of 1 rounds"),
 }
+
+
+def test_a_mapped_file_is_replayed_from_the_file(tmp_path):
+    rng = np.random.default_rng(3)
+    table = rng.exponential(size=(40_000, 64)).astype(np.float32)
+    table[rng.random(table.shape) < 0.1] = np.nan
+    np.save(tmp_path / "large.npy", table)
+    part = uep.Partition.model("cxr", left_variances=[3, 2, 1], right_variances=[1, 1, 1], classes=(1, 2))
+    tracemalloc.start()
+    mapped = Trace.read(tmp_path / "large.npy")
+    plan = make_plan(MDS, part, Workers(64, mapped, omega=1.0, work="unit"), seed=1, deadlines=TIMES)
+    digest = plan.digest("count")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert isinstance(mapped.latencies, np.memmap)
+    # Two bytes a latency and a few slices; a copy in float64 alone would be 20.5 MB.
+    assert peak < 2 * table.size + 10_000_000
+    copied = Trace(table)
+    assert copied == mapped
+    assert (hash(copied), repr(copied)) == (hash(mapped), repr(mapped))
+    other = make_plan(MDS, part, Workers(64, copied, omega=1.0, work="unit"), seed=1, deadlines=TIMES)
+    assert np.array_equal(other.job.arrival, plan.job.arrival)
+    assert other.digest("count") == digest
+    assert mapped.answered(np.full(64, 0.3)).tolist() == copied.answered(np.full(64, 0.3)).tolist()
+    small = mapped.first(2)
+    assert isinstance(small.latencies, np.memmap)
+    assert small == copied.first(2)
+    assert write_workers(Workers(2, small)) == write_workers(Workers(2, copied.first(2)))
+
+
+@pytest.mark.parametrize("value, reason", [(-1.0, "got -1.0 of worker 5 in round 39990"), (None, "worker 5 never answers")])
+def test_a_mapped_file_is_checked_to_its_end(tmp_path, value, reason):
+    table = np.ones((40_000, 64), dtype=np.float32)
+    table[slice(None) if value is None else 39_990, 5] = np.nan if value is None else value
+    np.save(tmp_path / "bad.npy", table)
+    with pytest.raises(ValueError, match=reason):
+        Trace.read(tmp_path / "bad.npy")
 
 
 @pytest.mark.parametrize("name", BAD)
