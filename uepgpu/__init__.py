@@ -16,12 +16,13 @@ if TYPE_CHECKING:
     from uepgpu.partition import Partition
     from uepgpu.products import condition, multiply
     from uepgpu.tally import Tally
-    from uepgpu.workers import Backup, Racks, Relaunch, Workers
+    from uepgpu.workers import Backup, Markov, Racks, Relaunch, Workers
 
 __version__ = "0.1.0"
 __all__ = [
     "BackendUnavailable",
     "Backup",
+    "Markov",
     "Partition",
     "Racks",
     "Relaunch",
@@ -40,6 +41,7 @@ __all__ = [
 _HOME = {
     "BackendUnavailable": "uepgpu.backends",
     "Backup": "uepgpu.workers",
+    "Markov": "uepgpu.workers",
     "Partition": "uepgpu.partition",
     "Racks": "uepgpu.workers",
     "Relaunch": "uepgpu.workers",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,8 +14,8 @@ from uepgpu.backends import Backend, Devices, get_backend, parse_devices
 from uepgpu.checks import integer, realization_range, shown, thread_count
 from uepgpu.codes import Code
 from uepgpu.partition import Partition
-from uepgpu.plan import decoding_rule, make_plan, possible_counts, resolve_decoder, resolve_tally
-from uepgpu.tally import Tally
+from uepgpu.plan import Plan, decoding_rule, make_plan, possible_counts, resolve_decoder, resolve_tally
+from uepgpu.tally import Tally, Trajectories
 from uepgpu.workers import Workers
 
 if TYPE_CHECKING:
@@ -23,8 +24,51 @@ if TYPE_CHECKING:
 __all__ = ["decode_times", "simulate"]
 
 FIRST_BATCH = 1 << 14
+MOST_ROUNDS = 100_000
 TARGET_SECONDS = 0.2
 """Batches are grown until they take about this long, so that progress and Ctrl-C stay responsive."""
+
+
+@overload
+def simulate(
+    code: Code,
+    part: Partition,
+    workers: Workers,
+    *,
+    deadlines: ArrayLike | None = None,
+    realizations: int,
+    seed: int,
+    backend: str = "auto",
+    decoder: str = "auto",
+    tally: str = "auto",
+    first_realization: int = 0,
+    batch: int | None = None,
+    threads: int | None = None,
+    devices: Devices = None,
+    progress: Callable[[int], None] | None = None,
+    rounds: None = None,
+) -> Tally: ...
+
+
+@overload
+def simulate(
+    code: Code,
+    part: Partition,
+    workers: Workers,
+    *,
+    deadlines: ArrayLike,
+    realizations: int,
+    seed: int,
+    backend: str = "auto",
+    decoder: str = "auto",
+    tally: str = "auto",
+    first_realization: int = 0,
+    batch: int | None = None,
+    threads: int | None = None,
+    devices: Devices = None,
+    progress: Callable[[int], None] | None = None,
+    rounds: int,
+) -> Trajectories: ...
 
 
 def simulate(
@@ -43,7 +87,8 @@ def simulate(
     threads: int | None = None,
     devices: Devices = None,
     progress: Callable[[int], None] | None = None,
-) -> Tally:
+    rounds: int | None = None,
+) -> Tally | Trajectories:
     """Simulate stragglers and tally what is undecoded.
 
     Realization i is a pure function of (seed, i): the tally depends neither on the batch, the threads and the backend nor
@@ -80,10 +125,13 @@ def simulate(
         Which CUDA devices share the range. Default: the first. Other backends have none; ``tally.backend`` says which ran.
     progress : callable, optional
         Called with the number of realizations finished since the last call.
+    rounds : int, optional
+        With :class:`uepgpu.Markov` states: a realization is a trajectory of so many rounds, >= 1, each by all deadlines. Not on
+        CUDA, which ``"auto"`` passes over.
 
     Returns
     -------
-    Tally
+    Tally, or Trajectories with `rounds`
 
     Raises
     ------
@@ -112,24 +160,28 @@ def simulate(
         parse_devices(devices)
     if progress is not None and not callable(progress):
         raise ValueError(f"progress must be callable, got {shown(progress)}")
-    plan = make_plan(code, part, workers, seed=seed, deadlines=deadlines)
+    if rounds is not None:
+        integer("rounds", rounds, 1, MOST_ROUNDS)
+        if workers.states is None or deadlines is None:
+            raise ValueError(f"rounds={shown(rounds)} needs workers with states, and deadlines")
+    plan = make_plan(code, part, workers, seed=seed, deadlines=deadlines, rounds=rounds is not None)
     rule = resolve_decoder(plan, decoder)
-    chosen: Backend = get_backend(backend, part.n_subproducts, decoder=rule)
+    chosen: Backend = get_backend(backend, part.n_subproducts, decoder=rule, without=() if rounds is None else ("cuda",))
     kind = resolve_tally(plan, rule, tally)
-    sampler = chosen.sampler(plan, rule, kind, threads, devices)
+    run = _runner(chosen, plan, rule, kind, threads, devices, rounds)
     began = time.perf_counter()
-    raw: RawTally | None = None
+    raw: list[RawTally] | None = None
     done = 0
     step = size or FIRST_BATCH
     while done < n:
         count = min(step, n - done)
         started = time.perf_counter()
-        more = sampler.run(first + done, count)
+        more = run(first + done, count)
         took = time.perf_counter() - started
         if raw is None:
             raw = more
         else:
-            for held, new in zip(raw, more, strict=True):
+            for held, new in zip(itertools.chain(*raw), itertools.chain(*more), strict=True):
                 if held is not None and new is not None:
                     np.add(held, new, out=held)
         done += count
@@ -138,12 +190,34 @@ def simulate(
         if size is None:
             step = int(np.clip(step * TARGET_SECONDS / max(took, 1e-9), step // 4 + 1, step * 4))
     assert raw is not None
+    took = time.perf_counter() - began
+    plans = [plan] if rounds is None else [plan.of_round(r) for r in range(rounds)]
+    found = []
+    for of_round, counted in zip(plans, raw, strict=True):
+        found.append(_tally(repr(code), part, of_round, rule, chosen.name, kind, counted, (first, first + n), took))
+    return found[0] if rounds is None else Trajectories(tuple(found))
+
+
+def _runner(
+    chosen: Backend, plan: Plan, rule: str, kind: str, threads: int | None, devices: Devices, rounds: int | None
+) -> Callable[[int, int], list[RawTally]]:
+    """Return what tallies a range, a list of one or of every round."""
+    if rounds is None:
+        sampler = chosen.sampler(plan, rule, kind, threads, devices)
+        return lambda first, count: [sampler.run(first, count)]
+    trajectories = chosen.round_sampler(plan, rule, kind, threads)
+    return lambda first, count: trajectories.run_rounds(first, count, rounds)
+
+
+def _tally(
+    code: str, part: Partition, plan: Plan, rule: str, backend: str, kind: str, raw: RawTally, span: tuple[int, int], seconds: float
+) -> Tally:
     law = plan.law
     return Tally(
         problem=plan.digest(decoding_rule(rule)),
-        code=repr(code),
+        code=code,
         decoder=rule,
-        backend=chosen.name,
+        backend=backend,
         domain=plan.domain,
         seed=int(plan.job.seed),
         deadlines=plan.deadlines,
@@ -156,8 +230,8 @@ def simulate(
         patterns=raw.patterns,
         pairs=raw.pairs,
         marginals=raw.marginals,
-        ranges=((first, first + n),),
-        seconds=time.perf_counter() - began,
+        ranges=(span,),
+        seconds=seconds,
         possible=possible_counts(law, part.classes, plan.job.n_packets, kind, rule),
         sums=plan.counts_sums(decoding_rule(rule)),
     )

@@ -35,7 +35,9 @@ class Job(NamedTuple):
     A packet w draws one 32-bit word and compares it with table ``group[w]``: its cell is the number of thresholds <= word,
     and the cell says which window it has and at which time index it arrives (``n_times``: never). Where there are racks, the table
     of a packet whose rack is struck is ``struck[w]`` instead. Where there is a trace, cells do not say when a packet arrives but
-    which of V works it is charged, and V that it is lost: `arrival` has the time index of that work. In the count domain the
+    which of V works it is charged, and V that it is lost: `arrival` has the time index of that work. Where there are S states,
+    tables come in 1 + S equal parts, for round 0 and for later ones by the state of the worker; `group` is of the first part, and
+    cell c leads to state c mod S. In the count domain the
     time index is the number of packets received, so the cell gives the window alone, and where ``per_word`` is more than 1,
     one word draws the cells of so many packets by `alias`.
     """
@@ -56,6 +58,11 @@ class Job(NamedTuple):
     arrival: NDArray[np.uint16]  # (V, R, W) time index of latencies by work, round and worker of a trace; (0, 0, 0) without one
     replay: int
     shuffle: bool  # whether latencies of a round are given to workers at random
+    n_states: int  # that workers pass through from round to round; 0: there are no rounds
+    round: int
+    state: NDArray[np.uint8]  # (W, n) states of realizations state_first + i·stride, which rounds leave to the next; or (0, 0)
+    state_first: np.uint64
+    next_state: NDArray[np.uint8]  # (C + 1,) where there are states, else (0,)
     guide: NDArray[np.uint16] | NDArray[np.uint32]  # (G, 2^b): cell of the least word of each bucket
     guide_shift: np.uint32
     guide_steps: int  # thresholds that one bucket may hold

@@ -13,7 +13,7 @@ from uepgpu.latency import Empirical, Exponential, Pareto, ShiftedExponential, S
 from uepgpu.points.notation import read_workers, write_workers
 from uepgpu.specification.fields import SpecError
 from uepgpu.specification.workers import worker_grid
-from uepgpu.workers import Backup, Racks, Relaunch, Workers
+from uepgpu.workers import Backup, Markov, Racks, Relaunch, Workers
 
 
 def read(folder: Path = Path(), **keys: Any) -> Workers:
@@ -62,6 +62,18 @@ def test_a_specification_describes_racks():
     assert slow.racks.latency == Pareto(2.0)
 
 
+def test_a_specification_describes_states():
+    states = {"transition": [[0.9, 0.1], [0.3, 0.7]], "laws": ["exponential", {"law": "pareto", "shape": 2.0}]}
+    workers = read(states=states)
+    assert workers.states == Markov([[0.9, 0.1], [0.3, 0.7]], [Exponential(1.0), Pareto(2.0)])
+    again = read_workers(write_workers(workers))
+    assert again == workers
+    assert (hash(again.states), again.latency) == (hash(workers.states), workers.latency)
+    assert workers != read(states=states | {"transition": [[0.8, 0.2], [0.3, 0.7]]})
+    assert workers.first(2).states == workers.states
+    assert workers.describe_latency() == ("states 0: 75 % Exponential(rate=1.0), 1: 25 % Pareto(shape=2.0, scale=1.0)")
+
+
 def test_a_specification_reads_recorded_latencies(tmp_path):
     table = [[1.0, math.inf, 0.5], [2.0, 3.0, 4.0]]
     np.save(tmp_path / "trace.npy", table)
@@ -95,6 +107,10 @@ def test_a_specification_reads_recorded_latencies(tmp_path):
         ({"racks": {"of": [0, 1]}}, r"\[workers\]: racks: probability is missing"),
         ({"racks": {"of": [0, 1], "probability": 0.5}}, "racks must give one rack per worker: 3 workers, got 2 racks"),
         ({"racks": {"of": [0, 1, 1], "probability": 0.5, "latency": "dark"}}, "law must be one of .*, got 'dark'"),
+        ({"states": {"laws": ["exponential"]}}, r"\[workers\]: states: transition is missing"),
+        ({"states": {"transition": [1], "laws": ["exponential"]}}, "transition must be a list of rows, each a list, got"),
+        ({"states": {"transition": [[0.9]], "laws": ["exponential"]}}, "transition: row 0 sums to 0.9, it must sum to 1"),
+        ({"states": {"transition": [[1]], "laws": "exponential"}}, "laws must be a list of one law per state"),
         ({"backup": {"name": "backup"}}, r"\[workers\]: backup: after is missing"),
         ({"backup": {"name": "bakcup", "after": 1}}, "did you mean 'backup'"),
         ({"backup": {"name": "relaunch", "after": 0}}, "after must be a finite number > 0, got 0"),

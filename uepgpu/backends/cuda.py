@@ -7,7 +7,7 @@ import itertools
 import os
 import warnings
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,6 +77,15 @@ class CudaBackend:
             return cuda.prepare(job, step, kind, device)
 
         return CudaSampler(prepare, kind, parse_devices(devices, cuda.device_count()))
+
+    def round_sampler(self, plan: Plan, decoder: str, kind: str, threads: int | None) -> NoReturn:
+        """Refuse: device code has no rounds.
+
+        Raises
+        ------
+        ValueError
+        """
+        raise ValueError("rounds are not simulated by backend='cuda': give 'numba' or 'numpy'")
 
 
 class CudaSampler:

@@ -53,6 +53,14 @@ class Sampler(Protocol):
         ...
 
 
+class RoundSampler(Protocol):
+    """A plan of trajectories made ready to run on one backend."""
+
+    def run_rounds(self, first: int, count: int, rounds: int) -> list[RawTally]:
+        """Tally every round of trajectories first .. first + count - 1."""
+        ...
+
+
 class Backend(Protocol):
     """Where realizations run."""
 
@@ -69,13 +77,21 @@ class Backend(Protocol):
         """
         ...
 
+    def round_sampler(self, plan: Plan, decoder: str, kind: str, threads: int | None) -> RoundSampler:
+        """Make a plan of trajectories ready."""
+        ...
+
 
 @dataclass(frozen=True)
 class _Call:
-    """A sampler made of two functions."""
+    """A sampler made of functions."""
 
     run_range: Callable[[int, int], Any]
     times: Callable[[int, int], NDArray[np.int64]]
+    every_round: Callable[[int, int, int], list[Any]]
+
+    def run_rounds(self, first: int, count: int, rounds: int) -> list[RawTally]:
+        return self.every_round(first, count, rounds)
 
     def run(self, first: int, count: int) -> RawTally:
         return self.run_range(first, count)  # type: ignore[no-any-return]
@@ -96,12 +112,20 @@ class NumpyBackend:
 
     def sampler(self, plan: Plan, decoder: str, kind: str, threads: int | None, devices: Devices = None) -> Sampler:
         """Make a plan ready."""
+        return self._call(plan, decoder, kind)
+
+    def round_sampler(self, plan: Plan, decoder: str, kind: str, threads: int | None) -> RoundSampler:
+        """Make a plan of trajectories ready."""
+        return self._call(plan, decoder, kind)
+
+    def _call(self, plan: Plan, decoder: str, kind: str) -> _Call:
         from uepgpu_kernels import reference
 
         job, decode = plan.job, DECODERS[decoder].implementation("reference")
         return _Call(
             lambda first, count: reference.run(job, decode, kind, first, count),
             lambda first, count: reference.decode_times(job, decode, first, count),
+            lambda first, count, rounds: [reference.run(job._replace(round=r), decode, kind, first, count) for r in range(rounds)],
         )
 
 
@@ -121,6 +145,13 @@ class NumbaBackend:
 
     def sampler(self, plan: Plan, decoder: str, kind: str, threads: int | None, devices: Devices = None) -> Sampler:
         """Make a plan ready."""
+        return self._call(plan, decoder, kind, threads)
+
+    def round_sampler(self, plan: Plan, decoder: str, kind: str, threads: int | None) -> RoundSampler:
+        """Make a plan of trajectories ready."""
+        return self._call(plan, decoder, kind, threads)
+
+    def _call(self, plan: Plan, decoder: str, kind: str, threads: int | None) -> _Call:
         from uepgpu_kernels import cpu
 
         job = plan.job
@@ -129,6 +160,7 @@ class NumbaBackend:
         return _Call(
             lambda first, count: cpu.run(job, nest, kind, first, count, n),
             lambda first, count: cpu.decode_times(job, nest, first, count),
+            lambda first, count, rounds: cpu.run_rounds(job, nest, kind, first, count, n, rounds),
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -20,6 +20,7 @@ from uepgpu.plan.cells import count_cells, deadline_cells
 from uepgpu.plan.chains import Chains, find_chains
 from uepgpu.plan.recorded import REPLAYS, arrival_times, trace_cells
 from uepgpu.plan.sums import sum_targets
+from uepgpu.plan.trajectories import state_cells
 from uepgpu.workers import Workers
 from uepgpu_kernels.job import BY_INDEX, BY_PERMUTATION, BY_TIME, Job, guide_tables
 from uepgpu_kernels.joint import joint_draws
@@ -73,6 +74,10 @@ class Plan:
         """Return whether terms of decoded sums count as decoded, for `decoding` rules."""
         return decoding == BY_COEFFICIENTS and self.job.target.size > 0
 
+    def of_round(self, number: int) -> Plan:
+        """Return the plan of another round of trajectories."""
+        return replace(self, job=self.job._replace(round=number))
+
     def digest(self, decoding: str) -> str:
         """Return the SHA-256 of every field that decides a tally, for `decoding` rules."""
         hashed = self._hashed(decoding)
@@ -87,6 +92,7 @@ class Plan:
     def _hashed(self, decoding: str) -> hashlib._Hash:
         hashed = hashlib.sha256(f"uepgpu tally 1\0layout {LAYOUT}\0{decoding}\0".encode())
         more = (*(_RACKS if self.job.n_racks else ()), *(_TRACE if self.job.arrival.size else ()))
+        more += _STATES if self.job.n_states else ()
         more += ("target",) if self.counts_sums(decoding) else ()
         for name in (*_IDENTITY, *more):
             array = np.ascontiguousarray(getattr(self.job, name))
@@ -99,11 +105,12 @@ _IDENTITY = (
     *("seed", "k", "n_packets", "n_times", "n_classes", "order", "group", "threshold", "n_threshold", "cell_window", "cell_time"),
     *("support", "degree", "class_of", "field", "generator"),
 )
-"""Fields of the job that decide a tally; the others follow from them. Racks and traces do too where there are any, and
+"""Fields of the job that decide a tally; the others follow from them. Racks, traces and rounds do too where there are any, and
 sums where there are any and the decoder sees them."""
 
 _RACKS = ("struck", "rack", "rack_below")
 _TRACE = ("arrival", "replay", "shuffle")
+_STATES = ("n_states", "round")
 
 BY_COEFFICIENTS = "eliminate"
 """The rule of decoders that see sums."""
@@ -124,11 +131,19 @@ def count_domain_refusal(law: SupportLaw, workers: Workers) -> str | None:
 
 
 def make_plan(
-    code: Code, part: Partition, workers: Workers, *, seed: int, deadlines: ArrayLike | None = None, law: SupportLaw | None = None
+    code: Code,
+    part: Partition,
+    workers: Workers,
+    *,
+    seed: int,
+    deadlines: ArrayLike | None = None,
+    law: SupportLaw | None = None,
+    rounds: bool = False,
 ) -> Plan:
     """Resolve a description; with deadlines in the deadline domain, else in the count domain.
 
-    `law` is that of the code for this partition and these workers, if the caller has it already.
+    `law` is that of the code for this partition and these workers, if the caller has it already. With `rounds` workers pass
+    through states: the plan is that of round 0, and :meth:`Plan.of_round` gives the others.
 
     Raises
     ------
@@ -164,8 +179,13 @@ def make_plan(
         assert times is not None
         cells, works = trace_cells(law, rank, workers)
         arrival = arrival_times(trace, workers, times, k, works)
+    elif rounds:
+        if workers.states is None or times is None:
+            raise ValueError("rounds need workers with states, and deadlines")
+        cells = state_cells(law, rank, workers, workers.states, times)
     else:
         cells = count_cells(law, rank, n) if times is None else deadline_cells(law, rank, workers, times)
+    n_states = len(workers.states.laws) if rounds and workers.states is not None else 0
     threshold, n_threshold, cell_window, cell_time, group = cells
     guide, shift, steps = guide_tables(threshold, n_threshold)
     struck, rack, rack_below = _racks(workers, group, len(threshold)) if times is not None else _NO_RACKS
@@ -189,6 +209,11 @@ def make_plan(
         arrival=arrival,
         replay=0 if trace is None else REPLAYS[trace.replay],
         shuffle=trace is not None and trace.shuffle,
+        n_states=n_states,
+        round=0,
+        state=np.zeros((0, 0), dtype=np.uint8),
+        state_first=np.uint64(0),
+        next_state=(np.arange(threshold.shape[1] if n_states else 0) % max(n_states, 1)).astype(np.uint8),
         threshold=threshold,
         n_threshold=n_threshold,
         guide=guide,

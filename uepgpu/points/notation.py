@@ -17,7 +17,7 @@ from uepgpu.codes import Code
 from uepgpu.latency import Latency, Trace
 from uepgpu.partition import Partition
 from uepgpu.specification.names import CODES, LAUNCHES, LAWS
-from uepgpu.workers import Racks, Workers
+from uepgpu.workers import Markov, Racks, Workers
 
 __all__ = ["read_code", "read_partition", "read_workers", "write_code", "write_partition", "write_workers"]
 
@@ -88,12 +88,16 @@ def read_code(text: str) -> Code:
 MOST_RECORDED = 2**26
 """Latencies of a trace that is kept as text: 700 MB of it."""
 
-_LATER = ("racks", "backup")
+_LATER = ("racks", "backup", "states")
 """Fields that the text has only where they are given: descriptions without them keep the text that they had before."""
 
 
 def write_workers(workers: Workers) -> str:
     """Return workers and their law as text."""
+    if workers.states is not None:
+        states = {"transition": _plain(workers.states.transition), "laws": [_law(law) for law in workers.states.laws]}
+        data = {f.name: _plain(getattr(workers, f.name)) for f in dataclasses.fields(workers) if f.name not in ("latency", *_LATER)}
+        return _text(data | {"states": states})
     latency = _laws(workers) if isinstance(workers.latency, tuple) else _law(workers.latency)
     special = ("latency", *_LATER)
     data = {f.name: _plain(getattr(workers, f.name)) for f in dataclasses.fields(workers) if f.name not in special}
@@ -124,6 +128,10 @@ def _laws(workers: Workers) -> dict[str, Any]:
 def read_workers(text: str) -> Workers:
     """Return the workers that :func:`write_workers` wrote."""
     data = json.loads(text)
+    if "states" in data:
+        states = data.pop("states")
+        made = Markov(_value(states["transition"]), [_made(law) for law in states["laws"]])
+        return Workers(states=made, **{key: _value(value) for key, value in data.items()})
     latency = data.pop("latency")
     if "backup" in data:
         backup = data.pop("backup")
@@ -133,10 +141,10 @@ def read_workers(text: str) -> Workers:
         data["racks"] = Racks(racks["of"], racks["probability"], None if racks["latency"] is None else _made(racks["latency"]))
     if "of" in latency:
         laws = [_made(law) for law in latency["laws"]]
-        made: Any = [laws[i] for i in latency["of"]]
+        every: Any = [laws[i] for i in latency["of"]]
     else:
-        made = _made(latency)
-    return Workers(latency=made, **{key: value if key in _LATER else _value(value) for key, value in data.items()})
+        every = _made(latency)
+    return Workers(latency=every, **{key: value if key in _LATER else _value(value) for key, value in data.items()})
 
 
 def _made(data: dict[str, Any]) -> Any:

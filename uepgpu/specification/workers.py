@@ -15,11 +15,11 @@ from uepgpu.files.columns import TABLES
 from uepgpu.specification.describe import Read, file_in, located, make, named
 from uepgpu.specification.fields import SpecError, TomlTable, flag, number, numbers, one_or_more, text, whole, whole_numbers
 from uepgpu.specification.names import LAUNCHES, LAWS
-from uepgpu.workers import Racks, Workers
+from uepgpu.workers import Markov, Racks, Workers
 
 __all__ = ["WORKER_KEYS", "worker_grid"]
 
-WORKER_KEYS = ("count", "latency", "omega", "work", "loss_probability", "speeds", "racks", "backup")
+WORKER_KEYS = ("count", "latency", "omega", "work", "loss_probability", "speeds", "racks", "backup", "states")
 
 RECORDED: dict[type, tuple[str, ...]] = {latency.Empirical: ("column",), latency.Trace: ("round", "worker", "latency")}
 """Laws that a file may hold, and the keys that name its columns."""
@@ -31,13 +31,17 @@ COLUMNS = tuple(key for keys in RECORDED.values() for key in keys)
 STAGES = ("compute", "send")
 
 
-def _rows(key: str, value: Any) -> list[list[float]]:
+def _rows(key: str, value: Any, what: str = "the path of a file or a list of rounds") -> list[list[float]]:
     if not isinstance(value, list) or not all(isinstance(row, list) for row in value):
-        raise SpecError(f"{key} must be the path of a file or a list of rounds, each a list, got {shown(value)}")
+        raise SpecError(f"{key} must be {what}, each a list, got {shown(value)}")
     for item in (item for row in value for item in row):
         if isinstance(item, bool) or not isinstance(item, int | float):  # nan and inf: never
             raise SpecError(f"{key} must hold numbers, got {shown(item)}")
     return value
+
+
+def _chances(key: str, value: Any) -> list[list[float]]:
+    return _rows(key, value, "a list of rows")
 
 
 READERS: dict[str, Read] = {"samples": numbers, "latencies": _rows, "replay": text, "shuffle": flag}
@@ -119,6 +123,21 @@ def _racks(where: str, folder: Path) -> Read:
     return read
 
 
+def _states(where: str, folder: Path) -> Read:
+    def read(key: str, value: Any) -> Markov:
+        table = TomlTable(f"{where}: {key}", value, ("transition", "laws"))
+        law = _law(table.where, folder)
+
+        def laws(key: str, value: Any) -> list[Any]:
+            if not isinstance(value, list):
+                raise SpecError(f"{key} must be a list of one law per state, got {shown(value)}")
+            return [law(key, one)[1] for one in value]
+
+        return make(Markov, table, {"transition": _chances, "laws": laws})  # type: ignore[no-any-return]
+
+    return read
+
+
 def _omega(key: str, value: Any) -> float | str:
     if isinstance(value, str) and value != "fair":
         raise SpecError(f"{key} must be a number > 0 or 'fair', got {shown(value)}")
@@ -143,10 +162,11 @@ def worker_grid(where: str, data: dict[str, Any], folder: Path) -> list[tuple[st
     speeds = table.get("speeds", numbers, None)
     racks = table.get("racks", _racks(where, folder), None)
     backup = table.get("backup", _backup(where), None)
+    states = table.get("states", _states(where, folder), None)
     result = []
     for count, omega, (law_name, law), work in itertools.product(counts, omegas, laws, works):
         varies: list[tuple[Sized, str]] = [(counts, f"W = {count}"), (omegas, f"Ω = {omega}"), (laws, law_name)]
         with located(where):
-            workers = Workers(count, law, omega, work, lossy, speeds, racks=racks, backup=backup)  # type: ignore[arg-type]
+            workers = Workers(count, law, omega, work, lossy, speeds, racks=racks, backup=backup, states=states)  # type: ignore[arg-type]
         result.append(("".join(f", {name}" for values, name in varies if len(values) > 1), workers))
     return result

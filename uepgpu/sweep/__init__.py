@@ -25,6 +25,7 @@ A specification::
     # Stages: latency = { law = "staged", compute = "exponential", send = { law = "weibull", shape = 2.0 }, start = 0.1 }
     # Second tries: backup = { name = "backup", after = 0.3 }, or "relaunch"
     # Racks: racks = { of = [0, 0, 1, 1], probability = 0.1 }; optional: latency, a law of racks that are slow instead of dark
+    # States: states = { transition = [[0.9, 0.1], [0.3, 0.7]], laws = ["exponential", { law = "exponential", rate = 0.1 }] }
     # Samples in a file: latency = { law = "empirical", samples = "times.csv", column = "seconds" }; likewise .parquet
     # A recorded trace: latency = { law = "trace", latencies = "trace.csv", round = "step", worker = "node", latency = "seconds" }
     # A law of every worker: latency = { each = ["exponential", { law = "pareto", shape = 2.0 }], counts = [20, 10] }

@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from uepgpu.tally.tally import Tally
+from uepgpu.tally.trajectories import Trajectories
 
-__all__ = ["Tally"]
+__all__ = ["Tally", "Trajectories"]

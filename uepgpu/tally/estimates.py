@@ -35,6 +35,7 @@ __all__ = [
     "frequency",
     "loss",
     "loss_along",
+    "loss_events",
     "over",
     "pattern_loss",
     "subproduct_probability",
@@ -110,7 +111,7 @@ def check_partition(counts: Counts, part: Partition, workers: Workers | None) ->
         )
 
 
-def _events(counts: Counts, part: Partition) -> tuple[Events, Ints, Ints, Floats]:
+def loss_events(counts: Counts, part: Partition) -> tuple[Events, Ints, Ints, Floats]:
     """Return the pairs of classes or sub-products that the loss weighs, both undecoded, with their weights."""
     gram = part.class_gram if counts.class_wise else part.gram
     left, right = np.tril_indices(gram.shape[0])
@@ -133,7 +134,7 @@ def loss(counts: Counts, part: Partition, workers: Workers | None, deadlines: Ar
 
 def loss_along(counts: Counts, part: Partition, seen: View) -> xr.Dataset:
     """Return the mean loss along any axis, as :meth:`Tally.loss` does."""
-    events, left, right, weight = _events(counts, part)
+    events, left, right, weight = loss_events(counts, part)
     n = counts.realizations
     shares = Shares.of(seen, events.counts, events.open, n)
     mean = shares.total @ weight / n

@@ -5,5 +5,6 @@ from __future__ import annotations
 from uepgpu.workers.backup import Backup, Relaunch
 from uepgpu.workers.pool import Workers
 from uepgpu.workers.racks import Racks
+from uepgpu.workers.states import Markov
 
-__all__ = ["Backup", "Racks", "Relaunch", "Workers"]
+__all__ = ["Backup", "Markov", "Racks", "Relaunch", "Workers"]

@@ -15,6 +15,7 @@ from uepgpu.workers.backup import Backup, Chance, Relaunch
 from uepgpu.workers.laws import checked_latency, distinct_laws
 from uepgpu.workers.load import positive_array, unit_time
 from uepgpu.workers.racks import Racks
+from uepgpu.workers.states import Markov, Stationary
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,6 +55,8 @@ class Workers:
         Workers that are struck together. Default: none.
     backup : Backup or Relaunch, optional
         A second try at packets that have not come by an age. Default: none.
+    states : Markov, optional
+        States that workers pass through from round to round, with a law each, in the place of `latency`. Default: none.
 
     Raises
     ------
@@ -75,9 +78,12 @@ class Workers:
     speeds: Sequence[float] | None = None
     racks: Racks | None = field(default=None, kw_only=True)
     backup: Backup | Relaunch | None = field(default=None, kw_only=True)
+    states: Markov | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         integer("count (number of workers W)", self.count, 1, MOST_WORKERS)
+        if self.states is not None:
+            object.__setattr__(self, "latency", self._of_states(self.states))
         object.__setattr__(self, "latency", checked_latency(self.latency, self.count))
         if isinstance(self.omega, str) and self.omega != "fair":
             raise ValueError(f"omega must be a number > 0 or 'fair', got {shown(self.omega)}")
@@ -101,6 +107,16 @@ class Workers:
             if len(speeds) != self.count:
                 raise ValueError(f"speeds must give one speed per worker: {self.count} workers, got {len(speeds)} speeds")
             object.__setattr__(self, "speeds", speeds)
+
+    def _of_states(self, states: Markov) -> Stationary:
+        """Return the law of a single round."""
+        if not isinstance(states, Markov):
+            raise ValueError(f"states must be a uepgpu.Markov, got {shown(states)}")
+        if self.latency not in (Exponential(), Stationary(states)):
+            raise ValueError("latency must not be given where there are states, each of which has a law")
+        if self.racks is not None or self.backup is not None:
+            raise ValueError("states must not be given where there are racks or backup")
+        return Stationary(states)
 
     def resolved_omega(self, n_subproducts: int) -> float:
         """Return Ω as a number: K / W for ``"fair"``.

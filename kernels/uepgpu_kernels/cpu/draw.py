@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from uepgpu_kernels.bodies.philox import MASK, SHIFT, philox4x32
 from uepgpu_kernels.bodies.sample import below, combination_of
 from uepgpu_kernels.cpu.compile import allocation, stage
+from uepgpu_kernels.cpu.look_up import FEW, count_each, find_cells, give_values, look_up_each
 from uepgpu_kernels.job import AT_RANDOM
 from uepgpu_kernels.joint import CELL_BITS
 from uepgpu_kernels.streams import ORDER, PACKETS, RACKS, TRACES
@@ -33,10 +34,7 @@ class Cells(NamedTuple):
 
 
 CELL = np.uint32((1 << CELL_BITS) - 1)
-FEW = 8
-"""Up to this number of thresholds, comparing with all of them is faster than a guide table."""
-FEW_STEPS = 4
-"""Up to so many thresholds in a bucket of the guide, passing them one by one beats halving."""
+ZERO, ONE = np.uint64(0), np.uint64(1)
 
 
 @stage
@@ -59,11 +57,13 @@ def draw_space(job: Any, lanes: Any) -> Any:
     """Return the scratch `words` of all that draw, (rows, lanes) uint32.
 
     Four rows are for a block of words. Where there are racks, a row is for each, as many as whole blocks have, and one more;
-    with a trace one row, and where it is shuffled W more.
+    with a trace one row, and where it is shuffled W more; where there are states three.
     """
     rows = 4
     if job.n_racks > 0:
         rows += (job.n_racks + 3) // 4 * 4 + 1
+    if job.n_states > 0:
+        rows += 3
     if job.arrival.shape[0] > 0:
         rows += 1 + (job.n_packets if job.shuffle else 0)
     return np.empty((rows, lanes), dtype=np.uint32)
@@ -75,6 +75,9 @@ def draw_cells(job: Any, first: Any, stride: Any, words: Any, cells: Any, out: A
     value = cells.value
     if job.per_word > 1:
         draw_together(job, first, stride, words, cells.together, value[0], out)
+        return
+    if job.n_states > 0:
+        draw_in_states(job, first, stride, words, value, out)
         return
     if job.n_racks > 0:
         draw_in_racks(job, first, stride, words, value, out)
@@ -140,16 +143,44 @@ def draw_in_racks(job: Any, first: Any, stride: Any, words: Any, value: Any, out
 
 
 @stage
-def find_cells(job: Any, word: Any, g: Any, value: Any, out: Any) -> None:
-    """Find the cells of one row of words in table g."""
-    n = job.n_threshold[g]
-    if n == 0:
-        for lane in range(out.shape[0]):
-            out[lane] = value[g, 0]
-    elif n <= FEW:
-        compare_all(word, job.threshold[g], n, value[g, : n + 1], out)
-    else:
-        look_up(word, job.threshold[g], n, job.guide[g], job.guide_shift, job.guide_steps, value[g], out)
+def draw_in_states(job: Any, first: Any, stride: Any, words: Any, value: Any, out: Any) -> None:
+    """Draw the cells of packets by the states in which the last round left workers, and leave their next ones, as `draw_cells`.
+
+    Cells of one number stand for one window, time and next state in the tables of every state.
+    """
+    lanes, n, states = words.shape[1], job.n_packets, np.uint64(job.n_states)
+    tables = np.uint64(job.n_threshold.shape[0]) // (states + ONE)
+    blocks, start = (n + 3) // 4, np.intp((first - job.state_first) // stride)
+    halvings = 0
+    while job.guide_steps >> halvings > 0:
+        halvings += 1
+    few = job.threshold.shape[1] * job.n_states <= 4 * FEW
+    for w in range(n):
+        if w % 4 == 0:
+            draw_block(words, job.seed, first, stride, job.round * blocks + w // 4, PACKETS)
+        g = np.uint64(job.group[w])
+        word, table, row = words[w % 4], words[4], value[g]
+        if job.round == 0:
+            for lane in range(lanes):
+                table[lane] = g
+        else:
+            before = job.state[w, start : start + lanes]
+            for lane in range(lanes):
+                table[lane] = g + tables * (ONE + np.uint64(before[lane]))
+        after = words[5]
+        if few:
+            count_each(word, table, g, tables, states if job.round > 0 else ZERO, job.threshold, job.n_threshold, words[6], after)
+        else:
+            look_up_each(word, table, job.threshold, job.n_threshold, job.guide, job.guide_shift, halvings, after)
+        if job.state.shape[1] > 0:
+            state = job.state[w, start : start + lanes]
+            for lane in range(lanes):
+                cell = np.uint64(after[lane])
+                out[w, lane] = row[cell]
+                state[lane] = job.next_state[cell]
+        else:
+            for lane in range(lanes):
+                out[w, lane] = row[after[lane]]
 
 
 @stage
@@ -176,68 +207,6 @@ def draw_combinations(job: Any, first: Any, stride: Any, words: Any, i: Any) -> 
     row = words[i % 4]
     for lane in range(row.shape[0]):
         row[lane] = combination_of(row[lane], job.alias)
-
-
-@stage
-def give_values(value: Any, out: Any) -> None:
-    """Put what `value` has for a cell in the cell's place."""
-    plain = True
-    for c in range(value.shape[0]):
-        plain = plain and value[c] == c
-    if not plain:
-        for lane in range(out.shape[0]):
-            out[lane] = value[out[lane]]
-
-
-@stage
-def compare_all(word: Any, threshold: Any, n: Any, value: Any, out: Any) -> None:
-    """Find the cells of one row of words by comparing with each threshold."""
-    lanes = word.shape[0]
-    for lane in range(lanes):
-        out[lane] = 0
-    for c in range(n):
-        least = threshold[c]
-        for lane in range(lanes):
-            out[lane] += word[lane] >= least
-    give_values(value, out)
-
-
-@stage
-def look_up(word: Any, threshold: Any, n: Any, guide: Any, shift: Any, steps: Any, value: Any, out: Any) -> None:
-    """Find the cells of one row of words by a guide table and a fixed number of steps.
-
-    A search with a variable number of steps would cause branch mispredictions.
-    """
-    most = np.uint64(n)
-    if steps > FEW_STEPS:
-        search(word, threshold, n, guide, shift, steps, value, out)
-        return
-    for lane in range(word.shape[0]):
-        x = word[lane]
-        c = np.uint64(guide[x >> shift])
-        for _ in range(steps):
-            c += np.uint64((x >= threshold[c]) & (c < most))
-        out[lane] = value[c]
-
-
-@stage
-def search(word: Any, threshold: Any, n: Any, guide: Any, shift: Any, steps: Any, value: Any, out: Any) -> None:
-    """Find the cells of one row of words by halving, where a bucket of the guide may hold many thresholds."""
-    halvings = 0
-    while steps >> halvings > 0:
-        halvings += 1
-    last = guide.shape[0] - 1
-    for lane in range(word.shape[0]):
-        x = word[lane]
-        bucket = np.intp(x >> shift)
-        low = np.intp(guide[bucket])
-        rest = np.intp(guide[bucket + 1] if bucket < last else n) - low
-        for _ in range(halvings):
-            half = rest >> 1
-            passed = rest > 0 and x >= threshold[low + half]
-            low = low + half + 1 if passed else low
-            rest = rest - half - 1 if passed else half
-        out[lane] = value[low]
 
 
 @stage

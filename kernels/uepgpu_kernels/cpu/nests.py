@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -31,12 +30,22 @@ MOST_MASK = 64
 MOST_WAITING = 1024
 """Up to so many packets, peeling holds those of a tile that wait: 4 MB."""
 
-Nest = Callable[..., None]
-"""``(first, count, stride, transitions, pairs, marginals, record)``: adds realizations first, first + stride, ... to the arrays.
 
-`transitions` ((T + 1)·2^L·L,), `pairs` (T, K(K+1)/2) and `marginals` (T, K) are counters by the time of decoding; the last two
-may have no rows. `record` (count, K) takes the times themselves, or has no rows. All are int64.
-"""
+class Nest(Protocol):
+    """A loop nest with its job and tables: called with ``(first, count, stride, transitions, pairs, marginals, record)``.
+
+    It adds realizations first, first + stride, ... to the arrays. `transitions` ((T + 1)·2^L·L,), `pairs` (T, K(K+1)/2) and
+    `marginals` (T, K) are counters by the time of decoding; the last two may have no rows. `record` (count, K) takes the times
+    themselves, or has no rows. All are int64.
+    """
+
+    def __call__(self, first: Any, n: int, stride: Any, /, *out: Any) -> None:
+        """Add realizations to the arrays."""
+        ...
+
+    def of(self, **changes: Any) -> Nest:
+        """Return the nest of a job that differs in fields that its tables do not depend on."""
+        ...
 
 
 def count(job: Job) -> Nest:
@@ -100,15 +109,41 @@ def _by_words(job: Job, patterns: Nest, each: Nest, automaton: tuple[Any, Any] |
     if steps is not None:
         patterns = _with(run_steps, job, steps)
 
-    def nest(first: Any, n: int, stride: Any, transitions: Any, pairs: Any, marginals: Any, record: Any) -> None:
-        simple = len(pairs) == len(marginals) == len(record) == 0
-        (patterns if simple else each)(first, n, stride, transitions, pairs, marginals, record)
+    return _Either(patterns, each)
 
-    return nest
+
+class _Bound(NamedTuple):
+    """A loop nest with its job and tables."""
+
+    entry: Any
+    job: Job
+    tables: tuple[Any, ...]
+
+    def __call__(self, first: Any, n: int, stride: Any, *out: Any) -> None:
+        self.entry(self.job, first, n, stride, *self.tables, *out)
+
+    def of(self, **changes: Any) -> _Bound:
+        """Return the nest of a job that differs in what its tables do not depend on."""
+        return self._replace(job=self.job._replace(**changes))
+
+
+class _Either(NamedTuple):
+    """A nest for class patterns alone, and one for all else."""
+
+    patterns: Nest
+    each: Nest
+
+    def __call__(self, first: Any, n: int, stride: Any, transitions: Any, pairs: Any, marginals: Any, record: Any) -> None:
+        simple = len(pairs) == len(marginals) == len(record) == 0
+        (self.patterns if simple else self.each)(first, n, stride, transitions, pairs, marginals, record)
+
+    def of(self, **changes: Any) -> _Either:
+        """Return the nests of such a job."""
+        return _Either(self.patterns.of(**changes), self.each.of(**changes))
 
 
 def _with(entry: Any, job: Job, *tables: Any) -> Nest:
-    return lambda first, n, stride, *out: entry(job, first, n, stride, *tables, *out)
+    return _Bound(entry, job, tables)
 
 
 def _walk_type(job: Job) -> np.dtype[Any]:

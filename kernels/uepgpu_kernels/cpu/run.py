@@ -11,7 +11,7 @@ from uepgpu_kernels.cpu.threads import in_threads
 from uepgpu_kernels.job import SUB_BATCHES, Job, RawTally
 from uepgpu_kernels.transitions import patterns_of, undecoded
 
-__all__ = ["decode_times", "run"]
+__all__ = ["decode_times", "run", "run_rounds"]
 
 Ints = NDArray[np.int64]
 
@@ -73,3 +73,43 @@ def decode_times(job: Job, nest: Nest, first: int, count: int) -> Ints:
     empty = np.zeros((0, job.k), dtype=np.int64)
     nest(np.uint64(first), count, np.uint64(1), transitions, empty, empty, record)
     return np.minimum(record, job.n_times)
+
+
+CHUNK = 16384
+"""Realizations of a sub-batch whose states are kept from round to round."""
+SPARE = 1024
+"""Lanes that a last tile may have beyond them."""
+
+
+def run_rounds(job: Job, nest: Nest, kind: str, first: int, count: int, threads: int, rounds: int) -> list[RawTally]:
+    """Tally every round of trajectories first .. first + count - 1; parameters as for :func:`run`."""
+    t, k = job.n_times, job.k
+    width = k * (k + 1) // 2
+    patterns = np.empty((rounds, SUB_BATCHES, t, 1 << job.n_classes), dtype=np.int64)
+    pairs = np.zeros((rounds, SUB_BATCHES, t, width), dtype=np.int64) if kind == "pairs" else None
+    marginals = np.zeros((rounds, SUB_BATCHES, t, k), dtype=np.int64) if kind == "marginals" else None
+    nothing = np.empty((0, k), dtype=np.int64)
+
+    def sub_batch(b: int) -> None:
+        offset = (b - first) % SUB_BATCHES
+        n = max(0, -(-(count - offset) // SUB_BATCHES))
+        transitions = np.zeros((rounds, (t + 1) * job.n_classes << job.n_classes), dtype=np.int64)
+        pair_times = np.zeros((rounds, 0 if pairs is None else t, width), dtype=np.int64)
+        each_time = np.zeros((rounds, 0 if marginals is None else t, k), dtype=np.int64)
+        state = np.zeros((job.n_packets, min(n, CHUNK) + SPARE), dtype=np.uint8)
+        for done in range(0, n, CHUNK):
+            start = np.uint64(first + offset + done * SUB_BATCHES)
+            for r in range(rounds):
+                out = (transitions[r], pair_times[r], each_time[r], nothing)
+                nest.of(round=r, state=state, state_first=start)(start, min(CHUNK, n - done), np.uint64(SUB_BATCHES), *out)
+        for r in range(rounds):
+            patterns[r, b] = patterns_of(transitions[r], n, t, job.n_classes)
+            if pairs is not None:
+                pairs[r, b] = undecoded(pair_times[r], n)
+            if marginals is not None:
+                marginals[r, b] = undecoded(each_time[r], n)
+
+    with in_threads(threads) as run_all:
+        list(run_all(sub_batch, range(SUB_BATCHES)))
+    split = zip(*(x if x is not None else [None] * rounds for x in (patterns, pairs, marginals)), strict=True)
+    return [RawTally(*of_round) for of_round in split]

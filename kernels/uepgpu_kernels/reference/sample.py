@@ -90,6 +90,8 @@ def _recorded(job: Job, realizations: U64, work: Ints) -> Ints:
 def _cells(job: Job, realizations: U64) -> tuple[Ints, Ints]:
     """Draw the cell of each packet, shape (realizations, W); with it the table that it is of, which broadcasts to that."""
     n, m = job.n_packets, job.per_word
+    if job.n_states:
+        return _cells_of_round(job, realizations)
     drawn = words(int(job.seed), realizations, PACKETS, 0, -(-n // m))
     if m > 1:
         column, rest = (drawn >> np.uint64(25)).astype(np.int64), (drawn % np.uint64(2**25)).astype(np.int64)
@@ -102,10 +104,28 @@ def _cells(job: Job, realizations: U64) -> tuple[Ints, Ints]:
     if job.n_racks:
         below = words(int(job.seed), realizations, RACKS, 0, job.n_racks) < job.rack_below
         table = np.where(below[:, job.rack], job.struck, job.group)
+    return _looked_up(job, table, drawn), table
+
+
+def _looked_up(job: Job, table: Ints, drawn: U64) -> Ints:
+    """Return the cells of words in their tables; all of one shape."""
     cell = np.empty(drawn.shape, dtype=np.int64)
     for g in np.unique(table):
         mine = table == g
         cell[mine] = np.searchsorted(job.threshold[g, : job.n_threshold[g]].astype(np.uint64), drawn[mine], side="right")
+    return cell
+
+
+def _cells_of_round(job: Job, realizations: U64) -> tuple[Ints, Ints]:
+    """Draw the rounds of a trajectory up to the job's; return its cells and tables."""
+    n, tables = job.n_packets, len(job.n_threshold) // (job.n_states + 1)
+    blocks = (n + 3) // 4
+    drawn = words(int(job.seed), realizations, PACKETS, 0, 4 * blocks * (job.round + 1))
+    table = np.broadcast_to(job.group, (realizations.size, n))
+    for at in range(job.round + 1):
+        cell = _looked_up(job, table, drawn[:, 4 * blocks * at :][:, :n])
+        if at < job.round:
+            table = job.group + tables * (1 + cell % job.n_states)
     return cell, table
 
 
