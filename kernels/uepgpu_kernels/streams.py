@@ -66,7 +66,7 @@ STREAMS = (
         ORDER,
         "order",
         CODED,
-        "one word a place: the order of arrival, Fisher-Yates from the last place down",
+        "one word a place: the order of arrival, or who has which latency of a round; Fisher-Yates from the last place down",
         "place i has word i",
     ),
     Stream(
