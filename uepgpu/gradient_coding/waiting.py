@@ -89,4 +89,4 @@ def heard(
     answered = np.zeros(latency.shape, dtype=np.int64)
     np.put_along_axis(answered, order, (np.arange(servers) < number[..., None]).astype(np.int64), axis=-1)
     last = np.take_along_axis(ascending, np.maximum(number - 1, 0)[..., None], axis=-1)[..., 0]
-    return answered, np.where(number == min(fastest, servers), np.minimum(last, limit), limit)
+    return answered, np.where(number == min(fastest, servers), last, limit)
