@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import socket
 import subprocess
 import sys
 import tomllib
@@ -11,8 +12,9 @@ import tomllib
 import pytest
 
 from tests.cases import documents
-from tests.cases.command_line import call
+from tests.cases.command_line import call, environment
 from tests.cases.requirements import missing
+from tests.cases.specifications import SMALL
 from uepgpu.specification.fields import SpecError
 from uepgpu.specification.wanted import FINDS, parse_wanted
 
@@ -116,3 +118,29 @@ def test_a_site_with_a_link_that_leads_nowhere_is_refused(tmp_path):
         done = subprocess.run(check, capture_output=True, text=True, check=False)
         assert done.returncode == 1
         assert told in done.stdout
+
+
+@pytest.mark.slow
+def test_the_three_commands_of_a_cluster(tmp_path):
+    pytest.importorskip("distributed")
+    (block,) = [block for block in documents.blocks("docs/how-to/cluster.md") if "scheduler" in block.text]
+    scheduler, worker, sweep = block.text.splitlines()
+    (tmp_path / "mine.toml").write_text(SMALL)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    here = {"8786": port, "SCHEDULER": "127.0.0.1", "--nworkers 4": "--nworkers 1", "--port": "--no-dashboard --port"}
+    scheduler, worker, sweep = (re.sub("|".join(here), lambda found: here[found[0]], line) for line in (scheduler, worker, sweep))
+    dask = [sys.executable, "-m", "dask.__main__"]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": environment(), "cwd": tmp_path}
+    begun = [subprocess.Popen([*dask, *line.split()[1:]], **quiet) for line in (scheduler, worker)]
+    try:
+        command = [sys.executable, "-m", "uepgpu", *sweep.split()[1:]]
+        done = subprocess.run(command, env=environment(), cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "6,000 realizations added" in done.stdout
+    finally:
+        for process in begun:
+            process.terminate()
+        for process in begun:
+            process.wait(timeout=30)
