@@ -28,6 +28,8 @@ NUMBERS = {
 """What pages say of their blocks, as it is printed."""
 
 
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # by torch.compile itself
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*deprecated:DeprecationWarning")
 @pytest.mark.parametrize("page", [page for page, blocks in RUNNABLE.items() if {b.language for b in blocks} & {"python", "sh"}])
 def test_blocks_run(page, monkeypatch, tmp_path, tmp_path_factory, capsys):
     trains = any("uepgpu.train" in block.text or "uepgpu train" in block.text for block in RUNNABLE[page])
