@@ -89,6 +89,22 @@ def test_a_block_that_fails_is_a_failure(tmp_path, monkeypatch):
             documents.run("a.txt", lambda *words: 2, tmp_path)
 
 
+@pytest.mark.parametrize(
+    "page, language, which, most",
+    [
+        ("docs/how-to/my-matrices.md", "toml", 0, 20),
+        ("docs/how-to/my-matrices.md", "toml", 1, 20),
+        ("docs/how-to/my-latencies.md", "toml", 0, 25),
+        ("docs/how-to/my-data.md", "python", 1, 12),
+        ("docs/how-to/cluster.md", "sh", 0, 3),
+        ("docs/training.md", "python", 1, 26),
+    ],
+)
+def test_jobs_are_short(page, language, which, most):
+    block = [block for block in documents.blocks(page) if block.language == language][which]
+    assert 2 < len([line for line in block.text.splitlines() if line.strip() and not line.startswith("#")]) <= most
+
+
 def test_examples_of_tasks_are_short():
     for block in documents.blocks("docs/design.md"):
         if block.language == "python":
