@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["BY_INDEX", "BY_PERMUTATION", "BY_TIME", "SUB_BATCHES", "Job", "RawTally", "guide_tables"]
+__all__ = ["BY_INDEX", "BY_PERMUTATION", "BY_TIME", "ORDERS", "SUB_BATCHES", "Job", "RawTally", "guide_tables"]
 
-BY_INDEX, BY_PERMUTATION, BY_TIME = 0, 1, 2
+BY_INDEX, BY_PERMUTATION, BY_TIME = ORDERS = (0, 1, 2)
 """Arrival orders: packet 0 first; a random permutation; by the drawn arrival time."""
 
 SUB_BATCHES = 32

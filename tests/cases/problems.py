@@ -88,7 +88,7 @@ class Problem:
 
 def unit(count: int, **options: Any) -> Workers:
     """Return workers that are charged one unit a packet."""
-    return Workers(count, work="unit", **options)
+    return Workers(count, work="unit", **({"omega": "fair"} | options))
 
 
 def random_windows(k: int, n: int, seed: int, **options: Any) -> codes.Windows:
@@ -132,8 +132,8 @@ PROBLEMS = {
     "now": Problem(NOW, RXC, PAPER),
     "ew": Problem(EW, RXC, PAPER),
     "mds": Problem(MDS, RXC, PAPER),
-    "now cxr true work": Problem(NOW, CXR, Workers(30)),
-    "ew true work": Problem(EW, RXC, Workers(30)),
+    "now cxr true work": Problem(NOW, CXR, Workers(30, omega="fair")),
+    "ew true work": Problem(EW, RXC, Workers(30, omega="fair")),
     "ew true work unequal": Problem(EW, CXR, Workers(30, omega=1.0)),
     "now fixed": Problem(codes.NonOverlappingWindow(GAMMA, windows="fixed"), RXC, PAPER),
     "ew fixed": Problem(codes.ExpandingWindow(GAMMA, windows="fixed"), CXR, PAPER),
@@ -145,9 +145,9 @@ PROBLEMS = {
     "max-rectangle": Problem(factored(window="max-rectangle"), RXC, PAPER),
     "bounding-box": Problem(factored(window="bounding-box"), RXC, PAPER),
     "mds factored": Problem(codes.MDS(encoding="factored"), RXC, PAPER),
-    "uncoded": Problem(codes.Uncoded(), RXC, Workers(9)),
-    "repetition": Problem(codes.Repetition(2), RXC, Workers(18)),
-    "repetition of unequal copies": Problem(codes.Repetition((5, 3, 2, 3, 2, 1, 1, 0, 1)), RXC, Workers(18)),
+    "uncoded": Problem(codes.Uncoded(), RXC, Workers(9, omega="fair")),
+    "repetition": Problem(codes.Repetition(2), RXC, Workers(18, omega="fair")),
+    "repetition of unequal copies": Problem(codes.Repetition((5, 3, 2, 3, 2, 1, 1, 0, 1)), RXC, Workers(18, omega="fair")),
     "lt": Problem(codes.LT(), CXR, unit(14)),
     "lt true work": Problem(codes.LT(), CXR, Workers(14, omega=2.0)),
     "windows": Problem(random_windows(9, 7, 1), CXR, unit(16, omega=1.0)),
@@ -161,10 +161,10 @@ PROBLEMS = {
     "generator gf2": Problem(codes.Generator(generator(14, 9) != 0, field="gf2"), RXC, unit(14, omega=1.0)),
     "generator gf256": Problem(codes.Generator(generator(14, 9) % 256, field="gf256"), CXR, unit(14, omega=1.0)),
     "speeds": Problem(EW, RXC, unit(30, omega=1.0, speeds=SLOW_HALF)),
-    "speeds fixed": Problem(codes.ExpandingWindow(GAMMA, windows="fixed"), RXC, Workers(30, speeds=SLOW_HALF)),
-    "speeds uncoded": Problem(codes.Uncoded(), CXR, Workers(9, speeds=tuple(range(1, 10)))),
+    "speeds fixed": Problem(codes.ExpandingWindow(GAMMA, windows="fixed"), RXC, Workers(30, speeds=SLOW_HALF, omega="fair")),
+    "speeds uncoded": Problem(codes.Uncoded(), CXR, Workers(9, speeds=tuple(range(1, 10)), omega="fair")),
     "lossy": Problem(NOW, CXR, unit(30, omega=1.0, loss_probability=0.3, latency=latency.Weibull(0.7))),
-    "lossy uncoded": Problem(codes.Uncoded(), CXR, Workers(9, loss_probability=0.2)),
+    "lossy uncoded": Problem(codes.Uncoded(), CXR, Workers(9, loss_probability=0.2, omega="fair")),
     "one sub-product": Problem(codes.ExpandingWindow((1.0,)), line(1), unit(3)),
     "one packet": Problem(codes.ExpandingWindow((0.5, 0.5)), line(1, 1), unit(1)),
     "two sub-products": Problem(codes.NonOverlappingWindow((0.5, 0.5)), line(1, 1), unit(5)),
@@ -188,7 +188,7 @@ PROBLEMS = {
     "W = 300": Problem(EW, RXC, unit(300), realizations=100),
     "W = 300 nested": Problem(factored(window="nested"), RXC, unit(300), realizations=100),
     "W = 300 fixed": Problem(codes.NonOverlappingWindow(GAMMA, windows="fixed"), RXC, unit(300), realizations=100),
-    "W = 297 repetition": Problem(codes.Repetition(33), RXC, Workers(297), realizations=100),
+    "W = 297 repetition": Problem(codes.Repetition(33), RXC, Workers(297, omega="fair"), realizations=100),
 }
 """Every code, encoding, work model and kind of worker; K from 1 to 100, W from 1 to 300, 1 to 8 classes."""
 

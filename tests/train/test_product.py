@@ -177,7 +177,7 @@ def test_debiased_products_agree_with_the_faithful_ones():
 def test_blocks_and_classes_of_ones_own():
     s = Scheme(
         uep.codes.ExpandingWindow((0.6, 0.4)),
-        uep.Workers(12, latency=uep.latency.Exponential(0.5), work="unit"),
+        uep.Workers(12, latency=uep.latency.Exponential(0.5), work="unit", omega="fair"),
         2.0,
         blocks=(2, 4),
         classes=[[1, 1, 2, 2], [1, 2, 2, 2]],

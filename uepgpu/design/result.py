@@ -44,7 +44,7 @@ class Design:
     >>> import uepgpu as uep
     >>> part = uep.Partition.model("cxr", left_variances=[9, 4, 1], right_variances=[1, 1, 1], classes=(1, 2))
     >>> code = uep.codes.NonOverlappingWindow((0.5, 0.5))
-    >>> best = uep.design.gamma(code, part, uep.Workers(6), deadlines=1.0)
+    >>> best = uep.design.gamma(code, part, uep.Workers(6, omega="fair"), deadlines=1.0)
     >>> [round(x, 3) for x in best.gamma], round(best.objective, 4), round(best.baseline, 4)
     ([1.0, 0.0], 0.3891, 0.4814)
     """

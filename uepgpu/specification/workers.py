@@ -133,7 +133,7 @@ def worker_grid(where: str, data: dict[str, Any], folder: Path) -> list[tuple[st
     """
     table = TomlTable(where, data, WORKER_KEYS)
     counts = table.get("count", one_or_more(whole))
-    omegas = table.get("omega", one_or_more(_omega), ["fair"])
+    omegas = table.get("omega", one_or_more(_omega), [1.0])
     works = table.get("work", one_or_more(text), ["true"])
     try:
         laws = one_or_more(_law(where, folder))("latency", table.data.get("latency", "exponential"))

@@ -20,7 +20,8 @@ A specification::
     [workers]                               # of every series; a series may replace any key
     count = 30                              # or a list: a grid; likewise omega, work and latency
     latency = { law = "exponential", rate = 1.0 }             # or shifted-exponential, weibull, pareto, log-normal,
-    omega = "fair"                          # or a number               deterministic, empirical (samples: list or .npy)
+                                            #                            deterministic, empirical (samples: list or .npy)
+    omega = "fair"                          # K / W; or a number; default: 1.0, latencies as they are given
     work = ["unit", "true"]                 # optional too: loss_probability, speeds
     # Stages: latency = { law = "staged", compute = "exponential", send = { law = "weibull", shape = 2.0 }, start = 0.1 }
     # Second tries: backup = { name = "backup", after = 0.3 }, or "relaunch"

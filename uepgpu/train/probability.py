@@ -23,7 +23,7 @@ def subproduct_probability(scheme: Scheme) -> Floats:
     Examples
     --------
     >>> import uepgpu as uep
-    >>> workers = uep.Workers(15, latency=uep.latency.Exponential(0.5), work="unit")
+    >>> workers = uep.Workers(15, latency=uep.latency.Exponential(0.5), omega="fair", work="unit")
     >>> code = uep.codes.ExpandingWindow((0.45, 0.35, 0.20))
     >>> subproduct_probability(Scheme(code, workers, deadline=0.5, paradigm="cxr")).round(3)[[0, 1, 8]].tolist()
     [0.636, 0.111, 0.0]

@@ -43,7 +43,8 @@ class Workers:
         Law F of the time that one unit of work takes; a sequence gives every worker its own, W of them, and a trace the recorded
         latencies of all.
     omega : float or "fair"
-        Load normalisation Ω. ``"fair"`` means K / W: the same total work however many workers share it.
+        Load normalisation Ω. By default 1: a unit of work takes the latency that is given. ``"fair"`` means K / W, so that all
+        workers together do the same work however many share it; latencies are then stretched by W / K.
     work : "true" or "unit"
         ``"true"`` charges a packet the number r of block products that it takes, ``"unit"`` charges one.
     loss_probability : float
@@ -63,13 +64,16 @@ class Workers:
     Examples
     --------
     >>> workers = Workers(30, latency=Exponential(1.0))
-    >>> round(float(workers.arrival(1.0, n_subproducts=9, work=3)), 4)  # Ω t / r = 0.3 · 1 / 3
+    >>> round(float(workers.arrival(1.0, n_subproducts=9, work=3)), 4)  # 1 - exp(-Ω t / r), Ω t / r = 1 / 3
+    0.2835
+    >>> fair = Workers(30, latency=Exponential(1.0), omega="fair")
+    >>> round(float(fair.arrival(1.0, n_subproducts=9, work=3)), 4)  # Ω t / r = 0.3 · 1 / 3
     0.0952
     """
 
     count: int
     latency: Latency | Sequence[Latency] | Trace = field(default_factory=Exponential)
-    omega: float | Literal["fair"] = "fair"
+    omega: float | Literal["fair"] = 1.0
     work: Literal["true", "unit"] = "true"
     loss_probability: float = 0.0
     speeds: Sequence[float] | None = None
@@ -107,8 +111,8 @@ class Workers:
 
         Examples
         --------
-        >>> Workers(30).resolved_omega(9), Workers(30, omega=1.0).resolved_omega(9)
-        (0.3, 1.0)
+        >>> Workers(30).resolved_omega(9), Workers(30, omega="fair").resolved_omega(9)
+        (1.0, 0.3)
         """
         return n_subproducts / self.count if self.omega == "fair" else float(self.omega)
 
@@ -325,7 +329,7 @@ class Workers:
 
         Examples
         --------
-        >>> Workers(30).unit_time([0.5, 1.0], n_subproducts=9, work=3, speed=2.0).tolist()
+        >>> Workers(30, omega="fair").unit_time([0.5, 1.0], n_subproducts=9, work=3, speed=2.0).tolist()
         [0.1, 0.2]
         """
         return unit_time(self.count, self.omega, time, n_subproducts, self.charge(work), speed)

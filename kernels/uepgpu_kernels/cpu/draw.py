@@ -17,7 +17,7 @@ from uepgpu_kernels.cpu.compile import stage
 from uepgpu_kernels.joint import CELL_BITS
 from uepgpu_kernels.streams import ORDER, PACKETS
 
-__all__ = ["Cells", "draw_block", "draw_cells", "draw_combinations", "permute", "sort_columns"]
+__all__ = ["Cells", "draw_apart", "draw_block", "draw_cells", "draw_combinations", "permute", "sort_columns"]
 
 
 class Cells(NamedTuple):
@@ -56,10 +56,16 @@ def draw_block(words: Any, seed: Any, first: Any, stride: Any, block: Any, strea
 @stage
 def draw_cells(job: Any, first: Any, stride: Any, words: Any, cells: Any, out: Any) -> None:
     """Draw a cell for every packet and write what ``cells.value`` has for it, shape (W, lanes)."""
-    value, lanes = cells.value, words.shape[1]
     if job.per_word > 1:
-        draw_together(job, first, stride, words, cells.together, value[0], out)
-        return
+        draw_together(job, first, stride, words, cells.together, cells.value[0], out)
+    else:
+        draw_apart(job, first, stride, words, cells, out)
+
+
+@stage
+def draw_apart(job: Any, first: Any, stride: Any, words: Any, cells: Any, out: Any) -> None:
+    """Draw a cell for every packet, each by a word of its own."""
+    value, lanes = cells.value, words.shape[1]
     for w in range(job.n_packets):
         g = job.group[w]
         n = job.n_threshold[g]

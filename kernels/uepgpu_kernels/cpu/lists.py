@@ -11,6 +11,7 @@ from uepgpu_kernels.cpu.compile import allocation, entry, stage
 from uepgpu_kernels.cpu.ledger import new_ledger, note_lane, tally_lanes
 from uepgpu_kernels.cpu.listed import draw_by_packet
 from uepgpu_kernels.cpu.supports import list_members
+from uepgpu_kernels.cpu.tally import record_times
 from uepgpu_kernels.cpu.vectors import LANES
 from uepgpu_kernels.job import BY_TIME
 
@@ -167,8 +168,7 @@ def run_peel_lists(
                 stamp += n
             stamp += n
             note_lane(ledger, lane)
-            if record.shape[0] > 0:
-                record[done + lane] = ledger.when
+            record_times(record, done + lane, ledger.when)
         tally_lanes(ledger, job, lanes, fallen, transitions, pairs, marginals)
 
 
@@ -341,6 +341,5 @@ def run_match_lists(
             )
             stamp += n
             note_lane(ledger, lane)
-            if record.shape[0] > 0:
-                record[done + lane] = ledger.when
+            record_times(record, done + lane, ledger.when)
         tally_lanes(ledger, job, lanes, fallen, transitions, pairs, marginals)

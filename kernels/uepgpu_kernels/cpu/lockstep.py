@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from uepgpu_kernels.cpu.compile import entry, stage
-from uepgpu_kernels.cpu.draw import draw_cells, draw_combinations, permute, sort_columns
+from uepgpu_kernels.cpu.draw import draw_apart, draw_cells, draw_combinations, permute, sort_columns
 from uepgpu_kernels.cpu.steps import FIELDS
-from uepgpu_kernels.cpu.tally import tally_classes, tally_subproducts
+from uepgpu_kernels.cpu.tally import record_times, tally_classes, tally_subproducts
 from uepgpu_kernels.cpu.walk import add_fields, times_of, walk_automaton, walk_chains, walk_steps
 from uepgpu_kernels.job import BY_INDEX, BY_TIME
 
@@ -29,7 +29,7 @@ def draw_by_window(job: Any, first: Any, stride: Any, cells: Any, words: Any, ke
     if job.order == BY_INDEX:
         draw_cells(job, first, stride, words, cells, window)
         return
-    draw_cells(job, first, stride, words, cells, keys)
+    draw_apart(job, first, stride, words, cells, keys)
     if job.order == BY_TIME:
         sort_columns(keys, cells.network)
         for w in range(job.n_packets):
@@ -85,8 +85,7 @@ def run_chains(
                 unit = job.unit_of[i]
                 each[i] = np.int64(when[unit, lane]) if unit >= 0 else job.n_times
             tally_subproducts(each, job.class_of, class_time, job.n_classes, job.n_times, transitions, pairs, marginals)
-            if record.shape[0] > 0:
-                record[done + lane] = each
+            record_times(record, done + lane, each)
 
 
 @entry
