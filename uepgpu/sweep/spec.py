@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,19 +29,15 @@ from uepgpu.specification.fields import (
     whole_between,
 )
 from uepgpu.specification.fields import seed as read_seed
+from uepgpu.specification.keys import names
 from uepgpu.specification.optimized import parse_optimized
 from uepgpu.specification.series import labelled, named_tables, read_with, refuse_duplicates, series_tables
+from uepgpu.specification.sweep_keys import SERIES, STOP, TOP
 from uepgpu.specification.workers import WORKER_KEYS, worker_grid
 
 __all__ = ["parse_spec", "read_spec"]
 
-TOP_KEYS = (
-    *("title", "realizations", "seed", "deadlines", "show", "gamma", "workers", "partitions", "series", "grid", "zip", "stop"),
-    "design",
-)
-"""``design`` is for ``uepgpu design`` (:mod:`uepgpu.specification.wanted`); a sweep has no use for it."""
-SERIES_KEYS = ("label", "code", "partitions", "workers", "deadlines", "grid", "zip", "stop", "optimize")
-STOP_KEYS = tuple(f.name for f in fields(StopRule))
+TOP_KEYS, SERIES_KEYS, STOP_KEYS = names(TOP), names(SERIES), names(STOP)
 DEFAULT_REALIZATIONS = 100_000
 
 
