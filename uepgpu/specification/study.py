@@ -140,7 +140,7 @@ def _problem(where: str, entry: Any, folder: Path, top: TomlTable) -> Problem:
     readers: dict[str, Read] = {
         "rows": whole,
         "columns": whole,
-        "seed": whole,
+        "seed": read_seed,
         "target": whole,
         "by_norm": flag,
         "path": file_in(folder),

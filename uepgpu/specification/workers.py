@@ -64,14 +64,16 @@ def _law(where: str, folder: Path) -> Callable[[str, Any], tuple[str, Latencies]
         return one(key, value)
 
     def one(key: str, value: Any) -> tuple[str, Any]:
+        if isinstance(value, latency.Latency | latency.Trace) and not isinstance(value, type):  # from Python
+            return shown(value), value
         kind, table = named(f"{where}: {key}", "law", value, LAWS, COLUMNS)
         name = str(table.data["law"])
         for column in COLUMNS:
             if column in table and column not in RECORDED.get(kind, ()):
                 raise table.error(f"{column} is not for the law {name!r}")
         law = _recorded(kind, table, folder) or make(kind, table, READERS | dict.fromkeys(STAGES, lambda k, v: one(k, v)[1]))
-        shown = ", ".join(f"{k} = {_as_law(v)}" for k, v in table.data.items() if k != "law")
-        return f"{name} ({shown})" if shown else name, law
+        values = ", ".join(f"{k} = {_as_law(v)}" for k, v in table.data.items() if k != "law")
+        return f"{name} ({values})" if values else name, law
 
     return read
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from uepgpu.checks import closest, shown
+from uepgpu.codes import Code
 from uepgpu.partition import Partition
 from uepgpu.points.point import Point, Sweep, code_name
 from uepgpu.points.stop import MOST_REALIZATIONS, StopRule
@@ -118,6 +119,10 @@ class _Shared:
         key = f"{name} {json.dumps(changes)}"
         if key not in self.made:
             table = self.partitions[name]
+            if changes and isinstance(table, Partition):
+                raise SpecError(
+                    f"[partitions.{name}] is given as an object, so that {', '.join(changes)} cannot vary: give its keys instead"
+                )
             table = table | changes if isinstance(table, dict) else table
             self.made[key] = describe.partition(f"[partitions.{name}]", table, self.folder)
         return self.made[key]
@@ -177,6 +182,8 @@ def _code(table: TomlTable, choice: Choice) -> Any:
     if not changes:
         return written
     base = {"name": written} if isinstance(written, str) else written
+    if isinstance(base, Code):
+        raise table.error(f"code is given as an object, so that {', '.join(changes)} cannot vary: give its name and keys instead")
     return base | changes if isinstance(base, dict) else base
 
 
