@@ -55,7 +55,7 @@ def test_the_loss_is_the_mean_over_rounds(code):
 
 def test_speeds_work_and_load_scale_recorded_latencies():
     speeds = np.linspace(0.5, 2.0, 30)
-    workers = Workers(30, Trace(TABLE), speeds=speeds)
+    workers = Workers(30, Trace(TABLE), speeds=speeds, omega="fair")
     # r / (Ω s) with Ω = 9/30
     numbers = [(row * 3 / (0.3 * speeds) <= 2.5 + 1e-12).sum() for row in TABLE]
     close(received_law(workers, np.array([2.5]), 9, 3), np.bincount(numbers, minlength=31)[None] / 4)

@@ -134,7 +134,7 @@ def test_racks_that_are_never_struck_are_independent_workers_integer_for_integer
     "code, workers, reason",
     [
         (codes.ExpandingWindow(GAMMA, windows="fixed"), unit(racks=racks(5)), "do not answer independently and packets are tied"),
-        (EW, Workers(30, racks=racks(5)), "differ in true work"),
+        (EW, Workers(30, racks=racks(5), omega="fair"), "differ in true work"),
     ],
 )
 def test_what_the_count_domain_cannot_serve_is_refused(code, workers, reason):

@@ -101,8 +101,8 @@ class Trace:
         Parameters
         ----------
         path : path
-            ``.npy`` with rounds × workers, which stay in the file if they are float32 or float64; or ``.csv`` or ``.parquet`` with
-            one row per round and worker.
+            ``.npy`` with rounds × workers, which stay in the file if they are float32 or float64; or ``.csv`` or ``.parquet``
+            with one row per round and worker.
         round, worker, latency : str
             Names of the columns of a table; not for ``.npy``. Rounds and workers are put in order, of number if all are numbers;
             a pair without a row, or with an empty or NaN latency, never answered.

@@ -66,7 +66,7 @@ class Scheme:
     Examples
     --------
     >>> import uepgpu as uep
-    >>> workers = uep.Workers(15, latency=uep.latency.Exponential(0.5), work="unit")
+    >>> workers = uep.Workers(15, latency=uep.latency.Exponential(0.5), omega="fair", work="unit")
     >>> scheme = Scheme(uep.codes.ExpandingWindow((0.45, 0.35, 0.20)), workers, deadline=0.5)
     >>> scheme.partition.classes.reshape(3, 3).tolist()
     [[1, 2, 3], [2, 3, 3], [3, 3, 3]]
@@ -89,6 +89,8 @@ class Scheme:
     def __post_init__(self) -> None:
         if not isinstance(self.workers, Workers):
             raise ValueError(f"workers must be a uepgpu.Workers, got {shown(self.workers)}")
+        if self.workers.states is not None:
+            raise ValueError("workers must have no states for training, whose steps would not remember them")
         if not (isinstance(self.deadline, float) and self.deadline == math.inf):
             positive("deadline", self.deadline, zero=True)
         choice("paradigm", self.paradigm, ("rxc", "cxr"))

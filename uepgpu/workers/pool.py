@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from uepgpu.checks import choice, integer, positive, probability, real_array, shown
+from uepgpu.checks import choice, integer, positive, probability, shown
 from uepgpu.latency import Exponential, Latency, Staged, Trace
 from uepgpu.latency.trace import Recorded
+from uepgpu.text.html import html_table
 from uepgpu.workers.backup import Backup, Chance, Relaunch
-from uepgpu.workers.laws import checked_latency, distinct_laws
+from uepgpu.workers.laws import checked_latency, checked_speeds, distinct_laws
 from uepgpu.workers.load import positive_array, unit_time
 from uepgpu.workers.racks import Racks
-from uepgpu.workers.states import Markov, Stationary
+from uepgpu.workers.states import Markov, law_of_states
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,7 +45,8 @@ class Workers:
         Law F of the time that one unit of work takes; a sequence gives every worker its own, W of them, and a trace the recorded
         latencies of all.
     omega : float or "fair"
-        Load normalisation Ω. ``"fair"`` means K / W: the same total work however many workers share it.
+        Load normalisation Ω. By default 1: a unit of work takes the latency that is given. ``"fair"`` means K / W, so that all
+        workers together do the same work however many share it; latencies are then stretched by W / K.
     work : "true" or "unit"
         ``"true"`` charges a packet the number r of block products that it takes, ``"unit"`` charges one.
     loss_probability : float
@@ -66,13 +68,16 @@ class Workers:
     Examples
     --------
     >>> workers = Workers(30, latency=Exponential(1.0))
-    >>> round(float(workers.arrival(1.0, n_subproducts=9, work=3)), 4)  # Ω t / r = 0.3 · 1 / 3
+    >>> round(float(workers.arrival(1.0, n_subproducts=9, work=3)), 4)  # 1 - exp(-Ω t / r), Ω t / r = 1 / 3
+    0.2835
+    >>> fair = Workers(30, latency=Exponential(1.0), omega="fair")
+    >>> round(float(fair.arrival(1.0, n_subproducts=9, work=3)), 4)  # Ω t / r = 0.3 · 1 / 3
     0.0952
     """
 
     count: int
     latency: Latency | Sequence[Latency] | Trace = field(default_factory=Exponential)
-    omega: float | Literal["fair"] = "fair"
+    omega: float | Literal["fair"] = 1.0
     work: Literal["true", "unit"] = "true"
     loss_probability: float = 0.0
     speeds: Sequence[float] | None = None
@@ -83,7 +88,8 @@ class Workers:
     def __post_init__(self) -> None:
         integer("count (number of workers W)", self.count, 1, MOST_WORKERS)
         if self.states is not None:
-            object.__setattr__(self, "latency", self._of_states(self.states))
+            given = (self.racks, self.backup)
+            object.__setattr__(self, "latency", law_of_states(self.states, self.latency, alone=given == (None, None)))
         object.__setattr__(self, "latency", checked_latency(self.latency, self.count))
         if isinstance(self.omega, str) and self.omega != "fair":
             raise ValueError(f"omega must be a number > 0 or 'fair', got {shown(self.omega)}")
@@ -100,31 +106,15 @@ class Workers:
         if self.backup is not None and not isinstance(self.backup, Backup | Relaunch):
             raise ValueError(f"backup must be a uepgpu.Backup or a uepgpu.Relaunch, got {shown(self.backup)}")
         if self.speeds is not None:
-            array = real_array("speeds", self.speeds)
-            if array.ndim != 1:
-                raise ValueError(f"speeds must be a sequence of one speed per worker, got {shown(self.speeds)}")
-            speeds = tuple(positive("speeds", s) for s in array.tolist())
-            if len(speeds) != self.count:
-                raise ValueError(f"speeds must give one speed per worker: {self.count} workers, got {len(speeds)} speeds")
-            object.__setattr__(self, "speeds", speeds)
-
-    def _of_states(self, states: Markov) -> Stationary:
-        """Return the law of a single round."""
-        if not isinstance(states, Markov):
-            raise ValueError(f"states must be a uepgpu.Markov, got {shown(states)}")
-        if self.latency not in (Exponential(), Stationary(states)):
-            raise ValueError("latency must not be given where there are states, each of which has a law")
-        if self.racks is not None or self.backup is not None:
-            raise ValueError("states must not be given where there are racks or backup")
-        return Stationary(states)
+            object.__setattr__(self, "speeds", checked_speeds(self.speeds, self.count))
 
     def resolved_omega(self, n_subproducts: int) -> float:
         """Return Ω as a number: K / W for ``"fair"``.
 
         Examples
         --------
-        >>> Workers(30).resolved_omega(9), Workers(30, omega=1.0).resolved_omega(9)
-        (0.3, 1.0)
+        >>> Workers(30).resolved_omega(9), Workers(30, omega="fair").resolved_omega(9)
+        (1.0, 0.3)
         """
         return n_subproducts / self.count if self.omega == "fair" else float(self.omega)
 
@@ -204,6 +194,18 @@ class Workers:
         if len(self.laws) == 1:
             return repr(self.laws[0])
         return ", ".join(f"{n} × {law!r}" for law, n in zip(self.laws, np.bincount(self.law_of()).tolist(), strict=True))
+
+    def _repr_html_(self) -> str:
+        rows = [
+            ("number W", self.count),
+            ("latency", self.describe_latency()),
+            ("load normalisation Ω", self.omega),
+            ("work", self.work),
+        ]
+        default = {f.name: f.default for f in fields(self)}
+        others = ("loss_probability", "speeds", "racks", "backup", "states")
+        more = [(name, value) for name in others if (value := getattr(self, name)) != default[name]]
+        return html_table("Workers", [*rows, *more])
 
     def first(self, count: int) -> Workers:
         """Return the first `count` <= W of these workers.
@@ -341,7 +343,7 @@ class Workers:
 
         Examples
         --------
-        >>> Workers(30).unit_time([0.5, 1.0], n_subproducts=9, work=3, speed=2.0).tolist()
+        >>> Workers(30, omega="fair").unit_time([0.5, 1.0], n_subproducts=9, work=3, speed=2.0).tolist()
         [0.1, 0.2]
         """
         return unit_time(self.count, self.omega, time, n_subproducts, self.charge(work), speed)

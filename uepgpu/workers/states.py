@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from uepgpu.checks import integer, real_array, shown
-from uepgpu.latency import Latency, Staged, Trace
+from uepgpu.latency import Exponential, Latency, Staged, Trace
+from uepgpu.workers.laws import check_foreign
 
-__all__ = ["Markov", "Stationary"]
+__all__ = ["Markov", "Stationary", "law_of_states"]
 
 Floats = NDArray[np.float64]
 
@@ -69,6 +70,7 @@ class Markov:
         for law in laws:
             if isinstance(law, type | Trace | Staged) or not isinstance(law, Latency):
                 raise ValueError(f"laws must be laws of one time each, neither staged nor traces, got {shown(law)} among them")
+            check_foreign(law)
         if len(laws) != len(table):
             raise ValueError(f"laws must give one law per state: {len(table)} states, got {len(laws)} laws")
         # Of one closed set of states I - Π has rank S - 1, else less.
@@ -147,3 +149,20 @@ class Stationary:
     def __repr__(self) -> str:
         """Return what labels show."""
         return self.states.describe()
+
+
+def law_of_states(states: Markov, latency: object, *, alone: bool) -> Stationary:
+    """Return the law of a single round, for workers that were given states; `alone` says that no racks or backup were.
+
+    Raises
+    ------
+    ValueError
+        What else they were given does not go together with states.
+    """
+    if not isinstance(states, Markov):
+        raise ValueError(f"states must be a uepgpu.Markov, got {shown(states)}")
+    if latency not in (Exponential(), Stationary(states)):
+        raise ValueError("latency must not be given where there are states, each of which has a law")
+    if not alone:
+        raise ValueError("states must not be given where there are racks or backup")
+    return Stationary(states)

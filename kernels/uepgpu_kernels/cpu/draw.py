@@ -15,11 +15,21 @@ from uepgpu_kernels.bodies.philox import MASK, SHIFT, philox4x32
 from uepgpu_kernels.bodies.sample import below, combination_of
 from uepgpu_kernels.cpu.compile import allocation, stage
 from uepgpu_kernels.cpu.look_up import FEW, count_each, find_cells, give_values, look_up_each
-from uepgpu_kernels.job import AT_RANDOM
+from uepgpu_kernels.job import AT_RANDOM, BY_TIME
 from uepgpu_kernels.joint import CELL_BITS
 from uepgpu_kernels.streams import ORDER, PACKETS, RACKS, TRACES
 
-__all__ = ["Cells", "draw_block", "draw_cells", "draw_combinations", "draw_space", "permute", "sort_columns"]
+__all__ = [
+    "Cells",
+    "draw_block",
+    "draw_cells",
+    "draw_combinations",
+    "draw_counted",
+    "draw_space",
+    "draw_timed",
+    "permute",
+    "sort_columns",
+]
 
 
 class Cells(NamedTuple):
@@ -72,24 +82,43 @@ def draw_space(job: Any, lanes: Any) -> Any:
 @stage
 def draw_cells(job: Any, first: Any, stride: Any, words: Any, cells: Any, out: Any) -> None:
     """Draw a cell for every packet and write what ``cells.value`` has for it, shape (W, lanes)."""
-    value = cells.value
+    if job.order == BY_TIME:
+        draw_timed(job, first, stride, words, cells, out)
+    else:
+        draw_counted(job, first, stride, words, cells, out)
+
+
+@stage
+def draw_counted(job: Any, first: Any, stride: Any, words: Any, cells: Any, out: Any) -> None:
+    """As :func:`draw_cells`, for jobs that count packets."""
     if job.per_word > 1:
-        draw_together(job, first, stride, words, cells.together, value[0], out)
-        return
+        draw_together(job, first, stride, words, cells.together, cells.value[0], out)
+    else:
+        draw_apart(job, first, stride, words, cells.value, out)
+
+
+@stage
+def draw_timed(job: Any, first: Any, stride: Any, words: Any, cells: Any, out: Any) -> None:
+    """As :func:`draw_cells`, for jobs whose packets arrive at drawn times."""
     if job.n_states > 0:
-        draw_in_states(job, first, stride, words, value, out)
-        return
-    if job.n_racks > 0:
-        draw_in_racks(job, first, stride, words, value, out)
-        return
+        draw_in_states(job, first, stride, words, cells.value, out)
+    elif job.n_racks > 0:
+        draw_in_racks(job, first, stride, words, cells.value, out)
+    else:
+        draw_apart(job, first, stride, words, cells.value, out)
+    if job.arrival.shape[0] > 0:
+        read_arrivals(job, first, stride, words, cells, out)
+
+
+@stage
+def draw_apart(job: Any, first: Any, stride: Any, words: Any, value: Any, out: Any) -> None:
+    """Draw a cell for every packet by a word of its own."""
     for w in range(job.n_packets):
         g = job.group[w]
         # Where there is nothing to draw, the worker determines the packet.
         if job.n_threshold[g] > 0 and (w // 4 != (w - 1) // 4 or job.n_threshold[job.group[w - 1]] == 0):
             draw_block(words, job.seed, first, stride, w // 4, PACKETS)
         find_cells(job, words[w % 4], g, value, out[w])
-    if job.arrival.shape[0] > 0:
-        read_arrivals(job, first, stride, words, cells, out)
 
 
 @stage

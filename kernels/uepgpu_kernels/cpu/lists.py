@@ -12,6 +12,7 @@ from uepgpu_kernels.cpu.draw import draw_space
 from uepgpu_kernels.cpu.ledger import new_ledger, note_lane, tally_lanes
 from uepgpu_kernels.cpu.listed import draw_by_packet
 from uepgpu_kernels.cpu.supports import list_members
+from uepgpu_kernels.cpu.tally import record_times
 from uepgpu_kernels.cpu.vectors import LANES
 from uepgpu_kernels.job import BY_TIME
 
@@ -168,8 +169,7 @@ def run_peel_lists(
                 stamp += n
             stamp += n
             note_lane(ledger, lane)
-            if record.shape[0] > 0:
-                record[done + lane] = ledger.when
+            record_times(record, done + lane, ledger.when)
         tally_lanes(ledger, job, lanes, fallen, transitions, pairs, marginals)
 
 
@@ -342,6 +342,5 @@ def run_match_lists(
             )
             stamp += n
             note_lane(ledger, lane)
-            if record.shape[0] > 0:
-                record[done + lane] = ledger.when
+            record_times(record, done + lane, ledger.when)
         tally_lanes(ledger, job, lanes, fallen, transitions, pairs, marginals)

@@ -13,6 +13,7 @@ from uepgpu_kernels.cpu.draw import draw_space
 from uepgpu_kernels.cpu.ledger import new_ledger, note_lane, tally_lanes
 from uepgpu_kernels.cpu.listed import draw_by_packet
 from uepgpu_kernels.cpu.supports import draw_masks, new_draws
+from uepgpu_kernels.cpu.tally import record_times
 from uepgpu_kernels.cpu.vectors import LANES
 from uepgpu_kernels.job import BY_TIME
 
@@ -92,8 +93,7 @@ def nest(
                     arrived += 1
             match_one(job, packet[:arrived, lane], support[:, lane], time[:, lane], masks, ints, ledger.when)
             note_lane(ledger, lane)
-            if record.shape[0] > 0:
-                record[done + lane] = ledger.when
+            record_times(record, done + lane, ledger.when)
         tally_lanes(ledger, job, lanes, fallen, transitions, pairs, marginals)
 
 
