@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from uepgpu.backends import Backend, Devices, get_backend, parse_devices
 from uepgpu.checks import integer, realization_range, shown, thread_count
 from uepgpu.codes import Code
+from uepgpu.latency import Trace
 from uepgpu.partition import Partition
 from uepgpu.plan import Plan, decoding_rule, make_plan, possible_counts, resolve_decoder, resolve_tally
 from uepgpu.tally import Tally, Trajectories
@@ -126,8 +127,8 @@ def simulate(
     progress : callable, optional
         Called with the number of realizations finished since the last call.
     rounds : int, optional
-        With :class:`uepgpu.Markov` states: a realization is a trajectory of so many rounds, >= 1, each by all deadlines. Not on
-        CUDA, which ``"auto"`` passes over.
+        With :class:`uepgpu.Markov` states or a trace: a realization is a trajectory of so many rounds, >= 1, each by all
+        deadlines. Not on CUDA, which ``"auto"`` passes over.
 
     Returns
     -------
@@ -162,8 +163,8 @@ def simulate(
         raise ValueError(f"progress must be callable, got {shown(progress)}")
     if rounds is not None:
         integer("rounds", rounds, 1, MOST_ROUNDS)
-        if workers.states is None or deadlines is None:
-            raise ValueError(f"rounds={shown(rounds)} needs workers with states, and deadlines")
+        if not (workers.states is not None or isinstance(workers.latency, Trace)) or deadlines is None:
+            raise ValueError(f"rounds={shown(rounds)} needs workers with states or a trace, and deadlines")
     plan = make_plan(code, part, workers, seed=seed, deadlines=deadlines, rounds=rounds is not None)
     rule = resolve_decoder(plan, decoder)
     chosen: Backend = get_backend(backend, part.n_subproducts, decoder=rule, without=() if rounds is None else ("cuda",))

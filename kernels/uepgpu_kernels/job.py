@@ -12,6 +12,7 @@ __all__ = [
     "BY_INDEX",
     "BY_PERMUTATION",
     "BY_TIME",
+    "IN_BLOCKS",
     "IN_ORDER",
     "ORDERS",
     "SUB_BATCHES",
@@ -23,8 +24,8 @@ __all__ = [
 BY_INDEX, BY_PERMUTATION, BY_TIME = ORDERS = (0, 1, 2)
 """Arrival orders: packet 0 first; a random permutation; by the drawn arrival time."""
 
-IN_ORDER, AT_RANDOM = 0, 1
-"""Which round of a trace a realization meets: that of its number mod R; a drawn one."""
+IN_ORDER, AT_RANDOM, IN_BLOCKS = 0, 1, 2
+"""Which round of a trace a realization meets: that of its number mod R; a drawn one; of a trajectory, the one after the last."""
 
 SUB_BATCHES = 32
 """Tallies are kept apart by realization number mod 32, for standard errors by batch means."""
@@ -58,6 +59,7 @@ class Job(NamedTuple):
     n_threshold: NDArray[np.int64]  # (G,)
     arrival: NDArray[np.uint16]  # (V, R, W) time index of latencies by work, round and worker of a trace; (0, 0, 0) without one
     replay: int
+    restart_below: np.uint64  # in blocks: a trajectory starts anew at a drawn round where its word is less
     shuffle: bool  # whether latencies of a round are given to workers at random
     n_states: int  # that workers pass through from round to round; 0: there are no rounds
     round: int

@@ -13,7 +13,7 @@ from tests.cases import problems
 from tests.oracles import naive, sums
 from uepgpu import codes
 from uepgpu.plan import make_plan
-from uepgpu_kernels.job import AT_RANDOM, BY_INDEX, BY_TIME
+from uepgpu_kernels.job import BY_INDEX, BY_TIME, IN_ORDER
 from uepgpu_kernels.reference.sample import arrivals, coefficients, subsets
 
 BACKENDS = ("numba", "numpy")
@@ -47,7 +47,7 @@ def drawn(job, realization, given=None):
         time = [int(job.cell_time[c]) for c in cells]
         if job.arrival.size:
             n_works, rounds, n = job.arrival.shape
-            r = naive.trace_round(seed, realization, rounds, drawn=job.replay == AT_RANDOM)
+            r = naive.trace_round(seed, realization, rounds, drawn=job.replay != IN_ORDER)
             whose = naive.permutation(seed, realization, n) if job.shuffle else range(n)
             time = [int(job.arrival[v, r, whose[w]]) if v < n_works else job.n_times for w, v in enumerate(time)]
         order = sorted((time[w], w) for w in range(job.n_packets))

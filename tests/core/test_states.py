@@ -178,10 +178,13 @@ REFUSED = {
     "latency too": (lambda: unit(latency=BAD), "latency must not be given where there are states"),
     "racks too": (lambda: unit(count=1, racks=uep.Racks([0], 0.1)), "states must not be given where there are racks or backup"),
     "no states": (lambda: Workers(1, states=[[1.0]]), r"states must be a uepgpu.Markov"),
-    "rounds of a law": (lambda: by("auto", EW, RXC, problems.PAPER), "rounds=4 needs workers with states, and deadlines"),
+    "rounds of a law": (
+        lambda: by("auto", EW, RXC, problems.PAPER),
+        "rounds=4 needs workers with states or a trace",
+    ),
     "no deadlines": (
         lambda: uep.simulate(EW, RXC, unit(), realizations=1, seed=1, rounds=2),
-        "rounds=2 needs workers with states, and deadlines",
+        "rounds=2 needs workers with states or a trace, and deadlines",
     ),
     "no rounds": (lambda: by("auto", EW, RXC, unit(), rounds=0), "rounds must be"),
     "CUDA": (lambda: BACKENDS["cuda"].round_sampler(None, "count", "patterns", 1), "rounds are not simulated by backend='cuda'"),

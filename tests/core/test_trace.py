@@ -25,8 +25,8 @@ TABLE = ((7 * WORKER + 11 * ROUND) % 30 + 1) / 20 * (1 + ROUND / 4)
 REPLAY = ("random", "order")
 
 
-def unit(latencies, count=30, replay="random", shuffle=False, **more):
-    return Workers(count, Trace(latencies, replay, shuffle), **({"omega": 1.0, "work": "unit"} | more))
+def unit(latencies, count=30, replay="random", shuffle=False, block=None, **more):
+    return Workers(count, Trace(latencies, replay, shuffle, block), **({"omega": 1.0, "work": "unit"} | more))
 
 
 @pytest.mark.parametrize("replay", REPLAY)

@@ -31,7 +31,7 @@ THREE = {"paradigm": "cxr", "left_variances": [10, 1, 0.1], "right_variances": [
 LAWS = {"shift": "shifted-exponential", "shape": "weibull", "scale": "pareto", "mu": "log-normal", "sigma": "log-normal"}
 LAWS |= {"rate": "exponential", "time": "deterministic", "samples": "empirical", "column": "empirical"}
 LAWS |= dict.fromkeys(("compute", "send", "start"), "staged")
-LAWS |= dict.fromkeys(("latencies", "replay", "shuffle", "round", "worker", "latency"), "trace")
+LAWS |= dict.fromkeys(("latencies", "replay", "shuffle", "block", "round", "worker", "latency"), "trace")
 CODES = {"copies": "repetition", "c": "lt", "delta": "lt", "supports": "windows", "probabilities": "windows", "work": "generator"}
 CODES |= {"matrix": "generator", "field": "generator", "coefficients": "ew"}
 SCHEMES = {"fastest": "replicated-sketch", "law": "replicated-sketch", "every_block": "replicated-sketch"}
@@ -78,6 +78,7 @@ def sweep_with(section: str, key: str, value: Any) -> dict[str, Any]:
         law |= {"compute": "exponential"} if law["law"] == "staged" else {}
         law |= COLUMNS if law["law"] == "trace" and key != "latencies" else {}
         law |= {"samples": "times.csv"} if key == "column" else {}
+        law |= {"replay": "blocks"} if key == "block" else {"block": 2.0} if value == "blocks" else {}
         workers["latency"] = law | {key: value}
     elif section == "each":
         workers["latency"] = {"each": ["exponential", {"law": "weibull", "shape": 2.0}], "counts": [2, 1]} | {key: value}

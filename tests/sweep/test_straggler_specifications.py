@@ -84,6 +84,8 @@ def test_a_specification_reads_recorded_latencies(tmp_path):
     assert read(tmp_path, latency={"law": "trace", "latencies": "trace.npy", "replay": "order"}).latency == Trace(table, "order")
     shuffled = read(tmp_path, latency={"law": "trace", "latencies": "trace.csv", **columns, "shuffle": True}).latency
     assert shuffled == Trace(table, shuffle=True)
+    blocks = read(tmp_path, latency={"law": "trace", "latencies": "trace.npy", "replay": "blocks", "block": 3}).latency
+    assert blocks == Trace(table, "blocks", block=3)
     (tmp_path / "few.csv").write_text("\n".join(["step,node,seconds", *rows[3:]]))
     assert read(tmp_path, latency={"law": "empirical", "samples": "few.csv", "column": "seconds"}).latency == Empirical([2, 3, 4])
 

@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from uepgpu.checks import choice, flag, real_array, shown
+from uepgpu.checks import choice, flag, positive, real_array, shown
 from uepgpu.files import expand, map_array
 from uepgpu.files.columns import TABLES, labels, latencies, read_columns
 from uepgpu.latency.law import ROUNDING, Floats, as_times
@@ -36,9 +36,13 @@ class Trace:
     latencies : array_like of float, shape (rounds, workers)
         Time that one unit of work took each worker, >= 0; NaN and infinity: it never answered. A ``numpy.memmap`` of float32 or
         float64 stays in its file, which must not change; anything else is copied.
-    replay : "random" or "order"
+    replay : "random", "order" or "blocks"
+        Single realizations meet a drawn round with ``"blocks"`` too; the rounds of a trajectory (:func:`uepgpu.simulate` with
+        `rounds`) then follow each other as recorded, in blocks of geometric length (stationary bootstrap).
     shuffle : bool
         Whether the latencies of a round are given to workers at random, so that it does not matter who sends a packet.
+    block : float, optional
+        Mean length of a block in rounds, >= 1; with ``"blocks"`` only, and always.
 
     Raises
     ------
@@ -61,8 +65,9 @@ class Trace:
     """
 
     latencies: ArrayLike
-    replay: Literal["random", "order"] = "random"
+    replay: Literal["random", "order", "blocks"] = "random"
     shuffle: bool = False
+    block: float | None = None
 
     def __post_init__(self) -> None:
         mapped = isinstance(self.latencies, np.memmap) and self.latencies.dtype in (np.float32, np.float64)
@@ -82,8 +87,12 @@ class Trace:
         never = np.flatnonzero(~answers)
         if never.size:
             raise ValueError(f"latencies: worker {never[0]} never answers, in none of {len(array)} rounds: leave its column out")
-        choice("replay", self.replay, ("random", "order"))
+        choice("replay", self.replay, ("random", "order", "blocks"))
         flag("shuffle", self.shuffle)
+        if (self.replay == "blocks") != (self.block is not None):
+            raise ValueError(f"block must be given with replay='blocks', and with it alone, got block={shown(self.block)}")
+        if self.block is not None and not positive("block", self.block) >= 1:
+            raise ValueError(f"block must be a number of rounds >= 1, got {shown(self.block)}")
 
     @classmethod
     def read(
@@ -93,8 +102,9 @@ class Trace:
         round: str | None = None,
         worker: str | None = None,
         latency: str | None = None,
-        replay: Literal["random", "order"] = "random",
+        replay: Literal["random", "order", "blocks"] = "random",
         shuffle: bool = False,
+        block: float | None = None,
     ) -> Trace:
         r"""Read a trace from a file.
 
@@ -106,7 +116,7 @@ class Trace:
         round, worker, latency : str
             Names of the columns of a table; not for ``.npy``. Rounds and workers are put in order, of number if all are numbers;
             a pair without a row, or with an empty or NaN latency, never answered.
-        replay, shuffle
+        replay, shuffle, block
             As for the class.
 
         Raises
@@ -129,7 +139,7 @@ class Trace:
         if file.suffix.lower() not in TABLES:
             if any(name is not None for name in columns.values()):
                 raise ValueError(f"round, worker and latency name columns of .csv and .parquet files, got {shown(str(file))}")
-            return cls(map_array("path", file, what="a table of rounds × workers"), replay, shuffle)
+            return cls(map_array("path", file, what="a table of rounds × workers"), replay, shuffle, block)
         for key, name in columns.items():
             if not isinstance(name, str):
                 raise ValueError(f"{key} must name the column of {shown(str(file))} that holds it, got {shown(name)}")
@@ -144,7 +154,7 @@ class Trace:
             first = np.flatnonzero(times[at] > 1)[0]
             raise ValueError(f"path: round {rounds[first]} has {times[at][first]} rows of worker {workers[first]}, must be one")
         array[at] = latencies(f"latency {latency!r}", values)
-        return cls(array, replay, shuffle)
+        return cls(array, replay, shuffle, block)
 
     @property
     def n_rounds(self) -> int:
@@ -234,18 +244,22 @@ class Trace:
     def __repr__(self) -> str:
         """Return its size, a fingerprint of its latencies and how it is replayed: labels of different traces differ."""
         of = self._digest[:8]
-        how = f"replay={self.replay!r}{', shuffle=True' * self.shuffle}"
+        how = f"replay={self.replay!r}{', shuffle=True' * self.shuffle}{'' if self.block is None else f', block={self.block:g}'}"
         return f"Trace({self.n_rounds} rounds of {self.n_workers} workers, {of}, {how})"
 
     def __eq__(self, other: object) -> bool:
         """Whether latencies and replay are the same."""
-        if not isinstance(other, Trace) or (self.replay, self.shuffle) != (other.replay, other.shuffle):
+        if not isinstance(other, Trace) or self._how != other._how:
             return False
         return np.shape(self.latencies) == np.shape(other.latencies) and self._digest == other._digest
 
     def __hash__(self) -> int:
         """Return a number that equal traces share."""
-        return hash((self._digest, self.replay, self.shuffle))
+        return hash((self._digest, *self._how))
+
+    @property
+    def _how(self) -> tuple[object, ...]:
+        return self.replay, self.shuffle, self.block
 
     @cached_property
     def _digest(self) -> str:

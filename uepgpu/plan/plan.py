@@ -92,7 +92,8 @@ class Plan:
     def _hashed(self, decoding: str) -> hashlib._Hash:
         hashed = hashlib.sha256(f"uepgpu tally 1\0layout {LAYOUT}\0{decoding}\0".encode())
         more = (*(_RACKS if self.job.n_racks else ()), *(_TRACE if self.job.arrival.size else ()))
-        more += _STATES if self.job.n_states else ()
+        more += ("n_states", "round") if self.job.n_states else ("round",) if self.job.round else ()
+        more += ("restart_below",) if self.job.restart_below else ()
         more += ("target",) if self.counts_sums(decoding) else ()
         for name in (*_IDENTITY, *more):
             array = np.ascontiguousarray(getattr(self.job, name))
@@ -110,7 +111,6 @@ sums where there are any and the decoder sees them."""
 
 _RACKS = ("struck", "rack", "rack_below")
 _TRACE = ("arrival", "replay", "shuffle")
-_STATES = ("n_states", "round")
 
 BY_COEFFICIENTS = "eliminate"
 """The rule of decoders that see sums."""
@@ -143,7 +143,7 @@ def make_plan(
     """Resolve a description; with deadlines in the deadline domain, else in the count domain.
 
     `law` is that of the code for this partition and these workers, if the caller has it already. With `rounds` workers pass
-    through states: the plan is that of round 0, and :meth:`Plan.of_round` gives the others.
+    through states or rounds of a trace: the plan is that of round 0, and :meth:`Plan.of_round` gives the others.
 
     Raises
     ------
@@ -208,6 +208,7 @@ def make_plan(
         rack_below=rack_below,
         arrival=arrival,
         replay=0 if trace is None else REPLAYS[trace.replay],
+        restart_below=np.uint64(0 if trace is None or trace.block is None else int(2.0**32 / trace.block)),
         shuffle=trace is not None and trace.shuffle,
         n_states=n_states,
         round=0,

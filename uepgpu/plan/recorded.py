@@ -10,14 +10,14 @@ from uepgpu.codes.supports import SupportLaw
 from uepgpu.latency import Trace
 from uepgpu.plan.cells import Cells, pack
 from uepgpu.workers import Workers
-from uepgpu_kernels.job import AT_RANDOM, IN_ORDER
+from uepgpu_kernels.job import AT_RANDOM, IN_BLOCKS, IN_ORDER
 
 __all__ = ["REPLAYS", "arrival_times", "trace_cells"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-REPLAYS = {"order": IN_ORDER, "random": AT_RANDOM}
+REPLAYS = {"order": IN_ORDER, "random": AT_RANDOM, "blocks": IN_BLOCKS}
 
 
 def trace_cells(law: SupportLaw, rank: Ints, workers: Workers) -> tuple[Cells, Floats]:

@@ -116,6 +116,8 @@ def _law(law: Any) -> dict[str, Any]:
         size = law.n_rounds * law.n_workers
         if size > MOST_RECORDED:
             raise ValueError(f"a store keeps traces of at most {MOST_RECORDED:,} latencies, got {size:,}")
+        if law.block is None:  # the text that traces had before there were blocks
+            del fields["block"]
         fields["latencies"] = np.concatenate([rows for _, rows in law.slices()])
     return {"law": name} | {key: _law(value) if isinstance(value, Latency) else _plain(value) for key, value in fields.items()}
 

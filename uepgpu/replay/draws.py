@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from uepgpu_kernels.job import AT_RANDOM, BY_INDEX, BY_TIME
+from uepgpu_kernels.job import BY_INDEX, BY_TIME, IN_ORDER
 from uepgpu_kernels.reference.sample import words
 from uepgpu_kernels.streams import COEFFICIENTS, NUMBERED, ORDER, PACKETS, RACKS, SUPPORTS, TRACES, purpose_of
 
@@ -134,7 +134,7 @@ def draw(job: Job, realization: int, *, coefficients: bool) -> Drawn:
         bins = [int(job.cell_time[table[w], cells[w][0]]) for w in range(n)]
         if job.arrival.size:
             n_works, n_rounds, _ = job.arrival.shape
-            row = _below(take(TRACES, 2, 0)[1], n_rounds) if job.replay == AT_RANDOM else realization % n_rounds
+            row = _below(take(TRACES, 2, 0)[1], n_rounds) if job.replay != IN_ORDER else realization % n_rounds
             whose = _shuffled(take(ORDER, n, 1)) if job.shuffle else list(range(n))
             bins = [int(job.arrival[v, row, whose[w]]) if v < n_works else job.n_times for w, v in enumerate(bins)]
             shared.append(f"round {row} of the trace" + (f", latencies of workers {whose}" if job.shuffle else ""))

@@ -47,7 +47,7 @@ def _chances(key: str, value: Any) -> list[list[float]]:
     return _rows(key, value, "a list of rows")
 
 
-READERS: dict[str, Read] = {"samples": numbers, "latencies": _rows, "replay": text, "shuffle": flag}
+READERS: dict[str, Read] = {"samples": numbers, "latencies": _rows, "replay": text, "shuffle": flag, "block": number}
 """How the values of a law are read that are not single numbers."""
 
 

@@ -15,7 +15,7 @@ from uepgpu_kernels.bodies.philox import MASK, SHIFT, philox4x32
 from uepgpu_kernels.bodies.sample import below, combination_of
 from uepgpu_kernels.cpu.compile import allocation, stage
 from uepgpu_kernels.cpu.look_up import FEW, count_each, find_cells, give_values, look_up_each
-from uepgpu_kernels.job import AT_RANDOM, BY_TIME
+from uepgpu_kernels.job import AT_RANDOM, BY_TIME, IN_ORDER
 from uepgpu_kernels.joint import CELL_BITS
 from uepgpu_kernels.streams import ORDER, PACKETS, RACKS, TRACES
 
@@ -113,11 +113,12 @@ def draw_timed(job: Any, first: Any, stride: Any, words: Any, cells: Any, out: A
 @stage
 def draw_apart(job: Any, first: Any, stride: Any, words: Any, value: Any, out: Any) -> None:
     """Draw a cell for every packet by a word of its own."""
+    blocks = (job.n_packets + 3) // 4
     for w in range(job.n_packets):
         g = job.group[w]
         # Where there is nothing to draw, the worker determines the packet.
         if job.n_threshold[g] > 0 and (w // 4 != (w - 1) // 4 or job.n_threshold[job.group[w - 1]] == 0):
-            draw_block(words, job.seed, first, stride, w // 4, PACKETS)
+            draw_block(words, job.seed, first, stride, job.round * blocks + w // 4, PACKETS)
         find_cells(job, words[w % 4], g, value, out[w])
 
 
@@ -126,13 +127,11 @@ def read_arrivals(job: Any, first: Any, stride: Any, words: Any, cells: Any, out
     """Put the time at which a packet arrives in the round of a trace in the place of what work it is charged."""
     n_works, n_rounds = job.arrival.shape[0], np.uint64(job.arrival.shape[1])
     row = words[4]
-    if job.replay == AT_RANDOM:
-        draw_block(words, job.seed, first, stride, 0, TRACES)
+    if job.replay == IN_ORDER:
         for lane in range(row.shape[0]):
-            row[lane] = below(np.uint64(words[1, lane]), n_rounds)
+            row[lane] = ((first + stride * np.uint64(lane)) % n_rounds + np.uint64(job.round)) % n_rounds
     else:
-        for lane in range(row.shape[0]):
-            row[lane] = (first + stride * np.uint64(lane)) % n_rounds
+        draw_rows(job, first, stride, words, row)
     if job.shuffle:
         for w in range(job.n_packets):
             for lane in range(row.shape[0]):
@@ -146,6 +145,29 @@ def read_arrivals(job: Any, first: Any, stride: Any, words: Any, cells: Any, out
             if work < n_works:
                 time = np.uint32(job.arrival[work, row[lane], words[5 + w, lane] if job.shuffle else w])
             out[w, lane] = (time << cells.shift) | (key & np.uint32(cells.low))
+
+
+@stage
+def draw_rows(job: Any, first: Any, stride: Any, words: Any, row: Any) -> None:
+    """Write which round of a trace a round of a trajectory is: back to where it last started anew, and on from there."""
+    n_rounds = np.uint64(job.arrival.shape[1])
+    for lane in range(row.shape[0]):
+        row[lane] = n_rounds
+    missing, back = True, 0
+    while missing:
+        at = job.round - back
+        if back == 0 or at % 2 == 1:
+            draw_block(words, job.seed, first, stride, at // 2, TRACES)
+        again, anew = words[2 * (at % 2)], words[2 * (at % 2) + 1]
+        missing = False
+        for lane in range(row.shape[0]):
+            starts = at == 0 or job.replay == AT_RANDOM or np.uint64(again[lane]) < job.restart_below
+            if row[lane] == n_rounds:
+                if starts:
+                    row[lane] = (below(np.uint64(anew[lane]), n_rounds) + np.uint64(back)) % n_rounds
+                else:
+                    missing = True
+        back += 1
 
 
 @stage
@@ -259,7 +281,7 @@ def exchange(a: Any, b: Any) -> None:
 def permute(job: Any, first: Any, stride: Any, words: Any, source: Any, out: Any) -> None:
     """Write the rows of `source` into `out` in a random order, drawn for each column (Fisher-Yates from the last row down)."""
     lanes = words.shape[1]
-    n = job.n_packets
+    n, before = job.n_packets, job.round * ((job.n_packets + 3) // 4)
     for w in range(n):
         for lane in range(lanes):
             out[w, lane] = source[w, lane]
@@ -267,7 +289,7 @@ def permute(job: Any, first: Any, stride: Any, words: Any, source: Any, out: Any
     for i in range(n - 1, 0, -1):
         if i // 4 != held:
             held = i // 4
-            draw_block(words, job.seed, first, stride, held, ORDER)
+            draw_block(words, job.seed, first, stride, before + held, ORDER)
         for lane in range(lanes):
             j = np.intp(below(np.uint64(words[i % 4, lane]), np.uint64(i + 1)))
             x = out[i, lane]

@@ -14,7 +14,7 @@ from uepgpu_kernels.cuda.shape import (
     Shape,
     n_bins,
 )
-from uepgpu_kernels.job import BY_INDEX, BY_TIME, Job
+from uepgpu_kernels.job import AT_RANDOM, BY_INDEX, BY_TIME, IN_ORDER, Job
 
 __all__ = ["shape_of"]
 
@@ -68,7 +68,7 @@ def shape_of(job: Job, decoder: Maker, kind: str, automaton: Automaton | None = 
         states=_power(states, 64) if 0 < states <= MOST_SHARED_STATES else 0,
         racked=job.n_racks > 0,
         traced=job.arrival.size > 0,
-        replay=job.replay,
+        replay=IN_ORDER if job.replay == IN_ORDER else AT_RANDOM,  # single realizations begin a block
         shuffled=job.shuffle,
     )
 

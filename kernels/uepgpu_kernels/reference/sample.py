@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from uepgpu_kernels.job import AT_RANDOM, BY_INDEX, BY_TIME, Job
+from uepgpu_kernels.job import BY_INDEX, BY_TIME, IN_BLOCKS, IN_ORDER, Job
 from uepgpu_kernels.streams import COEFFICIENTS, NUMBERED, ORDER, PACKETS, RACKS, SUPPORTS, TRACES
 
 __all__ = ["arrivals", "coefficients", "philox", "subsets", "words"]
@@ -68,7 +68,7 @@ def _permutation(job: Job, realizations: U64) -> Ints:
     """Return 0..W-1 in a random order, shape (realizations, W)."""
     n = job.n_packets
     packet = np.tile(np.arange(n), (realizations.size, 1))
-    shuffle = words(int(job.seed), realizations, ORDER, 0, n)
+    shuffle = words(int(job.seed), realizations, ORDER, 4 * ((n + 3) // 4) * job.round, n)
     each = np.arange(realizations.size)
     for i in range(n - 1, 0, -1):
         j = ((shuffle[:, i] * np.uint64(i + 1)) >> HALF).astype(np.int64)
@@ -79,9 +79,15 @@ def _permutation(job: Job, realizations: U64) -> Ints:
 def _recorded(job: Job, realizations: U64, work: Ints) -> Ints:
     """Return when packets of works (realizations, W) arrive in the rounds of a trace that the realizations meet."""
     n_works, n_rounds, n = job.arrival.shape
-    row = realizations % np.uint64(n_rounds)
-    if job.replay == AT_RANDOM:
-        row = (words(int(job.seed), realizations, TRACES, 0, 2)[:, 1] * np.uint64(n_rounds)) >> HALF
+    row = (realizations % np.uint64(n_rounds) + np.uint64(job.round)) % np.uint64(n_rounds)
+    if job.replay != IN_ORDER:
+        drawn = words(int(job.seed), realizations, TRACES, 0, 2 * job.round + 2)
+        anew = (drawn[:, 1::2] * np.uint64(n_rounds)) >> HALF
+        row = anew[:, -1]
+        if job.replay == IN_BLOCKS:
+            row = anew[:, 0]
+            for at in range(1, job.round + 1):
+                row = np.where(drawn[:, 2 * at] < job.restart_below, anew[:, at], (row + np.uint64(1)) % np.uint64(n_rounds))
     column = _permutation(job, realizations) if job.shuffle else np.arange(n)
     time = job.arrival[np.minimum(work, n_works - 1), row.astype(np.int64)[:, None], column]
     return np.where(work < n_works, time, job.n_times).astype(np.int64)
@@ -92,7 +98,7 @@ def _cells(job: Job, realizations: U64) -> tuple[Ints, Ints]:
     n, m = job.n_packets, job.per_word
     if job.n_states:
         return _cells_of_round(job, realizations)
-    drawn = words(int(job.seed), realizations, PACKETS, 0, -(-n // m))
+    drawn = words(int(job.seed), realizations, PACKETS, 4 * ((n + 3) // 4) * job.round, -(-n // m))
     if m > 1:
         column, rest = (drawn >> np.uint64(25)).astype(np.int64), (drawn % np.uint64(2**25)).astype(np.int64)
         own, other = np.divmod(job.alias.astype(np.int64), 128)
