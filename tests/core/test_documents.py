@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tomllib
 
+import numpy as np
 import pytest
 
 from tests.cases import documents
@@ -16,12 +17,20 @@ from tests.cases.command_line import call, environment
 from tests.cases.requirements import missing
 from tests.cases.specifications import SMALL
 from uepgpu.specification.fields import SpecError
+from uepgpu.specification.load import SPECS
 from uepgpu.specification.wanted import FINDS, parse_wanted
+from uepgpu.sweep.spec import parse_spec, read_spec
 
 RUNNABLE = {page: [block for block in documents.blocks(page) if block.aside is None] for page in documents.PAGES}
 
 NUMBERS = {
-    "docs/stragglers.md": ("0.3753 0.0265", "0.3837 0.0637", "1.133 18.588", "0.649 2.084", "0.25  0.314"),
+    "docs/stragglers.md": (
+        *("0.3753 0.0265", "0.3837 0.0637", "1.133 18.588", "0.649 2.084", "0.25  0.314"),
+        # Of the study: independent draws, racks and recorded rounds of one law of latency; descents over them.
+        "independent [2.514e-01 5.420e-02 6.000e-03 1.000e-04]",
+        "recorded rounds [0.6034 0.5257 0.3812 0.0773]",
+        "207 41.9 [210.",
+    ),
     "docs/tutorial.md": ("0.0230709", "0.539", "0.5792", "1.3677", "1.9642", "1.5001", "0.9489", "0.062367"),
     "docs/how-to/my-latencies.md": ("[0.2589 0.0142]", "[0.0423 0.0003]"),
 }
@@ -41,6 +50,9 @@ def test_blocks_run(page, monkeypatch, tmp_path, tmp_path_factory, capsys):
     assert count >= 1
     out = capsys.readouterr().out
     assert [number for number in NUMBERS.get(page, ()) if number not in out] == []
+    if page == "docs/stragglers.md":
+        at = [workers.arrival(5.0, 9, 1).item() for name, workers in names["alike"].items() if name != "recorded rounds"]
+        assert np.allclose(at, (names["latencies"] <= 5.0).mean(), rtol=1e-12)
     if page == "docs/design.md":
         assert 1 < names["windows"].objective / names["limit"] < 10
         assert 0.6 < names["traced"].gamma[0] < 1  # .385 if workers were independent
@@ -109,6 +121,21 @@ def test_examples_of_tasks_are_short():
     for block in documents.blocks("docs/design.md"):
         if block.language == "python":
             assert len([line for line in block.text.splitlines() if line.strip()]) <= 5
+
+
+def test_a_recording_takes_one_specification(tmp_path):
+    (written,) = [block.text for block in documents.blocks("docs/stragglers.md") if block.language == "toml"]
+    (tmp_path / "mine.csv").write_bytes((SPECS / "stragglers.csv").read_bytes())
+    sweep = parse_spec(tomllib.loads(written), name="mine", folder=tmp_path)
+    bundled = read_spec("stragglers")
+    for mine, theirs in zip(sweep.points, bundled.points[:2], strict=True):
+        assert (mine.series, mine.code, mine.workers, mine.deadlines) == (
+            theirs.series,
+            theirs.code,
+            theirs.workers,
+            theirs.deadlines,
+        )
+    assert bundled.points[0].workers.latency.latencies.shape == (200, 30)
 
 
 def test_the_documented_keys_are_read():

@@ -14,7 +14,7 @@
     show = [5, 20]                          # deadlines that the printed table prefers; optional
     show_iterations = [10, 100, 300]        # and iterations
 
-    [workers]                               # as in the specifications of :mod:`uepgpu.sweep`, of one kind
+    [workers]                               # as in the specifications of :mod:`uepgpu.sweep`, of one kind: laws, speeds, racks, …
     count = 60
     omega = 1.0
 
@@ -26,7 +26,8 @@
 
     [[series]]
     label = "leverage, fresh"               # default: the name of the scheme
-    scheme = { name = "replicated-sketch", law = "leverage", fastest = 10 }       # or a bare name
+    scheme = { name = "replicated-sketch", law = "leverage", fastest = 10 }       # or a bare name; fastest, until, factor: when the
+                                            # master stops waiting
     data = ["mine"]                         # default: all
     step = 0.5                              # optional: step, decay
 
@@ -144,8 +145,7 @@ def parse_study(
     for t in show_iterations:
         if not 0 <= t <= iterations:
             raise SpecError(f"show_iterations must be from 0 to {iterations}, got {t}")
-    pool = TomlTable("[workers]", top.get("workers", as_it_is), ("count", "latency", "omega", "work"))
-    grid = worker_grid("[workers]", pool.data, folder)
+    grid = worker_grid("[workers]", top.get("workers", as_it_is), folder)
     if len(grid) != 1:
         raise SpecError(f"[workers] must describe one kind of workers, got lists that make {len(grid)}")
     problems = {label: _problem(f"[data.{label}]", entry, folder, top) for label, entry in named_tables(top, "data").items()}
@@ -221,4 +221,5 @@ def _read(source: str, values: dict[str, Any], loss: str) -> tables.Table:
 def _scheme(where: str, entry: Any) -> schemes.Scheme:
     kind, table = named(where, "name", entry, SCHEMES)
     readers: dict[str, Read] = {"law": _law, "every_block": flag, "sketch": text, "construction": text}
+    readers |= {"until": number, "factor": number}
     return make(kind, table, readers, default=whole)  # type: ignore[no-any-return]

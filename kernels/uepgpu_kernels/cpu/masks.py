@@ -9,6 +9,7 @@ import numpy as np
 from uepgpu_kernels.bodies.bits import bit, lowest
 from uepgpu_kernels.bodies.match import match_decoded, match_take
 from uepgpu_kernels.cpu.compile import entry, stage
+from uepgpu_kernels.cpu.draw import draw_space
 from uepgpu_kernels.cpu.ledger import new_ledger, note_lane, tally_lanes
 from uepgpu_kernels.cpu.listed import draw_by_packet
 from uepgpu_kernels.cpu.supports import draw_masks, new_draws
@@ -66,7 +67,7 @@ def nest(
     """Draw tiles, and match and tally their realizations."""
     n, k = job.n_packets, job.k
     width = LANES if n <= MOST_PACKETS else FEW_LANES
-    words = np.empty((4, width), dtype=np.uint32)
+    words = draw_space(job, width)
     keys = np.empty((n, width), dtype=np.uint32)
     time = np.empty((n, width), dtype=np.uint16)
     packet = np.empty((n, width), dtype=np.uint16)

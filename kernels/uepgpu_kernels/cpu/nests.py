@@ -17,12 +17,12 @@ from uepgpu_kernels.cpu.members import member_table
 from uepgpu_kernels.cpu.one_by_one import run_eliminate
 from uepgpu_kernels.cpu.peeled import run_peel
 from uepgpu_kernels.cpu.sliced import run_gf2, run_gf256
-from uepgpu_kernels.cpu.steps import chain_states, steps_of
 from uepgpu_kernels.cpu.supports import supports_of
 from uepgpu_kernels.cpu.walk_vectors import run_walk
 from uepgpu_kernels.job import BY_TIME, Job
 from uepgpu_kernels.joint import cells_of_columns
 from uepgpu_kernels.network import merge_exchange
+from uepgpu_kernels.steps import chain_states, steps_of
 
 __all__ = ["Nest", "count", "eliminate", "explored", "match", "match_by_automaton", "match_by_paths", "peel"]
 
@@ -127,5 +127,6 @@ def _cells(job: Job, least: np.dtype[Any]) -> Cells:
     if job.order != BY_TIME:
         return Cells(job.cell_window.astype(least), shift, least.type(0), label, merge_exchange(0), together)
     key = (job.cell_time.astype(np.uint32) << shift) | job.cell_window
-    narrow = np.promote_types(least, np.min_scalar_type(int(key.max())))
+    greatest = (job.n_times << shift) | most if job.arrival.size else int(key.max())
+    narrow = np.promote_types(least, np.min_scalar_type(greatest))
     return Cells(key.astype(narrow), shift, narrow.type((1 << shift) - 1), label, merge_exchange(job.n_packets), together)

@@ -12,6 +12,7 @@ import numpy as np
 from uepgpu_kernels.bodies.eliminate import eliminate_decoded, eliminate_nothing, eliminate_reduce, eliminate_take
 from uepgpu_kernels.bodies.sample import draw_coefficients, draw_subset
 from uepgpu_kernels.cpu.compile import entry, stage
+from uepgpu_kernels.cpu.draw import draw_space
 from uepgpu_kernels.cpu.listed import draw_by_packet
 from uepgpu_kernels.cpu.tally import record_times, tally_subproducts
 from uepgpu_kernels.job import BY_TIME
@@ -92,7 +93,7 @@ def nest(
 ) -> None:
     """Draw tiles, and decode and tally their realizations."""
     n, k = job.n_packets, job.k
-    words = np.empty((4, TILE), dtype=np.uint32)
+    words = draw_space(job, TILE)
     keys = np.empty((n, TILE), dtype=np.uint32)
     time = np.empty((n, TILE), dtype=np.uint16)
     packet = np.empty((n, TILE), dtype=np.uint16)

@@ -12,7 +12,7 @@ import numpy as np
 
 from uepgpu_kernels.bodies.peel import peel_take
 from uepgpu_kernels.cpu.compile import entry, stage
-from uepgpu_kernels.cpu.draw import draw_cells
+from uepgpu_kernels.cpu.draw import draw_counted, draw_space
 from uepgpu_kernels.cpu.ledger import begin_tile, end_tile, new_ledger, note_packet, tally_lanes
 from uepgpu_kernels.cpu.listed import draw_by_packet
 from uepgpu_kernels.cpu.plain_vectors import WORDS
@@ -99,7 +99,7 @@ def peel_nest(order: int) -> Any:
     ) -> None:
         """Draw tiles, peel them packet by packet, and tally."""
         n, k = job.n_packets, job.k
-        words = np.empty((4, LANES), dtype=np.uint32)
+        words = draw_space(job, LANES)
         keys = np.empty((n, LANES), dtype=np.uint32)
         time = np.empty((0 if in_step else n, LANES), dtype=np.uint16)
         numbers = np.empty((0 if in_step else n, LANES), dtype=np.uint16)
@@ -124,7 +124,7 @@ def peel_nest(order: int) -> Any:
             start = first + stride * np.uint64(done)
             lanes = min(LANES, count - done)
             if in_step:
-                draw_cells(job, start, stride, words, cells, window)
+                draw_counted(job, start, stride, words, cells, window)
             else:
                 draw_by_packet(job, start, stride, cells, words, window, keys, numbers, time)
                 for w in range(n):

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from uepgpu_kernels.cpu.compile import entry, stage
-from uepgpu_kernels.cpu.draw import draw_block, draw_cells
+from uepgpu_kernels.cpu.draw import draw_block, draw_counted, draw_space
 from uepgpu_kernels.cpu.echelon import echelon
 from uepgpu_kernels.cpu.ledger import begin_tile, end_tile, new_ledger, note_packet, tally_lanes
 from uepgpu_kernels.cpu.listed import draw_by_packet, draw_own
@@ -102,7 +102,7 @@ def sliced(planes: int, order: int, name: str) -> Any:
         record: Any,
     ) -> None:
         n, k = job.n_packets, job.k
-        words = np.empty((4, LANES), dtype=np.uint32)
+        words = draw_space(job, LANES)
         keys = np.empty((n, LANES), dtype=np.uint32)
         time = np.empty((0 if in_step else n, LANES), dtype=np.uint16)
         numbers = np.empty((0 if in_step else n, LANES), dtype=np.uint16)
@@ -128,7 +128,7 @@ def sliced(planes: int, order: int, name: str) -> Any:
             start = first + stride * np.uint64(done)
             lanes = min(LANES, count - done)
             if in_step:
-                draw_cells(job, start, stride, words, cells, window)
+                draw_counted(job, start, stride, words, cells, window)
             else:
                 draw_by_packet(job, start, stride, cells, words, window, keys, numbers, time)
             set_first_lanes(lanes, used)

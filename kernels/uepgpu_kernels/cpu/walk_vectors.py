@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from uepgpu_kernels.cpu.compile import entry
+from uepgpu_kernels.cpu.draw import draw_space
 from uepgpu_kernels.cpu.ledger import begin_tile, end_tile, new_ledger, note_packet, tally_lanes
 from uepgpu_kernels.cpu.lockstep import draw_by_window
 from uepgpu_kernels.cpu.masks import match_one
@@ -42,7 +43,7 @@ def walk_nest(order: int) -> Any:
         """
         n, k, n_windows = job.n_packets, job.k, job.support.shape[0]
         missing = np.uint16(undecoded.shape[1] - 1)
-        words = np.empty((4, LANES), dtype=np.uint32)
+        words = draw_space(job, LANES)
         keys = np.empty((n, LANES), dtype=cells.value.dtype)
         window = np.empty((n, LANES), dtype=cells.label.dtype)
         state = np.empty((n, LANES), dtype=np.uint16)
