@@ -25,10 +25,20 @@ def run_python(code):
 
 def test_importing_loads_no_heavy_module():
     loaded = run_python(
-        "import json, sys, uepgpu; uepgpu.Partition; uepgpu.Workers; uepgpu.codes; uepgpu.latency;"
+        "import json, sys, uepgpu; uepgpu.Partition; uepgpu.Workers; uepgpu.codes; uepgpu.latency; uepgpu.open_store;"
         "print(json.dumps([m for m in ('numba', 'cupy', 'xarray', 'matplotlib', 'scipy', 'pandas') if m in sys.modules]))"
     )
     assert loaded == []
+
+
+def test_no_package_is_called_like_a_function():
+    """Importing it would put the package in the place of the function."""
+    import uepgpu
+
+    modules = {path.stem if path.is_file() else path.name for path in (ROOT / "uepgpu").iterdir()}
+    functions = {name for name in uepgpu.__all__ if not inspect.ismodule(getattr(uepgpu, name))}
+    assert {"run_sweep", "plot", "write_report", "open_store", "simulate", "multiply"} <= functions
+    assert modules & functions == set()
 
 
 def test_every_public_name_is_there():

@@ -85,7 +85,7 @@ def run(spec, folder, **options):
 def test_a_series_without_a_label_is_called_by_its_scheme(spec):
     spec.write_text(SPEC.replace('label = "leverage"\n', "").replace('label = "exact"\n', ""))
     assert [p.series for p in read_study(str(spec)).points if p.data == "heavy"] == [
-        "replicated-sketch",
+        "replicated-sketch (fastest = 5)",
         "own law",
         "exact-gradient",
     ]

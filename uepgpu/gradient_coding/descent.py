@@ -16,6 +16,7 @@ from uepgpu.gradient_coding.problem import Problem
 from uepgpu.gradient_coding.rounds import descents, sketches
 from uepgpu.gradient_coding.schemes import SampledSketch, Scheme
 from uepgpu.latency.law import ROUNDING
+from uepgpu.text.variables import dataset as labelled
 from uepgpu.workers import Workers
 
 if TYPE_CHECKING:
@@ -147,8 +148,6 @@ def _at_deadlines(error: Floats, clock: Floats, deadlines: Floats) -> Floats:
 def _dataset(
     plan: DescentPlan, scheme: Scheme, total: list[Moments], deadlines: Floats | None, **attributes: int | str
 ) -> xr.Dataset:
-    import xarray as xr
-
     record, clock = total[:2]
     variables: dict[str, tuple[str, Floats]] = {}
     for column, name in enumerate(("error", "residual", "gradient_error")):
@@ -160,7 +159,7 @@ def _dataset(
         coords["deadline"] = deadlines
         variables["error_at_deadline"] = ("deadline", total[2].mean)
         variables["error_at_deadline_stderr"] = ("deadline", total[2].stderr)
-    return xr.Dataset(variables, coords, {"scheme": repr(scheme), "unheard": plan.unheard, **attributes})
+    return labelled(variables, coords, {"scheme": repr(scheme), "unheard": plan.unheard, **attributes})
 
 
 def draw_sketches(
@@ -198,15 +197,13 @@ def draw_sketches(
     >>> draws.copies.sum("block").values.ravel().tolist()
     [2, 2, 2, 2, 2]
     """
-    import xarray as xr
-
     if isinstance(scheme, SampledSketch) and scheme.law == "gradient-norm":
         raise ValueError("law='gradient-norm' draws blocks by gradients at iterates, so that only descend can draw them")
     _, kernels = find_engine(backend)
     first, n = realization_range(first_realization, realizations)
     plan = make_plan(problem, scheme, workers, iterations=iterations, step=1.0, decay=0.0, start=None, seed=seed)
     copies, times = sketches(plan, kernels, first, n, iterations)
-    return xr.Dataset(
+    return labelled(
         {
             "copies": (("realization", "iteration", "block"), copies),
             "time": (("realization", "iteration"), times),

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from uepgpu.checks import choice, integer, real_array, shown
+from uepgpu.checks import choice, integer, real_array, shown, word64
 from uepgpu.gradient_coding.engines import host_kernels
 
 __all__ = ["CONSTRUCTIONS", "CodeMatrix", "cyclic_code", "fractional_groups", "patterns_array"]
@@ -174,7 +174,7 @@ def cyclic_code(servers: int, stragglers: int, *, construction: str = "auto", se
     choice("construction", construction, CONSTRUCTIONS)
     if construction == "circulant" and (n - s) % 2 == 0:
         raise ValueError(f"a real circulant code needs n - s odd, got n = {n}, s = {s}: use construction='random'")
-    key = integer("seed", seed, 0)
+    key = word64("seed", seed)
     worst = np.inf
     for kind in ("circulant", "random"):
         if construction not in ("auto", kind) or (kind == "circulant" and (n - s) % 2 == 0):

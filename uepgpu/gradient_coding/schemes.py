@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from uepgpu.checks import choice, flag, integer
+from uepgpu.checks import choice, flag, integer, word64
 from uepgpu.gradient_coding.exact_codes import CONSTRUCTIONS
 from uepgpu.gradient_coding.laws import GRADIENT_NORM, LAWS, Law, check_law
 from uepgpu.gradient_coding.waiting import Waiting
@@ -237,7 +237,7 @@ class CyclicCode:
     def __post_init__(self) -> None:
         integer("stragglers", self.stragglers, 0)
         choice("construction", self.construction, CONSTRUCTIONS)
-        integer("seed", self.seed, 0)
+        word64("seed", self.seed)
 
 
 Scheme = ReplicatedSketch | SampledSketch | ExactGradient | IgnoreStragglers | StochasticBlocks | FractionalRepetition | CyclicCode

@@ -14,12 +14,14 @@ from uepgpu.files import map_array, read_array
 from uepgpu.files.columns import TABLES
 from uepgpu.specification.describe import Read, file_in, located, make, named
 from uepgpu.specification.fields import SpecError, TomlTable, flag, number, numbers, one_or_more, text, whole, whole_numbers
+from uepgpu.specification.keys import names
 from uepgpu.specification.names import LAUNCHES, LAWS
+from uepgpu.specification.sweep_keys import LAWS_OF_EACH, RACKS, WORKERS
 from uepgpu.workers import Racks, Workers
 
 __all__ = ["WORKER_KEYS", "worker_grid"]
 
-WORKER_KEYS = ("count", "latency", "omega", "work", "loss_probability", "speeds", "racks", "backup")
+WORKER_KEYS = names(WORKERS)
 
 RECORDED: dict[type, tuple[str, ...]] = {latency.Empirical: ("column",), latency.Trace: ("round", "worker", "latency")}
 """Laws that a file may hold, and the keys that name its columns."""
@@ -58,18 +60,20 @@ Latencies = latency.Latency | list[latency.Latency]
 def _law(where: str, folder: Path) -> Callable[[str, Any], tuple[str, Latencies]]:
     def read(key: str, value: Any) -> tuple[str, Latencies]:
         if isinstance(value, dict) and "each" in value:
-            return _each(TomlTable(f"{where}: {key}", value, ("each", "counts")), one)
+            return _each(TomlTable(f"{where}: {key}", value, names(LAWS_OF_EACH)), one)
         return one(key, value)
 
     def one(key: str, value: Any) -> tuple[str, Any]:
+        if isinstance(value, latency.Latency | latency.Trace) and not isinstance(value, type):  # from Python
+            return shown(value), value
         kind, table = named(f"{where}: {key}", "law", value, LAWS, COLUMNS)
         name = str(table.data["law"])
         for column in COLUMNS:
             if column in table and column not in RECORDED.get(kind, ()):
                 raise table.error(f"{column} is not for the law {name!r}")
         law = _recorded(kind, table, folder) or make(kind, table, READERS | dict.fromkeys(STAGES, lambda k, v: one(k, v)[1]))
-        shown = ", ".join(f"{k} = {_as_law(v)}" for k, v in table.data.items() if k != "law")
-        return f"{name} ({shown})" if shown else name, law
+        values = ", ".join(f"{k} = {_as_law(v)}" for k, v in table.data.items() if k != "law")
+        return f"{name} ({values})" if values else name, law
 
     return read
 
@@ -112,7 +116,7 @@ def _backup(where: str) -> Read:
 
 def _racks(where: str, folder: Path) -> Read:
     def read(key: str, value: Any) -> Racks:
-        table = TomlTable(f"{where}: {key}", value, ("of", "probability", "latency"))
+        table = TomlTable(f"{where}: {key}", value, names(RACKS))
         law: Read = lambda key, value: _law(table.where, folder)(key, value)[1]  # noqa: E731
         return make(Racks, table, {"of": whole_numbers, "latency": law})  # type: ignore[no-any-return]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Literal
 
@@ -11,6 +11,7 @@ import numpy as np
 from uepgpu.checks import choice, integer, positive, probability, real_array, shown
 from uepgpu.latency import Exponential, Latency, Staged, Trace
 from uepgpu.latency.trace import Recorded
+from uepgpu.text.html import html_table
 from uepgpu.workers.backup import Backup, Chance, Relaunch
 from uepgpu.workers.laws import checked_latency, distinct_laws
 from uepgpu.workers.load import positive_array, unit_time
@@ -192,6 +193,18 @@ class Workers:
         if len(self.laws) == 1:
             return repr(self.laws[0])
         return ", ".join(f"{n} × {law!r}" for law, n in zip(self.laws, np.bincount(self.law_of()).tolist(), strict=True))
+
+    def _repr_html_(self) -> str:
+        rows = [
+            ("number W", self.count),
+            ("latency", self.describe_latency()),
+            ("load normalisation Ω", self.omega),
+            ("work", self.work),
+        ]
+        default = {f.name: f.default for f in fields(self)}
+        others = ("loss_probability", "speeds", "racks", "backup")
+        more = [(name, value) for name in others if (value := getattr(self, name)) != default[name]]
+        return html_table("Workers", [*rows, *more])
 
     def first(self, count: int) -> Workers:
         """Return the first `count` <= W of these workers.

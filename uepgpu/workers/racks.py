@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 
 from uepgpu.checks import integer_array, probability, shown
 from uepgpu.latency import Latency
+from uepgpu.text.html import Described
 
 __all__ = ["Racks"]
 
 
 @dataclass(frozen=True)
-class Racks:
+class Racks(Described):
     """Racks of workers, each of which is struck on its own with some probability, in every realization anew.
 
     All workers of a rack that is struck answer never, or by another latency law; given that, workers are independent. The copies
