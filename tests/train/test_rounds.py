@@ -60,8 +60,9 @@ def test_a_trace_in_a_file_is_the_trace_in_memory(tmp_path):
 
 
 def test_an_answer_due_at_the_deadline_has_met_it():
-    table = np.full((1, 9), 2.1 / 3)  # 0.7·3 is not 2.1 in float64
-    assert decoded(uncoded(deadline=0.7, latency=uep.latency.Trace(table)), steps=[0]).all()
+    table = np.array([[2.1 / 3, 5.0, 5.0] * 3])  # 0.7·3 is not 2.1 in float64
+    found = decoded(uncoded(deadline=0.7, latency=uep.latency.Trace(table)), steps=[0])
+    assert found[0, 0].tolist() == [True, False, False] * 3
     assert not decoded(uncoded(deadline=0.7 * (1 - 1e-12), latency=uep.latency.Trace(table)), steps=[0]).any()
 
 
