@@ -237,7 +237,7 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     ),
     "gradient completion_time": (
         gradient_coding.completion_time,
-        {"problem": PROBLEM, "scheme": gradient_coding.IgnoreStragglers(until=0.5), "workers": uep.Workers(8, speeds=[1.0, 2.0] * 4),
+        {"problem": PROBLEM, "scheme": gradient_coding.IgnoreStragglers(until=0.5), "workers": uep.Workers(2, speeds=[1.0, 2.0]),
          "iterations": 3, "until": 0.9, "realizations": 2, "seed": 1, "quantiles": (0.5,), "times": (1.0,), "backend": "numpy"},
     ),
 }  # fmt: skip
