@@ -1,4 +1,4 @@
-"""Examples of the README, of docs/design.md and of docs/stragglers.md run as they stand."""
+"""Examples of the README, of docs/design.md, docs/stragglers.md and docs/cost-models.md run as they stand."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ def blocks(name, language):
     return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
 
 
-@pytest.mark.parametrize("name, least", [("README.md", 2), ("docs/design.md", 5), ("docs/stragglers.md", 3)])
+@pytest.mark.parametrize(
+    "name, least", [("README.md", 2), ("docs/design.md", 5), ("docs/stragglers.md", 3), ("docs/cost-models.md", 1)]
+)
 def test_examples_run(name, least, monkeypatch, capsys):
     monkeypatch.setattr("uepgpu.design.rectangles.ROUNDS", (4000,) * 6)
     examples = blocks(name, "python")
@@ -26,6 +28,8 @@ def test_examples_run(name, least, monkeypatch, capsys):
         exec(compile(example, name, "exec"), names)
     out = capsys.readouterr().out
     assert out
+    if name == "docs/cost-models.md":
+        assert out == blocks(name, "text")[0]
     if name == "docs/stragglers.md":
         for number in ("0.3753 0.0265", "0.3837 0.0637", "1.133 18.588", "0.649 2.084", "0.25  0.314"):
             assert number in out

@@ -13,6 +13,7 @@ from uepgpu.console import Table, show
 from uepgpu.files import check_file, table_kind
 from uepgpu.results.axes import axis
 from uepgpu.results.best import Question, rank
+from uepgpu.results.setting import describe_setting
 from uepgpu.store.sections import only_section, only_series, read_sections
 from uepgpu.text import write_table
 
@@ -87,7 +88,7 @@ def run_best(
         f"normalized loss at t = {question.value:g}" if loss is None else f"deadline for a normalized loss of {question.value:g}"
     )
     parts = _ranked(rankings, asked, top) if along is None else _by_axis(rankings, asked, along)
-    show([Table((), title=f"{section.title}: {asked}", note=NOTE), *parts])
+    show([Table((), title=f"{section.title}: {asked}", note=f"{describe_setting([p.point for p in points])} {NOTE}"), *parts])
     if output is not None:
         text = io.StringIO()
         ids = {id(p.point): p.id for p in points}

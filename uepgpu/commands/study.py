@@ -90,6 +90,7 @@ def _show(study: Study, curves: Sequence[Convergence], folder: Folder, interrupt
     from uepgpu.figures import to_png
     from uepgpu.figures.descent import draw
     from uepgpu.gradient_coding.table import NOTE, summary, to_csv
+    from uepgpu.results.setting import describe_workers
 
     text = to_csv(curves)
     failure = None
@@ -98,7 +99,14 @@ def _show(study: Study, curves: Sequence[Convergence], folder: Folder, interrupt
         folder.write("convergence.png", to_png(draw(curves, study.title)))
     except OSError as error:
         failure = error
-    show([NOTE, *(Table(rows, header, title) for title, header, rows in summary(study, curves))])
+    first = curves[0].point
+    show(
+        [
+            describe_workers(first.workers, first.problem.blocks),
+            NOTE,
+            *(Table(rows, header, title) for title, header, rows in summary(study, curves)),
+        ]
+    )
     if failure is not None:
         raise Failure(f"the results could not be written to {str(folder.path)!r}: {failure}", UNWRITTEN)
     table, figure = (output.path for output in folder.outputs.values())

@@ -165,7 +165,14 @@ def _show(collection: Collection, folder: Folder, path: Path, took: float, inter
 
 
 def _print(sweep: Sweep, curves: Sequence[Curve]) -> None:
+    from uepgpu.results.setting import describe_setting
     from uepgpu.results.summary import NOTE, blocks
 
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else PIPED_WIDTH
-    show([NOTE, *(Table(block.body, block.header, block.title) for block in blocks(curves, sweep.show, width))])
+    show(
+        [
+            describe_setting([c.point for c in curves]),
+            NOTE,
+            *(Table(block.body, block.header, block.title) for block in blocks(curves, sweep.show, width)),
+        ]
+    )
