@@ -20,11 +20,11 @@ def plot(
     kind: str = "loss",
     output: Annotated[str | None, Parameter(name=("--output", "-o"))] = None,
     sweep: str | None = None,
-    series: Annotated[list[str] | None, Parameter(negative=())] = None,
+    series: list[str] | None = None,
     at: str | None = None,
     x: str | None = None,
     y: str | None = None,
-    bound: Annotated[bool, Parameter(negative=())] = False,
+    bound: bool = False,
     force: bool = False,
 ) -> int:
     """Draw a figure from a store: marks with 95 % intervals, exact values as lines where there is a formula.

@@ -61,7 +61,7 @@ def run_study(spec: str, options: SweepOptions) -> int:
             say("interrupted before any point was finished, nothing is written")
             return 130
         say(f"interrupted; kept {len(curves)} of {len(study.points)} points")
-    return _show(study, curves, folder, interrupted)
+    return _show(study, curves, folder, compiling.describe(), interrupted)
 
 
 def _run(point: StudyPoint, options: SweepOptions, advance: Callable[..., None]) -> Convergence:
@@ -85,7 +85,7 @@ def _run(point: StudyPoint, options: SweepOptions, advance: Callable[..., None])
     return Convergence(point, run)
 
 
-def _show(study: Study, curves: Sequence[Convergence], folder: Folder, interrupted: bool) -> int:
+def _show(study: Study, curves: Sequence[Convergence], folder: Folder, compiled: str, interrupted: bool) -> int:
     """Write the files, then print: a reader that closes the pipe must not cost the files."""
     from uepgpu.figures import to_png
     from uepgpu.figures.descent import draw
@@ -110,5 +110,6 @@ def _show(study: Study, curves: Sequence[Convergence], folder: Folder, interrupt
     if failure is not None:
         raise Failure(f"the results could not be written to {str(folder.path)!r}: {failure}", UNWRITTEN)
     table, figure = (output.path for output in folder.outputs.values())
-    print(f"\nTable   {table}  ({text.count(chr(10)) - 1} rows)\nFigure  {figure}")
+    realizations = sum(c.point.realizations for c in curves)
+    print(f"\nTable   {table}  ({text.count(chr(10)) - 1} rows)\nFigure  {figure}\nDone    {realizations:,} realizations{compiled}")
     return 130 if interrupted else 0
