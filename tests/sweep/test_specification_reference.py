@@ -36,6 +36,7 @@ CODES = {"copies": "repetition", "c": "lt", "delta": "lt", "supports": "windows"
 CODES |= {"matrix": "generator", "field": "generator", "coefficients": "ew"}
 SCHEMES = {"fastest": "replicated-sketch", "law": "replicated-sketch", "every_block": "replicated-sketch"}
 SCHEMES |= {"sketch": "replicated-sketch", "samples": "sampled-sketch", "stragglers": "cyclic-code"}
+SCHEMES |= {"until": "replicated-sketch", "factor": "replicated-sketch"}
 SCHEMES |= {"construction": "cyclic-code", "seed": "cyclic-code"}
 COLUMNS = {"latencies": "trace.csv", "round": "step", "worker": "node", "latency": "seconds"}
 SCHEMA = json.loads(schema())
@@ -162,8 +163,6 @@ def study_with(section: str, key: str, value: Any) -> dict[str, Any]:
     elif section == "scheme":
         needed = {"replicated-sketch": "fastest", "sampled-sketch": "samples", "cyclic-code": "stragglers"}[SCHEMES[key]]
         series["scheme"] = {"name": SCHEMES[key], needed: 3, key: value}
-    elif section == "pool":
-        data["workers"] = {"count": 12, key: value}
     data |= {"data": {"mine": source}, "series": [series]}
     return data | {key: value} if section == "study" else data
 

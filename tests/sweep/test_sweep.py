@@ -109,7 +109,7 @@ def test_shipped_gradient_is_small() -> None:
 
 
 def test_bundled_specifications_are_found_by_name() -> None:
-    assert bundled_specs() == ("backprop", "fair", "gradient-coding", "paper", "paper-design")
+    assert bundled_specs() == ("backprop", "fair", "gradient-coding", "paper", "paper-design", "stragglers")
 
 
 # --- the grid -----------------------------------------------------------------------------------------------------

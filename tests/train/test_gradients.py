@@ -232,7 +232,7 @@ def test_lmmse_mixes_the_tiles_that_the_weights_say(order, shape):
         rows, columns = order_of(order, (a, 0)), order_of(order, (b, 1))
         row_blocks, column_blocks = [rows[c] for c in cut(u, 3)], [columns[c] for c in cut(q, 3)]
         energy = np.array([(a[r] ** 2).sum() * (b[:, c] ** 2).sum() for r in row_blocks for c in column_blocks])
-        plan, part = draws.plan_of(None)
+        plan, part = draws.plan_of(None, step)
         packets = draw_packets(plan, part, realization_number(0, step, 1), 1)
         weights = lmmse_weights(packets.coefficients, packets.arrived, np.diag(energy), np.zeros((1, 9), dtype=bool))[0][0]
         effect = weights @ packets.coefficients[0]

@@ -216,8 +216,8 @@ def test_plans_of_classes_that_change_do_not_pile_up(monkeypatch):
     first = [draws.decoded(1, 5, table) for table in tables]
     assert len(draws._tables) == 3
     draws.decoded(1, 5, tables[6])
-    held = draws.plan_of(tables[6])[0]
+    held = draws.plan_of(tables[6], 5)[0]
     draws.decoded(1, 5, tables[0])
     draws.decoded(1, 5, tables[1])
-    assert draws.plan_of(tables[6])[0] is held  # the one used last stays longest
+    assert draws.plan_of(tables[6], 5)[0] is held  # the one used last stays longest
     assert np.array_equal([draws.decoded(1, 5, table) for table in tables], first)

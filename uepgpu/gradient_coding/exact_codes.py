@@ -89,7 +89,7 @@ class CodeMatrix:
         return weights
 
     def decoding_error(self, weights: Any) -> Floats:
-        """Return max |aᵀB − 1| of weights (P, n), shape (P,): the error of the gradient relative to its blocks."""
+        """Return max ``|aᵀB − 1|`` of weights (P, n), shape (P,): the error of the gradient relative to its blocks."""
         array, servers = real_array("weights", weights), self.matrix.shape[0]
         if array.ndim != 2 or array.shape[1] != servers or not np.all(np.isfinite(array)):
             raise ValueError(f"weights must be finite numbers of shape (patterns, {servers}), got {shown(weights)}")

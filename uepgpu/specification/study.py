@@ -35,12 +35,12 @@ from uepgpu.specification.fields import (
 from uepgpu.specification.fields import seed as read_seed
 from uepgpu.specification.keys import names
 from uepgpu.specification.series import labelled, named_tables, read_with, refuse_duplicates, series_tables
-from uepgpu.specification.study_keys import POOL, SERIES, TOP
+from uepgpu.specification.study_keys import SERIES, TOP
 from uepgpu.specification.workers import worker_grid
 
 __all__ = ["parse_study", "read_study"]
 
-TOP_KEYS, SERIES_KEYS, POOL_KEYS = names(TOP), names(SERIES), names(POOL)
+TOP_KEYS, SERIES_KEYS = names(TOP), names(SERIES)
 SCHEMES: dict[str, type] = {
     "replicated-sketch": schemes.ReplicatedSketch,
     "sampled-sketch": schemes.SampledSketch,
@@ -100,8 +100,7 @@ def parse_study(
     for t in show_iterations:
         if not 0 <= t <= iterations:
             raise SpecError(f"show_iterations must be from 0 to {iterations}, got {t}")
-    pool = TomlTable("[workers]", top.get("workers", as_it_is), POOL_KEYS)
-    grid = worker_grid("[workers]", pool.data, folder)
+    grid = worker_grid("[workers]", top.get("workers", as_it_is), folder)
     if len(grid) != 1:
         raise SpecError(f"[workers] must describe one kind of workers, got lists that make {len(grid)}")
     problems = {label: _problem(f"[data.{label}]", entry, folder, top) for label, entry in named_tables(top, "data").items()}
@@ -177,4 +176,5 @@ def _read(source: str, values: dict[str, Any], loss: str) -> tables.Table:
 def _scheme(where: str, entry: Any) -> schemes.Scheme:
     kind, table = named(where, "name", entry, SCHEMES)
     readers: dict[str, Read] = {"law": _law, "every_block": flag, "sketch": text, "construction": text}
+    readers |= {"until": number, "factor": number}
     return make(kind, table, readers, default=whole)  # type: ignore[no-any-return]

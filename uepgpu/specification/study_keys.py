@@ -7,7 +7,6 @@ from uepgpu.specification.keys import (
     DEADLINES,
     FILE,
     FLAG,
-    LAW,
     NUMBER,
     NUMBERS,
     SEED,
@@ -39,9 +38,9 @@ TOP = (
     Key("show_iterations", WHOLES, "an even choice", "Iterations that the printed table prefers.", "[5, 10]"),
     Key(
         "workers",
-        Type("table", {"$ref": "#/$defs/pool"}),
+        Type("table", {"$ref": "#/$defs/workers"}),
         "required",
-        "The table `[workers]`: `count`, `latency`, `omega`, `work`, one of each.",
+        "The table `[workers]`, as for sweeps, of one kind.",
         "{ count = 12 }",
     ),
     Key(
@@ -58,13 +57,6 @@ TOP = (
         "The tables `[[series]]`.",
         '[{ scheme = "exact-gradient" }]',
     ),
-)
-
-POOL = (
-    Key("count", WHOLE, "required", "Number of servers R.", "12"),
-    Key("latency", LAW, '"exponential"', "Law of the time that one block takes.", '{ law = "weibull", shape = 0.7 }'),
-    Key("omega", either(NUMBER, one_of("fair")), "1.0", "Load normalisation Ω.", "0.5"),
-    Key("work", one_of("true", "unit"), '"true"', "What a packet is charged: the rows that it takes, or one block.", '"unit"'),
 )
 
 DATA = (
@@ -93,7 +85,9 @@ SERIES = (
 )
 
 SCHEME = (
-    Key("fastest", WHOLE, "required", "How many answers are waited for.", "5"),
+    Key("fastest", WHOLE, "one rule is required", "Wait for so many answers.", "5"),
+    Key("until", NUMBER, "one rule is required", "Wait until this time.", "2.0"),
+    Key("factor", NUMBER, "one rule is required", "Wait for so many times what the fastest server takes.", "1.5"),
     Key(
         "law", either(TEXT, NUMBERS), '"leverage"', 'Law of the blocks: `"leverage"`, `"uniform"`, or K probabilities.', '"uniform"'
     ),
@@ -107,7 +101,6 @@ SCHEME = (
 
 STUDY_SECTIONS: dict[str, Section] = {
     "study": Section("The top of the file", "Before any table.", TOP),
-    "pool": Section("Workers: `[workers]`", "As for sweeps, of one kind.", POOL),
     "data": Section("Data: `[data.NAME]`", "Rows and their targets ([gradient-coding.md](gradient-coding.md)).", DATA),
     "study-series": Section("Series: `[[series]]`", "One table a curve.", SERIES),
     "scheme": Section("Schemes", 'A name, `"exact-gradient"`, or a table, `{ name = "cyclic-code", stragglers = 2 }`.', SCHEME),

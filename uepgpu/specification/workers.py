@@ -11,7 +11,7 @@ from typing import Any
 
 from uepgpu import latency
 from uepgpu.checks import shown
-from uepgpu.files import read_array
+from uepgpu.files import map_array, read_array
 from uepgpu.files.columns import TABLES
 from uepgpu.specification.describe import Read, file_in, located, make, named
 from uepgpu.specification.fields import SpecError, TomlTable, flag, number, numbers, one_or_more, text, whole, whole_numbers
@@ -134,7 +134,7 @@ def _recorded(kind: type, table: TomlTable, folder: Path) -> Any:
     file = Path(table.get(array, file_in(folder)))
     if file.suffix.lower() not in TABLES and not any(column in table for column in COLUMNS):
         with located(table.where):
-            found = read_array(array, file, what=RECORDED_IN[kind])
+            found = (map_array if kind is latency.Trace else read_array)(array, file, what=RECORDED_IN[kind])
         return make(kind, table, READERS | {array: lambda key, value: found})
     options = {key: table.get(key, READERS.get(key, text)) for key in table.data if key not in ("law", array)}
     with located(table.where):

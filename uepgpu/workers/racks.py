@@ -27,7 +27,7 @@ class Racks(Described):
     Parameters
     ----------
     of : sequence of int
-        The rack of every worker, W numbers.
+        The rack of every worker, W numbers. Only which workers share one matters, and the order of the numbers.
     probability : float
         Chance ρ that a rack is struck, in [0, 1).
     latency : Latency, optional

@@ -39,7 +39,7 @@ def shape_of(job: Job, decoder: Maker, kind: str, automaton: Automaton | None = 
         packed
         and kind == "patterns"
         and 0 < bins <= MOST_SHARED_BINS
-        and job.n_times <= MOST_FIELD
+        and max(job.n_times, job.arrival.shape[0]) <= MOST_FIELD
         and ((counted and n_windows <= 8 and job.class_unit.size > 0) or (walked and n_windows < MOST_FIELD and job.n_classes <= 4))
     )
     grouped = job.threshold.shape[0] > 1
@@ -66,6 +66,10 @@ def shape_of(job: Job, decoder: Maker, kind: str, automaton: Automaton | None = 
         per_word=job.per_word,
         bins=_power(bins, 256) if kind != "times" and bins <= MOST_SHARED_BINS else 0,
         states=_power(states, 64) if 0 < states <= MOST_SHARED_STATES else 0,
+        racked=job.n_racks > 0,
+        traced=job.arrival.size > 0,
+        replay=job.replay,
+        shuffled=job.shuffle,
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from uepgpu_kernels.cuda import decode
-from uepgpu_kernels.cuda.draw import block_of, look_up
+from uepgpu_kernels.cuda.draw import block_of, flags_of, look_up, rack_maker, trace_maker
 from uepgpu_kernels.cuda.packed import ONES, packed_class_times, packed_move, packed_step, word_type
 from uepgpu_kernels.cuda.shape import BUCKET_BITS, Shape
 from uepgpu_kernels.cuda.span import clear, fill, flush, sub_batch_start, thread_start, thread_step
@@ -66,20 +66,39 @@ def _realizer(shape: Shape) -> Any:
     exec(compile(network_source(n), "<uepgpu_kernels.cuda.sorted>", "exec"), names)
     sort = stage(names["sort"])
 
+    n_flags = flags_of(shape)
+    draw_racks, table_of = rack_maker(shape)
+    draw_round, time_of = trace_maker(shape)
+    traced, n_columns = shape.traced, n if shape.shuffled else 1
+
     @stage
-    def value_of(t: Any, bucket: Any, w: Any, drawn: Any) -> Any:
-        return look_up(t, bucket, t.group[w] if grouped else ZERO32, np.uint32(drawn))
+    def value_of(t: Any, bucket: Any, flags: Any, w: Any, drawn: Any) -> Any:
+        return look_up(t, bucket, table_of(t, flags, w) if grouped else ZERO32, np.uint32(drawn))
+
+    @stage
+    def read_times(t: Any, seed: Any, realization: Any, keys: Any, n_times: Any) -> None:
+        """Put times of arrival in the place of works."""
+        if traced:
+            columns = cuda.local.array(n_columns, np.uint16)
+            row = draw_round(t, seed, realization, columns)
+            for w in range(n):
+                key = keys[w]
+                time = time_of(t, row, columns, np.uint32(key >> bits), w, n_times)
+                keys[w] = np.uint32(np.uint32(time << bits) | np.uint32(key & low))
 
     @stage
     def realize(t: Any, walk: Any, inner: Any, bucket: Any, seed: Any, realization: Any, state: Any, n_times: Any) -> Any:
         keys = cuda.local.array(padded, np.uint32)
+        flags = cuda.local.array(n_flags, np.uint32)
+        draw_racks(t, seed, realization, flags)
         for b in range(blocks):
             head = np.uint32(4 * b)
             w0, w1, w2, w3 = block_of(seed, realization, b, PACKETS)
-            keys[head] = value_of(t, bucket, head, w0)
-            keys[head + ONE32] = value_of(t, bucket, head + ONE32, w1)
-            keys[head + TWO32] = value_of(t, bucket, head + TWO32, w2)
-            keys[head + THREE32] = value_of(t, bucket, head + THREE32, w3)
+            keys[head] = value_of(t, bucket, flags, head, w0)
+            keys[head + ONE32] = value_of(t, bucket, flags, head + ONE32, w1)
+            keys[head + TWO32] = value_of(t, bucket, flags, head + TWO32, w2)
+            keys[head + THREE32] = value_of(t, bucket, flags, head + THREE32, w3)
+        read_times(t, seed, realization, keys, n_times)
         sort(keys)
         key = keys[0]
         time = np.uint32(key >> bits)

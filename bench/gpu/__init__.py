@@ -1,0 +1,1 @@
+"""What the library does on a GPU, as one record: ``python -m bench.gpu --out DIR``."""
