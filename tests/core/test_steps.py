@@ -11,8 +11,8 @@ from uepgpu_kernels import cpu
 from uepgpu_kernels import reference as numpy_backend
 from uepgpu_kernels.automaton import automaton_of, undecoded_classes
 from uepgpu_kernels.cpu import nests
-from uepgpu_kernels.cpu.steps import MOST_ENTRIES, chain_states, steps_of
 from uepgpu_kernels.reference import decode
+from uepgpu_kernels.steps import MOST_ENTRIES, chain_states, steps_of
 
 COUNT = 1500
 """Fewer than 1,025 realizations share tiles by another way."""

@@ -12,10 +12,10 @@ import numpy as np
 
 from uepgpu_kernels.cpu.compile import entry, stage
 from uepgpu_kernels.cpu.draw import draw_cells, draw_combinations, permute, sort_columns
-from uepgpu_kernels.cpu.steps import FIELDS
 from uepgpu_kernels.cpu.tally import tally_classes, tally_subproducts
 from uepgpu_kernels.cpu.walk import add_fields, times_of, walk_automaton, walk_chains, walk_steps
 from uepgpu_kernels.job import BY_INDEX, BY_TIME
+from uepgpu_kernels.steps import FIELDS
 
 __all__ = ["WIDE_TILE", "draw_by_window", "run_automaton", "run_chains", "run_steps"]
 
@@ -126,7 +126,7 @@ def run_automaton(
 def run_steps(
     job: Any, first: Any, count: Any, stride: Any, steps: Any, transitions: Any, pairs: Any, marginals: Any, record: Any
 ) -> None:
-    """Tally class patterns alone, all packets of a word at once, by a table of :mod:`uepgpu_kernels.cpu.steps`."""
+    """Tally class patterns alone, all packets of a word at once, by a table of :mod:`uepgpu_kernels.steps`."""
     m, n_classes, lanes = job.per_word, job.n_classes, WIDE_TILE
     n_words = (job.n_packets + m - 1) // m
     width = FIELDS // n_classes

@@ -17,12 +17,12 @@ from uepgpu_kernels.cpu.members import member_table
 from uepgpu_kernels.cpu.one_by_one import run_eliminate
 from uepgpu_kernels.cpu.peeled import run_peel
 from uepgpu_kernels.cpu.sliced import run_gf2, run_gf256
-from uepgpu_kernels.cpu.steps import chain_states, steps_of
 from uepgpu_kernels.cpu.supports import supports_of
 from uepgpu_kernels.cpu.walk_vectors import run_walk
 from uepgpu_kernels.job import BY_TIME, Job
 from uepgpu_kernels.joint import cells_of_columns
 from uepgpu_kernels.network import merge_exchange
+from uepgpu_kernels.steps import chain_states, steps_of
 
 __all__ = ["Nest", "count", "eliminate", "explored", "match", "match_by_automaton", "match_by_paths", "peel"]
 

@@ -85,7 +85,7 @@ def walk_automaton(
 
 @stage
 def walk_steps(combination: Any, steps: Any, row: Any, left: Any) -> None:
-    """Take all packets of a word by a table of :mod:`uepgpu_kernels.cpu.steps`: the row of the state, and what `left` counts.
+    """Take all packets of a word by a table of :mod:`uepgpu_kernels.steps`: the row of the state, and what `left` counts.
 
     Both are uint16, a lane each; numbers that LLVM knows to be narrow make gathers of 32-bit indices.
     """

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from uepgpu_kernels.bodies.philox import MASK, SHIFT, philox4x32
+from uepgpu_kernels.bodies.philox import MASK, SHIFT
 from uepgpu_kernels.bodies.sample import below, combination_of
+from uepgpu_kernels.cuda.philox import philox
 from uepgpu_kernels.cuda.shape import BUCKET_BITS, Shape
 from uepgpu_kernels.cuda.stage import cuda, stage
 from uepgpu_kernels.cuda.tables import CROWDED
 from uepgpu_kernels.job import BY_PERMUTATION, BY_TIME
-from uepgpu_kernels.network import merge_exchange
 from uepgpu_kernels.streams import ORDER, PACKETS
 
 __all__ = ["block_of", "list_maker", "look_up", "search"]
@@ -23,13 +23,14 @@ BUCKET_SHIFT = np.uint32(32 - BUCKET_BITS)
 HALF = np.uint32(16)
 LOW16 = np.uint32(0xFFFF)
 BYTE, EIGHT = np.uint64(0xFF), np.uint64(8)
-SEVERAL = np.uint32(CROWDED)
+CROWDED_ABOVE = np.uint32(CROWDED << 16)
 
 
 @stage
 def block_of(seed: Any, realization: Any, number: Any, stream: Any) -> Any:
-    """Return the four words of block `number` of a stream."""
-    return philox4x32(realization & MASK, realization >> SHIFT, np.uint64(number), stream, seed & MASK, seed >> SHIFT)
+    """Return the four words of block `number` of a stream, as uint32."""
+    low, high = np.uint32(realization & MASK), np.uint32(realization >> SHIFT)
+    return philox(low, high, np.uint32(number), np.uint32(stream), np.uint32(seed & MASK), np.uint32(seed >> SHIFT))
 
 
 @stage
@@ -48,27 +49,24 @@ def search(t: Any, g: Any, word: Any) -> Any:
 
 @stage
 def look_up(t: Any, bucket: Any, g: Any, word: Any) -> Any:
-    """Return the value of a word in table g, whose buckets lie in `bucket`."""
+    """Return the value of a word in table g, whose buckets lie in `bucket`, in the upper half; the lower half says nothing."""
     entry = bucket[np.uint32(np.uint32(g << np.uint32(BUCKET_BITS)) + np.uint32(word >> BUCKET_SHIFT))]
     values = np.uint32(entry)
-    found = np.uint32(values >> HALF) if word >= np.uint32(entry >> SHIFT) else np.uint32(values & LOW16)
-    if np.uint32(values >> HALF) == SEVERAL:
-        found = search(t, g, word)
+    found = values if word >= np.uint32(entry >> SHIFT) else np.uint32(values << HALF)
+    if values >= CROWDED_ABOVE:
+        found = np.uint32(search(t, g, word) << HALF)
     return found
 
 
 def list_maker(shape: Shape) -> Any:
     """Return the step that lists packets in order of arrival.
 
-    ``(t, seed, realization, window, keys) -> arrived``: `window` (W,) by packet; `keys` (W,) in order of arrival, the time
+    ``(t, seed, realization, window, keys) -> arrived``: `window` by packet; `keys` in order of arrival, the time
     above 16 bits and the packet below; `arrived` packets arrive in time.
     """
-    n = shape.n_packets
     by_time = shape.order == BY_TIME
     permuted = shape.order == BY_PERMUTATION
-    last_row = n - 1
     per_word = shape.per_word
-    n_exchanges = len(merge_exchange(n)) if by_time else 0
 
     @stage
     def draw_four(t: Any, words: Any, seed: Any, realization: Any, number: Any, stream: Any) -> None:
@@ -80,6 +78,7 @@ def list_maker(shape: Shape) -> Any:
 
     @stage
     def make_list(t: Any, seed: Any, realization: Any, n_times: Any, window: Any, keys: Any) -> Any:
+        n = t.n_packets
         words = cuda.local.array(4, np.uint32)
         together = np.uint64(0)
         for w in range(n):
@@ -95,7 +94,7 @@ def list_maker(shape: Shape) -> Any:
             window[w] = np.uint16(value & LOW16)
             keys[w] = np.uint32(((value >> HALF) << HALF) | np.uint32(w)) if by_time else np.uint32(w)
         if by_time:
-            for i in range(n_exchanges):
+            for i in range(t.network.shape[0] >> 1):
                 a = t.network[2 * i]
                 b = t.network[2 * i + 1]
                 x = keys[a]
@@ -103,9 +102,9 @@ def list_maker(shape: Shape) -> Any:
                 keys[a] = min(x, y)
                 keys[b] = max(x, y)
         if permuted:
-            draw_four(t, words, seed, realization, last_row >> 2, ORDER)
+            draw_four(t, words, seed, realization, (n - 1) >> 2, ORDER)
             for back in range(n - 1):
-                i = last_row - back
+                i = (n - 1) - back
                 j = np.uint32(below(np.uint64(words[i & 3]), np.uint64(i + 1)))
                 x = keys[i]
                 keys[i] = keys[j]

@@ -22,7 +22,13 @@ MOST_FIELD = 255
 """Packed times are 8-bit fields."""
 
 MOST_SORTED = 32
-"""Up to so many packets are sorted in registers."""
+"""Up to so many packets are sorted in registers, all by one network: those that a job lacks come last."""
+
+LEAST_BINS, LEAST_LISTED = 1024, 64
+"""Sizes grow from these by powers of two, so that few kernels serve jobs of all numbers of workers and deadlines."""
+
+STEPS = (1024, 4096, 10000)
+"""Entries of a table that takes all packets of a word at once; the largest leaves room for 2048 bins in 48 KiB."""
 
 BUCKET_BITS = 10
 """Finer buckets than these 8 KiB would be read from slower memory or crowd out blocks."""
@@ -35,12 +41,12 @@ Maker = Callable[["Shape"], Any]
 class Shape(NamedTuple):
     """Compile-time sizes and choices of one kernel."""
 
-    nest: str  # "streamed", "sorted" or "listed"
+    nest: str  # "by_words", "streamed", "sorted" or "listed"
     decoder: Maker
     kind: str  # "patterns", "pairs", "marginals" or "times"
     order: int
     k: int
-    n_packets: int
+    n_packets: int  # how many a thread has room for; 0: it keeps none
     n_windows: int  # in chains or the automaton, else 0
     n_classes: int
     field: int
@@ -50,7 +56,7 @@ class Shape(NamedTuple):
     grouped: bool  # packets have tables of their own
     per_word: int  # packets that a word decides
     bins: int  # counters of the tally in shared memory, a power of two; 0: in global memory
-    states: int  # entries of the automaton in shared memory, a power of two; 0: in global memory
+    states: int  # entries of the automaton in shared memory, or of the table of all packets of a word; 0: in global memory
 
 
 def n_bins(job: Job, kind: str) -> int:

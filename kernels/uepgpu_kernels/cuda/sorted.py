@@ -1,8 +1,8 @@
 """The kernel of the deadline domain for few packets: values are drawn, sorted in registers, and walked.
 
 NVVM does not unroll a sorting network, and an array that is indexed by a variable cannot lie in registers. So the network is
-written out as straight-line source, in which every key is a variable of its own, and compiled. Draws and the walk are loops:
-written out too, they would take minutes to compile.
+written out as straight-line source, in which every key is a variable of its own, and compiled, with the walk of an automaton
+after it. Draws are a loop: written out too, they would take minutes to compile.
 """
 
 from __future__ import annotations
@@ -22,12 +22,14 @@ from uepgpu_kernels.cuda.tally import packed_tally
 from uepgpu_kernels.network import merge_exchange
 from uepgpu_kernels.streams import PACKETS
 
-__all__ = ["network_source", "sorted_kernel"]
+__all__ = ["network_source", "sorted_kernel", "walk_source"]
 
+SHIFT = np.uint64(32)
 ZERO32 = np.uint32(0)
 ONE32 = np.uint32(1)
 TWO32 = np.uint32(2)
 THREE32 = np.uint32(3)
+FOUR32 = np.uint32(4)
 
 
 def network_source(n: int) -> str:
@@ -48,49 +50,99 @@ def network_source(n: int) -> str:
         keys[2] = k2
     <BLANKLINE>
     """
+    return _source("def sort(keys):", [*_network(n), *(f"keys[{i}] = k{i}" for i in range(n))])
+
+
+def _network(n: int) -> list[str]:
     lines = [f"k{i} = keys[{i}]" for i in range(n)]
-    lines += [f"k{a}, k{b} = min(k{a}, k{b}), max(k{a}, k{b})" for a, b in merge_exchange(n).tolist()]
-    lines += [f"keys[{i}] = k{i}" for i in range(n)]
-    return "def sort(keys):\n" + "".join(f"    {line}\n" for line in lines)
+    return lines + [f"k{a}, k{b} = min(k{a}, k{b}), max(k{a}, k{b})" for a, b in merge_exchange(n).tolist()]
+
+
+def walk_source(n: int) -> str:
+    """Return the source of the step ``sort_and_walk(keys, walk, n_times) -> when``: n keys are sorted, and walk an automaton."""
+    lines = [*_network(n), "time = time_of(k0)", "when = u32(ONES * time)", "state = u32(0)"]
+    for i in range(n):
+        later = f"time_of(k{i + 1})" if i + 1 < n else "n_times"
+        lines += [
+            f"entry = walk[u32(state + code_of(k{i}))]",
+            f"later = {later}",
+            "when = u32(when + u32(u32(entry >> SHIFT) * u32(later - time)))",
+            "state, time = u32(entry), later",
+        ]
+    return _source("def sort_and_walk(keys, walk, n_times):", [*lines, "return when"])
+
+
+def _source(head: str, lines: list[str]) -> str:
+    return f"{head}\n" + "".join(f"    {line}\n" for line in lines)
+
+
+def _compiled(source: str, name: str, **known: Any) -> Any:
+    exec(compile(source, "<uepgpu_kernels.cuda.sorted>", "exec"), known)
+    return stage(known[name])
 
 
 def _realizer(shape: Shape) -> Any:
     """Return the step ``(t, walk, inner, bucket, seed, realization, state, n_times) -> when`` of one realization."""
     n, grouped, word, move, step = shape.n_packets, shape.grouped, word_type(shape), packed_move(shape), packed_step(shape)
-    blocks = (n + 3) // 4
-    padded = 4 * blocks
-    bits = np.uint32(code_bits(shape))
+    code = np.uint32(16)
+    bits = np.uint32(16 + code_bits(shape))
     low = np.uint32((1 << code_bits(shape)) - 1)
     ones = word(ONES & (2**32 - 1 if word is np.uint32 else 2**64 - 1))
-    names: dict[str, Any] = {}
-    exec(compile(network_source(n), "<uepgpu_kernels.cuda.sorted>", "exec"), names)
-    sort = stage(names["sort"])
+    walked = shape.decoder is decode.automaton
+
+    @stage
+    def time_of(key: Any) -> Any:
+        return np.uint32(key >> bits)
+
+    @stage
+    def code_of(key: Any) -> Any:
+        return np.uint32(np.uint32(key >> code) & low)
+
+    sort = _compiled(network_source(n), "sort")
+    known = {"u32": np.uint32, "SHIFT": SHIFT, "ONES": ones, "time_of": time_of, "code_of": code_of}
+    sort_and_walk: Any = _compiled(walk_source(n), "sort_and_walk", **known) if walked else None
 
     @stage
     def value_of(t: Any, bucket: Any, w: Any, drawn: Any) -> Any:
-        return look_up(t, bucket, t.group[w] if grouped else ZERO32, np.uint32(drawn))
+        return look_up(t, bucket, t.group[w] if grouped else ZERO32, drawn)
 
     @stage
-    def realize(t: Any, walk: Any, inner: Any, bucket: Any, seed: Any, realization: Any, state: Any, n_times: Any) -> Any:
-        keys = cuda.local.array(padded, np.uint32)
-        for b in range(blocks):
-            head = np.uint32(4 * b)
-            w0, w1, w2, w3 = block_of(seed, realization, b, PACKETS)
+    def draw_keys(t: Any, bucket: Any, seed: Any, realization: Any, n_times: Any, keys: Any) -> None:
+        # Counters are 32-bit and loops are written out: Numba's ranges are of 64 bits, which costs as much as the steps.
+        n_packets = np.uint32(t.n_packets)
+        head = ZERO32
+        while head < n_packets:
+            w0, w1, w2, w3 = block_of(seed, realization, head >> TWO32, PACKETS)
             keys[head] = value_of(t, bucket, head, w0)
             keys[head + ONE32] = value_of(t, bucket, head + ONE32, w1)
             keys[head + TWO32] = value_of(t, bucket, head + TWO32, w2)
             keys[head + THREE32] = value_of(t, bucket, head + THREE32, w3)
-        sort(keys)
-        key = keys[0]
-        time = np.uint32(key >> bits)
-        when = word(ones * word(time))
-        for w in range(1, n):
-            after = keys[np.uint32(w)]
-            later = np.uint32(after >> bits)
-            state, when = step(walk, inner, state, when, move(np.uint32(key & low)), np.uint32(later - time))
-            key = after
-            time = later
-        state, when = step(walk, inner, state, when, move(np.uint32(key & low)), np.uint32(n_times - time))
+            head = np.uint32(head + FOUR32)
+        w = n_packets
+        while w < n:
+            keys[w] = np.uint32(n_times << bits)
+            w = np.uint32(w + ONE32)
+
+    @stage
+    def realize(t: Any, walk: Any, inner: Any, bucket: Any, seed: Any, realization: Any, state: Any, n_times: Any) -> Any:
+        keys = cuda.local.array(n, np.uint32)
+        draw_keys(t, bucket, seed, realization, n_times, keys)
+        if walked:
+            when = sort_and_walk(keys, walk, n_times)
+        else:
+            sort(keys)
+            key = keys[0]
+            time = time_of(key)
+            when = word(ones * word(time))
+            w = ONE32
+            while w < n:
+                after = keys[w]
+                later = time_of(after)
+                state, when = step(walk, inner, state, when, move(code_of(key)), np.uint32(later - time))
+                key = after
+                time = later
+                w = np.uint32(w + ONE32)
+            state, when = step(walk, inner, state, when, move(code_of(key)), np.uint32(n_times - time))
         return when
 
     return realize
@@ -123,7 +175,7 @@ def sorted_kernel(shape: Shape) -> Any:
         stride = thread_step()
         while i < count:
             when = realize(t, walk, inner, buckets, seed, first + i, state_type(t.first_state), n_times)
-            tally(hist, ZERO32, ONE32, class_times(t, when, n_times))
+            tally(hist, ZERO32, ONE32, class_times(t, when, n_times), n_times)
             i += stride
         flush(hist, n_bins, out)
 
