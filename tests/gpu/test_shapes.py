@@ -53,6 +53,27 @@ def test_counting_and_matching_are_tables_of_one_kernel(monkeypatch):
         assert getattr(tables[0], used).size > 0
 
 
+@pytest.mark.parametrize("times", [22, 200])
+def test_many_deadlines_take_one_look_at_a_word_too(times, monkeypatch):
+    from uepgpu_kernels.cuda.draw import look_up_maker
+    from uepgpu_kernels.cuda.tables import CROWDED
+
+    made = prepared(EW.code, EW.workers, np.linspace(0, 1.05, times), "count", monkeypatch, set())
+    crowded = (made.tables.bucket >> np.uint64(16)) & np.uint64(CROWDED) == CROWDED
+    assert made.shape.nest == "sorted"
+    assert made.shape.fine == (times == 200)
+    assert crowded.mean() <= 0.001  # of 200 deadlines, 7 % of buckets as coarse as those of 22
+    look_up = look_up_maker(made.shape).py_func
+    job = made.job
+    words = np.random.default_rng(1).integers(2**32, size=3000, dtype=np.uint32)
+    words = np.concatenate([words, job.threshold[0, :-1], job.threshold[0, :-1] - np.uint32(1)])
+    words = words[~crowded[words >> np.uint32(32 - (12 if made.shape.fine else 10))]]
+    assert words.size > 3000
+    cells = np.searchsorted(job.threshold[0, : job.n_threshold[0]], words, side="right")
+    wanted = (job.cell_time[0].astype(int) << 8 | job.cell_window[0])[cells]
+    assert [int(look_up(made.tables, made.tables.bucket, np.uint32(0), word)) >> 16 for word in words] == wanted.tolist()
+
+
 def test_the_selftest_of_a_device_compiles_eight_kernels_and_reaches_every_decoder():
     assert 6 <= len(ahead.shapes()) <= 8
     mine = cases("cuda")

@@ -7,6 +7,7 @@ from uepgpu_kernels.cuda import decode
 from uepgpu_kernels.cuda.shape import (
     LEAST_BINS,
     LEAST_LISTED,
+    MOST_COARSE,
     MOST_FIELD,
     MOST_SHARED_BINS,
     MOST_SHARED_STATES,
@@ -62,6 +63,7 @@ def shape_of(
         targets=job.target.shape[0],
         grouped=job.threshold.shape[0] > 1,
         per_word=job.per_word,
+        fine=False,
         bins=_power(bins, LEAST_BINS) if kind != "times" and bins <= MOST_SHARED_BINS else 0,
         states=0,
     )
@@ -92,6 +94,7 @@ def _fast_shape(job: Job, decoder: Maker, kind: str, automaton: Automaton | None
         targets=0,
         grouped=grouped,
         per_word=job.per_word,
+        fine=by_time and job.threshold.shape[1] > MOST_COARSE,
         bins=_power(bins, LEAST_BINS),
         states=0,
     )

@@ -9,17 +9,16 @@ import numpy as np
 from uepgpu_kernels.bodies.philox import MASK, SHIFT
 from uepgpu_kernels.bodies.sample import below, combination_of
 from uepgpu_kernels.cuda.philox import philox
-from uepgpu_kernels.cuda.shape import BUCKET_BITS, Shape
+from uepgpu_kernels.cuda.shape import BUCKET_BITS, FINE_BITS, Shape
 from uepgpu_kernels.cuda.stage import cuda, stage
 from uepgpu_kernels.cuda.tables import CROWDED
 from uepgpu_kernels.job import BY_PERMUTATION, BY_TIME
 from uepgpu_kernels.streams import ORDER, PACKETS
 
-__all__ = ["block_of", "list_maker", "look_up", "search"]
+__all__ = ["block_of", "list_maker", "look_up_maker", "search"]
 
 ZERO32 = np.uint32(0)
 ONE32 = np.uint32(1)
-BUCKET_SHIFT = np.uint32(32 - BUCKET_BITS)
 HALF = np.uint32(16)
 LOW16 = np.uint32(0xFFFF)
 BYTE, EIGHT = np.uint64(0xFF), np.uint64(8)
@@ -47,15 +46,24 @@ def search(t: Any, g: Any, word: Any) -> Any:
     return t.value[np.uint32(first + low)]
 
 
-@stage
-def look_up(t: Any, bucket: Any, g: Any, word: Any) -> Any:
-    """Return the value of a word in table g, whose buckets lie in `bucket`, in the upper half; the lower half says nothing."""
-    entry = bucket[np.uint32(np.uint32(g << np.uint32(BUCKET_BITS)) + np.uint32(word >> BUCKET_SHIFT))]
-    values = np.uint32(entry)
-    found = values if word >= np.uint32(entry >> SHIFT) else np.uint32(values << HALF)
-    if values >= CROWDED_ABOVE:
-        found = np.uint32(search(t, g, word) << HALF)
-    return found
+def look_up_maker(shape: Shape) -> Any:
+    """Return the step ``(t, bucket, g, word) -> value`` of a word in table g, whose buckets lie in `bucket`.
+
+    The value is in the upper half; the lower half says nothing.
+    """
+    bits = FINE_BITS if shape.fine else BUCKET_BITS
+    leading, width = np.uint32(32 - bits), np.uint32(bits)
+
+    @stage
+    def look_up(t: Any, bucket: Any, g: Any, word: Any) -> Any:
+        entry = bucket[np.uint32(np.uint32(g << width) + np.uint32(word >> leading))]
+        values = np.uint32(entry)
+        found = values if word >= np.uint32(entry >> SHIFT) else np.uint32(values << HALF)
+        if values >= CROWDED_ABOVE:
+            found = np.uint32(search(t, g, word) << HALF)
+        return found
+
+    return look_up
 
 
 def list_maker(shape: Shape) -> Any:

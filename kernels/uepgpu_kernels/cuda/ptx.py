@@ -34,6 +34,7 @@ _WORDS = Shape(
     targets=0,
     grouped=False,
     per_word=0,
+    fine=False,
     bins=1024,
     states=10000,
 )
@@ -57,6 +58,7 @@ VARIANTS: dict[str, Shape] = {
     "streamed-match-12-windows": _STREAMED,
     "sorted-count-8-windows": _of(_SORTED, decode.count, BY_TIME, n_windows=8, states=0, bins=2048),
     "sorted-speeds": _SORTED._replace(grouped=True),
+    "sorted-many-deadlines": _SORTED._replace(fine=True, bins=8192),
     "count-fixed": _of(_LISTED, decode.count, BY_PERMUTATION, n_windows=3, grouped=True),
     "count-times": _of(_LISTED, decode.count, kind="times", n_windows=3, bins=0),
     "count-pairs": _of(_LISTED, decode.count, BY_TIME, kind="pairs", n_windows=3, bins=2048),

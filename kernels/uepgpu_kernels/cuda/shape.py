@@ -30,8 +30,11 @@ LEAST_BINS, LEAST_LISTED = 1024, 64
 STEPS = (1024, 4096, 10000)
 """Entries of a table that takes all packets of a word at once; the largest leaves room for 2048 bins in 48 KiB."""
 
-BUCKET_BITS = 10
-"""Finer buckets than these 8 KiB would be read from slower memory or crowd out blocks."""
+BUCKET_BITS, FINE_BITS = 10, 12
+"""A word's leading bits are its bucket: 8 KiB in shared memory, or fine ones, in global memory, which a cache holds."""
+
+MOST_COARSE = 128
+"""Thresholds of a table above which buckets are fine: of 600, 7 % of the coarse ones would hold several, and be searched."""
 
 
 Maker = Callable[["Shape"], Any]
@@ -55,6 +58,7 @@ class Shape(NamedTuple):
     targets: int  # sums that count as decoded
     grouped: bool  # packets have tables of their own
     per_word: int  # packets that a word decides
+    fine: bool  # buckets are fine
     bins: int  # counters of the tally in shared memory, a power of two; 0: in global memory
     states: int  # entries of the automaton in shared memory, or of the table of all packets of a word; 0: in global memory
 

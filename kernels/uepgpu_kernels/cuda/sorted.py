@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from uepgpu_kernels.cuda import decode
-from uepgpu_kernels.cuda.draw import block_of, look_up
+from uepgpu_kernels.cuda.draw import block_of, look_up_maker
 from uepgpu_kernels.cuda.packed import ONES, packed_class_times, packed_move, packed_step, word_type
 from uepgpu_kernels.cuda.shape import BUCKET_BITS, Shape
 from uepgpu_kernels.cuda.span import clear, fill, flush, sub_batch_start, thread_start, thread_step
@@ -88,7 +88,7 @@ def _realizer(shape: Shape) -> Any:
     bits = np.uint32(16 + code_bits(shape))
     low = np.uint32((1 << code_bits(shape)) - 1)
     ones = word(ONES & (2**32 - 1 if word is np.uint32 else 2**64 - 1))
-    walked = shape.decoder is decode.automaton
+    walked, look_up = shape.decoder is decode.automaton, look_up_maker(shape)
 
     @stage
     def time_of(key: Any) -> Any:
@@ -150,8 +150,9 @@ def _realizer(shape: Shape) -> Any:
 
 def sorted_kernel(shape: Shape) -> Any:
     """Return the kernel ``(seed, first, count, n_times, n_bins, t, out, record)``."""
-    bins, states, grouped = max(shape.bins, 1), shape.states, shape.grouped
-    bucket_size = 1 if grouped else 1 << BUCKET_BITS
+    bins, states = max(shape.bins, 1), shape.states
+    far = shape.grouped or shape.fine  # buckets stay in global memory
+    bucket_size = 1 if far else 1 << BUCKET_BITS
     table_size = max(states, 1)
     word = word_type(shape)
     state_type = np.uint32 if shape.decoder is decode.automaton else word
@@ -164,11 +165,11 @@ def sorted_kernel(shape: Shape) -> Any:
         bucket = cuda.shared.array(bucket_size, np.uint64)
         if states > 0:
             fill(table, t.walk)
-        if not grouped:
+        if not far:
             fill(bucket, t.bucket)
         clear(hist, n_bins)
         walk = table if states > 0 else t.walk
-        buckets = t.bucket if grouped else bucket
+        buckets = t.bucket if far else bucket
         inner = word(t.inner)
         offset = sub_batch_start(first)
         i = thread_start(offset)

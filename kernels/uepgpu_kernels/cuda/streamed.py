@@ -11,7 +11,7 @@ import numpy as np
 
 from uepgpu_kernels.bodies.sample import combination_of
 from uepgpu_kernels.cuda import decode
-from uepgpu_kernels.cuda.draw import block_of, look_up
+from uepgpu_kernels.cuda.draw import block_of, look_up_maker
 from uepgpu_kernels.cuda.packed import ONES, packed_class_times, packed_move, packed_step, word_type
 from uepgpu_kernels.cuda.shape import BUCKET_BITS, Shape
 from uepgpu_kernels.cuda.span import clear, fill, flush, sub_batch_start, thread_start, thread_step
@@ -36,7 +36,7 @@ def streamed_kernel(shape: Shape) -> Any:
     word = word_type(shape)
     start_times = word(ONES & (2**32 - 1 if word is np.uint32 else 2**64 - 1))
     step, class_times, tally = packed_step(shape), packed_class_times(shape), packed_tally(shape)
-    move = packed_move(shape)
+    move, look_up = packed_move(shape), look_up_maker(shape)
     state_type = np.uint32 if shape.decoder is decode.automaton else word
 
     @stage

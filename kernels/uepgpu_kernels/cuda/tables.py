@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from uepgpu_kernels.automaton import Automaton, undecoded_classes
 from uepgpu_kernels.cuda import decode
-from uepgpu_kernels.cuda.shape import BUCKET_BITS, Shape
+from uepgpu_kernels.cuda.shape import BUCKET_BITS, FINE_BITS, Shape
 from uepgpu_kernels.job import BY_TIME, Job
 from uepgpu_kernels.joint import CELL_BITS, cells_of_columns
 from uepgpu_kernels.network import merge_exchange
@@ -36,7 +36,7 @@ class Tables(NamedTuple):
     n_threshold: NDArray[np.uint32]  # (G,)
     threshold: NDArray[np.uint32]  # (G·width,)
     value: NDArray[np.uint32]  # (G·width,): time above, window below; see `code_bits`
-    bucket: NDArray[np.uint64]  # (G·2^10,): threshold, value from it on, value below it
+    bucket: NDArray[np.uint64]  # (G·2^10,) or (G·2^12,): threshold, value from it on, value below it
     alias: NDArray[np.uint32]  # (128,), where a word decides several packets
     steps: NDArray[np.uint32]  # of a walk by words: see :func:`uepgpu_kernels.steps.steps_of`
     together: NDArray[np.uint64]  # (128,): what each of a combination's packets has, 8 bits each: values if packed, else cells
@@ -79,7 +79,9 @@ def make_tables(job: Job, shape: Shape, automaton: Automaton | None) -> Tables:
     last = [s + 1 == job.capacity.size or bool(job.chain_start[s + 1]) for s in windows]
     bucket = np.zeros(0, dtype=np.uint64)
     if shape.nest != "listed" and shape.per_word == 1:
-        bucket = np.concatenate([_buckets(t[:n], v) for t, n, v in zip(job.threshold, job.n_threshold, value, strict=True)])
+        leading = FINE_BITS if shape.fine else BUCKET_BITS
+        tables = zip(job.threshold, job.n_threshold, value, strict=True)
+        bucket = np.concatenate([_buckets(t[:n], v, leading) for t, n, v in tables])
     network = merge_exchange(job.n_packets) if shape.nest == "listed" and job.order == BY_TIME else np.zeros((0, 2))
     return Tables(
         width=np.int64(job.threshold.shape[1]),
@@ -114,9 +116,9 @@ def _none(dtype: Any) -> NDArray[Any]:
     return np.zeros(0, dtype=dtype)
 
 
-def _buckets(threshold: NDArray[np.uint32], value: NDArray[np.uint32]) -> NDArray[np.uint64]:
-    """Return what each bucket of words holds: its threshold, and the values from there on and below."""
-    edges = np.arange((1 << BUCKET_BITS) + 1, dtype=np.uint64) << np.uint64(32 - BUCKET_BITS)
+def _buckets(threshold: NDArray[np.uint32], value: NDArray[np.uint32], bits: int) -> NDArray[np.uint64]:
+    """Return what each of 2^bits buckets of words holds: its threshold, and the values from there on and below."""
+    edges = np.arange((1 << bits) + 1, dtype=np.uint64) << np.uint64(32 - bits)
     ends = threshold.astype(np.uint64)
     low = np.searchsorted(ends, edges[:-1], side="right")  # cell of the least word
     high = np.searchsorted(ends, edges[1:] - np.uint64(1), side="right")  # cell of the greatest word
