@@ -10,5 +10,5 @@ MODEL = {"paradigm": "rxc", "left_variances": [10, 1, 0.1], "right_variances": [
 
 
 def grid(**keys):
-    data = {"gamma": [0.40, 0.35, 0.25], "workers": {"count": 20, "work": "unit"}, "partitions": {"rxc": MODEL}}
+    data = {"gamma": [0.40, 0.35, 0.25], "workers": {"count": 20, "omega": "fair", "work": "unit"}, "partitions": {"rxc": MODEL}}
     return parse_spec(data | {"series": [{"label": "EW", "code": "ew"}]} | keys, name="bench", folder=Path())

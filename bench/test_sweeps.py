@@ -149,7 +149,7 @@ def test_a_finished_sweep_again(benchmark, table, tmp_path):
     """100 points: beyond what any command takes to start, and beyond what the libraries take to load."""
     (tmp_path / "hundred.toml").write_text(
         "realizations = 2000\ndeadlines = { start = 0, stop = 2, step = 0.1 }\ngamma = [0.4, 0.35, 0.25]\n"
-        "[workers]\ncount = 20\nwork = 'unit'\n[partitions.rxc]\nparadigm = 'rxc'\nleft_variances = [10, 1, 0.1]\n"
+        "[workers]\ncount = 20\nomega = 'fair'\nwork = 'unit'\n[partitions.rxc]\nparadigm = 'rxc'\nleft_variances = [10, 1, 0.1]\n"
         "right_variances = [10, 1, 0.1]\nclasses = [3, 3, 3]\n[[series]]\nlabel = 'EW'\ncode = 'ew'\n"
         f"grid = {{ workers = {list(range(11, 31))}, omega = [0.3, 0.5, 0.7, 1.0, 1.3] }}\n"
     )

@@ -19,8 +19,8 @@ from uepgpu.train.networks import MNIST  # noqa: E402
 R, BATCH, RATE = 16, 64, 0.01
 LATENCY = uep.latency.Exponential(0.5)
 CODES = {
-    "ew": (uep.codes.ExpandingWindow((0.45, 0.35, 0.20)), uep.Workers(15, latency=LATENCY, work="unit")),
-    "uncoded": (uep.codes.Uncoded(), uep.Workers(9, latency=LATENCY, work="unit")),
+    "ew": (uep.codes.ExpandingWindow((0.45, 0.35, 0.20)), uep.Workers(15, latency=LATENCY, work="unit", omega="fair")),
+    "uncoded": (uep.codes.Uncoded(), uep.Workers(9, latency=LATENCY, work="unit", omega="fair")),
 }
 CASES = [(name, paradigm, deadline) for name in CODES for paradigm in ("rxc", "cxr") for deadline in (0.5, 2.0)]
 

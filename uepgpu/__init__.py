@@ -1,7 +1,8 @@
 """Straggler mitigation by unequal error protection codes: exact theory and fast Monte Carlo.
 
 Describe a product (:class:`Partition`), a code (:mod:`uepgpu.codes`) and workers (:class:`Workers`); then ask
-:mod:`uepgpu.theory` for closed forms or :func:`simulate` for a tally of realizations.
+:mod:`uepgpu.theory` for closed forms or :func:`simulate` for a tally of realizations. :func:`run_sweep` does that for
+every point of a specification; :func:`plot` and :func:`write_report` show what came of it.
 """
 
 from __future__ import annotations
@@ -12,9 +13,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from uepgpu import codes, design, gradient_coding, latency, theory
     from uepgpu.backends import BackendUnavailable
+    from uepgpu.figures.plot import plot
     from uepgpu.monte_carlo import simulate
     from uepgpu.partition import Partition
     from uepgpu.products import condition, multiply
+    from uepgpu.report.file import write_report
+    from uepgpu.results.opened import Results, open_store
+    from uepgpu.results.running import run_sweep
     from uepgpu.tally import Tally
     from uepgpu.workers import Backup, Racks, Relaunch, Workers
 
@@ -25,6 +30,7 @@ __all__ = [
     "Partition",
     "Racks",
     "Relaunch",
+    "Results",
     "Tally",
     "Workers",
     "codes",
@@ -33,8 +39,12 @@ __all__ = [
     "gradient_coding",
     "latency",
     "multiply",
+    "open_store",
+    "plot",
+    "run_sweep",
     "simulate",
     "theory",
+    "write_report",
 ]
 
 _HOME = {
@@ -43,10 +53,15 @@ _HOME = {
     "Partition": "uepgpu.partition",
     "Racks": "uepgpu.workers",
     "Relaunch": "uepgpu.workers",
+    "Results": "uepgpu.results.opened",
     "Tally": "uepgpu.tally",
     "condition": "uepgpu.products",
     "multiply": "uepgpu.products",
+    "open_store": "uepgpu.results.opened",
+    "plot": "uepgpu.figures.plot",
+    "run_sweep": "uepgpu.results.running",
     "simulate": "uepgpu.monte_carlo",
+    "write_report": "uepgpu.report.file",
     "Workers": "uepgpu.workers",
 }
 _MODULES = ("codes", "design", "gradient_coding", "latency", "theory")

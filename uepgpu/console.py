@@ -36,9 +36,15 @@ def say(message: object, command: str = "") -> None:
     print(" ".join(filter(None, ("uepgpu:", text, command))) + "\n", end="", file=sys.stderr, flush=True)
 
 
+def in_notebook() -> bool:
+    """Whether this process is the kernel of a notebook."""
+    get = getattr(sys.modules.get("IPython"), "get_ipython", None)
+    return get is not None and type(get()).__name__ == "ZMQInteractiveShell"
+
+
 @contextmanager
 def progress(description: str, total: int, compiling: Callable[[], bool] = lambda: False) -> Iterator[Callable[..., None]]:
-    """Show a progress bar on stderr while the block runs: on a terminal; nothing in a pipe.
+    """Show a progress bar on stderr while the block runs: on a terminal and in notebooks; nothing in a pipe.
 
     Parameters
     ----------
@@ -54,7 +60,7 @@ def progress(description: str, total: int, compiling: Callable[[], bool] = lambd
     callable
         ``advance(count, description=None)``: `count` more units are done; a new description replaces the old one.
     """
-    if not sys.stderr.isatty():
+    if not sys.stderr.isatty() and not in_notebook():
         yield lambda count, description=None: None
         return
     from rich.console import Console

@@ -7,10 +7,24 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["BY_INDEX", "BY_PERMUTATION", "BY_TIME", "SUB_BATCHES", "Job", "RawTally", "guide_tables"]
+__all__ = [
+    "AT_RANDOM",
+    "BY_INDEX",
+    "BY_PERMUTATION",
+    "BY_TIME",
+    "IN_ORDER",
+    "ORDERS",
+    "SUB_BATCHES",
+    "Job",
+    "RawTally",
+    "guide_tables",
+]
 
-BY_INDEX, BY_PERMUTATION, BY_TIME = 0, 1, 2
+BY_INDEX, BY_PERMUTATION, BY_TIME = ORDERS = (0, 1, 2)
 """Arrival orders: packet 0 first; a random permutation; by the drawn arrival time."""
+
+IN_ORDER, AT_RANDOM = 0, 1
+"""Which round of a trace a realization meets: that of its number mod R; a drawn one."""
 
 SUB_BATCHES = 32
 """Tallies are kept apart by realization number mod 32, for standard errors by batch means."""
@@ -20,7 +34,9 @@ class Job(NamedTuple):
     """Everything that a kernel sees besides the range of realizations. G tables, C thresholds, S windows.
 
     A packet w draws one 32-bit word and compares it with table ``group[w]``: its cell is the number of thresholds <= word,
-    and the cell says which window it has and at which time index it arrives (``n_times``: never). In the count domain the
+    and the cell says which window it has and at which time index it arrives (``n_times``: never). Where there are racks, the table
+    of a packet whose rack is struck is ``struck[w]`` instead. Where there is a trace, cells do not say when a packet arrives but
+    which of V works it is charged, and V that it is lost: `arrival` has the time index of that work. In the count domain the
     time index is the number of packets received, so the cell gives the window alone, and where ``per_word`` is more than 1,
     one word draws the cells of so many packets by `alias`.
     """
@@ -32,8 +48,15 @@ class Job(NamedTuple):
     n_classes: int
     order: int
     group: NDArray[np.int64]  # (W,)
+    struck: NDArray[np.int64]  # (W,) tables of packets whose rack is struck; (0,) where there are no racks
+    rack: NDArray[np.int64]  # (W,) numbers of racks from 0, or (0,)
+    n_racks: int
+    rack_below: np.uint64  # a rack is struck where its word is less
     threshold: NDArray[np.uint32]  # (G, C + 1), ascending; only the first n_threshold count
     n_threshold: NDArray[np.int64]  # (G,)
+    arrival: NDArray[np.uint16]  # (V, R, W) time index of latencies by work, round and worker of a trace; (0, 0, 0) without one
+    replay: int
+    shuffle: bool  # whether latencies of a round are given to workers at random
     guide: NDArray[np.uint16] | NDArray[np.uint32]  # (G, 2^b): cell of the least word of each bucket
     guide_shift: np.uint32
     guide_steps: int  # thresholds that one bucket may hold

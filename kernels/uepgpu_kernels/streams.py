@@ -66,7 +66,7 @@ STREAMS = (
         ORDER,
         "order",
         CODED,
-        "one word a place: the order of arrival, Fisher-Yates from the last place down",
+        "one word a place: the order of arrival, or who has which latency of a round; Fisher-Yates from the last place down",
         "place i has word i",
     ),
     Stream(
@@ -112,10 +112,17 @@ STREAMS = (
         "worker w has word w",
     ),
     Stream(
+        ORDER,
+        "server order",
+        DESCENT,
+        "one word a server and iteration: whose latencies of a shuffled trace it has, Fisher-Yates from the last place down",
+        "place i of R has word 4⌈R/4⌉t + i in iteration t",
+    ),
+    Stream(
         SERVERS,
         "servers",
         DESCENT,
-        "one word a server and iteration: its latency; the least word is the fastest server",
+        "one word a server and iteration: its latency, and whether its answer is lost; of servers alike the least is the fastest",
         "server r of R has word 4⌈R/4⌉t + r in iteration t",
     ),
     Stream(
@@ -124,6 +131,20 @@ STREAMS = (
         DESCENT,
         "one word a drawn block and iteration: which block it is",
         "draw i of q has word 4⌈q/4⌉t + i in iteration t",
+    ),
+    Stream(
+        RACKS,
+        "server racks",
+        DESCENT,
+        "one word a rack and iteration: whether it is dark or slow",
+        "rack c of C has word 4⌈C/4⌉t + c in iteration t",
+    ),
+    Stream(
+        TRACES,
+        "server traces",
+        DESCENT,
+        "two words an iteration: whether the replay of a trace starts anew, and at which row",
+        "iteration t has words 2t and 2t + 1",
     ),
 )
 """Every stream, by kind of study and number. Entries never change under one layout number."""

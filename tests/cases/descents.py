@@ -6,6 +6,7 @@ import numpy as np
 
 import uepgpu as uep
 from uepgpu import gradient_coding as gc
+from uepgpu.latency import Exponential
 
 COHERENT = gc.multivariate_t(rows=120, columns=4, degrees=1.0, noise=0.5, seed=3)
 PROBLEM = gc.Problem(COHERENT.A, COHERENT.b, blocks=8)
@@ -38,6 +39,27 @@ SCHEMES = {
 GRADIENT_NORM = gc.SampledSketch(5, law="gradient-norm")
 EVERY = {**SCHEMES, "gradient-norm": GRADIENT_NORM}
 PAIRS = [(kind, name) for kind in PROBLEMS for name in EVERY if "own" not in name or PROBLEMS[kind].blocks == len(OWN)]
+
+R = 12
+RACK_OF = [w // 4 for w in range(R)]
+TABLE = np.random.default_rng(5).exponential(size=(5, R))
+GAPS = np.where(TABLE > 2.0, np.inf, TABLE)
+SERVERS = {
+    "laws and speeds": {"latency": [Exponential(1.0 + w % 2) for w in range(R)], "speeds": [1.0, 0.5, 2.0] * 4},
+    "slow racks": {"racks": uep.Racks(RACK_OF, 0.3, Exponential(0.2))},
+    "dark racks": {"racks": uep.Racks(RACK_OF, 0.3)},
+    "lossy": {"loss_probability": 0.25},
+    "lossy in slow racks": {"loss_probability": 0.25, "racks": uep.Racks(RACK_OF, 0.3, Exponential(0.2))},
+    "trace in order": {"latency": uep.latency.Trace(TABLE, replay="order"), "speeds": [1.0, 0.5, 2.0] * 4},
+    "trace at random": {"latency": uep.latency.Trace(TABLE)},
+    "trace shuffled": {"latency": uep.latency.Trace(GAPS, replay="order", shuffle=True)},
+    "trace with losses": {"latency": uep.latency.Trace(GAPS), "loss_probability": 0.25},
+}
+
+
+def servers(name):
+    """The 12 servers of that name, of `SERVERS`."""
+    return uep.Workers(R, omega=1.0, **SERVERS[name])
 
 
 def workers_for(problem):

@@ -24,7 +24,7 @@ FACTORED = {
 
 def scheme(name, deadline, *, work="unit", **options):
     code, count = (CODES | FACTORED)[name]
-    return Scheme(code, uep.Workers(count, latency=LATENCY, work=work), deadline, **options)
+    return Scheme(code, uep.Workers(count, latency=LATENCY, work=work, omega="fair"), deadline, **options)
 
 
 def cut(length, blocks):

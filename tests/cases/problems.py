@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from uepgpu import Partition, Workers, codes, latency
+from uepgpu import Partition, Racks, Workers, codes, latency
 from uepgpu.monte_carlo import decode_times
 from uepgpu.plan import CHOICES, count_domain_refusal, make_plan, resolve_decoder
 from uepgpu_kernels.streams import NUMBERED
@@ -88,7 +88,7 @@ class Problem:
 
 def unit(count: int, **options: Any) -> Workers:
     """Return workers that are charged one unit a packet."""
-    return Workers(count, work="unit", **options)
+    return Workers(count, work="unit", **({"omega": "fair"} | options))
 
 
 def random_windows(k: int, n: int, seed: int, **options: Any) -> codes.Windows:
@@ -124,16 +124,25 @@ def factored(**options: Any) -> codes.ExpandingWindow:
     return codes.ExpandingWindow(GAMMA, encoding="factored", **options)
 
 
+def recorded(rounds: int, n: int) -> np.ndarray:
+    """Return latencies of rounds that are slow together, some of which never come."""
+    rng = np.random.default_rng(rounds)
+    return np.where(rng.random((rounds, n)) < 0.1, np.inf, rng.exponential(size=(rounds, n)) * rng.uniform(0.3, 1.5, (rounds, 1)))
+
+
 LEVEL_PAIR = codes.NonOverlappingWindow(GAMMA, encoding="factored")
 SLOW_HALF = tuple([1.0] * 15 + [0.5] * 15)
+SLOW = latency.Exponential(0.3)
+SHUFFLED = Workers(30, latency.Trace(recorded(5, 30), "order", True), speeds=SLOW_HALF, omega="fair")
+SINGLE = Racks(range(30), 0.5, SLOW)
 EIGHT = (0.2, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.2)
 
 PROBLEMS = {
     "now": Problem(NOW, RXC, PAPER),
     "ew": Problem(EW, RXC, PAPER),
     "mds": Problem(MDS, RXC, PAPER),
-    "now cxr true work": Problem(NOW, CXR, Workers(30)),
-    "ew true work": Problem(EW, RXC, Workers(30)),
+    "now cxr true work": Problem(NOW, CXR, Workers(30, omega="fair")),
+    "ew true work": Problem(EW, RXC, Workers(30, omega="fair")),
     "ew true work unequal": Problem(EW, CXR, Workers(30, omega=1.0)),
     "now fixed": Problem(codes.NonOverlappingWindow(GAMMA, windows="fixed"), RXC, PAPER),
     "ew fixed": Problem(codes.ExpandingWindow(GAMMA, windows="fixed"), CXR, PAPER),
@@ -145,9 +154,9 @@ PROBLEMS = {
     "max-rectangle": Problem(factored(window="max-rectangle"), RXC, PAPER),
     "bounding-box": Problem(factored(window="bounding-box"), RXC, PAPER),
     "mds factored": Problem(codes.MDS(encoding="factored"), RXC, PAPER),
-    "uncoded": Problem(codes.Uncoded(), RXC, Workers(9)),
-    "repetition": Problem(codes.Repetition(2), RXC, Workers(18)),
-    "repetition of unequal copies": Problem(codes.Repetition((5, 3, 2, 3, 2, 1, 1, 0, 1)), RXC, Workers(18)),
+    "uncoded": Problem(codes.Uncoded(), RXC, Workers(9, omega="fair")),
+    "repetition": Problem(codes.Repetition(2), RXC, Workers(18, omega="fair")),
+    "repetition of unequal copies": Problem(codes.Repetition((5, 3, 2, 3, 2, 1, 1, 0, 1)), RXC, Workers(18, omega="fair")),
     "lt": Problem(codes.LT(), CXR, unit(14)),
     "lt true work": Problem(codes.LT(), CXR, Workers(14, omega=2.0)),
     "windows": Problem(random_windows(9, 7, 1), CXR, unit(16, omega=1.0)),
@@ -161,10 +170,30 @@ PROBLEMS = {
     "generator gf2": Problem(codes.Generator(generator(14, 9) != 0, field="gf2"), RXC, unit(14, omega=1.0)),
     "generator gf256": Problem(codes.Generator(generator(14, 9) % 256, field="gf256"), CXR, unit(14, omega=1.0)),
     "speeds": Problem(EW, RXC, unit(30, omega=1.0, speeds=SLOW_HALF)),
-    "speeds fixed": Problem(codes.ExpandingWindow(GAMMA, windows="fixed"), RXC, Workers(30, speeds=SLOW_HALF)),
-    "speeds uncoded": Problem(codes.Uncoded(), CXR, Workers(9, speeds=tuple(range(1, 10)))),
+    "speeds fixed": Problem(codes.ExpandingWindow(GAMMA, windows="fixed"), RXC, Workers(30, speeds=SLOW_HALF, omega="fair")),
+    "speeds uncoded": Problem(codes.Uncoded(), CXR, Workers(9, speeds=tuple(range(1, 10)), omega="fair")),
     "lossy": Problem(NOW, CXR, unit(30, omega=1.0, loss_probability=0.3, latency=latency.Weibull(0.7))),
-    "lossy uncoded": Problem(codes.Uncoded(), CXR, Workers(9, loss_probability=0.2)),
+    "lossy uncoded": Problem(codes.Uncoded(), CXR, Workers(9, loss_probability=0.2, omega="fair")),
+    "racks": Problem(EW, RXC, unit(30, omega=1.0, racks=Racks([w // 5 for w in range(30)], 0.3))),
+    "slow racks": Problem(
+        LEVEL_PAIR, RXC, Workers(30, speeds=SLOW_HALF, omega="fair", racks=Racks([w % 7 for w in range(30)], 0.4, SLOW))
+    ),
+    "slow racks fixed": Problem(codes.ExpandingWindow(GAMMA, windows="fixed"), RXC, unit(30, omega=1.0, racks=SINGLE)),
+    "racks uncoded": Problem(codes.Uncoded(), CXR, Workers(9, omega="fair", racks=Racks([3, 3, 1, 1, 2, 2, 2, 3, 1], 0.5))),
+    "trace": Problem(EW, RXC, unit(30, omega=1.0, latency=latency.Trace(recorded(7, 30)))),
+    "trace shuffled": Problem(
+        codes.ExpandingWindow(GAMMA, windows="fixed"),
+        CXR,
+        SHUFFLED,
+    ),
+    "trace true work": Problem(
+        LEVEL_PAIR,
+        RXC,
+        Workers(30, latency.Trace(recorded(9, 30), shuffle=True), speeds=SLOW_HALF, omega="fair", loss_probability=0.2),
+    ),
+    "trace uncoded": Problem(
+        codes.Uncoded(), CXR, Workers(9, latency.Trace(recorded(4, 9), "order"), omega="fair", loss_probability=0.1)
+    ),
     "one sub-product": Problem(codes.ExpandingWindow((1.0,)), line(1), unit(3)),
     "one packet": Problem(codes.ExpandingWindow((0.5, 0.5)), line(1, 1), unit(1)),
     "two sub-products": Problem(codes.NonOverlappingWindow((0.5, 0.5)), line(1, 1), unit(5)),
@@ -173,6 +202,10 @@ PROBLEMS = {
     "eight classes": Problem(codes.ExpandingWindow(EIGHT), line(*[1, 2] * 4), unit(20)),
     "eight classes now": Problem(codes.NonOverlappingWindow(EIGHT), line(*[1] * 8), unit(20)),
     "eight classes windows": Problem(random_windows(16, 5, 2), line(*[2] * 8), unit(25)),
+    "trace of sixty": Problem(
+        random_windows(12, 9, 5), line(3, 5, 4), unit(60, latency=latency.Trace(recorded(6, 60), shuffle=True)), realizations=60
+    ),
+    "sixty racks": Problem(codes.LT(), line(3, 5, 4), unit(60, racks=Racks(range(60), 0.3, SLOW)), realizations=60),
     "K = 33": Problem(codes.NonOverlappingWindow(GAMMA), line(11, 11, 11), unit(60), realizations=60),
     "K = 33 windows": Problem(random_windows(33, 20, 3), line(3, 10, 20), unit(50), realizations=60),
     "K = 64": Problem(EW, line(4, 20, 40), unit(80), realizations=40),
@@ -188,7 +221,7 @@ PROBLEMS = {
     "W = 300": Problem(EW, RXC, unit(300), realizations=100),
     "W = 300 nested": Problem(factored(window="nested"), RXC, unit(300), realizations=100),
     "W = 300 fixed": Problem(codes.NonOverlappingWindow(GAMMA, windows="fixed"), RXC, unit(300), realizations=100),
-    "W = 297 repetition": Problem(codes.Repetition(33), RXC, Workers(297), realizations=100),
+    "W = 297 repetition": Problem(codes.Repetition(33), RXC, Workers(297, omega="fair"), realizations=100),
 }
 """Every code, encoding, work model and kind of worker; K from 1 to 100, W from 1 to 300, 1 to 8 classes."""
 
@@ -229,6 +262,8 @@ def _features(name: str, domain: str) -> set[tuple[str, Any]]:
         ("sums", job.target.shape[0] > 0),
         ("drawn degrees", (job.degree.size > 0, width)),
         ("groups of workers", len(job.n_threshold) > 1),
+        ("trace", (job.arrival.shape[0] > 0, job.arrival.shape[0] > 1, job.replay, job.shuffle)),
+        ("racks", (job.n_racks > 0, job.n_racks > 32)),
         ("nested windows", 0 < job.chain_start.sum() < job.chain_start.size),
         ("unreachable cells", bool(np.any(np.diff(job.n_threshold)))),
         ("classes", job.n_classes),

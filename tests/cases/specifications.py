@@ -20,6 +20,7 @@ gamma = [0.40, 0.35, 0.25]
 
 [workers]
 count = 30
+omega = "fair"
 work = "unit"
 
 [partitions.rxc]

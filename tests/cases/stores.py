@@ -18,6 +18,7 @@ gamma = [0.40, 0.35, 0.25]
 
 [workers]
 count = 12
+omega = "fair"
 work = ["unit", "true"]
 
 [partitions.rxc]

@@ -34,6 +34,7 @@ growth = 1.7
 
 [workers]
 count = 20
+omega = "fair"
 work = ["unit", "true"]
 
 [partitions.rxc]

@@ -215,7 +215,7 @@ def test_a_closed_pipe_is_no_error(folder: Path) -> None:
 
 
 def test_output_that_cannot_show_greek_letters_is_no_error(folder: Path) -> None:
-    text = SMALL.replace("count = 30", "count = 30\nomega = [0.3, 1]")
+    text = SMALL.replace('omega = "fair"', "omega = [0.3, 1]")
     (folder / "grid.toml").write_text(text)
     done = subprocess.run(
         [sys.executable, "-m", "uepgpu", "sweep", "grid.toml"],

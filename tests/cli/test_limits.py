@@ -65,7 +65,7 @@ def test_curves_that_do_not_fit_into_memory_are_refused(
     {
         "threads": lambda: uep.simulate(EW, PART, POOL, threads=10**21, **SIMULATE),
         "realizations": lambda: uep.simulate(EW, PART, POOL, **SIMULATE | {"realizations": 10**24}),
-        "workers": lambda: uep.Workers(10**12),
+        "workers": lambda: uep.Workers(10**12, omega="fair"),
         "deadlines that are no times": lambda: uep.simulate(EW, PART, POOL, deadlines=False, **SIMULATE),
         "deadlines of theory": lambda: uep.theory.loss(EW, PART, POOL, deadlines=np.array([True])),
         "a flag": lambda: gradient_coding.gaussian(**TABLE, by_norm=1j),

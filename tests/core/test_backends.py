@@ -200,8 +200,8 @@ def test_auto_is_the_first_backend_that_can_run_and_takes_the_problem(monkeypatc
 
 def test_auto_asks_no_device_for_few_realizations(monkeypatch):
     pretend(monkeypatch)
-    assert get_backend("auto", realizations=WORTH_A_DEVICE).name == "cuda"
-    assert get_backend("auto", realizations=WORTH_A_DEVICE - 1).name == "numba"
+    assert get_backend("auto", realizations=registry.WORTH_A_DEVICE).name == "cuda"
+    assert get_backend("auto", realizations=registry.WORTH_A_DEVICE - 1).name == "numba"
     assert get_backend("cuda", realizations=1).name == "cuda"
     asked = []
     monkeypatch.setattr(Pretended, "unavailable", lambda self: asked.append(self.name))

@@ -112,4 +112,4 @@ def test_launches_are_summed_over_windows_speeds_and_ties():
     assert theory.launched_packets(EW, CXR, workers) == pytest.approx(expected, rel=1e-13)
     nine = Workers(9, Deterministic(1.0), omega=1.0, speeds=[0.5] * 3 + [4.0] * 6, backup=Relaunch(0.5))
     assert theory.launched_packets(codes.Uncoded(), RXC, nine) == 12
-    assert theory.launched_packets(codes.Uncoded(), RXC, Workers(9)) == 9
+    assert theory.launched_packets(codes.Uncoded(), RXC, Workers(9, omega="fair")) == 9

@@ -117,7 +117,7 @@ def broken(text: str, path: Path) -> list[str]:
         known = sections(document.read_text(encoding="utf-8"))
         wrong += [f"docs/{name} §{n}" for n in re.findall(r"\d+", numbers) if n not in known]
     for name in re.findall(r"(?<![\w./-])([\w-]+\.md)\b", plain):  # by its bare name
-        if not any((place / name).is_file() for place in (ROOT, ROOT / "docs")):
+        if not any((place / name).is_file() for place in (ROOT, ROOT / "docs", path.parent)):
             wrong.append(name)
     if path.suffix != ".md":
         return wrong

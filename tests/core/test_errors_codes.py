@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 
@@ -153,7 +155,62 @@ OWN_CODES = {
 }
 
 
-@pytest.mark.parametrize("call, pieces", cases(codes=CODES, own_codes=OWN_CODES))
+@dataclass(frozen=True)
+class Given:
+    """A code of one's own, which gives the law that it was given."""
+
+    given: uep.codes.SupportLaw
+
+    def law(self, partition, n_workers):
+        return self.given
+
+
+def given(**changes):
+    """Simulate by a law of three sub-products, two windows drawn for every packet, with some fields changed."""
+    good = {"n_subproducts": 3, "work": np.array([1, 3]), "field": "generic", "encoding": "stacked"}
+    good |= {"supports": np.array([[1, 0, 0], [1, 1, 1]], dtype=bool), "probabilities": np.array([0.5, 0.5])}
+    law = uep.codes.SupportLaw(**(good | changes))
+    return uep.simulate(Given(law), CXR, uep.Workers(4, work="unit"), realizations=10, seed=1, backend="numpy")
+
+
+TIED = {"probabilities": None, "window": np.array([0, 1, 1, 0])}
+ROWS = {"supports": np.ones((4, 3), dtype=bool), "work": np.full(4, 3), "probabilities": None, "window": np.arange(4)}
+FOREIGN = {
+    "K": (lambda: given(n_subproducts=9), "n_subproducts", "3", "got 9"),
+    "field": (lambda: given(field="gf4"), "field", "gf256", "gf4"),
+    "supports and degrees": (lambda: given(degrees=np.array([1, 2])), "either supports or degrees", "both"),
+    "neither": (lambda: given(supports=None), "either supports or degrees", "neither"),
+    "drawn and tied": (lambda: given(window=np.zeros(4, dtype=int)), "either probabilities or window", "both"),
+    "neither drawn nor tied": (lambda: given(probabilities=None), "either probabilities or window", "neither"),
+    "supports of another K": (lambda: given(supports=np.ones((2, 4), dtype=bool)), "supports", "(any, 3)", "(2, 4)"),
+    "supports of integers": (lambda: given(supports=np.ones((2, 3), dtype=int)), "supports", "bool"),
+    "empty support": (lambda: given(supports=np.array([[1, 1, 1], [0, 0, 0]], dtype=bool)), "supports", "empty", "got 1"),
+    "degree of 0": (lambda: given(supports=None, degrees=np.array([0, 3])), "degrees", "1 to K = 3", "0"),
+    "degree above K": (lambda: given(supports=None, degrees=np.array([1, 4])), "degrees", "1 to K = 3", "4"),
+    "work of another length": (lambda: given(work=np.array([1, 2, 3])), "work", "(2,)", "(3,)"),
+    "work of 0": (lambda: given(work=np.array([0, 3])), "work", ">= 1", "0"),
+    "half of a work": (lambda: given(work=np.array([0.5, 3])), "work", "integer", "0.5"),
+    "work in a list": (lambda: given(work=[1, 3]), "work", "array", "[1, 3]"),
+    "probabilities": (lambda: given(probabilities=np.array([0.5, 0.4])), "probabilities", "sum to 1", "0.4"),
+    "negative probability": (lambda: given(probabilities=np.array([1.5, -0.5])), "probabilities", ">= 0", "-0.5"),
+    "window of other workers": (lambda: given(**TIED | {"window": np.zeros(3, dtype=int)}), "window", "(4,)", "(3,)"),
+    "window that is none": (lambda: given(**TIED | {"window": np.array([0, 1, 2, 0])}), "window", "0 to 1", "2"),
+    "generator of other workers": (lambda: given(**ROWS, generator=np.ones((3, 3)), field="real"), "generator", "(4, 3)", "(3, 3)"),
+    "nan in a generator": (lambda: given(**ROWS, generator=np.full((4, 3), np.nan), field="real"), "generator", "finite", "nan"),
+}
+
+
+def test_laws_of_ones_own_that_fit_are_taken():
+    for fields in (
+        {},
+        TIED,
+        {"supports": None, "degrees": np.array([1, 3])},
+        ROWS | {"generator": np.ones((4, 3)), "field": "real"},
+    ):
+        assert given(**fields).realizations == 10
+
+
+@pytest.mark.parametrize("call, pieces", cases(codes=CODES, own_codes=OWN_CODES, foreign=FOREIGN))
 def test_a_bad_value_is_named_with_what_is_allowed(call, pieces):
     refused(call, pieces)
 

@@ -73,6 +73,36 @@ LATENCIES = {
     "function of another shape": (lambda: uep.latency.FromCDF(lambda t: 0.5).cdf([1.0, 2.0]), "function", "(2,)", "()"),
 }
 
+
+class Mine:
+    """A law of one's own, made of two functions."""
+
+    def __init__(self, cdf, sf=None):
+        self.cdf = cdf
+        self.sf = sf or (lambda time: 1 - cdf(time))
+
+
+def tried(cdf, sf=None):
+    return uep.Workers(2, latency=Mine(cdf, sf))
+
+
+FOREIGN = {
+    "one value": (lambda: tried(lambda t: 0.5), "latency.cdf", "one value per time", "(12,)", "()"),
+    "one time at once": (lambda: tried(lambda t: 1.0 if t > 1 else 0.0), "latency.cdf", "array of times", "ambiguous"),
+    "above 1": (lambda: tried(lambda t: np.maximum(t, 0)), "latency.cdf", "probability", "3 at time 3"),
+    "nan": (lambda: tried(lambda t: np.where(t > 2, np.nan, 0.0)), "latency.cdf", "probability", "nan at time 3"),
+    "before 0": (lambda: tried(lambda t: np.where(t < 0, 0.2, 1.0)), "latency.cdf", "0 before time 0", "0.2 at time -1"),
+    "falling": (lambda: tried(lambda t: np.where((t >= 0) & (t < 2), 0.5, 0.0)), "latency.cdf", "decrease", "1 and 3"),
+    "another sf": (lambda: tried(lambda t: np.clip(t, 0, 1), lambda t: np.clip(t, 0, 1)), "latency.sf", "1 - cdf", "time -1"),
+    "among several": (
+        lambda: uep.Workers(2, latency=[uep.latency.Exponential(), Mine(lambda t: t)]),
+        "latency.cdf",
+        "probability",
+        "-1 at time -1",
+    ),
+}
+
+
 WORKERS = {
     "no workers": (lambda: uep.Workers(0), "count", "from 1 to", "got 0"),
     "no workers from an array": (lambda: uep.Workers(np.array([0])[0]), "count", "from 1 to", "0"),
@@ -146,6 +176,8 @@ DEADLINES = {
 }
 
 
-@pytest.mark.parametrize("call, pieces", cases(latencies=LATENCIES, workers=WORKERS, arrivals=ARRIVALS, deadlines=DEADLINES))
+@pytest.mark.parametrize(
+    "call, pieces", cases(latencies=LATENCIES, workers=WORKERS, foreign=FOREIGN, arrivals=ARRIVALS, deadlines=DEADLINES)
+)
 def test_a_bad_value_is_named_with_what_is_allowed(call, pieces):
     refused(call, pieces)

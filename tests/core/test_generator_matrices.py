@@ -52,10 +52,10 @@ def test_peeling_looks_at_given_supports_whatever_their_field():
 def test_neither_theory_nor_products_take_them_for_drawn_ones():
     code, part = codes.Generator(np.eye(9), field="gf256"), uep.Partition.cxr(np.eye(9), np.eye(9), blocks=9)
     with pytest.raises(NotImplementedError, match="given generator matrix"):
-        uep.theory.loss(code, RXC, uep.Workers(9), deadlines=[1.0])
+        uep.theory.loss(code, RXC, uep.Workers(9, omega="fair"), deadlines=[1.0])
     for call in (
-        lambda: uep.multiply(part, code, uep.Workers(9), deadline=1.0, seed=1),
-        lambda: uep.condition(code, part, uep.Workers(9), seed=1),
+        lambda: uep.multiply(part, code, uep.Workers(9, omega="fair"), deadline=1.0, seed=1),
+        lambda: uep.condition(code, part, uep.Workers(9, omega="fair"), seed=1),
     ):
         with pytest.raises(ValueError, match=r"field='gf256' cannot multiply real matrices: use 'real'$"):
             call()
@@ -89,7 +89,7 @@ def test_an_array_of_another_library_is_taken_for_what_it_is():
         (lambda: codes.Generator(over(foreign(2, 3), [[1, 0]]), field="gf256"), ("field='gf256'", "GF(2)")),
         (lambda: uep.Partition.cxr(over(foreign(2, 3), CYCLE), np.eye(3), blocks=3), ("A must hold real numbers", "GF")),
         (lambda: codes.Windows([[0]], over(foreign(2, 3), [1])), ("probabilities", "real numbers", "GF")),
-        (lambda: uep.Workers(2, speeds=over(foreign(2, 3), [1, 1])), ("speeds", "GF")),
+        (lambda: uep.Workers(2, speeds=over(foreign(2, 3), [1, 1]), omega="fair"), ("speeds", "GF")),
     ],
 )
 def test_what_would_become_integers_is_refused_in_one_line(make, pieces):

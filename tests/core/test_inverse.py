@@ -124,7 +124,7 @@ BAD = cases(
         "no workers": (lambda: COUNTED.deadline_for(RXC, loss=0.1), "workers must be given for a count-domain tally"),
         "workers": (lambda: TIMED.deadline_for(RXC, loss=0.1, workers=PAPER), "workers and deadlines are for count-domain tallies"),
         "no pool": (lambda: COUNTED.deadline_for(RXC, loss=0.1, workers=30), "workers must be a uepgpu.Workers", "30"),
-        "too many": (lambda: COUNTED.deadline_for(RXC, loss=0.1, workers=Workers(31)), "W = 31 does not fit"),
+        "too many": (lambda: COUNTED.deadline_for(RXC, loss=0.1, workers=Workers(31, omega="fair")), "W = 31 does not fit"),
         "loss": (lambda: COUNTED.deadline_for(RXC, loss=-1, workers=PAPER), "loss must be finite normalized losses >= 0", "-1"),
         "part": (lambda: COUNTED.deadline_for(None, loss=0.1, workers=PAPER), "part must be a uepgpu.Partition", "None"),
         "classes": (
@@ -145,7 +145,7 @@ BAD = cases(
             "deadline must be a finite number >= 0",
         ),
         "speeds": (
-            lambda: COUNTED.workers_for(RXC, loss=0.1, workers=Workers(2, speeds=(1, 2)), deadline=1),
+            lambda: COUNTED.workers_for(RXC, loss=0.1, workers=Workers(2, speeds=(1, 2), omega="fair"), deadline=1),
             "workers must be equal for their number to be asked for",
         ),
     },

@@ -162,7 +162,7 @@ def test_intervals_of_mixtures_cover():
 
 # --- refusals ---------------------------------------------------------------------------------------------------------
 
-PAIRS = run(code=codes.LT(), part=CXR, workers=Workers(12, work="unit"))
+PAIRS = run(code=codes.LT(), part=CXR, workers=Workers(12, work="unit", omega="fair"))
 TALLY = run()
 BAD = cases(
     patterns={

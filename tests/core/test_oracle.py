@@ -13,7 +13,7 @@ from tests.cases import problems
 from tests.oracles import naive, sums
 from uepgpu import codes
 from uepgpu.plan import make_plan
-from uepgpu_kernels.job import BY_INDEX, BY_TIME
+from uepgpu_kernels.job import AT_RANDOM, BY_INDEX, BY_TIME
 from uepgpu_kernels.reference.sample import arrivals, coefficients, subsets
 
 BACKENDS = ("numba", "numpy")
@@ -35,7 +35,8 @@ def drawn(job, realization, given=None):
     seed, k = int(job.seed), job.k
     cells = []
     for w in range(job.n_packets):
-        g = job.group[w]
+        struck = job.n_racks > 0 and naive.rack_is_struck(seed, realization, int(job.rack[w]), int(job.rack_below))
+        g = job.struck[w] if struck else job.group[w]
         limits = [int(x) for x in job.threshold[g, : job.n_threshold[g]]]
         m = naive.packets_of_a_word(len(limits) + 1) if job.order == BY_INDEX else 1
         word = naive.word(seed, realization, 0, w // m)
@@ -44,6 +45,11 @@ def drawn(job, realization, given=None):
     window = [int(job.cell_window[c]) for c in cells]
     if job.order == BY_TIME:
         time = [int(job.cell_time[c]) for c in cells]
+        if job.arrival.size:
+            n_works, rounds, n = job.arrival.shape
+            r = naive.trace_round(seed, realization, rounds, drawn=job.replay == AT_RANDOM)
+            whose = naive.permutation(seed, realization, n) if job.shuffle else range(n)
+            time = [int(job.arrival[v, r, whose[w]]) if v < n_works else job.n_times for w, v in enumerate(time)]
         order = sorted((time[w], w) for w in range(job.n_packets))
         arrived = [(w, t) for t, w in order if t < job.n_times]
     else:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import inspect
 import json
 import os
+import re
 import subprocess
 import sys
+import tomllib
 
 import pytest
 
@@ -23,10 +25,20 @@ def run_python(code):
 
 def test_importing_loads_no_heavy_module():
     loaded = run_python(
-        "import json, sys, uepgpu; uepgpu.Partition; uepgpu.Workers; uepgpu.codes; uepgpu.latency;"
+        "import json, sys, uepgpu; uepgpu.Partition; uepgpu.Workers; uepgpu.codes; uepgpu.latency; uepgpu.open_store;"
         "print(json.dumps([m for m in ('numba', 'cupy', 'xarray', 'matplotlib', 'scipy', 'pandas') if m in sys.modules]))"
     )
     assert loaded == []
+
+
+def test_no_package_is_called_like_a_function():
+    """Importing it would put the package in the place of the function."""
+    import uepgpu
+
+    modules = {path.stem if path.is_file() else path.name for path in (ROOT / "uepgpu").iterdir()}
+    functions = {name for name in uepgpu.__all__ if not inspect.ismodule(getattr(uepgpu, name))}
+    assert {"run_sweep", "plot", "write_report", "open_store", "simulate", "multiply"} <= functions
+    assert modules & functions == set()
 
 
 def test_every_public_name_is_there():
@@ -39,6 +51,17 @@ def test_the_lowest_versions_are_those_of_pyproject():
     done = subprocess.run([sys.executable, ROOT / "tools" / "lowest_versions.py"], capture_output=True, text=True, check=True)
     assert (ROOT / ".ci" / "lowest.txt").read_text(encoding="utf-8") == done.stdout
     assert "cyclopts==4.0\n" in done.stdout
+
+
+def test_the_citation_names_this_version_and_licence():
+    import uepgpu
+
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        project = tomllib.load(file)["project"]
+    cited = dict(re.findall(r"^(\w[\w-]*): (.+)$", (ROOT / "CITATION.cff").read_text(encoding="utf-8"), re.MULTILINE))
+    assert cited["version"] == project["version"] == uepgpu.__version__
+    assert cited["license"] == project["license"]
+    assert cited["cff-version"] == "1.2.0"
 
 
 def test_an_unknown_name_is_an_attribute_error():

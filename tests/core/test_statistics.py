@@ -100,7 +100,7 @@ def test_fair_agrees_with_theory(point, domain):
 )
 def test_simulated_factored_rows_of_section_6_are_reproduced(window, row, fair):
     code = problems.factored(window=window)
-    tally = simulate(code, RXC, Workers(30, work="unit"), realizations=400_000, seed=6)
+    tally = simulate(code, RXC, Workers(30, work="unit", omega="fair"), realizations=400_000, seed=6)
     found = tally.loss(RXC).normalized_loss.values[[3, 6, 9, 12, 20]]
     # The rows carry 1 % (2 % at N = 20) and their rounding; bounding-box at N = 20 is "about".
     tolerance = np.array([0.015, 0.015, 0.02, 0.025, 0.04])
@@ -108,30 +108,30 @@ def test_simulated_factored_rows_of_section_6_are_reproduced(window, row, fair):
         tolerance[3:] = 0.06, 0.5
     assert np.all(np.abs(found / row - 1) < tolerance), found
     if fair:
-        mixed = tally.loss(RXC, workers=Workers(30, work="unit"), deadlines=[0.5, 1, 2]).normalized_loss.values
+        mixed = tally.loss(RXC, workers=Workers(30, work="unit", omega="fair"), deadlines=[0.5, 1, 2]).normalized_loss.values
         assert np.all(np.abs(mixed / fair - 1) < 0.015), mixed
 
 
 @pytest.mark.parametrize("part", [RXC, CXR], ids=["rxc", "cxr"])
 def test_repetition_under_fair_load_equals_uncoded(part):
     times = np.arange(1, 31) * 0.1
-    exact = theory.loss(codes.Uncoded(), part, Workers(9), deadlines=times).normalized_loss.values
+    exact = theory.loss(codes.Uncoded(), part, Workers(9, omega="fair"), deadlines=times).normalized_loss.values
     np.testing.assert_allclose(exact, np.exp(-times), rtol=1e-12)
-    tally = simulate(codes.Repetition(2), part, Workers(18), deadlines=times, realizations=200_000, seed=3)
+    tally = simulate(codes.Repetition(2), part, Workers(18, omega="fair"), deadlines=times, realizations=200_000, seed=3)
     check(tally.loss(part), exact)
-    tally = simulate(codes.Repetition(2), part, Workers(18), realizations=200_000, seed=3)
-    check(tally.loss(part, workers=Workers(18), deadlines=times), exact)
+    tally = simulate(codes.Repetition(2), part, Workers(18, omega="fair"), realizations=200_000, seed=3)
+    check(tally.loss(part, workers=Workers(18, omega="fair"), deadlines=times), exact)
 
 
 def test_uncoded_packets_do_not_arrive_in_order_of_importance():
     # docs/mathematics.md §4: class 1 first would lose 0.026 of the energy at N = 3 where two thirds are lost.
-    tally = simulate(codes.Uncoded(), RXC, Workers(9), realizations=100_000, seed=1)
+    tally = simulate(codes.Uncoded(), RXC, Workers(9, omega="fair"), realizations=100_000, seed=1)
     loss = tally.loss(RXC).normalized_loss.values
     assert loss[3] == pytest.approx(2 / 3, abs=0.01)
     assert 1 - RXC.energy[RXC.classes == 1].sum() / RXC.norm2 == pytest.approx(0.026, abs=1e-3)
     check(tally.loss(RXC), 1 - np.arange(10) / 9)
     for copies, n in ((2, 3), (3, 5)):
-        tally = simulate(codes.Repetition(copies), RXC, Workers(9 * copies), realizations=50_000, seed=1)
+        tally = simulate(codes.Repetition(copies), RXC, Workers(9 * copies, omega="fair"), realizations=50_000, seed=1)
         missed = np.prod([(9 * copies - copies - i) / (9 * copies - i) for i in range(n)])
         assert tally.loss(RXC).normalized_loss.values[n] == pytest.approx(missed, abs=0.01)
 
@@ -151,12 +151,12 @@ def test_fewer_workers_are_served_by_the_same_realizations(code, fewer):
 def test_fewer_workers_are_refused_for_codes_tied_to_workers(name):
     p = problems.PROBLEMS[name]
     tally = simulate(p.code, p.part, p.workers, realizations=100, seed=5)
-    fewer = Workers(p.workers.count - 1, work=p.workers.work)
+    fewer = Workers(p.workers.count - 1, work=p.workers.work, omega="fair")
     for result in (tally.decoding_probability, tally.subproduct_probability, lambda **o: tally.loss(p.part, **o)):
         with pytest.raises(ValueError, match="tied"):
             result(workers=fewer, deadlines=[1.0])
         with pytest.raises(ValueError, match="W = "):
-            result(workers=Workers(p.workers.count + 1, work=p.workers.work), deadlines=[1.0])
+            result(workers=Workers(p.workers.count + 1, work=p.workers.work, omega="fair"), deadlines=[1.0])
 
 
 @pytest.mark.parametrize("law", LAWS, ids=lambda law: type(law).__name__)

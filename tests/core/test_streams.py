@@ -68,4 +68,7 @@ def test_numbers_of_layout_2_stay_as_they_are():
         "messages": 8,
         "servers": 4,
         "blocks": 5,
+        "server order": 1,
+        "server racks": 6,
+        "server traces": 7,
     }

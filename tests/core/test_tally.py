@@ -119,9 +119,9 @@ def test_true_work_is_that_of_the_paradigm_that_was_simulated():
     other = Partition.model("cxr", left_variances=nine, right_variances=nine, classes=RXC.classes[:, None])
     times = {"deadlines": [1.0, 2.0]}
     with pytest.raises(ValueError, match="is of rxc packets, whose true work is not that of cxr packets"):
-        tally.loss(other, workers=Workers(30), **times)
+        tally.loss(other, workers=Workers(30, omega="fair"), **times)
     with pytest.raises(ValueError, match="is of rxc packets"):
-        tally.loss_quantile(other, 0.5, workers=Workers(30), **times)
+        tally.loss_quantile(other, 0.5, workers=Workers(30, omega="fair"), **times)
     # At unit work a packet is a packet.
     unit = tally.loss(other, workers=problems.unit(30), **times)
     assert unit.equals(run(code=codes.MDS(), part=other).loss(other, workers=problems.unit(30), **times))
@@ -142,7 +142,7 @@ def test_workers_and_deadlines_are_for_the_count_domain_and_belong_together():
     with pytest.raises(ValueError, match="workers differ in speed or law, and packets are tied to them: what arrives first"):
         tied.loss(RXC, workers=problems.unit(30, speeds=problems.SLOW_HALF), deadlines=TIMES)
     with pytest.raises(ValueError, match="true work"):
-        counted.loss(RXC, workers=Workers(30), deadlines=TIMES)
+        counted.loss(RXC, workers=Workers(30, omega="fair"), deadlines=TIMES)
     for bad in ([-1.0], [float("nan")], [1.0, 0.5], []):
         with pytest.raises(ValueError, match="deadlines"):
             counted.loss(RXC, workers=PAPER, deadlines=bad)

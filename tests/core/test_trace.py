@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import math
 import re
+import tracemalloc
 
 import numpy as np
 import pytest
 
 import uepgpu as uep
 from tests.cases.paper import EW, GAMMA, MDS, NOW, RXC, close
+from tests.oracles import brute_force as brute
 from uepgpu import Workers, codes, theory
 from uepgpu.latency import Empirical, Trace, trace
+from uepgpu.plan import FOREVER, make_plan
 from uepgpu.points.notation import read_workers, write_workers
+from uepgpu.replay import replay
 from uepgpu.theory.received import received_law
 
 TIMES = [0.3, 0.6]
@@ -51,7 +55,7 @@ def test_the_loss_is_the_mean_over_rounds(code):
 
 def test_speeds_work_and_load_scale_recorded_latencies():
     speeds = np.linspace(0.5, 2.0, 30)
-    workers = Workers(30, Trace(TABLE), speeds=speeds)
+    workers = Workers(30, Trace(TABLE), speeds=speeds, omega="fair")
     # r / (Ω s) with Ω = 9/30
     numbers = [(row * 3 / (0.3 * speeds) <= 2.5 + 1e-12).sum() for row in TABLE]
     close(received_law(workers, np.array([2.5]), 9, 3), np.bincount(numbers, minlength=31)[None] / 4)
@@ -105,9 +109,91 @@ def test_shuffled_rounds_serve_packets_that_are_tied_to_workers():
         uep.simulate(fixed, RXC, unit(TABLE), realizations=5, seed=3)
 
 
-def test_what_needs_arrivals_of_a_trace_is_refused():
-    with pytest.raises(ValueError, match="deadlines must not be given for workers whose arrivals are not independent"):
-        uep.simulate(EW, RXC, unit(TABLE), deadlines=TIMES, realizations=5, seed=3)
+@pytest.mark.parametrize("replay", REPLAY)
+@pytest.mark.parametrize("shuffle", [False, True])
+@pytest.mark.parametrize("code", [EW, MDS], ids=["EW", "MDS"])
+def test_simulated_rounds_lose_what_the_closed_form_says(code, shuffle, replay):
+    workers = unit(TABLE, replay=replay, shuffle=shuffle, loss_probability=0.1)
+    loss = uep.simulate(code, RXC, workers, deadlines=TIMES, realizations=40_000, seed=6).loss(RXC)
+    exact = theory.loss(code, RXC, workers, deadlines=TIMES).loss.values
+    assert np.all(np.abs(loss.loss.values - exact) <= 4 * loss.loss_stderr.values + 1e-9)
+
+
+def test_rounds_in_order_are_met_in_their_turn():
+    # 9 of 30 packets decode everything: N(.6) = 12, 9, 8, 6.
+    for first, lost in enumerate([0, 0.5, 1, 0.5]):
+        options = {"realizations": 2, "seed": 1, "first_realization": 2**40 + first}
+        tally = uep.simulate(MDS, RXC, unit(TABLE, replay="order"), deadlines=[0.6], **options)
+        assert tally.loss(RXC).normalized_loss.item() == pytest.approx(lost)
+
+
+def test_the_time_of_every_latency_is_that_of_plain_loops():
+    rng = np.random.default_rng(8)
+    table = np.where(rng.random((6, 5)) < 0.2, np.inf, rng.integers(0, 12, (6, 5)) / 10)
+    table[0] = [0.0, 0.3, 0.21, 1.0, 0.7]
+    speeds, times, omega = (1.0, 2.0, 0.5, 1.0, 3.0), [0.0, 0.1, 0.3, 0.3, 0.7, 1.0, 5.0], 0.7
+    code = codes.Windows([[0], [0, 1], [0, 1, 2], [2]], [0.4, 0.3, 0.2, 0.1])
+    part = uep.Partition.model("cxr", left_variances=[3, 2, 1], right_variances=[1, 1, 1], classes=(1, 2))
+    for own in (speeds, None):
+        workers = Workers(5, Trace(table), omega=omega, speeds=own)
+        job = make_plan(code, part, workers, seed=1, deadlines=times).job
+        assert job.arrival.shape == (3, 6, 5)  # works 1, 2, 3
+        for v, r, w in np.ndindex(3, 6, 5):
+            rate = omega * (1.0 if own is None else own[w]) * (1 + 2.0**-49)
+            met = [d for d, t in enumerate(times) if table[r, w] * (v + 1) <= rate * t]
+            assert job.arrival[v, r, w] == min(met, default=len(times))
+
+
+def test_infinite_deadlines_wait_for_all_that_come():
+    job = make_plan(MDS, RXC, unit([[1.0, np.inf, 3.0], [1.0, 1.0, 1.0]], 3), seed=1, deadlines=FOREVER).job
+    assert job.arrival.tolist() == [[[0, 1, 0], [0, 0, 0]]]
+
+
+@pytest.mark.parametrize("replay", REPLAY)
+def test_simulated_losses_of_tied_packets_of_unequal_work_equal_enumeration(replay):
+    part = brute.matrices_partition("cxr", **brute.CXR4)
+    code = codes.ExpandingWindow(GAMMA, windows="fixed")
+    rng = np.random.default_rng(2)
+    table, speeds = rng.exponential(size=(3, 4)), np.array([1.0, 2.0, 0.7, 1.0])
+    workers = Workers(4, Trace(table, replay), omega=1.5, speeds=speeds, loss_probability=0.2)
+    law = code.law(part, 4)
+    expected = 0.0
+    for row in table:
+        arrived = 0.8 * (row * law.work[law.window] <= 1.5 * 1.4 * speeds)
+        expected += brute.loss(brute.tied_by_deadline(law.supports, law.window.tolist(), arrived.tolist()), part.gram) / 3
+    loss = uep.simulate(code, part, workers, deadlines=[1.4], realizations=30_000, seed=4).loss(part)
+    assert 0.01 < expected / part.norm2 < 0.99
+    assert abs(loss.loss.item() - expected) <= 4 * loss.loss_stderr.item()
+
+
+def test_every_worker_gets_every_latency_of_a_shuffled_round():
+    # Uncoded, one fast latency a round: which sub-product has it.
+    table = np.full((2, 9), 9.0)
+    table[0, 0] = table[1, 5] = 0.5
+    part = uep.Partition.model("rxc", left_variances=[1, 1, 1], right_variances=[1, 1, 1], classes=(9,))
+    options = {"deadlines": [1.0], "realizations": 9_000, "seed": 3, "tally": "marginals"}
+    for shuffle, expected in ((True, np.full(9, 1 / 9)), (False, np.array([0.5, 0, 0, 0, 0, 0.5, 0, 0, 0]))):
+        workers = Workers(9, Trace(table, "order", shuffle), omega=1.0, work="unit")
+        found = 1 - uep.simulate(codes.Uncoded(), part, workers, **options).marginals.sum(axis=(0, 1)) / 9_000
+        assert np.all(np.abs(found - expected) <= 4 * np.sqrt(expected * (1 - expected) / 9_000))
+
+
+def test_products_and_replays_meet_rounds():
+    rng = np.random.default_rng(1)
+    part = uep.Partition.rxc(rng.normal(size=(6, 4)), rng.normal(size=(4, 6)), rows=3, cols=3, classes=(3, 3, 3))
+    workers = unit(TABLE)
+    result = uep.multiply(part, EW, workers, deadline=0.6, realizations=300, seed=3)
+    tally = uep.simulate(EW, part, workers, deadlines=[0.6], realizations=300, seed=3)
+    assert float(np.mean(result.loss)) == pytest.approx(tally.loss(part).loss.item(), rel=1e-6)
+    for i in range(8):
+        told = replay(MDS, RXC, unit(TABLE, replay="order", shuffle=True), deadlines=[0.6], realization=i, seed=3)
+        assert told.shared[0].startswith(f"round {i % 4} of the trace, latencies of workers [")
+        assert len(told.order) == [12, 9, 8, 6][i % 4]
+    met = {replay(MDS, RXC, workers, deadlines=[0.6], realization=i, seed=3).shared for i in range(40)}
+    assert met == {(f"round {r} of the trace",) for r in range(4)}
+
+
+def test_unequal_work_has_no_closed_form():
     with pytest.raises(NotImplementedError, match="unequal work whose arrivals are not independent"):
         theory.loss(EW, RXC, unit(TABLE, work="true"), deadlines=TIMES)
 
@@ -176,6 +262,43 @@ BAD = {
     "no name": (ROWS, {"round": "step", "worker": "node"}, "latency must name the column of .* got None"),
     "never answers": ([("1", "a", "1"), ("1", "b", "nan")], COLUMNS, "worker 1 never answers, in none of 1 rounds"),
 }
+
+
+def test_a_mapped_file_is_replayed_from_the_file(tmp_path):
+    rng = np.random.default_rng(3)
+    table = rng.exponential(size=(40_000, 64)).astype(np.float32)
+    table[rng.random(table.shape) < 0.1] = np.nan
+    np.save(tmp_path / "large.npy", table)
+    part = uep.Partition.model("cxr", left_variances=[3, 2, 1], right_variances=[1, 1, 1], classes=(1, 2))
+    tracemalloc.start()
+    mapped = Trace.read(tmp_path / "large.npy")
+    plan = make_plan(MDS, part, Workers(64, mapped, omega=1.0, work="unit"), seed=1, deadlines=TIMES)
+    digest = plan.digest("count")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert isinstance(mapped.latencies, np.memmap)
+    # Two bytes a latency and a few slices; a copy in float64 alone would be 20.5 MB.
+    assert peak < 2 * table.size + 10_000_000
+    copied = Trace(table)
+    assert copied == mapped
+    assert (hash(copied), repr(copied)) == (hash(mapped), repr(mapped))
+    other = make_plan(MDS, part, Workers(64, copied, omega=1.0, work="unit"), seed=1, deadlines=TIMES)
+    assert np.array_equal(other.job.arrival, plan.job.arrival)
+    assert other.digest("count") == digest
+    assert mapped.answered(np.full(64, 0.3)).tolist() == copied.answered(np.full(64, 0.3)).tolist()
+    small = mapped.first(2)
+    assert isinstance(small.latencies, np.memmap)
+    assert small == copied.first(2)
+    assert write_workers(Workers(2, small)) == write_workers(Workers(2, copied.first(2)))
+
+
+@pytest.mark.parametrize("value, reason", [(-1.0, "got -1.0 of worker 5 in round 39990"), (None, "worker 5 never answers")])
+def test_a_mapped_file_is_checked_to_its_end(tmp_path, value, reason):
+    table = np.ones((40_000, 64), dtype=np.float32)
+    table[slice(None) if value is None else 39_990, 5] = np.nan if value is None else value
+    np.save(tmp_path / "bad.npy", table)
+    with pytest.raises(ValueError, match=reason):
+        Trace.read(tmp_path / "bad.npy")
 
 
 @pytest.mark.parametrize("name", BAD)

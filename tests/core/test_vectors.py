@@ -119,7 +119,7 @@ def received(planes, k, n):
 
 @pytest.mark.parametrize("planes", [1, 8])
 def test_every_lane_decodes_what_loops_do(planes):
-    take = echelon.echelon(planes).take
+    take = njit(echelon.echelon(planes).take.py_func)
     for k, n in ((1, 1), (4, 3), (5, 6)):
         packets = received(planes, k, n)
         found = decoded_sets(planes, take, k, packets)
@@ -152,7 +152,7 @@ def test_planted_faults_show(kind, planes, monkeypatch):
         # The square of x^5 is 0x6C; an inverse that takes a neighbour of it is none.
         monkeypatch.setattr(vectors, "SQUARES", (*vectors.SQUARES[:5], 0x6D, *vectors.SQUARES[6:]))
         broken = vectors.steps_of(planes)
-        take = echelon.echelon_of(planes, broken).take
+        take = njit(echelon.echelon_of(planes, broken).take.py_func)
     else:
         take = echelon.echelon_of(planes, faulty(kind, good)).take.py_func
     packets = received(planes, 4, 5)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import itertools
 import math
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import uepgpu as uep
 from tests.cases.paper import close
+from uepgpu.specification.workers import worker_grid
 
 
 def test_arrival_is_the_scaled_law():
@@ -30,14 +32,14 @@ def test_absence_keeps_its_digits_in_the_tail():
 
 
 def test_fair_load_is_k_over_w():
-    assert uep.Workers(30).resolved_omega(9) == 0.3
-    assert uep.Workers(9).resolved_omega(9) == 1
+    assert uep.Workers(30, omega="fair").resolved_omega(9) == 0.3
+    assert uep.Workers(9, omega="fair").resolved_omega(9) == 1
     assert uep.Workers(9, omega=2).resolved_omega(9) == 2
 
 
-def test_defaults_charge_true_work_under_fair_load_without_loss():
+def test_defaults_charge_true_work_at_the_latencies_given_without_loss():
     pool = uep.Workers(4)
-    assert (pool.omega, pool.work, pool.loss_probability, pool.speeds) == ("fair", "true", 0.0, None)
+    assert (pool.omega, pool.work, pool.loss_probability, pool.speeds) == (1.0, "true", 0.0, None)
     assert pool.identical
     assert pool.speed().tolist() == [1, 1, 1, 1]
     assert uep.Workers(2, speeds=[3, 3]).identical
@@ -45,10 +47,20 @@ def test_defaults_charge_true_work_under_fair_load_without_loss():
     assert uep.Workers(2, speeds=[3, 4]).speed().tolist() == [3, 4]
 
 
+def test_latencies_are_not_rescaled_unless_that_is_asked_for():
+    law = uep.latency.ShiftedExponential(rate=2.0, shift=0.2)
+    times = np.array([0.1, 0.2, 0.21, 0.89, 2.0])
+    assert uep.Workers(40, latency=law).arrival(times, 9, 1).tolist() == law.cdf(times).tolist()
+    ((_, read),) = worker_grid(
+        "[workers]", {"count": 40, "latency": {"law": "shifted-exponential", "rate": 2.0, "shift": 0.2}}, Path()
+    )
+    assert read == uep.Workers(40, latency=law)
+
+
 def test_r_fold_repetition_under_fair_load_is_uncoded():
     law = uep.latency.Exponential(1.3)
     t = np.linspace(0, 3, 7)
-    uncoded, twice = uep.Workers(9, latency=law), uep.Workers(18, latency=law)
+    uncoded, twice = uep.Workers(9, latency=law, omega="fair"), uep.Workers(18, latency=law, omega="fair")
     close(twice.absence(t, 9, 1) ** 2, uncoded.absence(t, 9, 1))
 
 
@@ -59,8 +71,8 @@ def test_r_fold_repetition_under_fair_load_is_uncoded():
 def test_a_packet_due_exactly_at_the_deadline_has_arrived(count, work, deadline, time):
     # t·K/(W·r) is the time of the law in exact arithmetic: a rounding must not put it before the step.
     for law in (uep.latency.Deterministic(time), uep.latency.Empirical([time])):
-        assert uep.Workers(count, latency=law).arrival(deadline, 9, work) == 1
-        assert uep.Workers(count, latency=law).absence(deadline, 9, work) == 0
+        assert uep.Workers(count, latency=law, omega="fair").arrival(deadline, 9, work) == 1
+        assert uep.Workers(count, latency=law, omega="fair").absence(deadline, 9, work) == 0
 
 
 def test_a_law_of_ones_own_needs_just_two_methods():
@@ -79,7 +91,7 @@ def test_a_law_of_ones_own_needs_just_two_methods():
 def test_packets_due_at_decimal_deadlines_have_arrived_and_those_due_later_have_not(count, speed):
     for cents, work in itertools.product(range(5, 500, 5), (1, 2, 3, 9)):
         due = Fraction(cents, 100) * 9 * Fraction(str(speed)) / (count * work)
-        pool = uep.Workers(count, latency=uep.latency.Deterministic(float(due)))
-        late = uep.Workers(count, latency=uep.latency.Deterministic(float(due) * (1 + 1e-14)))
+        pool = uep.Workers(count, latency=uep.latency.Deterministic(float(due)), omega="fair")
+        late = uep.Workers(count, latency=uep.latency.Deterministic(float(due) * (1 + 1e-14)), omega="fair")
         assert pool.arrival(cents / 100, 9, work, speed) == 1
         assert late.arrival(cents / 100, 9, work, speed) == 0

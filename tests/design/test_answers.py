@@ -162,7 +162,10 @@ def test_repetition_without_bias():
     for t, drawn, fixed in ((0.3, 0.13048, 0.11219), (0.6, 0.03581, 0.02081)):
         best = {c: uep.design.repetition(RXC, TRUE, deadlines=t, copies=c, objective="debiased") for c in ("drawn", "fixed")}
         assert (round(best["drawn"].objective, 5), round(best["fixed"].objective, 5)) == (drawn, fixed)
-    assert uep.design.repetition(RXC, uep.Workers(5), deadlines=1.0, copies="fixed", objective="debiased").objective == np.inf
+    assert (
+        uep.design.repetition(RXC, uep.Workers(5, omega="fair"), deadlines=1.0, copies="fixed", objective="debiased").objective
+        == np.inf
+    )
 
 
 @pytest.mark.parametrize("t", [0.0, 1e-300, 1e-9, 50.0, 1e9])
@@ -203,12 +206,12 @@ def test_drawn_repetition_over_several_deadlines_equals_the_best_gamma_of_single
 def test_redundancy_at_equal_load():
     code = uep.codes.MDS("factored")
     for t, expected in ((1.0, {9: 0.98389, 30: 0.63000, 120: 0.49633}), (2.0, {9: 0.72983, 30: 0.03031, 120: 0.01008})):
-        best = uep.design.redundancy(code, RXC, uep.Workers(30), deadlines=t, counts=list(expected))
+        best = uep.design.redundancy(code, RXC, uep.Workers(30, omega="fair"), deadlines=t, counts=list(expected))
         assert best.workers.count == 120
         assert {int(c): round(float(v), 5) for c, v in zip(best.tried["count"], best.tried.loss, strict=True)} == expected
         assert round(best.baseline, 5) == expected[30]
         assert set(best.tried.work.values.tolist()) == {9.0, 30.0, 120.0}
-    shifted = uep.Workers(30, latency=uep.latency.ShiftedExponential(rate=2.0, shift=0.5))
+    shifted = uep.Workers(30, latency=uep.latency.ShiftedExponential(rate=2.0, shift=0.5), omega="fair")
     for t, count, value in ((1.0, 10, 0.97651), (1.5, 12, 0.46555)):
         best = uep.design.redundancy(code, RXC, shifted, deadlines=t, counts=range(9, 31))
         assert (best.workers.count, round(best.objective, 5)) == (count, value)

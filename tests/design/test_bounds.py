@@ -102,7 +102,7 @@ def test_cross_terms_weaken_the_bound_as_far_as_they_must():
         np.array([[1.0, 0.0, -0.9, np.sqrt(1 - 0.81)]]).reshape(1, 4), np.eye(2)[[0, 1, 0, 1]], blocks=2, classes=(1, 1), order=None
     )
     assert part.gram == pytest.approx(np.array([[1, -0.9], [-0.9, 1]]))
-    bound = uep.theory.lower_bound(part, uep.Workers(2), deadlines=[0.0])
+    bound = uep.theory.lower_bound(part, uep.Workers(2, omega="fair"), deadlines=[0.0])
     assert bound.attrs["cross_terms"] == pytest.approx(0.1)
     assert bound.bound_tail.item() == pytest.approx(1.0)  # nothing has arrived: the loss is 1
 

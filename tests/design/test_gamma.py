@@ -97,7 +97,7 @@ def test_variance_of_debiased_estimates_with_cross_terms():
     rng = np.random.default_rng(5)
     part = uep.Partition.cxr(rng.normal(size=(4, 12)), rng.normal(size=(12, 3)), blocks=6, classes=(1, 2, 3))
     decoding = decoding_of(NOW, part, 12)
-    chances = ByCounts(decoding, arrivals_of(uep.Workers(12), [2.0], None, decoding.work, 6))
+    chances = ByCounts(decoding, arrivals_of(uep.Workers(12, omega="fair"), [2.0], None, decoding.work, 6))
     law = chances.law(np.array([GAMMA]))[0, 0]
     decoded = 1.0 - decoding.undecoded[:, :3]
     scaled = decoded / (law @ decoded)  # the unbiased estimate is Σ scaled_u X_u

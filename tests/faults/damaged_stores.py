@@ -33,6 +33,7 @@ first = 500
 
 [workers]
 count = 12
+omega = "fair"
 work = ["unit", "true"]
 
 [partitions.rxc]

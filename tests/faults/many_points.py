@@ -20,6 +20,7 @@ gamma = [0.40, 0.35, 0.25]
 
 [workers]
 count = 20
+omega = "fair"
 work = WORK
 
 [partitions.rxc]

@@ -19,6 +19,9 @@ NINE = [
     ("lt", "windows gf2"),
     ("windows", "windows gf256"),
     ("generator", "generator sums", "speeds"),
+    ("racks", "slow racks fixed", "racks uncoded"),
+    ("trace", "trace true work"),
+    ("trace shuffled", "trace uncoded"),
 ]
 OTHERS = [
     ("one sub-product", "one packet", "two sub-products"),
@@ -27,6 +30,8 @@ OTHERS = [
     ("K = 64",),
     ("K = 64 lt", "K = 64 windows"),
     ("W = 254", "W = 256"),
+    ("sixty racks",),
+    ("trace of sixty",),
 ]
 LAUNCHED = [("ew",), ("ew fixed", "lt"), ("one sub-product", "generator")]
 

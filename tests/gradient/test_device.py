@@ -15,7 +15,7 @@ from tests.cases.descents import GRADIENT_NORM, PAIRS, PROBLEM, PROBLEMS, SCHEME
 from uepgpu import BackendUnavailable
 from uepgpu import gradient_coding as gc
 from uepgpu.backends import BACKENDS, Place, find_place
-from uepgpu.gradient_coding.device import DeviceKernels, weigh_blocks
+from uepgpu.gradient_coding.device import DeviceKernels, list_blocks, weigh_blocks
 from uepgpu.gradient_coding.plan import make_plan
 from uepgpu_kernels.cpu import descent as compiled
 from uepgpu_kernels.dense import descent as dense_descent
@@ -62,7 +62,7 @@ def test_another_namespace_gives_the_compiled_record(kind, name):
 def test_only_what_is_heard_of_is_multiplied():
     plan = plan_of(PROBLEM, SCHEMES["replicated"])
     copies, _ = compiled.sketch(plan.job, 0, 200, 9)
-    active, weight = weigh_blocks(plan.job, copies, compiled)
+    active, weight = list_blocks(weigh_blocks(plan.job, copies, compiled))
     assert active.shape[2] == (copies > 0).sum(axis=2).max() <= 5 < PROBLEM.blocks
     back = np.zeros(copies.shape)
     np.put_along_axis(back, active, weight, axis=2)

@@ -57,6 +57,12 @@ def descend(scheme=None, workers=None, **options):
             "q > R stochastic": (lambda: descend(gc.StochasticBlocks(13)), "fastest must be at most the 12", "got 13"),
             "q > R ignore": (lambda: descend(gc.IgnoreStragglers(13)), "fastest must be at most the 12", "got 13"),
             "no answer": (lambda: gc.ReplicatedSketch(0), "fastest must be an integer >= 1, got 0"),
+            "no rule": (lambda: gc.StochasticBlocks(), "StochasticBlocks needs fastest, until or factor"),
+            "until": (lambda: gc.ReplicatedSketch(until=-1.0), "until must be a finite number > 0, got -1"),
+            "factor": (lambda: gc.IgnoreStragglers(factor=0.9), "factor must be a finite number >= 1", "got 0.9"),
+            "factor nan": (lambda: gc.IgnoreStragglers(factor=np.nan), "factor must be a finite number"),
+            "fixed until": (lambda: gc.ReplicatedSketch(3, sketch="fixed", until=1.0), "sketch='fixed' waits for the servers"),
+            "q > R fractional": (lambda: descend(gc.FractionalRepetition(3, 13)), "fastest must be at most the 12", "got 13"),
             "R < K": (lambda: descend(workers=uep.Workers(7)), "servers must be at least the 8 blocks", "got 7"),
             "law": (lambda: gc.ReplicatedSketch(5, law="norm"), "law must be one of 'leverage', 'uniform', got 'norm'"),
             "gradient norm replicated": (lambda: gc.ReplicatedSketch(5, law="gradient-norm"), "law must be one of"),
@@ -78,28 +84,56 @@ def descend(scheme=None, workers=None, **options):
             "no scheme": (lambda: descend("exact"), "scheme must be one of uepgpu.gradient_coding", "'exact'"),
         },
         workers={
-            "speeds": (lambda: descend(workers=uep.Workers(12, speeds=[1.0] * 11 + [2.0])), "workers must have one speed"),
-            "laws": (
-                lambda: descend(workers=uep.Workers(2, [uep.latency.Exponential(1.0), uep.latency.Exponential(2.0)])),
-                "workers must have one speed and one law",
-                "2 laws",
+            "losses": (
+                lambda: descend(workers=uep.Workers(12, loss_probability=0.1)),
+                "workers must always answer where ReplicatedSketch",
+                "give it until=t",
+                "loss_probability=0.1",
             ),
-            "stages": (
-                lambda: descend(workers=uep.Workers(12, uep.latency.Staged(uep.latency.Exponential(), start=0.1))),
-                "scales with their load",
-                "Staged",
+            "dark racks": (
+                lambda: descend(gc.StochasticBlocks(factor=2.0), uep.Workers(12, racks=uep.Racks([0] * 12, 0.1))),
+                "workers must always answer where StochasticBlocks",
+                "1 racks, each dark",
             ),
-            "trace": (lambda: descend(workers=uep.Workers(1, uep.latency.Trace([[1.0]]))), "must have one speed and one law"),
-            "backup": (lambda: descend(workers=uep.Workers(12, backup=uep.Backup(1.0))), "workers must have no backup", "Backup"),
-            "racks": (
-                lambda: descend(workers=uep.Workers(12, racks=uep.Racks([0] * 12, 0.1))),
-                "workers must answer independently",
+            "a trace with gaps": (
+                lambda: descend(gc.ExactGradient(), uep.Workers(1, uep.latency.Trace([[1.0], [np.inf]]))),
+                "workers must always answer where ExactGradient() waits",
+                "use a scheme that takes until=t",
+                "Trace(2 rounds of 1 workers",
             ),
-            "losses": (lambda: descend(workers=uep.Workers(12, loss_probability=0.1)), "loss_probability=0", "0.1"),
+            "a code and losses": (
+                lambda: descend(gc.CyclicCode(3), uep.Workers(12, loss_probability=0.1)),
+                "workers must always answer where CyclicCode",
+            ),
+            "a law that leaves some out": (
+                lambda: descend(
+                    workers=uep.Workers(12, uep.latency.FromCDF(lambda t: np.minimum(t, 0.5)), speeds=[1.0] * 11 + [2.0]),
+                    realizations=50,
+                ),
+                "latency must reach probability 1 - 2^-33",
+            ),
+            "memory": (
+                lambda: descend(gc.ReplicatedSketch(5), uep.Workers(900_000, speeds=[1.0] * 899_999 + [2.0]), iterations=5000),
+                "iterations of 900,000 servers and 8 blocks",
+            ),
             "order": (
                 lambda: gc.descend(gc.ReplicatedSketch(5), PROBLEM, uep.Workers(12), iterations=1, realizations=1, seed=1),
                 "problem must be a Problem",
                 "the order is problem, scheme, workers",
+            ),
+        },
+        completion={
+            "until": (
+                lambda: gc.completion_time(PROBLEM, gc.ExactGradient(), uep.Workers(12), realizations=1, seed=1, until=1),
+                "until must be 'all' or a relative error > 0 written with a point, got 1",
+            ),
+            "never": (
+                lambda: gc.completion_time(PROBLEM, gc.ExactGradient(), uep.Workers(12), realizations=3, seed=1, until=1e-9),
+                "until=1e-09 is never reached in 3 realizations",
+            ),
+            "quantiles": (
+                lambda: gc.completion_time(PROBLEM, gc.ExactGradient(), uep.Workers(12), realizations=3, seed=1, quantiles=2),
+                "quantiles must be probabilities",
             ),
         },
         call={

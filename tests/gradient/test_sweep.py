@@ -85,7 +85,7 @@ def run(spec, folder, **options):
 def test_a_series_without_a_label_is_called_by_its_scheme(spec):
     spec.write_text(SPEC.replace('label = "leverage"\n', "").replace('label = "exact"\n', ""))
     assert [p.series for p in read_study(str(spec)).points if p.data == "heavy"] == [
-        "replicated-sketch",
+        "replicated-sketch (fastest = 5)",
         "own law",
         "exact-gradient",
     ]
@@ -244,11 +244,19 @@ def test_the_bundled_study_shows_what_it_is_for():
         ("blocks = 6", "blocks = 200", r"\[data.heavy\]: blocks must be at most the 90"),
         ("count = 12", "count = 5", "series 'leverage' with data 'heavy': .*at least the 6 blocks.* got 5"),
         ("count = 12", "count = [12, 24]", "must describe one kind of workers, got lists that make 2"),
-        ("count = 12", "count = 12\nspeeds = [1]", "unknown key 'speeds'"),
+        ("count = 12", "count = 12\nspeeds = [1]", "speeds must give one speed per worker: 12 workers, got 1 speeds"),
+        ("count = 12", "count = 12\nspeed = [1]", "unknown key 'speed'"),
+        (
+            "count = 12",
+            "count = 12\nloss_probability = 0.1",
+            "workers must always answer where Repl.*give it until=t, got loss_prob",
+        ),
+        ("fastest = 5", "fastest = 5, until = 0", "until must be a finite number > 0, got 0"),
+        ("fastest = 5", "factor = 0.5", "factor must be a finite number >= 1, a multiple .* got 0.5"),
         ("fastest = 5", "fastest = 13", "fastest must be at most the 12 servers that there are, got 13"),
         ("fastest = 5", "fastest = 5, sketch = 'old'", "sketch must be one of 'fresh', 'fixed', got 'old'"),
         ("fastest = 5", "quickest = 5", "unknown key 'quickest'"),
-        (", fastest = 5", "", "series 'leverage': scheme: fastest is missing"),
+        (", fastest = 5", "", "series 'leverage': scheme: ReplicatedSketch needs fastest, until or factor"),
         ('"exact-gradient"', '"exact-gradent"', "name must be one of .*did you mean 'exact-gradient'"),
         ('source = "multivariate-t"', 'source = "cauchy"', r"\[data.heavy\]: source must be one of"),
         ("degrees = 1.5\n", "", "degrees is missing"),

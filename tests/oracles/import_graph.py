@@ -18,9 +18,23 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = {"uepgpu": ROOT / "uepgpu", "uepgpu_kernels": ROOT / "kernels" / "uepgpu_kernels"}
 
 ROOMS = (
-    *("checks", "text", "files", "partition", "latency", "workers", "codes", "plan", "theory", "backends", "tally", "monte_carlo"),
+    *(
+        "checks",
+        "text",
+        "files",
+        "console",
+        "partition",
+        "latency",
+        "workers",
+        "codes",
+        "plan",
+        "theory",
+        "backends",
+        "tally",
+        "monte_carlo",
+    ),
     *("products", "design", "gradient_coding", "train", "replay", "specification", "points", "store", "sweep", "results"),
-    *("charts", "figures", "report", "machine", "console", "commands", "cli"),
+    *("charts", "figures", "report", "machine", "commands", "cli"),
 )
 """Rooms of uepgpu in the order in which they may import: each those listed before it."""
 

@@ -60,6 +60,16 @@ def cell(word: int, thresholds: Sequence[int]) -> int:
     return count
 
 
+def rack_is_struck(seed: int, realization: int, rack: int, below: int) -> bool:
+    """Return whether a rack is dark or slow: its word of stream 6 is less than floor(2^32 × the probability)."""
+    return word(seed, realization, 6, rack) < below
+
+
+def trace_round(seed: int, realization: int, rounds: int, *, drawn: bool) -> int:
+    """Return which round of a trace a realization meets: that of word 1 of stream 7, or each in its turn."""
+    return word(seed, realization, 7, 1) * rounds >> 32 if drawn else realization % rounds
+
+
 def packets_of_a_word(n_cells: int) -> int:
     """Return how many packets a word decides in the count domain: the most whose combinations of cells are at most 128."""
     most = 1

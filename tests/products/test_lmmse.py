@@ -166,7 +166,7 @@ def test_energies_alone_can_lose_where_summands_cancel():
     part = uep.Partition.cxr(np.ones((1, 2)), B, blocks=2, classes=(2,), order=None)
     np.testing.assert_allclose(part.gram, [[1, -0.9], [-0.9, 1]], atol=1e-15)
     call = {"deadline": math.inf, "realizations": 40_000, "seed": 1}
-    code, one = uep.codes.MDS(), uep.Workers(1)
+    code, one = uep.codes.MDS(), uep.Workers(1, omega="fair")
     assert np.allclose(uep.multiply(part, code, one, **call).loss, 0.20)
     energies = uep.multiply(part, code, one, decoder="lmmse", prior="energy", **call).loss
     assert abs(energies.mean() - 0.55) <= 4 * energies.std() / math.sqrt(energies.size)

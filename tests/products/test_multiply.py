@@ -54,7 +54,9 @@ def test_any_shape_that_can_be_cut(paradigm, shape):
     A, B = factors(*shape)
     part = partition(paradigm, A, B)
     for faithful in (False, True):
-        result = uep.multiply(part, uep.codes.MDS(), uep.Workers(12), deadline=math.inf, seed=2, keep="product", faithful=faithful)
+        result = uep.multiply(
+            part, uep.codes.MDS(), uep.Workers(12, omega="fair"), deadline=math.inf, seed=2, keep="product", faithful=faithful
+        )
         assert result.product.shape == (1, *(A @ B).shape)
         assert np.all(relative(result.product, A @ B) < 1e-10)
 
@@ -62,10 +64,10 @@ def test_any_shape_that_can_be_cut(paradigm, shape):
 def test_one_block_and_many():
     A, B = factors()
     one = uep.Partition.rxc(A, B, rows=1, cols=1, classes=(1,))
-    result = uep.multiply(one, uep.codes.Uncoded(), uep.Workers(1), deadline=math.inf, seed=1, keep="product")
+    result = uep.multiply(one, uep.codes.Uncoded(), uep.Workers(1, omega="fair"), deadline=math.inf, seed=1, keep="product")
     assert np.all(relative(result.product, A @ B) < 1e-10)
     many = uep.Partition.rxc(A, B, rows=8, cols=9, classes=(12, 60))  # beyond the 64 bits of a mask
-    result = uep.multiply(many, uep.codes.MDS(), uep.Workers(80), deadline=math.inf, seed=1, keep="product")
+    result = uep.multiply(many, uep.codes.MDS(), uep.Workers(80, omega="fair"), deadline=math.inf, seed=1, keep="product")
     assert np.all(relative(result.product, A @ B) < 1e-10)
 
 
@@ -97,7 +99,9 @@ def test_decodable_tiles_are_exact_and_the_others_zero(name, faithful):
     A, B = factors(3, 4, 3)
     part, (code, count) = partition("rxc", A, B, order=None), CODES[name]
     n = 5_000
-    result = uep.multiply(part, code, uep.Workers(count), deadline=2.0, realizations=n, seed=5, keep="product", faithful=faithful)
+    result = uep.multiply(
+        part, code, uep.Workers(count, omega="fair"), deadline=2.0, realizations=n, seed=5, keep="product", faithful=faithful
+    )
     expected = np.where(result.decoded.reshape(n, 3, 3), A @ B, 0.0)
     assert np.all(np.abs(result.product - expected) <= 1e-8 * np.abs(A @ B).max())
     assert np.all(result.product[~result.decoded.reshape(n, 3, 3)] == 0)
@@ -237,7 +241,7 @@ def test_a_summary_has_means_and_errors():
 def test_infinity_waits_for_every_worker_however_heavy_the_tail():
     A, B = factors()
     for law in (uep.latency.Pareto(0.001), uep.latency.Weibull(0.001)):
-        workers = uep.Workers(14, latency=law)
+        workers = uep.Workers(14, latency=law, omega="fair")
         for forever in (math.inf, np.float32(math.inf)):
             assert uep.multiply(
                 partition("rxc", A, B), uep.codes.MDS(), workers, deadline=forever, realizations=50, seed=1

@@ -131,7 +131,7 @@ def test_what_noise_amplifies_beyond_a_tenth_is_flagged(decoder, paradigm):
 
 
 def test_an_estimate_that_holds_a_tenth_of_noise_is_flagged_too():
-    part, nine = scaled(), uep.Workers(9)
+    part, nine = scaled(), uep.Workers(9, omega="fair")
     call = {"deadline": math.inf, "seed": 1, "decoder": "lmmse", "faithful": True}
     assert not uep.multiply(part, uep.codes.Uncoded(), nine, noise=0.05, **call).flagged.any()
     assert uep.multiply(part, uep.codes.Uncoded(), nine, noise=0.2, **call).flagged.all()
@@ -142,7 +142,7 @@ def test_an_estimate_that_holds_a_tenth_of_noise_is_flagged_too():
 
 def test_two_copies_are_averaged_on_every_backend():
     """Relative noise s on each of two copies leaves s²/2 of their mean, and s² of either."""
-    part, workers = partition("rxc", *factors(30, 23, 36), order=None), uep.Workers(18)
+    part, workers = partition("rxc", *factors(30, 23, 36), order=None), uep.Workers(18, omega="fair")
     call = {"deadline": math.inf, "faithful": True, "noise": 0.05, "realizations": 50, "seed": 1}
     runs = [uep.multiply(part, uep.codes.Repetition(2), workers, backend=b, **call) for b in ("numba", "numpy")]
     for run in runs:

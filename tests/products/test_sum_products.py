@@ -28,7 +28,7 @@ def row(k, *terms):
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_packet_that_is_the_product_decodes_it(backend):
-    part, workers = uep.Partition.cxr(*matrices(), blocks=3, classes=(3,)), uep.Workers(4)
+    part, workers = uep.Partition.cxr(*matrices(), blocks=3, classes=(3,)), uep.Workers(4, omega="fair")
     call = {"seed": 1, "realizations": 20, "backend": backend}
     tally = uep.simulate(WHOLE, part, workers, **call)
     assert tally.loss(part).normalized_loss.values.tolist() == [1, 0, 0, 0, 0]
@@ -86,12 +86,12 @@ def test_noise_of_copies_of_a_sum_averages_out():
     """Four copies of C with noise of .01 each, relative to C: expected loss 1e-4/4 of ‖C‖²."""
     part = uep.Partition.cxr(*matrices(), blocks=3, classes=(3,))
     call = {"deadline": math.inf, "realizations": 300, "seed": 2, "faithful": True}
-    result = uep.multiply(part, WHOLE, uep.Workers(4), noise=0.01, **call)
+    result = uep.multiply(part, WHOLE, uep.Workers(4, omega="fair"), noise=0.01, **call)
     error = result.normalized_loss.std(ddof=1) / math.sqrt(300)
     assert abs(result.normalized_loss.mean() - 1e-4 / 4) <= 4 * error
     assert error < 2e-7
     assert not result.flagged.any()
-    assert uep.multiply(part, WHOLE, uep.Workers(4), noise=0.3, **call).flagged.all()
+    assert uep.multiply(part, WHOLE, uep.Workers(4, omega="fair"), noise=0.3, **call).flagged.all()
 
 
 @pytest.mark.parametrize("compiled", [True, False])
@@ -120,7 +120,7 @@ def test_weights_miss_nothing_that_arithmetic_cannot_hold():
     """X_1 + X_2 from packets whose difference is lost in rounding: integers decode, floating point says that it cannot."""
     part = uep.Partition.cxr(*matrices(), blocks=3, classes=(3,))
     code = codes.Generator([[1, 1, 2.0**60], [1, 1, 2.0**60 + 2.0**9]])
-    result = uep.multiply(part, code, uep.Workers(2), deadline=math.inf, seed=1)
+    result = uep.multiply(part, code, uep.Workers(2, omega="fair"), deadline=math.inf, seed=1)
     assert result.decoded.tolist() == [[True, True, True]]
     assert result.ill_conditioned.all()
     assert result.flagged.all()

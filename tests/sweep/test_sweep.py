@@ -108,7 +108,7 @@ def test_shipped_gradient_is_small() -> None:
 
 
 def test_bundled_specifications_are_found_by_name() -> None:
-    assert bundled_specs() == ("backprop", "fair", "gradient-coding", "paper", "paper-design")
+    assert bundled_specs() == ("backprop", "fair", "gradient-coding", "paper", "paper-design", "stragglers")
 
 
 # --- the grid -----------------------------------------------------------------------------------------------------
@@ -165,8 +165,13 @@ def test_a_series_without_a_label_is_called_by_its_code() -> None:
         {"code": {"name": "now"}},
         {"grid": {"code": ["mds", "lt"]}},
         {"label": "one", "grid": {"code": ["mds"]}},
+        {"code": {"name": "ew", "encoding": "factored", "window": "nested"}},
+        {"code": {"name": "windows", "supports": [[0], [*range(9)]], "probabilities": [0.5, 0.5]}},
+        {"code": {"name": "generator", "matrix": [[1] * 9] * 12}},
     ]
-    assert [p.series for p in parse(spec(series=series)).points] == ["ew", "now", "mds", "lt", "one"]
+    labels = ["ew", "now", "mds", "lt", "one", "ew (encoding = factored, window = nested)"]
+    labels += ["windows (supports = 0|0/1/2/3/4/5/6/7/8, probabilities = 0.5/0.5)", "generator"]
+    assert [p.series for p in parse(spec(series=series)).points] == labels
     assert [p.series for p in parse(spec(series=[{"grid": {"code": ["mds"]}}])).points] == ["mds"]
 
 

@@ -26,7 +26,7 @@ def parse(folder: Path = Path(), **changes: Any) -> Sweep:
         "realizations": 2000,
         "deadlines": [0.5, 1.0],
         "gamma": GAMMA,
-        "workers": {"count": 12, "work": "unit"},
+        "workers": {"count": 12, "omega": "fair", "work": "unit"},
         "partitions": {"rxc": RXC},
         "series": [{"label": "EW", "code": "ew"}],
     } | changes
@@ -87,7 +87,7 @@ def test_a_series_varies_in_its_own_way() -> None:
 
 
 def test_the_seed_of_the_command_line_wins() -> None:
-    data = {"deadlines": [1.0], "gamma": GAMMA, "workers": {"count": 12}, "partitions": {"rxc": RXC}}
+    data = {"deadlines": [1.0], "gamma": GAMMA, "workers": {"count": 12, "omega": "fair"}, "partitions": {"rxc": RXC}}
     data |= {"series": [{"label": "EW", "code": "ew"}], "seed": 5}
     assert parse_spec(data, name="mine", folder=Path(), seed=9).points[0].seed == 9
 
@@ -97,7 +97,13 @@ def test_stop_rules_of_the_whole_and_of_a_series() -> None:
     sweep = parse(stop={"relative_error": 0.01, "deadlines": [0.5], "first": 100, "growth": 2}, series=series)
     assert sweep.points[0].stop == StopRule(2000, relative_error=0.01, deadlines=(0.5,), first=100, growth=2)
     assert sweep.points[1].stop == StopRule(2000, relative_error=0.5, failures=50, deadlines=(0.5,), first=100, growth=2)
-    data = {"deadlines": [1.0], "gamma": GAMMA, "workers": {"count": 12}, "partitions": {"rxc": RXC}, "series": series}
+    data = {
+        "deadlines": [1.0],
+        "gamma": GAMMA,
+        "workers": {"count": 12, "omega": "fair"},
+        "partitions": {"rxc": RXC},
+        "series": series,
+    }
     stop = {"stop": {"realizations": 50, "seconds": 3}}
     assert parse_spec(data | stop, name="m", folder=Path()).points[0].stop == StopRule(50, seconds=3)
     assert parse_spec(data | stop, name="m", folder=Path(), realizations=7).points[0].stop == StopRule(7, seconds=3)
@@ -164,6 +170,7 @@ deadlines = [0.5]
 first = 1000
 [workers]
 count = 12
+omega = "fair"
 work = "unit"
 [grid]
 latency = ["exponential", { law = "weibull", shape = 0.7 }]

@@ -155,7 +155,9 @@ def test_workers_come_back_from_text_to_the_bit(
 
 
 def test_laws_of_every_worker_come_back_from_text() -> None:
-    before = uep.Workers(4, [Exponential(0.1), Empirical([1.0, 2.0]), Exponential(0.1), Empirical([1.0, 2.0])], work="unit")
+    before = uep.Workers(
+        4, [Exponential(0.1), Empirical([1.0, 2.0]), Exponential(0.1), Empirical([1.0, 2.0])], work="unit", omega="fair"
+    )
     after = read_workers(write_workers(before))
     assert write_workers(after) == write_workers(before)
     assert after.latency == before.latency

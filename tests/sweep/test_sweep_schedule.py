@@ -27,7 +27,7 @@ def sweep(**changes: Any) -> Sweep:
     data = {
         "deadlines": [0.5, 1.0],
         "gamma": [0.40, 0.35, 0.25],
-        "workers": {"count": 12, "work": "unit"},
+        "workers": {"count": 12, "omega": "fair", "work": "unit"},
         "partitions": {"rxc": RXC},
         "series": [{"label": name, "code": name} for name in ("ew", "now", "mds")],
     }

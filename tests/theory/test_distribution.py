@@ -81,7 +81,7 @@ def test_the_law_of_the_loss_equals_the_table_of_section_5(code, t, mean, sd, ex
 @pytest.mark.parametrize("code", DRAWN, ids=range(len(DRAWN)))
 def test_drawn_windows_equal_enumeration(paradigm, options, code):
     part = matrices_partition(paradigm, **options)
-    workers, times = Workers(4, latency=latency.Weibull(1.3), loss_probability=0.25), [0.0, 0.4, 1.7]
+    workers, times = Workers(4, latency=latency.Weibull(1.3), loss_probability=0.25, omega="fair"), [0.0, 0.4, 1.7]
     law = code.law(part, 4)
     arrived = [0.75 * (1 - np.exp(-((t / law.work) ** 1.3))) for t in times]  # Ω = K / W = 1
     laws = [brute.drawn_by_deadline(law.supports, law.probabilities, [a] * 4) for a in arrived]
@@ -110,7 +110,7 @@ def test_two_drawn_windows_at_unequal_speeds_equal_enumeration():
     law = code.law(part, 4)
     arrived = [[1 - np.exp(-t * s / law.work) for s in speeds] for t in times]
     laws = [brute.drawn_by_deadline(law.supports, law.probabilities, a) for a in arrived]
-    check(code, part, laws, workers=Workers(4, speeds=speeds), deadlines=times)
+    check(code, part, laws, workers=Workers(4, speeds=speeds, omega="fair"), deadlines=times)
 
 
 def test_equal_units_are_counted_and_not_listed():
@@ -175,13 +175,13 @@ def test_what_has_no_law_is_named():
             with pytest.raises(NotImplementedError, match=named):
                 function(code, RXC, received=[9])
     with pytest.raises(NotImplementedError, match="joint law of 3 drawn windows at workers of different speeds"):
-        theory.loss_sd(NOW, RXC, Workers(3, speeds=(1.0, 2.0, 3.0)), deadlines=[1.0])
+        theory.loss_sd(NOW, RXC, Workers(3, speeds=(1.0, 2.0, 3.0), omega="fair"), deadlines=[1.0])
     rng = np.random.default_rng(5)
     many = Partition.model("cxr", left_variances=rng.uniform(1, 2, 15), right_variances=[1] * 15, classes=(15,))
     with pytest.raises(NotImplementedError, match="32,768 patterns"):
-        theory.loss_sd(codes.Uncoded(), many, Workers(15), deadlines=[1.0])
+        theory.loss_sd(codes.Uncoded(), many, Workers(15, omega="fair"), deadlines=[1.0])
     with pytest.raises(NotImplementedError, match="3 windows at 1,000,000 workers"):
-        theory.loss_sd(NOW, RXC, Workers(1_000_000), deadlines=[1.0])
+        theory.loss_sd(NOW, RXC, Workers(1_000_000, omega="fair"), deadlines=[1.0])
 
 
 WHERE = {"received": [9]}
@@ -199,7 +199,11 @@ BAD = cases(
     },
     distribution={
         "nothing": (lambda: theory.loss_distribution(EW, RXC), "exactly one of deadlines and received must be given"),
-        "tied": (lambda: theory.loss_sd(codes.Uncoded(), RXC, Workers(9), received=[10]), "received must be at most", "10"),
+        "tied": (
+            lambda: theory.loss_sd(codes.Uncoded(), RXC, Workers(9, omega="fair"), received=[10]),
+            "received must be at most",
+            "10",
+        ),
     },
 )
 
@@ -214,8 +218,8 @@ def test_equal_units_with_cross_terms_are_no_group():
     gram = np.array([[1.0, 0.5, 0.0], [0.5, 1.0, 0.0], [0.0, 0.0, 1.0]])
     part = Partition("cxr", (3,), np.array([1, 1, 2]), gram)
     laws = [brute.tied_by_received(np.eye(3, dtype=bool), [0, 1, 2], n) for n in range(4)]
-    check(codes.Uncoded(), part, laws, workers=Workers(3), received=range(4))
-    found = theory.loss_distribution(codes.Uncoded(), part, Workers(3), received=[1])
+    check(codes.Uncoded(), part, laws, workers=Workers(3, omega="fair"), received=range(4))
+    found = theory.loss_distribution(codes.Uncoded(), part, Workers(3, omega="fair"), received=[1])
     np.testing.assert_allclose(found.loss, [0, 1, 2, 3, 4], atol=1e-15)
     np.testing.assert_allclose(found.probability[0], [0, 0, 2 / 3, 1 / 3, 0], atol=1e-15)
 
@@ -224,5 +228,5 @@ def test_a_quantile_at_the_edge_of_a_step_does_not_depend_on_rounding():
     # Nine of ten answer: each summand is the missing one with probability .1, and 1 - .9 is not .1 in floating point.
     part = Partition.model("cxr", left_variances=np.arange(1.0, 11), right_variances=[1] * 10, classes=(10,))
     levels = np.arange(1, 10) / 10
-    found = theory.loss_quantile(codes.Uncoded(), part, Workers(10), q=levels, received=[9]).loss.values[0]
+    found = theory.loss_quantile(codes.Uncoded(), part, Workers(10, omega="fair"), q=levels, received=[9]).loss.values[0]
     np.testing.assert_allclose(found, np.arange(1.0, 10), rtol=1e-12)

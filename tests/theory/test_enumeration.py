@@ -42,7 +42,7 @@ def check(result, probability, laws, part):
 @pytest.mark.parametrize("lossy", [0.0, 0.25])
 def test_drawn_windows_by_deadline_equal_enumeration(paradigm, options, code, lossy):
     part = matrices_partition(paradigm, **options)
-    workers = Workers(4, latency=latency.Weibull(1.3), loss_probability=lossy)
+    workers = Workers(4, latency=latency.Weibull(1.3), loss_probability=lossy, omega="fair")
     times = [0.0, 0.4, 1.7]
     law = code.law(part, 4)
     arrived = [(1 - lossy) * (1 - np.exp(-((t * 1.0 / law.work) ** 1.3))) for t in times]  # Ω = K / W = 1
@@ -89,7 +89,7 @@ def test_drawn_disjoint_windows_at_unequal_speeds_equal_enumeration(paradigm, op
     law = code.law(part, 4)
     arrived = [[1 - np.exp(-t * s / law.work) for s in speeds] for t in times]
     laws = [brute.drawn_by_deadline(law.supports, law.probabilities, a) for a in arrived]
-    workers = Workers(4, speeds=speeds)
+    workers = Workers(4, speeds=speeds, omega="fair")
     result = theory.loss(code, part, workers, deadlines=times)
     check(result, theory.decoding_probability(code, part, workers, deadlines=times).probability, laws, part)
 

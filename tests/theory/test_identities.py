@@ -29,7 +29,7 @@ LATENCIES = [
 @pytest.mark.parametrize("law", LATENCIES, ids=lambda law: type(law).__name__)
 @pytest.mark.parametrize("code, count", [(NOW, 12), (EW, 12), (MDS, 12), (FIXED[0], 12), (FIXED[1], 12), (codes.Repetition(2), 18)])
 def test_every_latency_law_mixes_the_received_counts(law, code, count):
-    workers = Workers(count, latency=law, work="unit")
+    workers = Workers(count, latency=law, work="unit", omega="fair")
     times = np.array([0.0, 0.3, 1.0, 2.5])
     by_count = theory.loss(code, CXR, workers, received=range(count + 1)).loss.values
     f = law.cdf(9 / count * times)
@@ -45,8 +45,8 @@ def test_every_latency_law_mixes_the_received_counts(law, code, count):
 def test_repetition_of_exponential_workers_under_fair_load_is_uncoded(copies, part):
     times = np.linspace(0, 40, 30)
     k = part.n_subproducts
-    uncoded = theory.loss(codes.Uncoded(), part, Workers(k), deadlines=times)
-    repeated = theory.loss(codes.Repetition(copies), part, Workers(copies * k), deadlines=times)
+    uncoded = theory.loss(codes.Uncoded(), part, Workers(k, omega="fair"), deadlines=times)
+    repeated = theory.loss(codes.Repetition(copies), part, Workers(copies * k, omega="fair"), deadlines=times)
     np.testing.assert_allclose(repeated.loss_bound, uncoded.loss_bound, rtol=1e-12)
     np.testing.assert_allclose(repeated.loss, uncoded.loss, rtol=1e-12)
 

@@ -42,11 +42,11 @@ def test_the_loss_at_the_deadline_is_the_target_and_not_before(law):
 @pytest.mark.parametrize(
     "code, workers",
     [
-        (EW, Workers(30)),  # true work
-        (LEVEL_PAIR, Workers(20, speeds=(1.0, 3.0) * 10)),
+        (EW, Workers(30, omega="fair")),  # true work
+        (LEVEL_PAIR, Workers(20, speeds=(1.0, 3.0) * 10, omega="fair")),
         (codes.Uncoded(), Workers(9, omega=1.0)),
-        (codes.Repetition(2), Workers(18)),
-        (codes.ExpandingWindow(GAMMA, windows="fixed"), Workers(30)),
+        (codes.Repetition(2), Workers(18, omega="fair")),
+        (codes.ExpandingWindow(GAMMA, windows="fixed"), Workers(30, omega="fair")),
     ],
     ids=["true work", "speeds", "uncoded", "repetition", "fixed"],
 )
@@ -109,8 +109,8 @@ def test_workers_for_a_loss_are_the_fewest():
 
 def test_workers_who_share_the_work_may_be_too_many():
     # Ω = K/W and a start-up time: ten workers decode most by t = 1 (shift .5, rate 2), thirty nothing.
-    workers = Workers(1, latency=latency.ShiftedExponential(2.0, 0.5), work="unit")
-    losses = [loss_at(MDS, RXC, Workers(n, latency=workers.latency, work="unit"), 1.5) for n in range(1, 31)]
+    workers = Workers(1, latency=latency.ShiftedExponential(2.0, 0.5), work="unit", omega="fair")
+    losses = [loss_at(MDS, RXC, Workers(n, latency=workers.latency, work="unit", omega="fair"), 1.5) for n in range(1, 31)]
     fewest = 1 + next(i for i, x in enumerate(losses) if x <= 0.7)
     assert losses[-1] > 0.99
     assert theory.workers_for(MDS, RXC, workers, loss=0.7, deadline=1.5).workers.item() == fewest
@@ -120,7 +120,7 @@ def test_codes_that_fit_one_number_of_workers():
     found = theory.workers_for(codes.Repetition(2), RXC, Workers(1, omega=1.0), loss=[0.5, 0.01], deadline=1.0)
     assert found.workers.values.tolist() == [18, math.inf]
     with pytest.raises(ValueError, match=r"code fits no number of workers up to most=17: repetition.*18"):
-        theory.workers_for(codes.Repetition(2), RXC, Workers(1), loss=0.5, deadline=1.0, most=17)
+        theory.workers_for(codes.Repetition(2), RXC, Workers(1, omega="fair"), loss=0.5, deadline=1.0, most=17)
 
 
 def test_what_has_no_closed_form_is_named():
@@ -145,13 +145,17 @@ BAD = cases(
         ),
         "most": (lambda: theory.workers_for(EW, RXC, PAPER, loss=0.1, deadline=1, most=0), "most must be an integer", "0"),
         "speeds": (
-            lambda: theory.workers_for(EW, RXC, Workers(2, speeds=(1, 2)), loss=0.1, deadline=1),
+            lambda: theory.workers_for(EW, RXC, Workers(2, speeds=(1, 2), omega="fair"), loss=0.1, deadline=1),
             "workers must be equal for their number to be asked for",
             "speeds=(1.0, 2.0)",
         ),
         "laws": (
             lambda: theory.workers_for(
-                EW, RXC, Workers(2, latency=[latency.Exponential(1.0), latency.Exponential(2.0)]), loss=0.1, deadline=1
+                EW,
+                RXC,
+                Workers(2, latency=[latency.Exponential(1.0), latency.Exponential(2.0)], omega="fair"),
+                loss=0.1,
+                deadline=1,
             ),
             "workers must be equal for their number to be asked for",
             "latency=",

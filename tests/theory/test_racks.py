@@ -13,6 +13,7 @@ from tests.cases.paper import CXR, EW, GAMMA, MDS, NOW, RXC, close
 from tests.oracles import brute_force as brute
 from uepgpu import Backup, Racks, Relaunch, Workers, codes, theory
 from uepgpu.latency import Deterministic, Exponential, Pareto
+from uepgpu.replay import replay
 from uepgpu.theory.received import received_law
 
 TIMES = [0.3, 0.6]
@@ -133,16 +134,82 @@ def test_racks_that_are_never_struck_are_independent_workers_integer_for_integer
     "code, workers, reason",
     [
         (codes.ExpandingWindow(GAMMA, windows="fixed"), unit(racks=racks(5)), "do not answer independently and packets are tied"),
-        (EW, Workers(30, racks=racks(5)), "differ in true work"),
+        (EW, Workers(30, racks=racks(5), omega="fair"), "differ in true work"),
     ],
 )
 def test_what_the_count_domain_cannot_serve_is_refused(code, workers, reason):
     with pytest.raises(ValueError, match=reason):
         uep.simulate(code, CXR, workers, realizations=10, seed=1)
-    with pytest.raises(ValueError, match="deadlines must not be given for workers whose arrivals are not independent"):
-        uep.simulate(code, CXR, workers, deadlines=TIMES, realizations=10, seed=1)
     with pytest.raises(NotImplementedError, match=r"whose arrivals are not independent .*uepgpu\.simulate"):
         theory.loss(code, CXR, workers, deadlines=TIMES)
+
+
+@pytest.mark.parametrize("code, column", [(EW, 1), (MDS, 2)], ids=["EW", "MDS"])
+@pytest.mark.parametrize("row", TABLE, ids=lambda row: f"racks of {row[0]}")
+def test_simulated_arrivals_lose_what_the_table_says(row, code, column):
+    # Racks of one are a loss probability: the row is that of lossy workers too.
+    tally = uep.simulate(code, RXC, unit(racks=racks(row[0])), deadlines=TIMES, realizations=60_000, seed=12)
+    loss = tally.loss(RXC)
+    assert np.all(np.abs(loss.normalized_loss.values - row[column]) <= 4 * loss.normalized_loss_stderr.values)
+
+
+@pytest.mark.parametrize("slow", [None, SLOW], ids=["dark", "slow"])
+@pytest.mark.parametrize("windows", ["drawn", "fixed"])
+def test_simulated_losses_at_unequal_work_equal_enumeration(windows, slow):
+    part = brute.matrices_partition("cxr", **brute.CXR4)
+    code = codes.ExpandingWindow(GAMMA, windows=windows)
+    workers = Workers(
+        4, LAWS[0], 2.0, "true", loss_probability=0.1, speeds=(1.0, 2.0, 0.7, 1.0), racks=Racks([5, 2, 5, 2], 0.4, slow)
+    )
+    law = code.law(part, 4)
+    rates = {False: 1.0, True: 0.0 if slow is None else 0.2}
+    expected = 0.0
+    for states in itertools.product((False, True), repeat=2):
+        struck = [states[1], states[0], states[1], states[0]]
+        arrived = [
+            [0.9 * -math.expm1(-2.0 * 0.8 * s * rates[one] / r) for r in law.work.tolist()]
+            for s, one in zip(workers.speeds, struck, strict=True)
+        ]
+        if windows == "drawn":
+            outcomes = brute.drawn_by_deadline(law.supports, law.probabilities, arrived)
+        else:
+            own = law.window.tolist()
+            outcomes = brute.tied_by_deadline(law.supports, own, [arrived[w][own[w]] for w in range(4)])
+        expected += math.prod(0.4 if one else 0.6 for one in states) * brute.loss(outcomes, part.gram)
+    loss = uep.simulate(code, part, workers, deadlines=[0.8], realizations=60_000, seed=4).loss(part)
+    assert abs(loss.loss.item() - expected) <= 4 * loss.loss_stderr.item()
+
+
+def test_which_workers_share_a_rack_is_part_of_the_problem():
+    one, other = (unit(4, racks=Racks(of, 0.3)) for of in ([0, 0, 1, 1], [0, 1, 0, 1]))
+    options = {"deadlines": TIMES, "realizations": 300, "seed": 5}
+    part = brute.matrices_partition("cxr", **brute.CXR4)
+    tallies = [uep.simulate(EW, part, w, **options) for w in (one, other)]
+    assert tallies[0].problem != tallies[1].problem
+    # Names of racks are names only.
+    assert uep.simulate(EW, part, unit(4, racks=Racks([7, 7, 9, 9], 0.3)), **options) == tallies[0]
+
+
+def test_products_meet_racks():
+    rng = np.random.default_rng(1)
+    part = uep.Partition.rxc(rng.normal(size=(6, 4)), rng.normal(size=(4, 6)), rows=3, cols=3, classes=(3, 3, 3))
+    workers = unit(racks=racks(10, 0.3))
+    result = uep.multiply(part, EW, workers, deadline=0.6, realizations=400, seed=3)
+    tally = uep.simulate(EW, part, workers, deadlines=[0.6], realizations=400, seed=3)
+    assert float(np.mean(result.loss)) == pytest.approx(tally.loss(part).loss.item(), rel=1e-6)
+
+
+def test_a_replay_names_the_racks_that_are_struck():
+    workers = unit(9, racks=Racks([w // 3 for w in range(9)], 0.5))
+    part = brute.matrices_partition("cxr", **brute.CXR4)
+    seen = set()
+    for i in range(20):
+        told = replay(EW, part, workers, deadlines=[50.0], realization=i, seed=3)
+        dark = {w // 3 for w in range(9) if told.packets[w].time is None}
+        assert told.shared == (f"racks struck: {', '.join(map(str, sorted(dark))) or 'none'}",)
+        seen |= dark
+        assert all(told.packets[3 * rack + w].time is None for rack in dark for w in range(3))
+    assert seen == {0, 1, 2}
 
 
 def test_a_tally_of_tied_packets_does_not_serve_racks():

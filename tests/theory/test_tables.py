@@ -70,7 +70,7 @@ def test_losses_equal_the_exact_rows_of_section_6():
     ],
 )
 def test_fair_load_losses_equal_section_6(code, count, work, row):
-    values = theory.loss(code, RXC, Workers(count, work=work), deadlines=[0.5, 1, 2]).normalized_loss.values
+    values = theory.loss(code, RXC, Workers(count, work=work, omega="fair"), deadlines=[0.5, 1, 2]).normalized_loss.values
     np.testing.assert_array_equal(values.round(4), row)
 
 

@@ -16,7 +16,7 @@ from uepgpu import Partition, Workers, codes, theory
 @pytest.mark.parametrize("sixteenths", [5, 8, 10, 11])
 def test_tails_of_mds_at_1000_workers_equal_rational_arithmetic(sixteenths):
     part = Partition.model("cxr", left_variances=np.ones(256), right_variances=np.ones(256), classes=(256,))
-    workers = Workers(1000, latency=constant_arrival(sixteenths / 16))
+    workers = Workers(1000, latency=constant_arrival(sixteenths / 16), omega="fair")
     value = theory.loss(MDS, part, workers, deadlines=[1.0]).normalized_loss[0]
     exact = float(brute.binomial_tail(1000, Fraction(sixteenths, 16), 256))
     np.testing.assert_allclose(value, exact, **TAIL)
@@ -31,7 +31,7 @@ def test_tails_of_nested_windows_equal_rational_arithmetic(total, sizes, quarter
     variances = np.repeat((4.0, 1.0), sizes)
     part = Partition.model("cxr", left_variances=variances, right_variances=np.ones(n), classes=sizes)
     code = codes.ExpandingWindow([float(g) for g in gamma])
-    workers = Workers(total, latency=constant_arrival(float(f)), work="unit")
+    workers = Workers(total, latency=constant_arrival(float(f)), work="unit", omega="fair")
     q1, q2 = brute.expanding_two(total, [Fraction(quarters[0], 16), Fraction(quarters[1], 16)], Fraction(quarters[2], 16), sizes)
     energy = [float(part.energy[part.classes == label].sum()) for label in (1, 2)]
     result = theory.loss(code, part, workers, deadlines=[1.0])
@@ -45,7 +45,7 @@ def test_tails_of_nested_windows_equal_rational_arithmetic(total, sizes, quarter
 )
 def test_long_chains_equal_rational_arithmetic(total, sizes, cells):
     arrived = Fraction(sum(cells), 16)
-    workers = Workers(total, latency=constant_arrival(float(arrived)), work="unit")
+    workers = Workers(total, latency=constant_arrival(float(arrived)), work="unit", omega="fair")
     code = codes.ExpandingWindow([x / sum(cells) for x in cells])
     exact = brute.expanding(total, [*cells, 16 - sum(cells)], sizes)
     table = np.repeat(np.arange(len(sizes)) + 1, sizes)[:, None]
@@ -71,14 +71,14 @@ def test_tails_of_fixed_windows_equal_rational_arithmetic(received):
         part = Partition.model("cxr", left_variances=variances, right_variances=np.ones(50), classes=table)
         code = codes.ExpandingWindow((0.5, 0.5), windows="fixed")
         exact = brute.expanding_two_fixed((100, 100), received, sizes)[0 if zero[0] else 1]
-        value = theory.loss(code, part, Workers(200), received=[received]).normalized_loss[0]
+        value = theory.loss(code, part, Workers(200, omega="fair"), received=[received]).normalized_loss[0]
         np.testing.assert_allclose(value, float(exact), **TAIL)
 
 
 @pytest.mark.parametrize("time", [4.0, 12.0, 30.0])
 def test_the_latency_tail_keeps_its_digits(time):
     # 1 - F = exp(-t) is far below the rounding of F.
-    result = theory.loss(codes.Uncoded(), RXC, Workers(9), deadlines=[time]).normalized_loss[0]
+    result = theory.loss(codes.Uncoded(), RXC, Workers(9, omega="fair"), deadlines=[time]).normalized_loss[0]
     np.testing.assert_allclose(result, np.exp(-time), rtol=1e-13)
     one = Partition.model("cxr", left_variances=[1, 1], right_variances=[1, 1], classes=(2,))
     late = np.exp(-time)

@@ -118,9 +118,17 @@ def test_packets_that_are_tied_but_all_alike_are_exchangeable():
 @pytest.mark.parametrize(
     "code, workers, reason",
     [
-        (codes.ExpandingWindow(GAMMA, windows="fixed"), Workers(30, speeds=HALF_SLOW, work="unit"), "packets are tied to them"),
-        (codes.Uncoded(), Workers(9, latency=[latency.Exponential(1.0 + w) for w in range(9)]), "packets are tied to them"),
-        (EW, Workers(30, speeds=HALF_SLOW), "differ in true work"),
+        (
+            codes.ExpandingWindow(GAMMA, windows="fixed"),
+            Workers(30, speeds=HALF_SLOW, work="unit", omega="fair"),
+            "packets are tied to them",
+        ),
+        (
+            codes.Uncoded(),
+            Workers(9, latency=[latency.Exponential(1.0 + w) for w in range(9)], omega="fair"),
+            "packets are tied to them",
+        ),
+        (EW, Workers(30, speeds=HALF_SLOW, omega="fair"), "differ in true work"),
     ],
 )
 def test_the_count_domain_is_refused_where_contents_depend_on_who_sends_them(code, workers, reason):
@@ -130,10 +138,10 @@ def test_the_count_domain_is_refused_where_contents_depend_on_who_sends_them(cod
 
 
 def test_too_many_workers_that_differ_are_refused_before_they_take_hours():
-    many = Workers(MOST_DIFFERENT + 1, speeds=[1.0, 2.0] + [1.0] * (MOST_DIFFERENT - 1), work="unit")
+    many = Workers(MOST_DIFFERENT + 1, speeds=[1.0, 2.0] + [1.0] * (MOST_DIFFERENT - 1), work="unit", omega="fair")
     with pytest.raises(NotImplementedError, match="may differ"):
         theory.loss(EW, RXC, many, deadlines=TIMES)
-    assert theory.loss(EW, RXC, Workers(MOST_DIFFERENT + 1, work="unit"), deadlines=TIMES).loss.shape == (2,)
+    assert theory.loss(EW, RXC, Workers(MOST_DIFFERENT + 1, work="unit", omega="fair"), deadlines=TIMES).loss.shape == (2,)
 
 
 def test_first_workers_keep_their_laws_and_speeds():

@@ -14,7 +14,7 @@ import uepgpu as uep
 from tests.cases.masks import LATENCY
 from uepgpu.train import coded
 
-WORKERS = uep.Workers(9, latency=LATENCY)
+WORKERS = uep.Workers(9, latency=LATENCY, omega="fair")
 X = torch.randn(18, 12, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
 OPTIONS = [{}, {"paradigm": "cxr"}, {"estimator": "lmmse"}, {"importance": "step"}, {"faithful": True}, {"threshold": 0.5}]
 

@@ -56,7 +56,7 @@ def test_what_never_ends_is_told():
     s = scheme("now", 1.0)
     with pytest.raises(ValueError, match="does not always decode everything: it cannot be waited for"):
         completion_times(s.code, s.partition, s.workers, seed=1, replica=0, slots=[0], steps=500)
-    lossy = uep.Workers(9, latency=LATENCY, loss_probability=0.1)
+    lossy = uep.Workers(9, latency=LATENCY, loss_probability=0.1, omega="fair")
     with pytest.raises(ValueError, match="waiting for all never ends"):
         time_grid(uep.codes.Uncoded(), s.partition, lossy)
 

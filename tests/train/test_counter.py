@@ -14,7 +14,7 @@ import uepgpu as uep
 from tests.cases.masks import LATENCY
 from uepgpu.train import CodedLinear, coded
 
-WORKERS = uep.Workers(9, latency=LATENCY)
+WORKERS = uep.Workers(9, latency=LATENCY, omega="fair")
 
 
 def model(**options):

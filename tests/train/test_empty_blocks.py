@@ -30,7 +30,7 @@ OPTIONS = [
 
 def uncoded(paradigm, blocks, **options):
     count = int(np.prod(blocks))
-    workers = uep.Workers(count, latency=LATENCY)
+    workers = uep.Workers(count, latency=LATENCY, omega="fair")
     return Scheme(uep.codes.Uncoded(), workers, 0.5, paradigm=paradigm, blocks=blocks, classes=(count,), **options)
 
 
@@ -85,7 +85,7 @@ def test_layers_of_few_inputs_and_outputs_train(paradigm, options, dtype):
         *((*sizes, 4) for sizes in itertools.product((1, 2), (1, 2), (0, 1, 2))),
     ]:
         layer = torch.nn.Linear(inputs, outputs).to(dtype)
-        coded(layer, uep.codes.Uncoded(), uep.Workers(9, latency=LATENCY), 0.5, **scheme)
+        coded(layer, uep.codes.Uncoded(), uep.Workers(9, latency=LATENCY, omega="fair"), 0.5, **scheme)
         for _ in range(steps):
             layer.zero_grad()
             x = torch.ones(batch, inputs, dtype=dtype, requires_grad=True)

@@ -53,7 +53,7 @@ def test_waiting_for_all_gives_pytorchs_gradients(name, paradigm, faithful):
     count = 300 if name in ("now", "ew") and not faithful else 60 if name in ("now", "ew") else count
     model = mlp()
     options = {"paradigm": paradigm, "faithful": faithful}
-    mine = coded(copy.deepcopy(model), code, uep.Workers(count, latency=LATENCY), math.inf, seed=1, **options)
+    mine = coded(copy.deepcopy(model), code, uep.Workers(count, latency=LATENCY, omega="fair"), math.inf, seed=1, **options)
     same(model, mine, *batch((784,)), 1e-9 if faithful else 1e-13)
 
 
@@ -62,7 +62,9 @@ def test_waiting_for_all_gives_pytorchs_gradients(name, paradigm, faithful):
 def test_every_estimator_is_exact_once_everything_is_decoded(paradigm, estimator):
     model = nn.Sequential(nn.Linear(20, 15), nn.ReLU(), nn.Linear(15, 10)).double()
     code, count = CODES["mds"]
-    mine = coded(copy.deepcopy(model), code, uep.Workers(count), math.inf, seed=1, paradigm=paradigm, estimator=estimator)
+    mine = coded(
+        copy.deepcopy(model), code, uep.Workers(count, omega="fair"), math.inf, seed=1, paradigm=paradigm, estimator=estimator
+    )
     same(model, mine, *batch((20,)), 1e-9)
 
 
@@ -70,7 +72,7 @@ def test_every_estimator_is_exact_once_everything_is_decoded(paradigm, estimator
 def test_the_cifar_network_has_pytorchs_gradients(paradigm):
     model = CIFAR10.build(seed=1, replica=0)
     code, count = CODES["uncoded"]
-    mine = coded(copy.deepcopy(model), code, uep.Workers(count), math.inf, seed=1, paradigm=paradigm)
+    mine = coded(copy.deepcopy(model), code, uep.Workers(count, omega="fair"), math.inf, seed=1, paradigm=paradigm)
     assert sum(isinstance(m, CodedLinear) for m in mine) == 3
     assert sum(isinstance(m, nn.Conv2d) for m in mine) == 2
     same(model, mine, *batch((3, 32, 32), n=4, dtype=torch.float32), 2e-5)
@@ -79,7 +81,7 @@ def test_the_cifar_network_has_pytorchs_gradients(paradigm):
 def test_nothing_decoded_leaves_the_bias_its_gradient():
     model = mlp()
     code, count = CODES["ew"]
-    mine = coded(copy.deepcopy(model), code, uep.Workers(count), 0.0, seed=1)
+    mine = coded(copy.deepcopy(model), code, uep.Workers(count, omega="fair"), 0.0, seed=1)
     x, y = batch((784,))
     exact, none = gradients(model, x, y), gradients(mine, x, y)
     assert all(not g.any() for g in none[:-1])  # nothing comes through to earlier layers either
@@ -230,7 +232,7 @@ def test_lmmse_mixes_the_tiles_that_the_weights_say(order, shape):
         rows, columns = order_of(order, (a, 0)), order_of(order, (b, 1))
         row_blocks, column_blocks = [rows[c] for c in cut(u, 3)], [columns[c] for c in cut(q, 3)]
         energy = np.array([(a[r] ** 2).sum() * (b[:, c] ** 2).sum() for r in row_blocks for c in column_blocks])
-        plan, part = draws.plan_of(None)
+        plan, part = draws.plan_of(None, step)
         packets = draw_packets(plan, part, realization_number(0, step, 1), 1)
         weights = lmmse_weights(packets.coefficients, packets.arrived, np.diag(energy), np.zeros((1, 9), dtype=bool))[0][0]
         effect = weights @ packets.coefficients[0]
@@ -246,7 +248,7 @@ def test_lmmse_mixes_the_tiles_that_the_weights_say(order, shape):
 
 def test_a_scheme_tells_what_it_cannot_do():
     code, count = CODES["ew"]
-    workers = uep.Workers(count)
+    workers = uep.Workers(count, omega="fair")
     for options, message in (
         ({"deadline": -1.0}, "deadline must be a finite number >= 0"),
         ({"paradigm": "rows"}, "paradigm must be one of 'rxc', 'cxr'"),

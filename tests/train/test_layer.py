@@ -18,7 +18,7 @@ from uepgpu.train.blocks import slice_order
 from uepgpu.train.networks import Network
 
 CODE, COUNT = CODES["ew"]
-WORKERS = uep.Workers(COUNT, latency=LATENCY, work="unit")
+WORKERS = uep.Workers(COUNT, latency=LATENCY, work="unit", omega="fair")
 
 
 class Residual(nn.Module):
@@ -66,7 +66,7 @@ def test_parameters_names_and_outputs_stay():
 def test_every_step_is_fresh_and_every_run_the_same():
     code, count = CODES["uncoded"]
     model = nn.Sequential(nn.Linear(12, 10))
-    coded(model, code, uep.Workers(count, latency=LATENCY), 1.0, seed=1)
+    coded(model, code, uep.Workers(count, latency=LATENCY, omega="fair"), 1.0, seed=1)
     x = torch.ones(18, 12)
     seen = []
     for _ in range(20):
@@ -100,8 +100,8 @@ def test_a_state_dict_goes_on_with_the_same_realizations():
 @pytest.mark.parametrize("options", [{}, {"paradigm": "cxr"}, {"estimator": "lmmse"}, {"faithful": True}, {"importance": "step"}])
 def test_autocast_gives_pytorchs_gradients_where_everything_is_decoded(options):
     """To the rounding of bfloat16, 2^-8 a product."""
-    exact, mine = small(), coded(small(), CODES["uncoded"][0], uep.Workers(9), math.inf, seed=1, **options)
-    partly = coded(small(), CODES["uncoded"][0], uep.Workers(9, latency=LATENCY), 2.0, seed=1, **options)
+    exact, mine = small(), coded(small(), CODES["uncoded"][0], uep.Workers(9, omega="fair"), math.inf, seed=1, **options)
+    partly = coded(small(), CODES["uncoded"][0], uep.Workers(9, latency=LATENCY, omega="fair"), 2.0, seed=1, **options)
     x = torch.randn(18, 12, generator=torch.Generator().manual_seed(1))
     for model in (exact, mine, partly):
         with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -177,7 +177,7 @@ def test_layers_used_twice_and_inputs_of_more_dimensions():
 
 def test_batches_smaller_than_the_blocks():
     for paradigm in ("rxc", "cxr"):
-        model = coded(small(), CODES["uncoded"][0], uep.Workers(9, latency=LATENCY), 1e9, seed=1, paradigm=paradigm)
+        model = coded(small(), CODES["uncoded"][0], uep.Workers(9, latency=LATENCY, omega="fair"), 1e9, seed=1, paradigm=paradigm)
         exact = small()
         for n in (1, 2):
             x = torch.randn(n, 12, generator=torch.Generator().manual_seed(1))
@@ -225,7 +225,7 @@ def test_hooks_and_parameters_that_others_put_on_a_layer_stay(change):
     exact, mine = nn.Sequential(changed()), nn.Sequential(changed())
     seen = []
     mine[0].register_forward_hook(lambda module, *_: seen.append(module.step))
-    coded(mine, CODES["uncoded"][0], uep.Workers(9), math.inf, seed=1)
+    coded(mine, CODES["uncoded"][0], uep.Workers(9, omega="fair"), math.inf, seed=1)
     x = torch.randn(9, 12)
     for model in (exact, mine):
         model(x).square().sum().backward()
@@ -238,7 +238,7 @@ def test_hooks_and_parameters_that_others_put_on_a_layer_stay(change):
 def test_small_gradients_are_left_out():
     code, count = CODES["uncoded"]
     layer = nn.Sequential(nn.Linear(12, 10))
-    coded(layer, code, uep.Workers(count), 1e9, seed=1, threshold=1.0)
+    coded(layer, code, uep.Workers(count, omega="fair"), 1e9, seed=1, threshold=1.0)
     x, delta = torch.randn(9, 12), torch.linspace(-2, 2, 90).view(9, 10)
     layer(x).backward(delta)
     kept = torch.where(delta.abs() < 1.0, 0.0, delta)

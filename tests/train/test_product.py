@@ -177,7 +177,7 @@ def test_debiased_products_agree_with_the_faithful_ones():
 def test_blocks_and_classes_of_ones_own():
     s = Scheme(
         uep.codes.ExpandingWindow((0.6, 0.4)),
-        uep.Workers(12, latency=uep.latency.Exponential(0.5), work="unit"),
+        uep.Workers(12, latency=uep.latency.Exponential(0.5), work="unit", omega="fair"),
         2.0,
         blocks=(2, 4),
         classes=[[1, 1, 2, 2], [1, 2, 2, 2]],
@@ -216,8 +216,8 @@ def test_plans_of_classes_that_change_do_not_pile_up(monkeypatch):
     first = [draws.decoded(1, 5, table) for table in tables]
     assert len(draws._tables) == 3
     draws.decoded(1, 5, tables[6])
-    held = draws.plan_of(tables[6])[0]
+    held = draws.plan_of(tables[6], 5)[0]
     draws.decoded(1, 5, tables[0])
     draws.decoded(1, 5, tables[1])
-    assert draws.plan_of(tables[6])[0] is held  # the one used last stays longest
+    assert draws.plan_of(tables[6], 5)[0] is held  # the one used last stays longest
     assert np.array_equal([draws.decoded(1, 5, table) for table in tables], first)

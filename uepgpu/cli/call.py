@@ -24,6 +24,7 @@ from uepgpu.cli import (  # noqa: F401 - they register
     plot,
     replay,
     report,
+    spec,
     sweep,
     train,
 )

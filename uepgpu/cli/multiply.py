@@ -33,7 +33,7 @@ def multiply(
     window: Window | None = None,
     copies: Count = 2,
     rate: float = 1.0,
-    omega: str = "fair",
+    omega: str = "1",
     work: WorkModel = "true",
     decoder: Decoder = "linear",
     prior: Prior = "gram",
@@ -83,7 +83,7 @@ def multiply(
     rate
         Rate of the exponential latency law.
     omega
-        Load normalisation: a number, or fair (K / W).
+        Load normalisation Ω: a number, or fair (K / W: the same total work however many workers share it).
     work
         true charges a packet what it really takes, unit charges one.
     decoder

@@ -3,6 +3,18 @@
 from uepgpu.codes.baselines import LT, MDS, Repetition, Uncoded
 from uepgpu.codes.law import Code
 from uepgpu.codes.own import Generator, Windows
+from uepgpu.codes.supports import SupportLaw
 from uepgpu.codes.uep import ExpandingWindow, NonOverlappingWindow
 
-__all__ = ["LT", "MDS", "Code", "ExpandingWindow", "Generator", "NonOverlappingWindow", "Repetition", "Uncoded", "Windows"]
+__all__ = [
+    "LT",
+    "MDS",
+    "Code",
+    "ExpandingWindow",
+    "Generator",
+    "NonOverlappingWindow",
+    "Repetition",
+    "SupportLaw",
+    "Uncoded",
+    "Windows",
+]

@@ -11,6 +11,7 @@ import numpy as np
 from uepgpu.checks import integer, integer_array, positive, probability, shown
 from uepgpu.codes.law import Coefficients, Encoding, check_options, resolve_encoding, windows_law
 from uepgpu.codes.supports import SupportLaw
+from uepgpu.text.html import Described
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +24,7 @@ __all__ = ["LT", "MDS", "Repetition", "Uncoded"]
 
 
 @dataclass(frozen=True)
-class MDS:
+class MDS(Described):
     """Maximum distance separable: every packet combines everything; any K packets decode all, fewer decode nothing.
 
     Parameters
@@ -53,7 +54,7 @@ class MDS:
 
 
 @dataclass(frozen=True)
-class Repetition:
+class Repetition(Described):
     """Every sub-product is computed by several workers.
 
     Parameters
@@ -104,7 +105,7 @@ class Repetition:
 
 
 @dataclass(frozen=True)
-class Uncoded:
+class Uncoded(Described):
     """Worker w returns X_w. Needs W = K.
 
     Examples
@@ -126,7 +127,7 @@ class Uncoded:
 
 
 @dataclass(frozen=True)
-class LT:
+class LT(Described):
     """Luby transform code: a degree from the robust soliton law, then a uniform set of that many sub-products.
 
     The true work of a packet is its degree.

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uepgpu.checks import choice, shown
+from uepgpu.codes.foreign import check_law
 from uepgpu.codes.supports import COEFFICIENTS, Field, SupportLaw, largest_remainders, term_rank
 
 if TYPE_CHECKING:
@@ -73,6 +74,8 @@ def support_law(code: Code, partition: Partition, n_workers: int) -> SupportLaw:
     law = code.law(partition, n_workers)
     if not isinstance(law, SupportLaw):
         raise ValueError(f"code.law must return a SupportLaw, but that of {shown(code)} returned {shown(law)}")
+    if not type(code).__module__.startswith("uepgpu.codes."):
+        check_law(law, partition.n_subproducts, n_workers)
     return law
 
 

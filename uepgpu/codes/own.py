@@ -11,6 +11,7 @@ import numpy as np
 
 from uepgpu.checks import bool_array, choice, field_class, frozen, integer, integer_array, probability_vector, real_array, shown
 from uepgpu.codes.supports import COEFFICIENTS, SupportLaw, residues
+from uepgpu.text.html import Described
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +31,7 @@ GF256_POLYNOMIAL = 0x11B
 
 
 @dataclass(frozen=True, eq=False)
-class Windows:
+class Windows(Described):
     """Your own code, given by its windows.
 
     Parameters
@@ -78,7 +79,7 @@ class Windows:
 
 
 @dataclass(frozen=True, eq=False)
-class Generator:
+class Generator(Described):
     """Your own code, given by its generator matrix: worker w returns Σ_k matrix[w, k] X_k.
 
     Real matrices are eliminated modulo the prime 2³¹−1: exact for the numbers that float64 holds, unless the prime divides a

@@ -9,6 +9,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from uepgpu.text.html import Described
+
 __all__ = ["COEFFICIENTS", "PRIME", "Field", "SupportLaw", "largest_remainders", "maximal_rectangles", "residues", "term_rank"]
 
 Bools = NDArray[np.bool_]
@@ -24,7 +26,7 @@ PRIME = 2**31 - 1
 
 
 @dataclass(frozen=True, eq=False)
-class SupportLaw:
+class SupportLaw(Described):
     """Which sub-products a packet combines, by which law.
 
     Either windows (`supports`) or degrees (`degrees`, a uniformly drawn set of that size); either drawn for every
@@ -47,6 +49,24 @@ class SupportLaw:
         Window of every worker.
     generator : (W, K) float64 or None
         Given coefficients, one row per worker; elements of GF(256) as whole numbers.
+
+    Examples
+    --------
+    >>> import uepgpu as uep
+    >>> class Pairs:  # every packet combines two neighbours, drawn uniformly
+    ...     def law(self, partition, n_workers):
+    ...         k = partition.n_subproducts
+    ...         supports = np.eye(k, dtype=bool) | np.roll(np.eye(k, dtype=bool), 1, axis=1)
+    ...         work, equal = np.full(k, 2), np.full(k, 1 / k)
+    ...         return uep.codes.SupportLaw(k, work, "generic", "stacked", supports=supports, probabilities=equal)
+    >>> part = uep.Partition.model("cxr", left_variances=[4, 1, 1], right_variances=[1, 1, 1], classes=(1, 2))
+    >>> tally = uep.simulate(Pairs(), part, uep.Workers(6), realizations=1000, seed=7)
+    >>> tally.loss(part).normalized_loss.values.round(2).tolist()
+    [1.0, 1.0, 0.78, 0.04, 0.01, 0.0, 0.0]
+
+    References
+    ----------
+    docs/mathematics.md §3.
     """
 
     n_subproducts: int

@@ -10,6 +10,7 @@ import numpy as np
 from uepgpu.checks import choice, probability_vector, shown
 from uepgpu.codes.law import Bools, Coefficients, Encoding, check_options, resolve_encoding, windows_law
 from uepgpu.codes.supports import SupportLaw, maximal_rectangles
+from uepgpu.text.html import Described
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,7 +63,7 @@ def _rectangle(partition: Partition, rows: Bools, cols: Bools) -> Bools:
 
 
 @dataclass(frozen=True)
-class NonOverlappingWindow:
+class NonOverlappingWindow(Described):
     """NOW-UEP: every packet draws a class l with probability Γ_l and combines that class.
 
     Parameters
@@ -119,7 +120,7 @@ class NonOverlappingWindow:
 
 
 @dataclass(frozen=True)
-class ExpandingWindow:
+class ExpandingWindow(Described):
     """EW-UEP: every packet draws a class l with probability Γ_l and combines classes 1..l.
 
     Parameters

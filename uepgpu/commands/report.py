@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from uepgpu.commands.outcome import exits, refusing, writing
-from uepgpu.files import Kind, check_file
+from uepgpu.files import check_file
+from uepgpu.report.file import PAGE, plotly_source
 from uepgpu.report.page import build_page
 from uepgpu.store.sections import Section, only_series, read_sections
 
-__all__ = ["plotly_source", "run_report"]
-
-PAGE = Kind(("html",), b"<!DOCTYPE html>", b"<title>uepgpu report: ")
+__all__ = ["run_report"]
 
 
 @exits
@@ -31,21 +30,6 @@ def run_report(
         file.write(page)
     print(f"Report  {file.path}  ({len(page) / 1e6:.1f} MB, opens without a network)")
     return 0
-
-
-def plotly_source() -> str:
-    """Return the source of plotly.js.
-
-    Raises
-    ------
-    ValueError
-        If plotly is not installed; with the remedy.
-    """
-    try:
-        from plotly.offline import get_plotlyjs
-    except ImportError as error:
-        raise ValueError(f'a report needs plotly ({error}): pip install "uepgpu[report]"') from None
-    return str(get_plotlyjs())
 
 
 def _chosen(sections: Sequence[Section], series: Sequence[str]) -> list[Section]:

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from uepgpu.checks import shown
 from uepgpu.codes import Code
 from uepgpu.partition import Partition
+from uepgpu.text.html import Described
+from uepgpu.text.variables import dataset as labelled
 from uepgpu.workers import Workers
 
 if TYPE_CHECKING:
@@ -20,7 +22,7 @@ __all__ = ["Design"]
 
 
 @dataclass(frozen=True, eq=False)
-class Design:
+class Design(Described):
     """The best that a search has found.
 
     Attributes
@@ -44,7 +46,7 @@ class Design:
     >>> import uepgpu as uep
     >>> part = uep.Partition.model("cxr", left_variances=[9, 4, 1], right_variances=[1, 1, 1], classes=(1, 2))
     >>> code = uep.codes.NonOverlappingWindow((0.5, 0.5))
-    >>> best = uep.design.gamma(code, part, uep.Workers(6), deadlines=1.0)
+    >>> best = uep.design.gamma(code, part, uep.Workers(6, omega="fair"), deadlines=1.0)
     >>> [round(x, 3) for x in best.gamma], round(best.objective, 4), round(best.baseline, 4)
     ([1.0, 0.0], 0.3891, 0.4814)
     """
@@ -103,10 +105,8 @@ def short(code: Any) -> str:
 
 def candidates(objective: Any, **columns: Any) -> xr.Dataset:
     """Return what was tried as a Dataset; a column is an array over candidates, or a pair (dimensions behind it, array)."""
-    import xarray as xr
-
     variables: dict[str, Any] = {"objective": (("candidate",), np.asarray(objective, dtype=np.float64))}
     for name, column in columns.items():
         behind, array = column if isinstance(column, tuple) else ((), column)
         variables[name] = (("candidate", *behind), np.asarray(array))
-    return xr.Dataset(variables)
+    return labelled(variables)

@@ -75,7 +75,7 @@ def redundancy(
     >>> import uepgpu as uep
     >>> v = (10, 1, 0.1)
     >>> part = uep.Partition.model("rxc", left_variances=v, right_variances=v, shape=(300, 900, 300), classes=(3, 3, 3))
-    >>> workers = uep.Workers(30, latency=uep.latency.ShiftedExponential(rate=2.0, shift=0.5))
+    >>> workers = uep.Workers(30, latency=uep.latency.ShiftedExponential(rate=2.0, shift=0.5), omega="fair")
     >>> best = uep.design.redundancy(uep.codes.MDS("factored"), part, workers, deadlines=1.5, counts=range(9, 31))
     >>> best.workers.count, round(best.objective, 5), best.baseline
     (12, 0.46555, 1.0)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from uepgpu.checks import require_memory, shown
 
-__all__ = ["FAULTS", "checksum", "read_archive", "read_array", "unreadable"]
+__all__ = ["FAULTS", "checksum", "map_array", "read_archive", "read_array", "unreadable"]
 
 COPIES = 3
 """Arrays of the size of what is read, in float64, that reading and checking it take at once."""
@@ -66,6 +66,22 @@ def read_array(name: str, file: Path, key: str = "", *, what: str = "an array") 
             return _array(stream, file.stat().st_size)
     except FAULTS as error:
         raise ValueError(f"{name}: cannot read {shown(str(file))}: {unreadable(error)}") from None
+
+
+def map_array(name: str, file: Path, *, what: str = "an array") -> NDArray[Any]:
+    """Return the array of an ``.npy`` file as :func:`read_array`, left in the file if it holds rows of float32 or float64.
+
+    Such a ``numpy.memmap`` takes no memory; the file must not change as long as it is in use.
+    """
+    if file.is_file() and file.suffix.lower() == ".npy":
+        try:
+            with file.open("rb") as stream:
+                shape, fortran, dtype = _header(stream, file.stat().st_size)
+                if dtype in (np.float32, np.float64) and dtype.isnative and not fortran and 0 not in shape:
+                    return np.memmap(file, dtype, "r", stream.tell(), shape)
+        except FAULTS as error:
+            raise ValueError(f"{name}: cannot read {shown(str(file))}: {unreadable(error)}") from None
+    return read_array(name, file, what=what)
 
 
 def unreadable(error: Exception) -> str:
@@ -126,8 +142,8 @@ def _extracted(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> NDArray[Any]:
         return _array(stream, info.file_size)
 
 
-def _array(stream: IO[bytes], size: int) -> NDArray[Any]:
-    """Return the array of an .npy stream of `size` bytes."""
+def _header(stream: IO[bytes], size: int) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Return shape, whether columns come first, and type of the array of an .npy stream of `size` bytes."""
     version = npy.read_magic(stream)
     if version == (1, 0):
         shape, fortran, dtype = npy.read_array_header_1_0(stream)
@@ -139,10 +155,16 @@ def _array(stream: IO[bytes], size: int) -> NDArray[Any]:
         raise ValueError("it holds Python objects instead of numbers, which are never read")
     if any(isinstance(n, bool) or n < 0 for n in shape):
         raise ValueError(f"its header says shape {shown(shape)}")
-    count = math.prod(shape)
     there = size - stream.tell()
-    if count * dtype.itemsize > there:
+    if math.prod(shape) * dtype.itemsize > there:
         raise ValueError(f"its header says shape {shown(shape)} of {dtype}, and {there:,} bytes follow")
+    return shape, fortran, dtype
+
+
+def _array(stream: IO[bytes], size: int) -> NDArray[Any]:
+    """Return the array of an .npy stream of `size` bytes."""
+    shape, fortran, dtype = _header(stream, size)
+    count = math.prod(shape)
     require_memory(f"an array of shape {shown(shape)}", COPIES * count * max(dtype.itemsize, 8))
     data = stream.read(count * dtype.itemsize)
     if len(data) < count * dtype.itemsize:

@@ -1,7 +1,8 @@
 """Gradient coding by iterative block leverage score sampling, and its baselines (docs/mathematics.md §8).
 
 Describe data and loss (:class:`Problem`), a scheme (:class:`ReplicatedSketch`, …) and the servers (:class:`uepgpu.Workers`);
-then :func:`descend` runs many realizations of gradient descent. :mod:`uepgpu.gradient_coding.theory` has the closed forms.
+then :func:`descend` runs many realizations of gradient descent, and :func:`completion_time` says how long they take.
+:mod:`uepgpu.gradient_coding.theory` has the closed forms.
 
 Sources: Charalambides, Pilanci, Hero, *Gradient Coding with Iterative Block Leverage Score Sampling* (arXiv 2308.03096).
 """
@@ -9,6 +10,7 @@ Sources: Charalambides, Pilanci, Hero, *Gradient Coding with Iterative Block Lev
 from __future__ import annotations
 
 from uepgpu.gradient_coding import theory
+from uepgpu.gradient_coding.completion import completion_time
 from uepgpu.gradient_coding.data import Table, bundled_table, gaussian, multivariate_t, read_table
 from uepgpu.gradient_coding.descent import descend, draw_sketches
 from uepgpu.gradient_coding.exact_codes import CodeMatrix, cyclic_code, fractional_groups
@@ -43,6 +45,7 @@ __all__ = [
     "block_law",
     "block_scores",
     "bundled_table",
+    "completion_time",
     "cyclic_code",
     "descend",
     "distortion",

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from uepgpu.checks import choice, flag, frozen, integer, positive, require_memory, shown
+from uepgpu.checks import choice, flag, frozen, integer, positive, require_memory, shown, word64
 from uepgpu.files import expand
 from uepgpu.partition import load_matrix
 
@@ -112,7 +112,7 @@ def gaussian(
 
 
 def _generator(seed: int) -> np.random.Generator:
-    return np.random.Generator(np.random.Philox(key=integer("seed", seed, 0)))
+    return np.random.Generator(np.random.Philox(key=word64("seed", seed)))
 
 
 def _normal_rows(rng: np.random.Generator, rows: int, columns: int, correlation: float) -> Floats:

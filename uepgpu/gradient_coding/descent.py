@@ -13,8 +13,10 @@ from uepgpu.gradient_coding.engines import core_count, find_engine
 from uepgpu.gradient_coding.moments import Moments
 from uepgpu.gradient_coding.plan import DescentPlan, make_plan
 from uepgpu.gradient_coding.problem import Problem
+from uepgpu.gradient_coding.rounds import descents, sketches
 from uepgpu.gradient_coding.schemes import SampledSketch, Scheme
 from uepgpu.latency.law import ROUNDING
+from uepgpu.text.variables import dataset as labelled
 from uepgpu.workers import Workers
 
 if TYPE_CHECKING:
@@ -53,8 +55,11 @@ def descend(
     scheme : Scheme
         From :mod:`uepgpu.gradient_coding`.
     workers : Workers
-        R identical servers. The gradient of one of the problem's K blocks is one unit of work; schemes that share out rows
-        otherwise are charged in proportion to their rows (``work="true"``) or one unit (``work="unit"``).
+        R servers, of any laws, speeds and stages, with second tries, in racks, or with a trace of recorded latencies; they may be
+        lossy where the scheme has a time ``until`` which the master waits. The gradient of one of the problem's K blocks is one
+        unit of work; schemes that share out rows otherwise are charged in proportion to their rows (``work="true"``) or one unit
+        (``work="unit"``). Iterations are rounds: racks are struck in each anew, and of a trace that is replayed in order
+        realization i takes rows i, i + 1, … in turn.
     iterations, realizations : int
     seed : int
         0..2^64-1.
@@ -117,8 +122,8 @@ def descend(
     plan = make_plan(problem, scheme, workers, iterations=iterations, step=step, decay=decay, start=start, seed=seed)
     total: list[Moments] | None = None
     diverged = 0
-    for record, last in kernels.descend(plan.job, first, n, cores):
-        clock = np.cumsum(plan.times(last), axis=1)
+    for record, times in descents(plan, kernels, first, n, cores):
+        clock = np.cumsum(times, axis=1)
         clock = np.concatenate([np.zeros((len(clock), 1)), clock], axis=1)
         parts = [Moments.of(record), Moments.of(clock)]
         if ends is not None:
@@ -143,8 +148,6 @@ def _at_deadlines(error: Floats, clock: Floats, deadlines: Floats) -> Floats:
 def _dataset(
     plan: DescentPlan, scheme: Scheme, total: list[Moments], deadlines: Floats | None, **attributes: int | str
 ) -> xr.Dataset:
-    import xarray as xr
-
     record, clock = total[:2]
     variables: dict[str, tuple[str, Floats]] = {}
     for column, name in enumerate(("error", "residual", "gradient_error")):
@@ -156,7 +159,7 @@ def _dataset(
         coords["deadline"] = deadlines
         variables["error_at_deadline"] = ("deadline", total[2].mean)
         variables["error_at_deadline_stderr"] = ("deadline", total[2].stderr)
-    return xr.Dataset(variables, coords, {"scheme": repr(scheme), "unheard": plan.unheard, **attributes})
+    return labelled(variables, coords, {"scheme": repr(scheme), "unheard": plan.unheard, **attributes})
 
 
 def draw_sketches(
@@ -193,18 +196,16 @@ def draw_sketches(
     >>> draws.copies.sum("block").values.ravel().tolist()
     [2, 2, 2, 2, 2]
     """
-    import xarray as xr
-
     if isinstance(scheme, SampledSketch) and scheme.law == "gradient-norm":
         raise ValueError("law='gradient-norm' draws blocks by gradients at iterates, so that only descend can draw them")
     _, kernels = find_engine(backend)
     first, n = realization_range(first_realization, realizations)
     plan = make_plan(problem, scheme, workers, iterations=iterations, step=1.0, decay=0.0, start=None, seed=seed)
-    copies, last = kernels.sketch(plan.job, first, n, iterations)
-    return xr.Dataset(
+    copies, times = sketches(plan, kernels, first, n, iterations)
+    return labelled(
         {
             "copies": (("realization", "iteration", "block"), copies),
-            "time": (("realization", "iteration"), plan.times(last)),
+            "time": (("realization", "iteration"), times),
             "weight": ("block", plan.job.copy_weight),
         },
         {"realization": np.uint64(first) + np.arange(n, dtype=np.uint64)},

@@ -26,6 +26,14 @@ class Kernels(Protocol):
         """Yield records of chunks of realizations, and the words of their last servers."""
         ...
 
+    def follow(self, job: DescentJob, weight: Floats, /) -> Floats:
+        """Return the record for given weights of blocks."""
+        ...
+
+    def decode(self, answered: Ints, left_null: Floats, particular: Floats, /) -> Floats:
+        """Return decoding weights of patterns of answers."""
+        ...
+
     def sketch(self, job: DescentJob, first: int, count: int, iterations: int, /) -> tuple[Ints, NDArray[np.uint32]]:
         """Return the copies of blocks received, and the last words."""
         ...

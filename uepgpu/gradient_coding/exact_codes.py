@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from uepgpu.checks import choice, integer, real_array, shown
+from uepgpu.checks import choice, integer, real_array, shown, word64
 from uepgpu.gradient_coding.engines import host_kernels
 
 __all__ = ["CONSTRUCTIONS", "CodeMatrix", "cyclic_code", "fractional_groups", "patterns_array"]
@@ -89,7 +89,7 @@ class CodeMatrix:
         return weights
 
     def decoding_error(self, weights: Any) -> Floats:
-        """Return max |aᵀB − 1| of weights (P, n), shape (P,): the error of the gradient relative to its blocks."""
+        """Return max ``|aᵀB − 1|`` of weights (P, n), shape (P,): the error of the gradient relative to its blocks."""
         array, servers = real_array("weights", weights), self.matrix.shape[0]
         if array.ndim != 2 or array.shape[1] != servers or not np.all(np.isfinite(array)):
             raise ValueError(f"weights must be finite numbers of shape (patterns, {servers}), got {shown(weights)}")
@@ -174,7 +174,7 @@ def cyclic_code(servers: int, stragglers: int, *, construction: str = "auto", se
     choice("construction", construction, CONSTRUCTIONS)
     if construction == "circulant" and (n - s) % 2 == 0:
         raise ValueError(f"a real circulant code needs n - s odd, got n = {n}, s = {s}: use construction='random'")
-    key = integer("seed", seed, 0)
+    key = word64("seed", seed)
     worst = np.inf
     for kind in ("circulant", "random"):
         if construction not in ("auto", kind) or (kind == "circulant" and (n - s) % 2 == 0):

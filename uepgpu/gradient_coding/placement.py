@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ from uepgpu.gradient_coding.schemes import (
     Scheme,
     StochasticBlocks,
 )
+from uepgpu.gradient_coding.waiting import Waiting
 from uepgpu.partition import block_bounds
 from uepgpu_kernels.descent_job import COPIES, DUAL, FASTEST, GROUPS, SAMPLED
 from uepgpu_kernels.descent_job import GRADIENT_NORM as BY_GRADIENT_NORM
@@ -51,6 +52,10 @@ class Placement:
         Π̃, what sampled blocks follow.
     replicas : (K',) or None
         How many servers hold each block, of a replicated sketch.
+    until, factor : float
+        Rules of waiting besides `wait`, infinite where they do not hold.
+    rescaled : bool
+        Whether weights are those of `wait` answers, to be rescaled where others come.
     """
 
     draw: int
@@ -68,6 +73,14 @@ class Placement:
     particular: Floats = field(default_factory=lambda: np.zeros(0))
     law: Floats | None = None
     replicas: Ints | None = None
+    until: float = np.inf
+    factor: float = np.inf
+    rescaled: bool = False
+
+    @property
+    def by_number(self) -> bool:
+        """Whether the master waits for a number of answers, however long that takes."""
+        return not np.isfinite(self.until)
 
 
 def place(problem: Problem, scheme: Scheme, servers: int) -> Placement:
@@ -86,10 +99,11 @@ def place(problem: Problem, scheme: Scheme, servers: int) -> Placement:
         # All answers are added up anyway, so one block of all rows gives their sum.
         return _shared_out(problem, servers, servers, 1.0 / servers, n_blocks=1)
     if isinstance(scheme, IgnoreStragglers | StochasticBlocks):
-        q = _at_most("fastest", scheme.fastest, servers)
-        return _shared_out(problem, servers, q, servers / q if isinstance(scheme, StochasticBlocks) else 1.0, n_blocks=servers)
+        q, rescaled = _most_answers(scheme, servers), isinstance(scheme, StochasticBlocks)
+        shared = _shared_out(problem, servers, q, servers / q if rescaled else 1.0, n_blocks=servers)
+        return replace(shared, rescaled=rescaled, until=_limit(scheme, "until"), factor=_limit(scheme, "factor"))
     if isinstance(scheme, FractionalRepetition):
-        return _fractional(problem, scheme.stragglers, servers)
+        return _fractional(problem, scheme, servers)
     if isinstance(scheme, CyclicCode):
         return _cyclic(problem, scheme, servers)
     raise ValueError(f"scheme must be one of uepgpu.gradient_coding, such as ReplicatedSketch(fastest=20), got {shown(scheme)}")
@@ -101,8 +115,20 @@ def _at_most(name: str, value: int, servers: int) -> int:
     return value
 
 
+def _most_answers(scheme: Waiting, servers: int) -> int:
+    """Return the greatest number of answers that the rules let the master have."""
+    fastest = scheme.rule("fastest")
+    return servers if fastest is None else _at_most("fastest", int(fastest), servers)
+
+
+def _limit(scheme: Waiting, rule: str) -> float:
+    """Return a rule about time, infinite where it does not hold."""
+    value = scheme.rule(rule)
+    return np.inf if value is None else float(value)
+
+
 def _replicated(problem: Problem, scheme: ReplicatedSketch, servers: int) -> Placement:
-    q = _at_most("fastest", scheme.fastest, servers)
+    q = _most_answers(scheme, servers)
     r = replication_numbers(block_law(problem, scheme.law), servers, every_block=scheme.every_block)
     weight = np.divide(servers, q * r, out=np.zeros(r.size), where=r > 0)
     return Placement(
@@ -117,6 +143,9 @@ def _replicated(problem: Problem, scheme: ReplicatedSketch, servers: int) -> Pla
         work=1.0,
         law=r / servers,
         replicas=r,
+        rescaled=True,
+        until=_limit(scheme, "until"),
+        factor=_limit(scheme, "factor"),
     )
 
 
@@ -164,7 +193,8 @@ def _shared_out(problem: Problem, servers: int, wait: int, weight: float, n_bloc
     )
 
 
-def _fractional(problem: Problem, stragglers: int, servers: int) -> Placement:
+def _fractional(problem: Problem, scheme: FractionalRepetition, servers: int) -> Placement:
+    stragglers = scheme.stragglers
     group = fractional_groups(servers, stragglers)
     n_groups = servers // (stragglers + 1)
     _cut(problem, servers, servers)
@@ -173,11 +203,13 @@ def _fractional(problem: Problem, stragglers: int, servers: int) -> Placement:
         decode=GROUPS,
         fixed=False,
         n_servers=servers,
-        wait=servers - stragglers,
+        wait=_most_answers(scheme, servers) if scheme.rules_in_force else servers - stragglers,
         bounds=block_bounds("workers", problem.shape[0], n_groups),
         block_of=group,
         copy_weight=np.ones(n_groups),
         work=problem.blocks * (stragglers + 1) / servers,
+        until=_limit(scheme, "until"),
+        factor=_limit(scheme, "factor"),
     )
 
 

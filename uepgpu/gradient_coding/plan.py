@@ -14,7 +14,8 @@ from uepgpu.gradient_coding.placement import Placement, place
 from uepgpu.gradient_coding.problem import Problem
 from uepgpu.gradient_coding.quantile import latency_of_words
 from uepgpu.gradient_coding.schemes import Scheme
-from uepgpu.latency import Staged
+from uepgpu.gradient_coding.servers import Servers, always_answer, plain
+from uepgpu.gradient_coding.waiting import Waiting
 from uepgpu.workers import Workers
 from uepgpu_kernels.descent_job import BY_GRAM, BY_ROWS, DUAL, LOGISTIC, DescentJob
 
@@ -47,11 +48,19 @@ class DescentPlan:
     n_blocks: int
     unheard: int = 0
 
+    @property
+    def servers(self) -> Servers | None:
+        """The servers whose latencies decide who is heard; None where it is decided by their words alone."""
+        if plain(self.workers) and self.placement.by_number and not np.isfinite(self.placement.factor):
+            return None
+        return Servers(self.workers, self.placement.n_servers, self.n_blocks, self.placement.work, int(self.job.seed))
+
     def times(self, last: NDArray[np.uint32]) -> Floats:
         """Return the time of iterations whose last servers drew these words, in the unit of the latency law."""
         charge = float(self.workers.charge(self.placement.work))
-        # The inverse of Workers.unit_time; all speeds are 1.
-        return latency_of_words(self.workers.laws[0], last) * (charge / self.workers.resolved_omega(self.n_blocks))
+        # The inverse of Workers.unit_time; all speeds are equal.
+        power = self.workers.resolved_omega(self.n_blocks) * float(self.workers.speed()[0])
+        return latency_of_words(self.workers.laws[0], last) * (charge / power)
 
 
 def make_plan(
@@ -68,6 +77,7 @@ def make_plan(
     """Resolve a description; arguments as for :func:`uepgpu.gradient_coding.descend`."""
     _check(problem, workers)
     placement = place(problem, scheme, workers.count)
+    _check_waiting(scheme, placement, workers)
     n = integer("iterations", iterations, 1)
     if n * (max(placement.n_servers, placement.wait) + 3) // 4 >= MOST_COUNTERS:
         raise ValueError(f"iterations times workers must be at most 2^34, got {n} iterations and {workers.count} workers")
@@ -103,27 +113,17 @@ def _check(problem: Any, workers: Any) -> None:
     for name, value, kind in (("problem", problem, Problem), ("workers", workers, Workers)):
         if not isinstance(value, kind):
             raise ValueError(f"{name} must be a {kind.__name__}, got {shown(value)}; the order is problem, scheme, workers")
-    if not workers.identical:
-        raise ValueError(
-            "workers must have one speed and one law for gradient coding, where the fastest servers are a uniform sample, got "
-            f"speeds={shown(workers.speeds)} and {len(workers.laws)} laws"
-        )
-    if not workers.independent:
-        raise ValueError(
-            "workers must answer independently for gradient coding, where the fastest servers are a uniform sample, got racks"
-        )
-    if workers.backup is not None:
-        raise ValueError(f"workers must have no backup for gradient coding, got {shown(workers.backup)}")
-    if isinstance(workers.laws[0], Staged) and not workers.laws[0].scales:
-        raise ValueError(
-            "workers must have a latency that scales with their load for gradient coding, without start or send, got "
-            f"{shown(workers.laws[0])}"
-        )
-    if workers.loss_probability > 0:
-        raise ValueError(
-            "workers must have loss_probability=0 for gradient coding, where the master waits for answers, got "
-            f"{shown(workers.loss_probability)}"
-        )
+
+
+def _check_waiting(scheme: Scheme, placement: Placement, workers: Workers) -> None:
+    """Refuse to wait for answers that may never come."""
+    if not placement.by_number or always_answer(workers):
+        return
+    lossy = f"loss_probability={shown(workers.loss_probability)}" if workers.loss_probability > 0 else workers.describe_latency()
+    if workers.racks is not None and workers.loss_probability == 0:
+        lossy = workers.racks.describe()
+    how = "give it until=t" if isinstance(scheme, Waiting) else "use a scheme that takes until=t, such as ReplicatedSketch(until=t)"
+    raise ValueError(f"workers must always answer where {scheme!r} waits for a number of them: {how}, got {lossy}")
 
 
 def _job(problem: Problem, placement: Placement, seed: np.uint64, steps: Floats, start: Floats, slope: float) -> DescentJob:

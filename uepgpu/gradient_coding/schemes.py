@@ -1,13 +1,19 @@
-"""Schemes of distributed gradient descent: what servers hold, whom the master waits for, how it uses the answers."""
+"""Schemes of distributed gradient descent: what servers hold, whom the master waits for, how it uses the answers.
+
+Where the master need not wait for given servers, it stops by a rule: ``fastest=q``, the q fastest answers; ``until=t``, the answers
+by time t; ``factor=c``, those by c times the time of the first. Of several rules the first that is met counts, and an iteration
+ends once all servers have answered.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
 
-from uepgpu.checks import choice, flag, integer
+from uepgpu.checks import choice, flag, integer, word64
 from uepgpu.gradient_coding.exact_codes import CONSTRUCTIONS
 from uepgpu.gradient_coding.laws import GRADIENT_NORM, LAWS, Law, check_law
+from uepgpu.gradient_coding.waiting import Waiting
 
 __all__ = [
     "CyclicCode",
@@ -21,24 +27,29 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
-class ReplicatedSketch:
+@dataclass(frozen=True, repr=False)
+class ReplicatedSketch(Waiting):
     """Block leverage score sampling by replication: no draw, no decoding; stragglers do the sampling (docs/mathematics.md §8).
 
-    Block ι is held by r_ι of the R servers, r/R nearest to the law. The master takes the q fastest answers, a uniform sample of
-    servers without replacement, and weights an answer by R / (q r_ι): unbiased if every block is held. Servers that hold the
-    same block send the same gradient, so that a repeated block counts with its multiplicity.
+    Block ι is held by r_ι of the R servers, r/R nearest to the law. The master takes the q fastest answers, or those that another
+    rule lets it have, and weights an answer by R / (q r_ι), q being how many they are. Of servers that are all alike this is a
+    uniform sample without replacement, and the gradient unbiased if every block is held (and somebody answers); of unequal servers
+    it favours the blocks of fast ones. Servers that hold the same block send the same gradient, so that a repeated block counts
+    with its multiplicity.
 
     Parameters
     ----------
-    fastest : int
+    fastest : int, optional
         q, 1..R.
     law : "leverage", "uniform" or sequence of K probabilities
     every_block : bool
         Whether each block is held at least once. Otherwise blocks without a server are never received, and the gradient is biased;
         results count such blocks (``unheard``).
     sketch : "fresh" or "fixed"
-        A fresh sketch in each iteration, or the servers of the first iteration in all of them, which must then be waited for.
+        A fresh sketch in each iteration, or the servers of the first iteration in all of them, which must then be waited for:
+        not with `until` or `factor`.
+    until, factor : float, optional
+        Time > 0, and multiple >= 1 of the time of the first answer, at which the master stops waiting.
 
     Examples
     --------
@@ -52,16 +63,18 @@ class ReplicatedSketch:
     [[1, 1], [1, 1], [2, 0]]
     """
 
-    fastest: int
+    fastest: int | None = None
     law: Law = "leverage"
     every_block: bool = True
     sketch: Literal["fresh", "fixed"] = "fresh"
 
     def __post_init__(self) -> None:
-        integer("fastest", self.fastest, 1)
+        self.check_rules(needed=True)
         object.__setattr__(self, "law", check_law(self.law))
         flag("every_block", self.every_block)
         choice("sketch", self.sketch, ("fresh", "fixed"))
+        if self.sketch == "fixed" and (self.until is not None or self.factor is not None):
+            raise ValueError("sketch='fixed' waits for the servers of the first iteration: give fastest, without until and factor")
 
 
 @dataclass(frozen=True)
@@ -116,9 +129,14 @@ class ExactGradient:
     """
 
 
-@dataclass(frozen=True)
-class IgnoreStragglers:
-    """Rows are shared out over R servers; the sum of the `fastest` answers is taken for the gradient: biased by a factor of q/R.
+@dataclass(frozen=True, repr=False)
+class IgnoreStragglers(Waiting):
+    """Rows are shared out over R servers; the sum of the q answers is taken for the gradient: biased by a factor of q/R.
+
+    Parameters
+    ----------
+    fastest, until, factor
+        As for :class:`ReplicatedSketch`.
 
     Examples
     --------
@@ -130,15 +148,20 @@ class IgnoreStragglers:
     ([1.0, 1.0, 1.0, 1.0], 3)
     """
 
-    fastest: int
+    fastest: int | None = None
 
     def __post_init__(self) -> None:
-        integer("fastest", self.fastest, 1)
+        self.check_rules(needed=True)
 
 
-@dataclass(frozen=True)
-class StochasticBlocks:
-    """Uncoded stochastic block gradient: as :class:`IgnoreStragglers`, times R/q, which is unbiased.
+@dataclass(frozen=True, repr=False)
+class StochasticBlocks(Waiting):
+    """Uncoded stochastic block gradient: as :class:`IgnoreStragglers`, times R/q for q answers: unbiased if servers are alike.
+
+    Parameters
+    ----------
+    fastest, until, factor
+        As for :class:`ReplicatedSketch`.
 
     Examples
     --------
@@ -150,20 +173,23 @@ class StochasticBlocks:
     ([2.0, 2.0, 2.0, 2.0], 2)
     """
 
-    fastest: int
+    fastest: int | None = None
 
     def __post_init__(self) -> None:
-        integer("fastest", self.fastest, 1)
+        self.check_rules(needed=True)
 
 
-@dataclass(frozen=True)
-class FractionalRepetition:
+@dataclass(frozen=True, repr=False)
+class FractionalRepetition(Waiting):
     """The exact gradient from any R − s servers: s + 1 servers of a group hold the same s + 1 of R blocks.
 
     Parameters
     ----------
     stragglers : int
         s; s + 1 must divide R.
+    fastest, until, factor
+        As for :class:`ReplicatedSketch`; then groups of which nobody has answered are missing from the gradient. By default R − s
+        answers are waited for, with which none is.
 
     Examples
     --------
@@ -176,9 +202,11 @@ class FractionalRepetition:
     """
 
     stragglers: int
+    fastest: int | None = None
 
     def __post_init__(self) -> None:
         integer("stragglers", self.stragglers, 0)
+        self.check_rules(needed=False)
 
 
 @dataclass(frozen=True)
@@ -209,7 +237,7 @@ class CyclicCode:
     def __post_init__(self) -> None:
         integer("stragglers", self.stragglers, 0)
         choice("construction", self.construction, CONSTRUCTIONS)
-        integer("seed", self.seed, 0)
+        word64("seed", self.seed)
 
 
 Scheme = ReplicatedSketch | SampledSketch | ExactGradient | IgnoreStragglers | StochasticBlocks | FractionalRepetition | CyclicCode

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from uepgpu.checks import choice, integer, real_array
+from uepgpu.checks import choice, integer, real_array, word64
 from uepgpu.partition import block_bounds, load_matrix
 
 __all__ = ["approximate_block_scores", "block_scores", "misestimation", "thin_svd"]
@@ -92,7 +92,7 @@ def approximate_block_scores(A: Any, blocks: int, *, sketch_rows: int, projectio
     n, d = matrix.shape
     edges = block_bounds("blocks", n, integer("blocks", blocks, 1))
     m = integer("sketch_rows", sketch_rows, d)
-    rng = np.random.Generator(np.random.Philox(key=integer("seed", seed, 0)))
+    rng = np.random.Generator(np.random.Philox(key=word64("seed", seed)))
     sketched = np.zeros((m, d))
     np.add.at(sketched, rng.integers(m, size=n), matrix * rng.choice([-1.0, 1.0], size=(n, 1)))
     triangle = np.asarray(np.linalg.qr(sketched, mode="r"))

@@ -9,11 +9,12 @@ from numpy.typing import ArrayLike
 
 from uepgpu.checks import finite, positive
 from uepgpu.latency.law import Floats, as_times
+from uepgpu.text.html import Described
 
 __all__ = ["Exponential", "LogNormal", "Pareto", "ShiftedExponential", "Weibull"]
 
 
-class _ByHazard:
+class _ByHazard(Described):
     """A law with F(t) = 1 - exp(-H(t)); both F and 1 - F keep their digits."""
 
     def _hazard(self, time: Floats) -> Floats:
@@ -137,7 +138,7 @@ class Pareto(_ByShape):
 
 
 @dataclass(frozen=True)
-class LogNormal:
+class LogNormal(Described):
     """Log-normal latency: log T is normal with mean `mu` and standard deviation `sigma` > 0.
 
     Examples

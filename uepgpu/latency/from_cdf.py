@@ -10,12 +10,13 @@ from numpy.typing import ArrayLike
 
 from uepgpu.checks import real_array, shown
 from uepgpu.latency.law import Floats, as_times
+from uepgpu.text.html import Described
 
 __all__ = ["FromCDF"]
 
 
 @dataclass(frozen=True)
-class FromCDF:
+class FromCDF(Described):
     """A law given by its distribution function.
 
     Parameters

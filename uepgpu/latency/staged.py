@@ -13,6 +13,7 @@ from uepgpu.latency.continuous import Exponential, ShiftedExponential
 from uepgpu.latency.law import ROUNDING, Floats, Latency, as_times
 from uepgpu.latency.quadrature import average, measure_of
 from uepgpu.latency.steps import Deterministic, Empirical
+from uepgpu.text.html import Described
 
 __all__ = ["Staged"]
 
@@ -23,7 +24,7 @@ _GAUSS_NODES, _GAUSS_WEIGHTS = np.polynomial.legendre.leggauss(16)
 
 
 @dataclass(frozen=True)
-class Staged:
+class Staged(Described):
     """A start, computation and sending, one after the other and independent: T = start + load · C + U.
 
     The load is r / (Ω s): work over speed (docs/mathematics.md §4). A packet is sent as a whole, so that `send` does not scale

@@ -13,12 +13,13 @@ from uepgpu.checks import positive, real_array, shown
 from uepgpu.files import expand, read_array
 from uepgpu.files.columns import TABLES, latencies, read_columns
 from uepgpu.latency.law import ROUNDING, Floats, as_times
+from uepgpu.text.html import Described
 
 __all__ = ["Deterministic", "Empirical"]
 
 
 @dataclass(frozen=True)
-class Deterministic:
+class Deterministic(Described):
     """Every answer takes exactly `time` >= 0 per unit of work.
 
     Examples
@@ -42,7 +43,7 @@ class Deterministic:
 
 
 @dataclass(frozen=True, eq=False)
-class Empirical:
+class Empirical(Described):
     """The empirical law of measured latencies.
 
     Parameters

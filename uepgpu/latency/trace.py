@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -12,14 +14,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from uepgpu.checks import choice, flag, real_array, shown
-from uepgpu.files import expand, read_array
+from uepgpu.files import expand, map_array
 from uepgpu.files.columns import TABLES, labels, latencies, read_columns
 from uepgpu.latency.law import ROUNDING, Floats, as_times
 
 __all__ = ["Recorded", "Trace"]
 
-ROWS = 2**22
-"""Latencies that are compared with a deadline at once."""
+ROWS = 2**18
+"""Latencies that are looked at together: 2 MB, and as much again for what is made of them."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -32,7 +34,8 @@ class Trace:
     Parameters
     ----------
     latencies : array_like of float, shape (rounds, workers)
-        Time that one unit of work took each worker, >= 0; NaN and infinity: it never answered.
+        Time that one unit of work took each worker, >= 0; NaN and infinity: it never answered. A ``numpy.memmap`` of float32 or
+        float64 stays in its file, which must not change; anything else is copied.
     replay : "random" or "order"
     shuffle : bool
         Whether the latencies of a round are given to workers at random, so that it does not matter who sends a packet.
@@ -62,20 +65,25 @@ class Trace:
     shuffle: bool = False
 
     def __post_init__(self) -> None:
-        array = real_array("latencies", self.latencies)
+        mapped = isinstance(self.latencies, np.memmap) and self.latencies.dtype in (np.float32, np.float64)
+        array = np.asanyarray(self.latencies) if mapped else real_array("latencies", self.latencies)
         if array.ndim != 2 or array.size == 0:
             raise ValueError(f"latencies must be a table of rounds × workers, got shape {array.shape}")
-        if np.any(array < 0):
-            r, w = np.argwhere(array < 0)[0].tolist()
-            raise ValueError(f"latencies must be >= 0, got {shown(array[r, w])} of worker {w} in round {r}")
-        array[np.isnan(array)] = np.inf
-        never = np.flatnonzero(np.all(np.isinf(array), axis=0))
+        if not mapped:
+            array[np.isnan(array)] = np.inf
+            array.setflags(write=False)
+        object.__setattr__(self, "latencies", array)
+        answers = np.zeros(array.shape[1], dtype=np.bool_)
+        for at, rows in self.slices():
+            if np.any(rows < 0):
+                r, w = np.argwhere(rows < 0)[0].tolist()
+                raise ValueError(f"latencies must be >= 0, got {shown(rows[r, w])} of worker {w} in round {at.start + r}")
+            answers |= np.isfinite(rows).any(axis=0)
+        never = np.flatnonzero(~answers)
         if never.size:
             raise ValueError(f"latencies: worker {never[0]} never answers, in none of {len(array)} rounds: leave its column out")
         choice("replay", self.replay, ("random", "order"))
         flag("shuffle", self.shuffle)
-        array.setflags(write=False)
-        object.__setattr__(self, "latencies", array)
 
     @classmethod
     def read(
@@ -93,7 +101,8 @@ class Trace:
         Parameters
         ----------
         path : path
-            ``.npy`` with rounds × workers, or ``.csv`` or ``.parquet`` with one row per round and worker.
+            ``.npy`` with rounds × workers, which stay in the file if they are float32 or float64; or ``.csv`` or ``.parquet``
+            with one row per round and worker.
         round, worker, latency : str
             Names of the columns of a table; not for ``.npy``. Rounds and workers are put in order, of number if all are numbers;
             a pair without a row, or with an empty or NaN latency, never answered.
@@ -120,7 +129,7 @@ class Trace:
         if file.suffix.lower() not in TABLES:
             if any(name is not None for name in columns.values()):
                 raise ValueError(f"round, worker and latency name columns of .csv and .parquet files, got {shown(str(file))}")
-            return cls(read_array("path", file, what="a table of rounds × workers"), replay, shuffle)
+            return cls(map_array("path", file, what="a table of rounds × workers"), replay, shuffle)
         for key, name in columns.items():
             if not isinstance(name, str):
                 raise ValueError(f"{key} must name the column of {shown(str(file))} that holds it, got {shown(name)}")
@@ -147,6 +156,21 @@ class Trace:
         """Number of workers W."""
         return int(np.shape(self.latencies)[1])
 
+    def slices(self) -> Iterator[tuple[slice, Floats]]:
+        """Yield rounds, a few MB at a time: which they are, and their latencies as float64, infinite for never.
+
+        Examples
+        --------
+        >>> [rows.tolist() for _, rows in Trace([[1.0, 2.0], [np.nan, 0.5]]).slices()]
+        [[[1.0, 2.0], [inf, 0.5]]]
+        """
+        step = max(ROWS // self.n_workers, 1)
+        for start in range(0, self.n_rounds, step):
+            at = slice(start, min(start + step, self.n_rounds))
+            rows = np.array(np.asarray(self.latencies)[at], dtype=np.float64)
+            rows[np.isnan(rows)] = np.inf
+            yield at, rows
+
     def first(self, count: int) -> Trace:
         """Return the trace of the first workers.
 
@@ -155,7 +179,7 @@ class Trace:
         >>> Trace([[1.0, 2.0, 3.0]]).first(2).latencies.tolist()
         [[1.0, 2.0]]
         """
-        return replace(self, latencies=np.asarray(self.latencies)[:, :count])
+        return replace(self, latencies=np.asanyarray(self.latencies)[:, :count])
 
     def columns(self) -> tuple[Recorded, ...]:
         """Return the law of each worker taken for itself.
@@ -165,7 +189,8 @@ class Trace:
         >>> [law.cdf(1.5).item() for law in Trace([[1.0, 2.0], [np.inf, 1.0]]).columns()]
         [0.5, 0.5]
         """
-        return tuple(Recorded(column) for column in np.asarray(self.latencies).T)
+        table = np.concatenate([rows for _, rows in self.slices()])
+        return tuple(Recorded(column) for column in table.T)
 
     def answered(self, time: Floats) -> NDArray[np.int64]:
         """Return how many workers have answered in each round once each may have taken `time` (W,) for a unit of work, shape (R,).
@@ -175,15 +200,40 @@ class Trace:
         >>> Trace([[1.0, 2.0], [3.0, 1.0]]).answered(np.array([1.0, 2.0])).tolist()
         [2, 1]
         """
-        array, limit = np.asarray(self.latencies), time * ROUNDING
-        step = max(ROWS // self.n_workers, 1)
+        limit = time * ROUNDING
         # At time infinity too, infinite latencies have not answered.
-        parts = [np.isfinite(rows) & (rows <= limit) for rows in (array[i : i + step] for i in range(0, len(array), step))]
-        return np.concatenate([part.sum(axis=1) for part in parts])
+        return np.concatenate([(np.isfinite(rows) & (rows <= limit)).sum(axis=1) for _, rows in self.slices()])
+
+    def bins(self, limit: Floats, out: NDArray[np.uint16]) -> None:
+        """Write which of ascending limits a latency meets first into `out`, shape (R, W); D for none.
+
+        Parameters
+        ----------
+        limit : (D, W) float64
+            How long each worker may take for a unit of work by each of D deadlines.
+        out : (R, W) uint16
+
+        Examples
+        --------
+        >>> found = np.empty((2, 2), dtype=np.uint16)
+        >>> Trace([[1.0, 2.0], [3.0, np.inf]]).bins(np.array([[1.0, 1.0], [2.0, 2.0]]), found)
+        >>> found.tolist()
+        [[0, 1], [2, 2]]
+        """
+        late = limit * ROUNDING
+        alike = bool(np.all(late == late[:, :1]))
+        for at, rows in self.slices():
+            if alike:
+                out[at] = np.searchsorted(late[:, 0], rows, side="left")
+            else:
+                for w in range(self.n_workers):
+                    out[at, w] = np.searchsorted(late[:, w], rows[:, w], side="left")
+            # By time infinity too, infinite latencies have not answered.
+            out[at][np.isinf(rows)] = len(limit)
 
     def __repr__(self) -> str:
         """Return its size, a fingerprint of its latencies and how it is replayed: labels of different traces differ."""
-        of = hashlib.sha256(np.asarray(self.latencies).tobytes()).hexdigest()[:8]
+        of = self._digest[:8]
         how = f"replay={self.replay!r}{', shuffle=True' * self.shuffle}"
         return f"Trace({self.n_rounds} rounds of {self.n_workers} workers, {of}, {how})"
 
@@ -191,11 +241,19 @@ class Trace:
         """Whether latencies and replay are the same."""
         if not isinstance(other, Trace) or (self.replay, self.shuffle) != (other.replay, other.shuffle):
             return False
-        return np.array_equal(np.asarray(self.latencies), np.asarray(other.latencies))
+        return np.shape(self.latencies) == np.shape(other.latencies) and self._digest == other._digest
 
     def __hash__(self) -> int:
         """Return a number that equal traces share."""
-        return hash((np.asarray(self.latencies).tobytes(), self.replay, self.shuffle))
+        return hash((self._digest, self.replay, self.shuffle))
+
+    @cached_property
+    def _digest(self) -> str:
+        """What latencies of the same values share, however they are kept."""
+        hashed = hashlib.sha256()
+        for _, rows in self.slices():
+            hashed.update(rows.reshape(-1).view(np.uint8).data)
+        return hashed.hexdigest()
 
 
 class Recorded:

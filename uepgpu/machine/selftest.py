@@ -104,7 +104,8 @@ def _cases() -> Iterator[Case]:
             deadlines,
             "auto",
         )
-        yield Case(f"2-fold repetition, {domain}", codes.Repetition(2), nine, Workers(18), deadlines, "auto", first=counted)
+        fair = Workers(18, omega="fair")
+        yield Case(f"2-fold repetition, {domain}", codes.Repetition(2), nine, fair, deadlines, "auto", first=counted)
     speeds = Workers(30, omega=1.0, speeds=[1.0 + w % 3 for w in range(30)], loss_probability=0.1)
     yield Case("EW-30 at three speeds, true work, lossy", ew, nine, speeds, DEADLINES, "count")
 

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from uepgpu.checks import choice, frozen, integer, real_array, require_memory, shown
 from uepgpu.partition.importance import Classes, assign_classes, assign_levels
 from uepgpu.partition.matrices import BlockMatrices, block_bounds, block_norms, load_factors, order_slices, summand_gram
+from uepgpu.text.html import html_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -105,6 +106,11 @@ class Partition:
         kind = "model" if self.matrices is None else f"{self.matrices.left.shape}·{self.matrices.right.shape}"
         blocks = "×".join(map(str, self.shape))
         return f"Partition({self.paradigm}, {blocks} blocks, classes={self.class_sizes}, {kind})"
+
+    def _repr_html_(self) -> str:
+        share = np.bincount(self.classes, weights=self.energy, minlength=self.n_classes + 1)[1:] / max(self.energy.sum(), 1e-300)
+        rows = [("sub-products K", self.n_subproducts), ("classes", self.class_sizes)]
+        return html_table(repr(self), [*rows, ("energy by class", ", ".join(f"{s:.2%}" for s in share))])
 
     # --- constructors ----------------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from uepgpu.codes.supports import SupportLaw
 from uepgpu.workers import Workers
 
-__all__ = ["Cells", "count_cells", "deadline_cells"]
+__all__ = ["Cells", "count_cells", "deadline_cells", "pack"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -25,37 +25,46 @@ def count_cells(law: SupportLaw, rank: Ints, n: int) -> Cells:
         # The sum up to the last window that can be drawn is 1, whatever its rounding; windows after it have probability 0.
         total[int(np.flatnonzero(law.probabilities)[-1]) :] = 1.0
         cumulative = [total]
-        return _pack(cumulative, [rank], [np.zeros(rank.size, dtype=np.int64)], np.zeros(n, dtype=np.int64))
+        return pack(cumulative, [rank], [np.zeros(rank.size, dtype=np.int64)], np.zeros(n, dtype=np.int64))
     used, group = np.unique(law.window, return_inverse=True)
     one = np.ones(1)
     at_once = [np.zeros(1, dtype=np.int64)] * used.size
-    return _pack([one] * used.size, [rank[s : s + 1] for s in used], at_once, group.astype(np.int64))
+    return pack([one] * used.size, [rank[s : s + 1] for s in used], at_once, group.astype(np.int64))
 
 
 def deadline_cells(law: SupportLaw, rank: Ints, workers: Workers, times: Floats) -> Cells:
-    """Cells are (time, window) in order of time; the last one, never, stands for all that arrive after the last deadline."""
+    """Cells are (time, window) in order of time; the last one, never, stands for all that arrive after the last deadline.
+
+    Where racks can be struck, a second half of the tables is for packets in a rack that is; groups are of the first half.
+    """
     workers_of, kind = workers.kinds()
     window = np.full(workers.count, -1) if law.window is None else law.window
     kinds, group = np.unique(np.stack([window, kind]), axis=1, return_inverse=True)
     cumulative, windows, arrivals = [], [], []
-    for s, v in kinds.T:
-        chosen = np.arange(rank.size) if s < 0 else np.array([s])
-        assert s >= 0 or law.probabilities is not None
-        weight = np.ones(1) if law.probabilities is None else law.probabilities
-        share = workers.arrival(times[:, None], law.n_subproducts, law.work[chosen], *workers_of[v])  # (D, windows)
-        arrived = weight * share
-        before = np.vstack([np.zeros(chosen.size), arrived[:-1]])
-        # Up to window s at time d: windows <= s have F(t_d), later ones F(t_(d-1)). No sum of differences, so no drift.
-        total = np.cumsum(arrived, axis=1) + (before.sum(axis=1, keepdims=True) - np.cumsum(before, axis=1))
-        # Where everything has arrived, the cell "never" gets nothing, whatever the rounding of the sum.
-        total[np.all((share == 1) | (weight == 0), axis=1), int(np.flatnonzero(weight)[-1]) :] = 1.0
-        cumulative.append(np.append(np.maximum.accumulate(total.ravel()), 1.0))
-        windows.append(np.append(np.tile(rank[chosen], times.size), 0))
-        arrivals.append(np.append(np.repeat(np.arange(times.size), chosen.size), times.size))
-    return _pack(cumulative, windows, arrivals, group.ravel().astype(np.int64))
+    for struck in (False,) if workers.independent else (False, True):
+        for s, v in kinds.T:
+            chosen = np.arange(rank.size) if s < 0 else np.array([s])
+            assert s >= 0 or law.probabilities is not None
+            weight = np.ones(1) if law.probabilities is None else law.probabilities
+            share = workers.arrival(times[:, None], law.n_subproducts, law.work[chosen], *workers_of[v], struck=struck)
+            arrived = weight * share  # (D, windows)
+            if struck and not np.any(arrived):  # dark: one cell, never
+                cumulative.append(np.ones(1))
+                windows.append(np.zeros(1, dtype=np.int64))
+                arrivals.append(np.full(1, times.size))
+                continue
+            before = np.vstack([np.zeros(chosen.size), arrived[:-1]])
+            # Up to window s at time d: windows <= s have F(t_d), later ones F(t_(d-1)). No sum of differences, so no drift.
+            total = np.cumsum(arrived, axis=1) + (before.sum(axis=1, keepdims=True) - np.cumsum(before, axis=1))
+            # Where everything has arrived, the cell "never" gets nothing, whatever the rounding of the sum.
+            total[np.all((share == 1) | (weight == 0), axis=1), int(np.flatnonzero(weight)[-1]) :] = 1.0
+            cumulative.append(np.append(np.maximum.accumulate(total.ravel()), 1.0))
+            windows.append(np.append(np.tile(rank[chosen], times.size), 0))
+            arrivals.append(np.append(np.repeat(np.arange(times.size), chosen.size), times.size))
+    return pack(cumulative, windows, arrivals, group.ravel().astype(np.int64))
 
 
-def _pack(cumulative: list[Floats], windows: list[Ints], arrivals: list[Ints], group: Ints) -> Cells:
+def pack(cumulative: list[Floats], windows: list[Ints], arrivals: list[Ints], group: Ints) -> Cells:
     """Turn cumulative probabilities into 32-bit thresholds, floor(p 2^32); cells beyond 2^32 cannot be reached."""
     edges = [np.floor(np.minimum(c[:-1], 1.0) * 2.0**32) for c in cumulative]
     n_threshold = np.array([int(np.count_nonzero(e < 2.0**32)) for e in edges], dtype=np.int64)

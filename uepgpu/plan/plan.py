@@ -14,9 +14,11 @@ from uepgpu.checks import deadlines_array, instance, word64
 from uepgpu.codes import Code
 from uepgpu.codes.law import check_code, support_law
 from uepgpu.codes.supports import SupportLaw, residues
+from uepgpu.latency import Trace
 from uepgpu.partition import Partition
 from uepgpu.plan.cells import count_cells, deadline_cells
 from uepgpu.plan.chains import Chains, find_chains
+from uepgpu.plan.recorded import REPLAYS, arrival_times, trace_cells
 from uepgpu.plan.sums import sum_targets
 from uepgpu.workers import Workers
 from uepgpu_kernels.job import BY_INDEX, BY_PERMUTATION, BY_TIME, Job, guide_tables
@@ -84,10 +86,12 @@ class Plan:
 
     def _hashed(self, decoding: str) -> hashlib._Hash:
         hashed = hashlib.sha256(f"uepgpu tally 1\0layout {LAYOUT}\0{decoding}\0".encode())
-        sums = ("target",) if self.counts_sums(decoding) else ()
-        for name in (*_IDENTITY, *sums):
+        more = (*(_RACKS if self.job.n_racks else ()), *(_TRACE if self.job.arrival.size else ()))
+        more += ("target",) if self.counts_sums(decoding) else ()
+        for name in (*_IDENTITY, *more):
             array = np.ascontiguousarray(getattr(self.job, name))
-            hashed.update(f"{name}\0{array.dtype.str}\0{array.shape}\0".encode() + array.tobytes())
+            hashed.update(f"{name}\0{array.dtype.str}\0{array.shape}\0".encode())
+            hashed.update(array.reshape(-1).view(np.uint8).data)
         return hashed
 
 
@@ -95,7 +99,11 @@ _IDENTITY = (
     *("seed", "k", "n_packets", "n_times", "n_classes", "order", "group", "threshold", "n_threshold", "cell_window", "cell_time"),
     *("support", "degree", "class_of", "field", "generator"),
 )
-"""Fields of the job that decide a tally; the others follow from them. Sums do too where there are any and the decoder sees them."""
+"""Fields of the job that decide a tally; the others follow from them. Racks and traces do too where there are any, and
+sums where there are any and the decoder sees them."""
+
+_RACKS = ("struck", "rack", "rack_below")
+_TRACE = ("arrival", "replay", "shuffle")
 
 BY_COEFFICIENTS = "eliminate"
 """The rule of decoders that see sums."""
@@ -138,11 +146,6 @@ def make_plan(
     times = None if deadlines is None else np.array(FOREVER) if deadlines is FOREVER else deadlines_array(deadlines)
     if times is None and (reason := count_domain_refusal(law, workers)):
         raise ValueError(f"the count domain does not apply: {reason}. Give deadlines to simulate arrival times")
-    if times is not None and not workers.independent:
-        raise ValueError(
-            "deadlines must not be given for workers whose arrivals are not independent, which are not simulated: without them the "
-            "tally gives losses by these workers and deadlines, where packets have equal work"
-        )
     if times is not None and times.size > MOST_PACKETS:
         raise ValueError(f"deadlines: at most {MOST_PACKETS} are simulated, got {times.size}")
     windows, of_window = distinct_windows(law)
@@ -154,12 +157,20 @@ def make_plan(
     if chains is not None:
         assert windows is not None
         windows, rank = windows[chains.order], np.argsort(chains.order)[of_window]
-    cells = count_cells(law, rank, n) if times is None else deadline_cells(law, rank, workers, times)
+    k = part.n_subproducts
+    trace = workers.latency if times is not None and isinstance(workers.latency, Trace) else None
+    arrival = np.zeros((0, 0, 0), dtype=np.uint16)
+    if trace is not None:
+        assert times is not None
+        cells, works = trace_cells(law, rank, workers)
+        arrival = arrival_times(trace, workers, times, k, works)
+    else:
+        cells = count_cells(law, rank, n) if times is None else deadline_cells(law, rank, workers, times)
     threshold, n_threshold, cell_window, cell_time, group = cells
     guide, shift, steps = guide_tables(threshold, n_threshold)
+    struck, rack, rack_below = _racks(workers, group, len(threshold)) if times is not None else _NO_RACKS
     order = BY_TIME if times is not None else BY_PERMUTATION if law.tied else BY_INDEX
     per_word, alias = joint_draws(threshold[0, : n_threshold[0] if order == BY_INDEX else 0])
-    k = part.n_subproducts
     support = np.zeros((0, k), dtype=np.uint8) if windows is None else windows.astype(np.uint8)
     bits = np.uint64(1) << np.arange(min(k, 64), dtype=np.uint64)
     none = np.zeros(0, dtype=np.int64)
@@ -171,6 +182,13 @@ def make_plan(
         n_classes=part.n_classes,
         order=order,
         group=group,
+        struck=struck,
+        rack=rack,
+        n_racks=int(rack.max(initial=-1)) + 1,
+        rack_below=rack_below,
+        arrival=arrival,
+        replay=0 if trace is None else REPLAYS[trace.replay],
+        shuffle=trace is not None and trace.shuffle,
         threshold=threshold,
         n_threshold=n_threshold,
         guide=guide,
@@ -193,6 +211,17 @@ def make_plan(
         class_unit=none if chains is None else chains.class_unit,
     )
     return Plan(job, "count" if times is None else "deadline", times, law, chains, chains is not None and chains.class_wise)
+
+
+def _racks(workers: Workers, group: Ints, tables: int) -> tuple[Ints, Ints, np.uint64]:
+    """Return the table of every packet where its rack is struck, its rack, and below which word a rack is struck."""
+    if workers.racks is None or workers.independent:
+        return _NO_RACKS
+    rack = np.unique(np.asarray(workers.racks.of), return_inverse=True)[1].astype(np.int64)
+    return group + tables // 2, rack, np.uint64(int(workers.racks.probability * 2.0**32))
+
+
+_NO_RACKS = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), np.uint64(0)
 
 
 def distinct_windows(law: SupportLaw) -> tuple[NDArray[np.bool_] | None, Ints]:

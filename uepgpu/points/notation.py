@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from uepgpu.codes import Code
-from uepgpu.latency import Latency
+from uepgpu.latency import Latency, Trace
 from uepgpu.partition import Partition
 from uepgpu.specification.names import CODES, LAUNCHES, LAWS
 from uepgpu.workers import Racks, Workers
@@ -85,6 +85,9 @@ def read_code(text: str) -> Code:
     return code
 
 
+MOST_RECORDED = 2**26
+"""Latencies of a trace that is kept as text: 700 MB of it."""
+
 _LATER = ("racks", "backup")
 """Fields that the text has only where they are given: descriptions without them keep the text that they had before."""
 
@@ -105,6 +108,11 @@ def write_workers(workers: Workers) -> str:
 def _law(law: Any) -> dict[str, Any]:
     name = _name(law, LAWS, "laws")
     fields = {f.name: getattr(law, f.name) for f in dataclasses.fields(law)}
+    if isinstance(law, Trace):
+        size = law.n_rounds * law.n_workers
+        if size > MOST_RECORDED:
+            raise ValueError(f"a store keeps traces of at most {MOST_RECORDED:,} latencies, got {size:,}")
+        fields["latencies"] = np.concatenate([rows for _, rows in law.slices()])
     return {"law": name} | {key: _law(value) if isinstance(value, Latency) else _plain(value) for key, value in fields.items()}
 
 

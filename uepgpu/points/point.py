@@ -25,7 +25,7 @@ Panel = tuple[str, str]
 
 def code_name(code: Code) -> str:
     """Return what specifications call the code."""
-    return next(name for name, kind in CODES.items() if isinstance(code, kind))
+    return next((name for name, kind in CODES.items() if isinstance(code, kind)), type(code).__name__)
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,6 +15,7 @@ from uepgpu.partition import Partition
 from uepgpu.plan import FOREVER, make_plan, resolve_decoder
 from uepgpu.products.coefficients import draw_packets, require_real
 from uepgpu.products.decoding_weights import Weights, selected_weights
+from uepgpu.text.variables import dataset as labelled
 from uepgpu.workers import Workers
 
 if TYPE_CHECKING:
@@ -134,10 +135,8 @@ def condition(
 
 
 def _dataset(conditions: NDArray[np.float64], decodable: int, ill: int, **attributes: Any) -> xr.Dataset:
-    import xarray as xr
-
     quantiles = np.quantile(conditions, QUANTILES) if conditions.size else np.full(len(QUANTILES), np.nan)
-    return xr.Dataset(
+    return labelled(
         {"condition": ("quantile", quantiles), "decodable": decodable, "ill_conditioned": ill},
         coords={"quantile": list(QUANTILES)},
         attrs=attributes,

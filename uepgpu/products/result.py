@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from uepgpu.text.html import html_table
+from uepgpu.text.variables import dataset as labelled
+
 if TYPE_CHECKING:
     import xarray as xr
 
@@ -76,6 +79,14 @@ class ProductResult:
         """Whether each class is decoded whole, shape (R, L)."""
         return np.stack([self.decoded[:, self.classes == c].all(axis=1) for c in range(1, int(self.classes.max()) + 1)], axis=1)
 
+    def _repr_html_(self) -> str:
+        mean = self.summary()
+        rows = [("realizations", f"{self.loss.size:,}"), ("normalized loss", f"{float(mean.normalized_loss):.4g}")]
+        decoded = ", ".join(f"{p:.1%}" for p in mean.decoding_probability.values)
+        rows += [("decoded by class", decoded), ("packets in time", f"{float(mean.arrived):.3g} of {self.arrived.shape[1]}")]
+        rows += [("flagged", f"{float(mean.flagged):.1%}"), ("backend", self.backend)]
+        return html_table("ProductResult", rows)
+
     def summary(self) -> xr.Dataset:
         """Return means over realizations with standard errors.
 
@@ -85,8 +96,6 @@ class ProductResult:
             ``loss``, ``normalized_loss`` and their ``_stderr`` (nan for one realization), the median ``condition``, ``flagged``,
             ``ill_conditioned`` and ``arrived`` per realization; ``decoding_probability`` over ``class``.
         """
-        import xarray as xr
-
         n = self.loss.size
         error = float(self.loss.std(ddof=1) / np.sqrt(n)) if n > 1 else float("nan")
         scale = 1.0 / self.norm2 if self.norm2 > 0 else 0.0
@@ -101,7 +110,7 @@ class ProductResult:
             "arrived": float(self.arrived.sum(axis=1).mean()),
         }
         classes = np.arange(1, int(self.classes.max()) + 1)
-        return xr.Dataset(
+        return labelled(
             {**values, "decoding_probability": ("class", self.decoded_classes.mean(axis=0))},
             coords={"class": classes},
             attrs={"realizations": n, "backend": self.backend},

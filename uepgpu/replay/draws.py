@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from uepgpu_kernels.job import BY_INDEX, BY_TIME
+from uepgpu_kernels.job import AT_RANDOM, BY_INDEX, BY_TIME
 from uepgpu_kernels.reference.sample import words
-from uepgpu_kernels.streams import COEFFICIENTS, NUMBERED, ORDER, PACKETS, SUPPORTS, purpose_of
+from uepgpu_kernels.streams import COEFFICIENTS, NUMBERED, ORDER, PACKETS, RACKS, SUPPORTS, TRACES, purpose_of
 
 if TYPE_CHECKING:
     from uepgpu_kernels.job import Job
@@ -89,11 +89,14 @@ class Drawn:
         W of them, by number.
     order : tuple of int
         Numbers of the packets that arrive, in order of arrival; those of one deadline by number.
+    shared : tuple of str
+        What happened to several packets at once.
     """
 
     streams: tuple[Stream, ...]
     packets: tuple[Packet, ...]
     order: tuple[int, ...]
+    shared: tuple[str, ...]
 
 
 def draw(job: Job, realization: int, *, coefficients: bool) -> Drawn:
@@ -119,10 +122,22 @@ def draw(job: Job, realization: int, *, coefficients: bool) -> Drawn:
     m = job.per_word
     drawn = take(PACKETS, -(-n // m), 1 if m == 1 else 0)
     deciding = [drawn[w // m] for w in range(n)]
-    cells = [_cell(job, w, deciding[w]) if m == 1 else _cell_together(job, w % m, deciding[w]) for w in range(n)]
-    window = [int(job.cell_window[job.group[w], cells[w][0]]) for w in range(n)]
+    table, shared = [int(g) for g in job.group], []
+    if job.n_racks:
+        states = [word < int(job.rack_below) for word in take(RACKS, job.n_racks, 0)]
+        table = [int(job.struck[w]) if states[job.rack[w]] else table[w] for w in range(n)]
+        struck = [str(rack) for rack in range(job.n_racks) if states[rack]]
+        shared.append(f"racks struck: {', '.join(struck) or 'none'}")
+    cells = [_cell(job, table[w], deciding[w]) if m == 1 else _cell_together(job, w % m, deciding[w]) for w in range(n)]
+    window = [int(job.cell_window[table[w], cells[w][0]]) for w in range(n)]
     if job.order == BY_TIME:
-        bins = [int(job.cell_time[job.group[w], cells[w][0]]) for w in range(n)]
+        bins = [int(job.cell_time[table[w], cells[w][0]]) for w in range(n)]
+        if job.arrival.size:
+            n_works, n_rounds, _ = job.arrival.shape
+            row = _below(take(TRACES, 2, 0)[1], n_rounds) if job.replay == AT_RANDOM else realization % n_rounds
+            whose = _shuffled(take(ORDER, n, 1)) if job.shuffle else list(range(n))
+            bins = [int(job.arrival[v, row, whose[w]]) if v < n_works else job.n_times for w, v in enumerate(bins)]
+            shared.append(f"round {row} of the trace" + (f", latencies of workers {whose}" if job.shuffle else ""))
         order = [w for _, w in sorted((time, w) for w, time in enumerate(bins) if time < job.n_times)]
         time: list[int | None] = [t if t < job.n_times else None for t in bins]
     else:
@@ -146,12 +161,11 @@ def draw(job: Job, realization: int, *, coefficients: bool) -> Drawn:
         drawn = take(COEFFICIENTS, (n * k * bits + 31) // 32, k if bits == 32 else 0)
         rows = [tuple(_coefficient(drawn, w * k + i, bits) if i in support[w] else 0 for i in range(k)) for w in range(n)]
     packets = tuple(Packet(w, deciding[w], *cells[w][1:], window[w], support[w], rows[w], time[w]) for w in range(n))
-    return Drawn(tuple(streams[s] for s in sorted(streams)), packets, tuple(order))
+    return Drawn(tuple(streams[s] for s in sorted(streams)), packets, tuple(order), tuple(shared))
 
 
-def _cell(job: Job, packet: int, word: int) -> tuple[int, int, int]:
-    """Return the cell of a packet's table that a word falls into, and the words that it spans."""
-    group = int(job.group[packet])
+def _cell(job: Job, group: int, word: int) -> tuple[int, int, int]:
+    """Return the cell of a table that a word falls into, and the words that it spans."""
     edges = [int(x) for x in job.threshold[group, : job.n_threshold[group]]]
     cell = bisect.bisect_right(edges, word)
     return cell, edges[cell - 1] if cell else 0, edges[cell] if cell < len(edges) else CELL_END

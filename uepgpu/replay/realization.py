@@ -126,6 +126,7 @@ def replay(
         streams=draws.streams,
         packets=draws.packets,
         order=draws.order,
+        shared=draws.shared,
         steps=tuple(steps),
         decoded_at=tuple(decoded_at),
         moments=moments,

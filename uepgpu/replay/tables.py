@@ -100,6 +100,7 @@ def _packets(told: Replay) -> TextTable:
     note = f"A packet's word lies between two thresholds, which give its window{'' if told.deadlines is None else ' and arrival'}."
     if told.streams[0].words_per_packet == 0:
         note = "A word decides several packets: it lies between two thresholds, which give the windows of all of them."
+    note += "".join(f" {said[0].upper()}{said[1:]}." for said in told.shared)
     header = ("packet", "word", "thresholds", "window", "arrives", "sub-products")
     return TextTable("Packets, one a worker", note, header, tuple(map(row, told.packets)))
 

@@ -179,6 +179,8 @@ class Replay:
     packets : tuple of Packet
     order : tuple of int
         Packets that arrive, in order.
+    shared : tuple of str
+        What happened to several packets at once: racks that are struck, the round of a trace.
     steps : tuple of Step
     decoded_at : tuple of int or None
         Index of the time by which X_k is decoded; None if it never is.
@@ -212,6 +214,7 @@ class Replay:
     streams: tuple[Stream, ...]
     packets: tuple[Packet, ...]
     order: tuple[int, ...]
+    shared: tuple[str, ...]
     steps: tuple[Step, ...]
     decoded_at: tuple[int | None, ...]
     moments: tuple[Moment, ...]

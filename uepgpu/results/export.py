@@ -16,6 +16,7 @@ from uepgpu.results.table import COLUMNS, OF_THE_LAW, rows
 from uepgpu.store.errors import StoreError
 from uepgpu.store.stored import StoredPoint, iterate_points
 from uepgpu.text import write_table
+from uepgpu.text.variables import dataset as labelled
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -102,8 +103,6 @@ def dataset(points: Sequence[StoredPoint]) -> xr.Dataset:
         ``deadline`` is a coordinate over both, as points may have different ones; shorter lists end in NaN. What describes a point
         is a coordinate over ``point``.
     """
-    import xarray as xr
-
     curves = [curve_of(stored) for stored in points]
     steps = max((len(c.point.deadlines) for c in curves), default=0)
     tables = [list(rows([curve])) for curve in curves]
@@ -120,7 +119,7 @@ def dataset(points: Sequence[StoredPoint]) -> xr.Dataset:
     coords |= {"point": [stored.id for stored in points], "deadline": (("point", "step"), over_steps("deadline"))}
     coords["seed"] = ("point", np.array([stored.point.seed for stored in points], dtype=np.uint64))
     data = {name: (("point", "step"), over_steps(name)) for name in VALUES}
-    return xr.Dataset(data, coords=coords, attrs={"title": TITLE, "interval": "95 %"})
+    return labelled(data, coords=coords, attrs={"title": TITLE, "interval": "95 %"})
 
 
 def write_netcdf(path: Path | str, target: Output) -> int:

@@ -13,7 +13,7 @@ from uepgpu.specification.fields import SpecError, TomlTable, texts
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["AXES", "MAX_POINTS", "Choice", "choices"]
+__all__ = ["AXES", "MAX_POINTS", "Choice", "choices", "short"]
 
 MAX_POINTS = 100_000
 
@@ -108,17 +108,18 @@ def _suffix(name: str, values: list[Any], value: Any) -> str:
     if len(values) < 2 or name in PANELS:
         return ""
     if name == "code":
-        return f", {_short(value)}"
+        return f", {short(value)}"
     if name == "deadlines" and not isinstance(value, list):
         return f", deadlines {values.index(value) + 1}"
-    return f", {SYMBOLS.get(name, name)}{' ' if name == 'deadlines' else ' = '}{_short(value)}"
+    return f", {SYMBOLS.get(name, name)}{' ' if name == 'deadlines' else ' = '}{short(value)}"
 
 
-def _short(value: Any) -> str:
+def short(value: Any) -> str:
+    """Return a value as a label shows it; of a table its first value, with the others in brackets."""
     if isinstance(value, dict):
         first, *rest = value.items()
-        others = ", ".join(f"{k} = {_short(v)}" for k, v in rest)
-        return f"{_short(first[1])} ({others})" if others else _short(first[1])
+        others = ", ".join(f"{k} = {short(v)}" for k, v in rest)
+        return f"{short(first[1])} ({others})" if others else short(first[1])
     if isinstance(value, list):
-        return ("|" if value and isinstance(value[0], list) else "/").join(map(_short, value))
+        return ("|" if value and isinstance(value[0], list) else "/").join(map(short, value))
     return str(value)

@@ -123,11 +123,13 @@ def partition(where: str, data: Any, folder: Path) -> Partition:
     ----------
     where : str
         What errors call the table.
-    data : dict
+    data : dict or Partition
         ``paradigm`` and either files ``a`` and ``b`` or ``left_variances`` and ``right_variances``.
     folder : Path
         What paths are relative to.
     """
+    if isinstance(data, Partition):
+        return data
     levels = ("classes", "row_levels", "col_levels")
     every = tuple(dict.fromkeys(("paradigm", *MATRIX_KEYS["rxc"], *MATRIX_KEYS["cxr"], *MODEL_KEYS, *levels)))
     table = TomlTable(where, data, every)
@@ -192,6 +194,8 @@ def _integers(key: str, value: Any) -> Any:
 
 def code(where: str, data: Any, folder: Path, gamma: list[float] | None) -> Code:
     """Return the code that ``{name = "ew", ...}``, or its bare name, describes; `gamma` is for codes that name none."""
+    if isinstance(data, Code) and not isinstance(data, type):
+        return data
     kind, table = named(where, "name", data, CODES)
     readers: dict[str, Read] = {
         "gamma": numbers,

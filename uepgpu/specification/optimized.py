@@ -14,11 +14,12 @@ from uepgpu.design.objective import ACROSS, OBJECTIVES, check_choices
 from uepgpu.partition import Partition
 from uepgpu.specification.describe import located
 from uepgpu.specification.fields import SpecError, TomlTable, deadlines, number, text
+from uepgpu.specification.keys import names
+from uepgpu.specification.sweep_keys import OPTIMIZE
 from uepgpu.workers import Workers
 
 __all__ = ["Optimized", "parse_optimized"]
 
-KEYS = ("gamma", "objective", "q", "x", "across")
 DIGITS = 4
 """Decimals of the Γ that is taken: more change the loss by nothing that can be seen, and might differ between machines."""
 
@@ -66,7 +67,7 @@ def parse_optimized(where: str, data: Any) -> Optimized:
     >>> parse_optimized("series 'EW': optimize", {"gamma": [0.3, 0.6], "across": "minimax"})
     Optimized(deadlines=(0.3, 0.6), objective='loss', q=None, x=None, across='minimax')
     """
-    table = TomlTable(where, data, KEYS)
+    table = TomlTable(where, data, names(OPTIMIZE))
     times = table.get("gamma", _times)
     objective, across = table.get("objective", text, "loss"), table.get("across", text, "mean")
     q, x = table.get("q", number, None), table.get("x", number, None)

@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from uepgpu.checks import shown
+from uepgpu.specification.axes import short
 from uepgpu.specification.fields import SpecError, TomlTable, as_it_is, text
 from uepgpu.specification.load import load_spec
 
 __all__ = ["labelled", "named_tables", "read_with", "refuse_duplicates", "series_tables"]
 
 T = TypeVar("T")
+LONGEST = 40
+"""Characters of a value that a label takes: supports and matrices are left out."""
 
 
 def read_with(spec: str, parse: Callable[[dict[str, Any], str, Path], T]) -> tuple[T, str]:
@@ -57,12 +60,16 @@ def series_tables(top: TomlTable, allowed: tuple[str, ...]) -> list[TomlTable]:
 def labelled(table: TomlTable, key: str) -> str:
     """Return the label of a series, by which errors call it from here on.
 
-    Without a ``label`` it is the name of what the series is about, which is under `key`: ``"ew"`` or ``{name = "ew"}``. Empty
-    if that names nothing.
+    Without a ``label`` it is the name of what the series is about, which is under `key`, with what else is given for that:
+    ``"ew"`` of ``"ew"``, ``"ew (encoding = factored)"`` of ``{name = "ew", encoding = "factored"}``. Empty if that names nothing.
     """
     about = table.data.get(key)
     name = about.get("name") if isinstance(about, dict) else about
-    label = table.get("label", text, name if isinstance(name, str) else "")
+    default = name if isinstance(name, str) else ""
+    if default and isinstance(about, dict):
+        given = {"name": default} | {k: v for k, v in about.items() if k != "name" and len(str(v)) <= LONGEST}
+        default = short(given)
+    label = table.get("label", text, default)
     if label:
         table.where = f"series {shown(label)}"
     return str(label)

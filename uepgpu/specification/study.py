@@ -1,36 +1,6 @@
 """A specification of gradient coding: from a TOML file to the points that it asks for.
 
-::
-
-    kind = "gradient-coding"
-    title = "my comparison"                 # of the figure; default: the file's name
-    iterations = 300
-    realizations = 200                      # of every point; this is the default
-    seed = 1                                # this is the default
-    blocks = 30                             # K, of every data set that gives none of its own
-    step = 1.0                              # in units of 1/L; a series may replace step and decay
-    decay = 0.0
-    deadlines = { start = 0, stop = 60, step = 1 }            # or a list of times
-    show = [5, 20]                          # deadlines that the printed table prefers; optional
-    show_iterations = [10, 100, 300]        # and iterations
-
-    [workers]                               # as in the specifications of :mod:`uepgpu.sweep`, of one kind
-    count = 60
-    omega = 1.0
-
-    [data.mine]                             # any name
-    source = "file"                         # path (.npy, .npz, .csv), target; or "scikit-learn" with name; or
-    path = "table.csv"                      # "multivariate-t", "gaussian" with the arguments of those functions
-    loss = "logistic"                       # optional for every source: loss, ridge, blocks
-    ridge = 1.0
-
-    [[series]]
-    label = "leverage, fresh"               # default: the name of the scheme
-    scheme = { name = "replicated-sketch", law = "leverage", fastest = 10 }       # or a bare name
-    data = ["mine"]                         # default: all
-    step = 0.5                              # optional: step, decay
-
-Every key of a scheme is an argument of its class in :mod:`uepgpu.gradient_coding`.
+docs/specification.md lists every key.
 """
 
 from __future__ import annotations
@@ -63,28 +33,14 @@ from uepgpu.specification.fields import (
     whole_numbers,
 )
 from uepgpu.specification.fields import seed as read_seed
+from uepgpu.specification.keys import names
 from uepgpu.specification.series import labelled, named_tables, read_with, refuse_duplicates, series_tables
+from uepgpu.specification.study_keys import SERIES, TOP
 from uepgpu.specification.workers import worker_grid
 
 __all__ = ["parse_study", "read_study"]
 
-TOP_KEYS = (
-    "kind",
-    "title",
-    "iterations",
-    "realizations",
-    "seed",
-    "blocks",
-    "step",
-    "decay",
-    "deadlines",
-    "show",
-    "show_iterations",
-    "workers",
-    "data",
-    "series",
-)
-SERIES_KEYS = ("label", "scheme", "data", "step", "decay")
+TOP_KEYS, SERIES_KEYS = names(TOP), names(SERIES)
 SCHEMES: dict[str, type] = {
     "replicated-sketch": schemes.ReplicatedSketch,
     "sampled-sketch": schemes.SampledSketch,
@@ -144,8 +100,7 @@ def parse_study(
     for t in show_iterations:
         if not 0 <= t <= iterations:
             raise SpecError(f"show_iterations must be from 0 to {iterations}, got {t}")
-    pool = TomlTable("[workers]", top.get("workers", as_it_is), ("count", "latency", "omega", "work"))
-    grid = worker_grid("[workers]", pool.data, folder)
+    grid = worker_grid("[workers]", top.get("workers", as_it_is), folder)
     if len(grid) != 1:
         raise SpecError(f"[workers] must describe one kind of workers, got lists that make {len(grid)}")
     problems = {label: _problem(f"[data.{label}]", entry, folder, top) for label, entry in named_tables(top, "data").items()}
@@ -184,7 +139,7 @@ def _problem(where: str, entry: Any, folder: Path, top: TomlTable) -> Problem:
     readers: dict[str, Read] = {
         "rows": whole,
         "columns": whole,
-        "seed": whole,
+        "seed": read_seed,
         "target": whole,
         "by_norm": flag,
         "path": file_in(folder),
@@ -221,4 +176,5 @@ def _read(source: str, values: dict[str, Any], loss: str) -> tables.Table:
 def _scheme(where: str, entry: Any) -> schemes.Scheme:
     kind, table = named(where, "name", entry, SCHEMES)
     readers: dict[str, Read] = {"law": _law, "every_block": flag, "sketch": text, "construction": text}
+    readers |= {"until": number, "factor": number}
     return make(kind, table, readers, default=whole)  # type: ignore[no-any-return]

@@ -10,11 +10,12 @@ from uepgpu.design.objective import ACROSS, OBJECTIVES, check_choices
 from uepgpu.design.rectangles import REALIZATIONS
 from uepgpu.specification.describe import located
 from uepgpu.specification.fields import SpecError, TomlTable, number, text, texts, whole
+from uepgpu.specification.keys import names
+from uepgpu.specification.sweep_keys import DESIGN
 
 __all__ = ["FINDS", "Wanted", "parse_wanted"]
 
 FINDS = ("gamma", "fixed", "repetition", "windows")
-KEYS = ("find", "objective", "q", "x", "across", "realizations")
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def parse_wanted(data: dict[str, Any]) -> Wanted:
     >>> parse_wanted({"design": {"find": ["repetition"], "across": "minimax"}})
     Wanted(find=('repetition',), objective='loss', q=None, x=None, across='minimax', realizations=200000)
     """
-    table = TomlTable("[design]", data.get("design", {}), KEYS)
+    table = TomlTable("[design]", data.get("design", {}), names(DESIGN))
     find = tuple(table.get("find", texts, ["gamma"]))
     objective = table.get("objective", text, "loss")
     q, x = table.get("q", number, None), table.get("x", number, None)

@@ -10,16 +10,18 @@ from typing import Any
 
 from uepgpu import latency
 from uepgpu.checks import shown
-from uepgpu.files import read_array
+from uepgpu.files import map_array, read_array
 from uepgpu.files.columns import TABLES
 from uepgpu.specification.describe import Read, file_in, located, make, named
 from uepgpu.specification.fields import SpecError, TomlTable, flag, number, numbers, one_or_more, text, whole, whole_numbers
+from uepgpu.specification.keys import names
 from uepgpu.specification.names import LAUNCHES, LAWS
+from uepgpu.specification.sweep_keys import LAWS_OF_EACH, RACKS, WORKERS
 from uepgpu.workers import Racks, Workers
 
 __all__ = ["WORKER_KEYS", "worker_grid"]
 
-WORKER_KEYS = ("count", "latency", "omega", "work", "loss_probability", "speeds", "racks", "backup")
+WORKER_KEYS = names(WORKERS)
 
 RECORDED: dict[type, tuple[str, ...]] = {latency.Empirical: ("column",), latency.Trace: ("round", "worker", "latency")}
 """Laws that a file may hold, and the keys that name its columns."""
@@ -58,18 +60,20 @@ Latencies = latency.Latency | list[latency.Latency]
 def _law(where: str, folder: Path) -> Callable[[str, Any], tuple[str, Latencies]]:
     def read(key: str, value: Any) -> tuple[str, Latencies]:
         if isinstance(value, dict) and "each" in value:
-            return _each(TomlTable(f"{where}: {key}", value, ("each", "counts")), one)
+            return _each(TomlTable(f"{where}: {key}", value, names(LAWS_OF_EACH)), one)
         return one(key, value)
 
     def one(key: str, value: Any) -> tuple[str, Any]:
+        if isinstance(value, latency.Latency | latency.Trace) and not isinstance(value, type):  # from Python
+            return shown(value), value
         kind, table = named(f"{where}: {key}", "law", value, LAWS, COLUMNS)
         name = str(table.data["law"])
         for column in COLUMNS:
             if column in table and column not in RECORDED.get(kind, ()):
                 raise table.error(f"{column} is not for the law {name!r}")
         law = _recorded(kind, table, folder) or make(kind, table, READERS | dict.fromkeys(STAGES, lambda k, v: one(k, v)[1]))
-        shown = ", ".join(f"{k} = {_as_law(v)}" for k, v in table.data.items() if k != "law")
-        return f"{name} ({shown})" if shown else name, law
+        values = ", ".join(f"{k} = {_as_law(v)}" for k, v in table.data.items() if k != "law")
+        return f"{name} ({values})" if values else name, law
 
     return read
 
@@ -86,7 +90,7 @@ def _recorded(kind: type, table: TomlTable, folder: Path) -> Any:
     file = Path(table.get(array, file_in(folder)))
     if file.suffix.lower() not in TABLES and not any(column in table for column in COLUMNS):
         with located(table.where):
-            found = read_array(array, file, what=RECORDED_IN[kind])
+            found = (map_array if kind is latency.Trace else read_array)(array, file, what=RECORDED_IN[kind])
         return make(kind, table, READERS | {array: lambda key, value: found})
     options = {key: table.get(key, READERS.get(key, text)) for key in table.data if key not in ("law", array)}
     with located(table.where):
@@ -112,7 +116,7 @@ def _backup(where: str) -> Read:
 
 def _racks(where: str, folder: Path) -> Read:
     def read(key: str, value: Any) -> Racks:
-        table = TomlTable(f"{where}: {key}", value, ("of", "probability", "latency"))
+        table = TomlTable(f"{where}: {key}", value, names(RACKS))
         law: Read = lambda key, value: _law(table.where, folder)(key, value)[1]  # noqa: E731
         return make(Racks, table, {"of": whole_numbers, "latency": law})  # type: ignore[no-any-return]
 
@@ -133,7 +137,7 @@ def worker_grid(where: str, data: dict[str, Any], folder: Path) -> list[tuple[st
     """
     table = TomlTable(where, data, WORKER_KEYS)
     counts = table.get("count", one_or_more(whole))
-    omegas = table.get("omega", one_or_more(_omega), ["fair"])
+    omegas = table.get("omega", one_or_more(_omega), [1.0])
     works = table.get("work", one_or_more(text), ["true"])
     try:
         laws = one_or_more(_law(where, folder))("latency", table.data.get("latency", "exponential"))

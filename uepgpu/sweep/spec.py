@@ -5,11 +5,12 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from uepgpu.checks import closest, shown
+from uepgpu.codes import Code
 from uepgpu.partition import Partition
 from uepgpu.points.point import Point, Sweep, code_name
 from uepgpu.points.stop import MOST_REALIZATIONS, StopRule
@@ -29,19 +30,15 @@ from uepgpu.specification.fields import (
     whole_between,
 )
 from uepgpu.specification.fields import seed as read_seed
+from uepgpu.specification.keys import names
 from uepgpu.specification.optimized import parse_optimized
 from uepgpu.specification.series import labelled, named_tables, read_with, refuse_duplicates, series_tables
+from uepgpu.specification.sweep_keys import SERIES, STOP, TOP
 from uepgpu.specification.workers import WORKER_KEYS, worker_grid
 
 __all__ = ["parse_spec", "read_spec"]
 
-TOP_KEYS = (
-    *("title", "realizations", "seed", "deadlines", "show", "gamma", "workers", "partitions", "series", "grid", "zip", "stop"),
-    "design",
-)
-"""``design`` is for ``uepgpu design`` (:mod:`uepgpu.specification.wanted`); a sweep has no use for it."""
-SERIES_KEYS = ("label", "code", "partitions", "workers", "deadlines", "grid", "zip", "stop", "optimize")
-STOP_KEYS = tuple(f.name for f in fields(StopRule))
+TOP_KEYS, SERIES_KEYS, STOP_KEYS = names(TOP), names(SERIES), names(STOP)
 DEFAULT_REALIZATIONS = 100_000
 
 
@@ -122,6 +119,10 @@ class _Shared:
         key = f"{name} {json.dumps(changes)}"
         if key not in self.made:
             table = self.partitions[name]
+            if changes and isinstance(table, Partition):
+                raise SpecError(
+                    f"[partitions.{name}] is given as an object, so that {', '.join(changes)} cannot vary: give its keys instead"
+                )
             table = table | changes if isinstance(table, dict) else table
             self.made[key] = describe.partition(f"[partitions.{name}]", table, self.folder)
         return self.made[key]
@@ -181,6 +182,8 @@ def _code(table: TomlTable, choice: Choice) -> Any:
     if not changes:
         return written
     base = {"name": written} if isinstance(written, str) else written
+    if isinstance(base, Code):
+        raise table.error(f"code is given as an object, so that {', '.join(changes)} cannot vary: give its name and keys instead")
     return base | changes if isinstance(base, dict) else base
 
 

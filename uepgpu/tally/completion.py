@@ -16,6 +16,7 @@ from uepgpu.tally.counts import Counts
 from uepgpu.tally.estimates import attributes, check_partition, frequency, pattern_loss
 from uepgpu.tally.events import Events, classes_undecoded, possible_patterns
 from uepgpu.tally.intervals import batch_stderr, t_factor
+from uepgpu.text.variables import dataset as labelled
 from uepgpu.theory.completion import ROUNDING, Until, check_levels, check_until
 from uepgpu.theory.integrals import integral, least_time, steps
 from uepgpu.workers import Workers
@@ -32,8 +33,6 @@ def completion_time(
     counts: Counts, part: Partition | None, workers: Workers, until: Until, quantiles: ArrayLike, times: ArrayLike | None
 ) -> xr.Dataset:
     """See :meth:`Tally.completion_time`."""
-    import xarray as xr
-
     goal, levels = check_until(until, counts.n_classes), check_levels(quantiles)
     instance("workers", workers, Workers)
     if counts.domain == "deadline":
@@ -46,7 +45,7 @@ def completion_time(
     at = np.zeros(0) if times is None else deadlines_array(times, "times")
     for name, values in zip(("cdf", "cdf_low", "cdf_high"), waiting.cdf(at), strict=True):
         data[name] = ("time", values)
-    return xr.Dataset(data, coords={"quantile": levels, "time": at}, attrs=attributes(counts) | {"until": until})
+    return labelled(data, coords={"quantile": levels, "time": at}, attrs=attributes(counts) | {"until": until})
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,6 +21,7 @@ from uepgpu.tally.events import (
     subproducts_undecoded,
 )
 from uepgpu.tally.intervals import ENOUGH, batch_stderr, clopper_pearson, t_factor
+from uepgpu.text.variables import dataset as labelled
 from uepgpu.workers import Workers
 
 if TYPE_CHECKING:
@@ -255,9 +256,7 @@ def _dataset(counts: Counts, part: Partition, seen: View, mean: Floats, stderr: 
 
 def over(seen: View, data: dict[str, Any], coords: dict[str, Any], counts: Counts) -> xr.Dataset:
     """Return a Dataset over the time axis and further coordinates, with what was simulated as attributes."""
-    import xarray as xr
-
-    return xr.Dataset(data, coords={seen.dimension: seen.coordinate, **coords}, attrs=attributes(counts))
+    return labelled(data, coords={seen.dimension: seen.coordinate, **coords}, attrs=attributes(counts))
 
 
 def attributes(counts: Counts) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from uepgpu.partition import Partition
 from uepgpu.tally.axis import View, view
 from uepgpu.tally.counts import Counts
 from uepgpu.tally.estimates import attributes, check_partition, loss_along
+from uepgpu.text.variables import dataset as labelled
 from uepgpu.theory.distribution import losses_array
 from uepgpu.theory.inverse import require_scalable
 from uepgpu.theory.search import first_time, typical_time
@@ -92,6 +93,4 @@ def _weight(counts: Counts, workers: Workers, time: float) -> Floats:
 
 
 def _answers(counts: Counts, name: str, targets: Floats, found: dict[str, Floats]) -> xr.Dataset:
-    import xarray as xr
-
-    return xr.Dataset({f"{name}{end}": ("target", value) for end, value in found.items()}, {"target": targets}, attributes(counts))
+    return labelled({f"{name}{end}": ("target", value) for end, value in found.items()}, {"target": targets}, attributes(counts))

@@ -11,6 +11,7 @@ from uepgpu.partition import Partition
 from uepgpu.tally import estimates
 from uepgpu.tally.answers import Answers
 from uepgpu.tally.file import read_counts, write_counts
+from uepgpu.text.html import html_table
 from uepgpu.workers import Workers
 
 if TYPE_CHECKING:
@@ -105,6 +106,10 @@ class Tally(Answers):
         [[0.951, 0.589, 0.589]]
         """
         return estimates.subproduct_probability(self, workers, deadlines)
+
+    def _repr_html_(self) -> str:
+        rows = [(name, str(getattr(self, name))) for name in ("code", "domain", "decoder", "n_packets", "seed", "backend")]
+        return html_table("Tally", [("realizations", f"{self.realizations:,}"), *rows, ("seconds", f"{self.seconds:.3g}")])
 
     # --- files ----------------------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from uepgpu.checks import deadlines_array, flag, instance
 from uepgpu.partition import Partition
+from uepgpu.text.variables import dataset as labelled
 from uepgpu.theory.received import received_law
 from uepgpu.workers import Workers
 
@@ -65,8 +66,6 @@ def lower_bound(part: Partition, workers: Workers, *, deadlines: ArrayLike, clas
     ----------
     docs/mathematics.md §11.
     """
-    import xarray as xr
-
     instance("part", part, Partition)
     instance("workers", workers, Workers)
     flag("classes", classes)
@@ -85,7 +84,7 @@ def lower_bound(part: Partition, workers: Workers, *, deadlines: ArrayLike, clas
         order = np.argsort(-share, kind="stable")
         sizes, share, of_items = sizes[order], share[order], _least_share(part.class_gram)
     exchangeable = of_items * _programs(counts, sizes, share)
-    return xr.Dataset(
+    return labelled(
         {"bound_tail": (("deadline",), tail), "bound_exchangeable": (("deadline",), np.maximum(exchangeable, tail))},
         coords={"deadline": times},
         attrs={

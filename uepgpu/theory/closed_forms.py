@@ -12,6 +12,7 @@ from uepgpu.checks import deadlines_array, instance, shown
 from uepgpu.codes import Code
 from uepgpu.codes.law import support_law
 from uepgpu.partition import Partition
+from uepgpu.text.variables import dataset as labelled
 from uepgpu.theory import chain, disjoint
 from uepgpu.theory.count_laws import CountLaw, ProductForm
 from uepgpu.theory.laws import deadline_counts, received_counts
@@ -161,8 +162,8 @@ def decoding_probability(
             both = disjoint.all_decoded(counts, structure.sizes, members.tolist(), problem.law.field)
             failure[:, column], value[:, column] = both
     dims = (problem.dim, "class")
-    dataset = problem.dataset(part, {"probability": (dims, value), "failure": (dims, failure)})
-    return dataset.assign_coords({"class": np.arange(1, part.n_classes + 1)})
+    variables = {"probability": (dims, value), "failure": (dims, failure)}
+    return problem.dataset(part, variables, {"class": np.arange(1, part.n_classes + 1)})
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,10 +200,8 @@ class Problem:
         structure = _structure(law, code)
         return cls(code, law, structure, received_counts(law, structure, numbers), "received", numbers, n_workers)
 
-    def dataset(self, part: Partition, variables: dict[str, Any]) -> xr.Dataset:
-        """Return the variables with coordinate and attributes."""
-        import xarray as xr
-
+    def dataset(self, part: Partition, variables: dict[str, Any], coords: dict[str, Any] | None = None) -> xr.Dataset:
+        """Return the variables with coordinates and attributes."""
         attributes = {
             "code": code_name(self.code),
             "paradigm": part.paradigm,
@@ -211,7 +210,7 @@ class Problem:
             "classes": list(part.class_sizes),
             "workers": self.n_workers,
         }
-        return xr.Dataset(variables, coords={self.dim: self.points}, attrs=attributes)
+        return labelled(variables, {self.dim: self.points} | (coords or {}), attributes)
 
 
 def _structure(law: SupportLaw, code: Code) -> Structure:

@@ -12,6 +12,7 @@ from uepgpu.checks import deadlines_array, instance, real_array, shown
 from uepgpu.codes import Code
 from uepgpu.codes.law import support_law
 from uepgpu.partition import Partition
+from uepgpu.text.variables import dataset as labelled
 from uepgpu.theory import chain, disjoint
 from uepgpu.theory.closed_forms import Problem, product_form
 from uepgpu.theory.integrals import integral, least_time, steps
@@ -109,12 +110,10 @@ def completion_time(
 def _dataset(
     variables: dict[str, Any], levels: Floats, times: ArrayLike | None, missing: Callable[[Floats], Floats], until: Until
 ) -> xr.Dataset:
-    import xarray as xr
-
     at = np.zeros(0) if times is None else deadlines_array(times, "times")
     late = missing(at) if at.size else np.zeros(0)
     curves = {"cdf": ("time", 1.0 - late), "exceedance": ("time", late)}
-    return xr.Dataset(variables | curves, coords={"quantile": levels, "time": at}, attrs={"until": until})
+    return labelled(variables | curves, coords={"quantile": levels, "time": at}, attrs={"until": until})
 
 
 def check_until(until: Until, n_classes: int) -> Until:

@@ -75,10 +75,8 @@ def loss_distribution(
     problem = Problem.make(code, part, workers, deadlines, received)
     values, pmf = loss_law(problem, part)
     dims = (problem.dim, "outcome")
-    dataset = problem.dataset(part, {"probability": (dims, pmf), "exceedance": (dims, _tails(pmf)[:, 1:])})
-    return dataset.assign_coords(
-        {"loss": ("outcome", values), "normalized_loss": ("outcome", values * _scale(part))},
-    )
+    variables = {"probability": (dims, pmf), "exceedance": (dims, _tails(pmf)[:, 1:])}
+    return problem.dataset(part, variables, {"loss": ("outcome", values), "normalized_loss": ("outcome", values * _scale(part))})
 
 
 def loss_quantile(
@@ -134,7 +132,7 @@ def loss_quantile(
     quantile = values[(enough & possible).argmax(axis=2)]
     dims = (problem.dim, "quantile")
     data = {"loss": (dims, quantile), "normalized_loss": (dims, quantile * _scale(part))}
-    return problem.dataset(part, data).assign_coords({"quantile": levels})
+    return problem.dataset(part, data, {"quantile": levels})
 
 
 def exceedance(
@@ -184,8 +182,7 @@ def exceedance(
     problem = Problem.make(code, part, workers, deadlines, received)
     values, pmf = loss_law(problem, part)
     probability = pmf @ above(values * _scale(part), limits).T.astype(np.float64)
-    dataset = problem.dataset(part, {"probability": ((problem.dim, "x"), np.minimum(probability, 1.0))})
-    return dataset.assign_coords({"x": limits})
+    return problem.dataset(part, {"probability": ((problem.dim, "x"), np.minimum(probability, 1.0))}, {"x": limits})
 
 
 def loss_sd(

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from uepgpu.checks import instance, integer, positive, shown
 from uepgpu.codes.law import support_law
 from uepgpu.partition import Partition
+from uepgpu.text.variables import dataset as labelled
 from uepgpu.theory.closed_forms import loss as expected_loss
 from uepgpu.theory.distribution import losses_array
 from uepgpu.theory.search import first_time, typical_time
@@ -159,6 +160,4 @@ def require_scalable(workers: Workers) -> None:
 
 
 def _answers(targets: Floats, values: dict[str, Floats]) -> xr.Dataset:
-    import xarray as xr
-
-    return xr.Dataset({name: ("target", value) for name, value in values.items()}, coords={"target": targets})
+    return labelled({name: ("target", value) for name, value in values.items()}, coords={"target": targets})

@@ -83,7 +83,7 @@ def coded(
     >>> import torch, uepgpu as uep
     >>> _ = torch.manual_seed(1)
     >>> model = torch.nn.Sequential(torch.nn.Linear(12, 9), torch.nn.ReLU(), torch.nn.Linear(9, 9))
-    >>> workers = uep.Workers(15, latency=uep.latency.Exponential(0.5), work="unit")
+    >>> workers = uep.Workers(15, latency=uep.latency.Exponential(0.5), omega="fair", work="unit")
     >>> code = uep.codes.ExpandingWindow((0.45, 0.35, 0.20))
     >>> model = coded(model, code, workers, 0.5, seed=1, layers={"2": None})
     >>> [type(module).__name__ for module in model]

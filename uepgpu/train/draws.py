@@ -12,10 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uepgpu.backends import Sampler, get_backend
+from uepgpu.codes.law import support_law
 from uepgpu.partition import Partition
 from uepgpu.plan import Plan, make_plan, resolve_decoder
 from uepgpu.train.probability import decoding_scale
+from uepgpu.train.rounds import Rounds, State
 from uepgpu.train.scheme import Scheme
+from uepgpu.workers import Workers
 
 __all__ = [
     "CHUNK",
@@ -38,8 +41,8 @@ MOST_LAYERS = MOST_SLOTS // 2
 CHUNK = 512
 """Steps that are drawn at once. Realizations are functions of their number alone, so this changes no result."""
 
-MOST_TABLES = 256
-"""Plans that are kept, of about 10 kB each: classes that follow the data may change in every step."""
+MOST_TABLES = 2 * CHUNK
+"""Plans that are kept, of about 10 kB each: classes that follow the data, racks and rows of a trace may change in every step."""
 
 
 def realization_number(replica: int, step: int, slot: int) -> int:
@@ -100,12 +103,13 @@ class Draws:
     scheme: Scheme
     replica: int = 0
     _chunks: dict[int, tuple[int, list[Factors]]] = field(default_factory=dict, repr=False)
-    _tables: dict[bytes, _Drawn] = field(default_factory=dict, repr=False)
+    _tables: dict[tuple[bytes, State], _Drawn] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         realization_number(self.replica, 0, 0)
         self.scale = decoding_scale(self.scheme)
-        self.by_position = self._drawn(None)
+        self.rounds = Rounds(self.scheme.workers, self.scheme.seed, self.replica, _limits(self.scheme))
+        self._drawn(None, self.state(0))  # what the plan refuses is refused here
         self.scales = self.scheme.scales
         self.handle = next(_HANDLES)
         _HELD[self.handle] = self
@@ -114,14 +118,22 @@ class Draws:
         """Let copies and pickles make plans and samplers anew: these hold compiled functions and no state."""
         return Draws, (self.scheme, self.replica)
 
-    def _drawn(self, table: NDArray[np.int64] | None) -> _Drawn:
-        """Return the plan for classes by position, or those of a table."""
-        key = b"" if table is None else table.tobytes()
+    def state(self, step: int) -> State:
+        """Return the round that all products of a step meet."""
+        return self.rounds.states(np.array([step], dtype=np.uint64), realization_number(self.replica, 0, 0))[0]
+
+    def workers_of(self, step: int) -> Workers:
+        """Return the workers of a step, who are independent."""
+        return self.rounds.of(self.state(step))
+
+    def _drawn(self, table: NDArray[np.int64] | None, state: State) -> _Drawn:
+        """Return the plan for classes by position, or those of a table, and the workers of a round."""
+        key = b"" if table is None else table.tobytes(), state
         drawn = self._tables.pop(key, None)
         if drawn is None:
             scheme = self.scheme
             part = scheme.partition if table is None else scheme.partition_of(table)
-            plan = make_plan(scheme.code, part, scheme.workers, seed=scheme.seed, deadlines=[scheme.time])
+            plan = make_plan(scheme.code, part, self.rounds.of(state), seed=scheme.seed, deadlines=[scheme.time])
             chosen = get_backend("auto", part.n_subproducts, realizations=1)  # a few a step
             sampler = chosen.sampler(plan, resolve_decoder(plan, "auto"), "patterns", 1)
             drawn = _Drawn(plan, part, sampler)
@@ -130,22 +142,29 @@ class Draws:
         self._tables[key] = drawn  # put last: the first is then the least recently used
         return drawn
 
-    def plan_of(self, table: NDArray[np.int64] | None) -> tuple[Plan, Partition]:
-        """Return the plan and the partition of classes by position, or of a table of class numbers."""
-        drawn = self._drawn(table)
+    def plan_of(self, table: NDArray[np.int64] | None, step: int) -> tuple[Plan, Partition]:
+        """Return the plan of a step and its partition, for classes by position or of a table of class numbers."""
+        drawn = self._drawn(table, self.state(step))
         return drawn.plan, drawn.part
 
     def decoded(self, slot: int, step: int, table: NDArray[np.int64] | None = None) -> NDArray[np.bool_]:
         """Return which sub-products of a step's product are decoded, shape (K,), for classes by position or those of `table`."""
-        drawn = self._drawn(table)
+        drawn = self._drawn(table, self.state(step))
         times = drawn.sampler.decode_times(realization_number(self.replica, step, slot), 1)
         return np.asarray(times[0] < drawn.plan.job.n_times)
 
     def chunk(self, slot: int, number: int) -> Floats:
         """Return the factors of sub-products in steps number·CHUNK and following, shape (CHUNK, K)."""
-        drawn = self.by_position
-        first = realization_number(self.replica, number * CHUNK, slot)
-        result: Floats = (drawn.sampler.decode_times(first, CHUNK) < drawn.plan.job.n_times) * self.scale
+        first = number * CHUNK
+        steps = np.arange(first, first + CHUNK, dtype=np.uint64)
+        decoded = []
+        for state, run in itertools.groupby(self.rounds.states(steps, realization_number(self.replica, 0, 0))):
+            count, drawn = len(list(run)), self._drawn(None, state)
+            decoded.append(
+                drawn.sampler.decode_times(realization_number(self.replica, first, slot), count) < drawn.plan.job.n_times
+            )
+            first += count
+        result: Floats = np.concatenate(decoded) * self.scale
         return result
 
     def weights(self, slot: int, step: int) -> Factors:
@@ -161,6 +180,13 @@ class Draws:
         """Return the factors of a step's sub-products in the estimate, for the classes of a table."""
         row: Floats = self.decoded(slot, step, table) * self.scale
         return Factors(row, bool(row.any()), bool((row == 1).all()))
+
+
+def _limits(scheme: Scheme) -> Floats:
+    """Return how long a unit of work may take for packets of the works that occur to meet the deadline, ascending."""
+    part, workers = scheme.partition, scheme.workers
+    works = np.unique(support_law(scheme.code, part, workers.count).occurring_work)
+    return np.unique(workers.unit_time(scheme.time, part.n_subproducts, works, 1.0))
 
 
 _HANDLES = itertools.count()

@@ -44,7 +44,7 @@ def faithful_product(
             f"faithful=True needs at least as many slices as blocks, got {_by(sides)} slices for {_by(scheme.shape)} blocks of a "
             f"{scheme.paradigm} product: use larger batches (or layers), fewer blocks, or faithful=False"
         )
-    _, model = draws.plan_of(table)
+    _, model = draws.plan_of(table, step)
     row, column = (None if order is None else order.cpu().numpy() for order in orders)
     a, b = (x.detach().to("cpu", torch.float64, copy=True).numpy() for x in (left, right))
     scale = draws.scale
@@ -63,7 +63,7 @@ def faithful_product(
     product: Floats = multiply(
         part,
         scheme.code,
-        scheme.workers,
+        draws.workers_of(step),
         deadline=scheme.deadline,
         seed=scheme.seed,
         first_realization=realization_number(draws.replica, step, slot),

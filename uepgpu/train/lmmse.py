@@ -32,7 +32,7 @@ def lmmse_product(
     The prior is what the server knows: sub-products uncorrelated, of energy (‖A_n‖·‖B_p‖)² (docs/mathematics.md §5).
     """
     scheme = draws.scheme
-    plan, part = draws.plan_of(table)
+    plan, part = draws.plan_of(table, step)
     packets = draw_packets(plan, part, realization_number(draws.replica, step, slot), 1)
     energy = block_scores(left, right, orders, scheme) ** 2
     top = float(energy.max())

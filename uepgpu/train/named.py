@@ -76,9 +76,9 @@ def named_code(name: str, k: int, *, workers: int, rate: float, gamma: Sequence[
     law = Exponential(rate)
     charged: Any = work
     if name == "uncoded":
-        return Uncoded(), Workers(k, latency=law, work=charged)
+        return Uncoded(), Workers(k, latency=law, omega="fair", work=charged)
     if name == "repetition":
-        return Repetition(2), Workers(2 * k, latency=law, work=charged)
+        return Repetition(2), Workers(2 * k, latency=law, omega="fair", work=charged)
     if name == "repetition-any-late":
         return Uncoded(), Workers(k, latency=FromCDF(_AllCopies(rate, 2)), omega=0.5, work=charged)
     code: Code
@@ -89,7 +89,7 @@ def named_code(name: str, k: int, *, workers: int, rate: float, gamma: Sequence[
     else:
         window: Literal["nested"] | None = "nested" if name == "ew-nested" else None
         code = ExpandingWindow(gamma, encoding="factored" if name in FACTORED else "auto", window=window)
-    return code, Workers(workers, latency=law, work=charged)
+    return code, Workers(workers, latency=law, omega="fair", work=charged)
 
 
 def entries(

@@ -110,7 +110,7 @@ class Stack:
     # --- forward ------------------------------------------------------------------------------------------------------
 
     def predict(self, x: Tensor) -> Tensor:
-        """Return the logits of samples (B, *shape), the same for all members, or (R, B, *shape): (R, B, labels)."""
+        """Return the logits of samples (B, …), the same for all members, or (R, B, …): (R, B, labels)."""
         with torch.no_grad():
             if self.front is not None:
                 x = self.front(x if x.ndim == 5 else x.expand(len(self.members), *x.shape))
@@ -127,7 +127,7 @@ class Stack:
     # --- training -----------------------------------------------------------------------------------------------------
 
     def train(self, x: Tensor, y: Tensor) -> NDArray[np.int64]:
-        """Take one step on samples (R, B, *shape) with labels (R, B); return how many were classified right before it, (R,)."""
+        """Take one step on samples (R, B, …) with labels (R, B); return how many were classified right before it, (R,)."""
         correct: NDArray[np.int64]
         if self.front is None:
             correct, _ = self._dense_step(x, y, back=False)

@@ -66,7 +66,7 @@ class Scheme:
     Examples
     --------
     >>> import uepgpu as uep
-    >>> workers = uep.Workers(15, latency=uep.latency.Exponential(0.5), work="unit")
+    >>> workers = uep.Workers(15, latency=uep.latency.Exponential(0.5), omega="fair", work="unit")
     >>> scheme = Scheme(uep.codes.ExpandingWindow((0.45, 0.35, 0.20)), workers, deadline=0.5)
     >>> scheme.partition.classes.reshape(3, 3).tolist()
     [[1, 2, 3], [2, 3, 3], [3, 3, 3]]

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from uepgpu.checks import positive
 from uepgpu.latency.law import ROUNDING
+from uepgpu.text.html import Described
 
 __all__ = ["Backup", "Chance", "Relaunch"]
 
@@ -19,7 +20,7 @@ Chance = Callable[[ArrayLike], Floats]
 
 
 @dataclass(frozen=True)
-class Backup:
+class Backup(Described):
     """A second copy of every packet that has not come by the age `after`; both run, and the first to come counts.
 
     Of a copy that has not come by t with probability S(t), with losses, a packet has not come with probability S(t) before
@@ -54,7 +55,7 @@ class Backup:
 
 
 @dataclass(frozen=True)
-class Relaunch:
+class Relaunch(Described):
     """A new copy in place of every packet that has not come by the age `after`: the first is killed then.
 
     A packet has not come with probability S(t) before `after` and S(after) S(t - after) from then on; 1 + S(after) copies are

@@ -11,7 +11,48 @@ from numpy.typing import NDArray
 from uepgpu.checks import shown
 from uepgpu.latency import Latency, Trace
 
-__all__ = ["checked_latency", "distinct_laws"]
+__all__ = ["check_foreign", "checked_latency", "distinct_laws"]
+
+ASKED = np.array([-1.0, 0.0, 1e-6, 1e-3, 0.1, 0.3, 1.0, 3.0, 10.0, 100.0, 1e4, 1e8])
+"""Times at which a law of one's own is asked whether it is one."""
+SLACK = 1e-9
+
+
+def check_foreign(law: Latency) -> None:
+    """Raise ``ValueError`` if a law that is not of this library gives what no law can give, at any of a few times.
+
+    Both methods must take an array of times and return one of that shape; F is 0 before time 0, does not decrease, and F + (1 - F)
+    is 1.
+    """
+    if type(law).__module__.startswith("uepgpu."):
+        return
+    found = {}
+    for name in ("cdf", "sf"):
+        with np.errstate(all="ignore"):
+            try:
+                values = np.asarray(getattr(law, name)(ASKED.copy()), dtype=np.float64)
+            except (TypeError, ValueError) as error:
+                raise ValueError(f"latency.{name} must take an array of times, that of {shown(law)} raised {error}") from error
+        if values.shape != ASKED.shape:
+            raise ValueError(f"latency.{name} must return one value per time, shape {ASKED.shape}, got shape {values.shape}")
+        wrong = ~((values >= -SLACK) & (values <= 1 + SLACK))  # NaN too
+        if wrong.any():
+            at = int(wrong.argmax())
+            raise ValueError(f"latency.{name} must be a probability, got {values[at]:g} at time {ASKED[at]:g}")
+        found[name] = values
+    if found["cdf"][0] > SLACK:
+        raise ValueError(f"latency.cdf must be 0 before time 0, got {found['cdf'][0]:g} at time {ASKED[0]:g}")
+    down = np.diff(found["cdf"]) < -SLACK
+    if down.any():
+        raise ValueError(
+            f"latency.cdf must not decrease, but it does between times {ASKED[down.argmax()]:g} and {ASKED[down.argmax() + 1]:g}"
+        )
+    apart = np.abs(found["cdf"] + found["sf"] - 1.0)
+    if apart.max() > 1e-6:
+        at = int(apart.argmax())
+        raise ValueError(
+            f"latency.sf must be 1 - cdf, got {found['sf'][at]:g} where cdf is {found['cdf'][at]:g}, at time {ASKED[at]:g}"
+        )
 
 
 def checked_latency(latency: Any, count: int) -> Latency | tuple[Latency, ...] | Trace:
@@ -28,6 +69,7 @@ def checked_latency(latency: Any, count: int) -> Latency | tuple[Latency, ...] |
         return latency
     # A class has these methods too, but they need an instance.
     if isinstance(latency, Latency) and not isinstance(latency, type):
+        check_foreign(latency)
         return latency
     if isinstance(latency, str | type) or not isinstance(latency, Iterable):
         raise ValueError(f"latency must be a law from uepgpu.latency or have methods cdf and sf, got {shown(latency)}")
@@ -35,6 +77,8 @@ def checked_latency(latency: Any, count: int) -> Latency | tuple[Latency, ...] |
     for law in laws:
         if isinstance(law, type) or not isinstance(law, Latency):
             raise ValueError(f"latency must be a law, or a sequence of one law per worker, got {shown(law)} among them")
+    for law in {id(law): law for law in laws}.values():
+        check_foreign(law)
     if len(laws) != count:
         raise ValueError(f"latency must give one law per worker: {count} workers, got {len(laws)} laws")
     return laws

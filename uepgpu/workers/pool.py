@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Literal
 
@@ -11,6 +11,7 @@ import numpy as np
 from uepgpu.checks import choice, integer, positive, probability, real_array, shown
 from uepgpu.latency import Exponential, Latency, Staged, Trace
 from uepgpu.latency.trace import Recorded
+from uepgpu.text.html import html_table
 from uepgpu.workers.backup import Backup, Chance, Relaunch
 from uepgpu.workers.laws import checked_latency, distinct_laws
 from uepgpu.workers.load import positive_array, unit_time
@@ -43,7 +44,8 @@ class Workers:
         Law F of the time that one unit of work takes; a sequence gives every worker its own, W of them, and a trace the recorded
         latencies of all.
     omega : float or "fair"
-        Load normalisation Ω. ``"fair"`` means K / W: the same total work however many workers share it.
+        Load normalisation Ω. By default 1: a unit of work takes the latency that is given. ``"fair"`` means K / W, so that all
+        workers together do the same work however many share it; latencies are then stretched by W / K.
     work : "true" or "unit"
         ``"true"`` charges a packet the number r of block products that it takes, ``"unit"`` charges one.
     loss_probability : float
@@ -63,13 +65,16 @@ class Workers:
     Examples
     --------
     >>> workers = Workers(30, latency=Exponential(1.0))
-    >>> round(float(workers.arrival(1.0, n_subproducts=9, work=3)), 4)  # Ω t / r = 0.3 · 1 / 3
+    >>> round(float(workers.arrival(1.0, n_subproducts=9, work=3)), 4)  # 1 - exp(-Ω t / r), Ω t / r = 1 / 3
+    0.2835
+    >>> fair = Workers(30, latency=Exponential(1.0), omega="fair")
+    >>> round(float(fair.arrival(1.0, n_subproducts=9, work=3)), 4)  # Ω t / r = 0.3 · 1 / 3
     0.0952
     """
 
     count: int
     latency: Latency | Sequence[Latency] | Trace = field(default_factory=Exponential)
-    omega: float | Literal["fair"] = "fair"
+    omega: float | Literal["fair"] = 1.0
     work: Literal["true", "unit"] = "true"
     loss_probability: float = 0.0
     speeds: Sequence[float] | None = None
@@ -107,8 +112,8 @@ class Workers:
 
         Examples
         --------
-        >>> Workers(30).resolved_omega(9), Workers(30, omega=1.0).resolved_omega(9)
-        (0.3, 1.0)
+        >>> Workers(30).resolved_omega(9), Workers(30, omega="fair").resolved_omega(9)
+        (1.0, 0.3)
         """
         return n_subproducts / self.count if self.omega == "fair" else float(self.omega)
 
@@ -188,6 +193,18 @@ class Workers:
         if len(self.laws) == 1:
             return repr(self.laws[0])
         return ", ".join(f"{n} × {law!r}" for law, n in zip(self.laws, np.bincount(self.law_of()).tolist(), strict=True))
+
+    def _repr_html_(self) -> str:
+        rows = [
+            ("number W", self.count),
+            ("latency", self.describe_latency()),
+            ("load normalisation Ω", self.omega),
+            ("work", self.work),
+        ]
+        default = {f.name: f.default for f in fields(self)}
+        others = ("loss_probability", "speeds", "racks", "backup")
+        more = [(name, value) for name in others if (value := getattr(self, name)) != default[name]]
+        return html_table("Workers", [*rows, *more])
 
     def first(self, count: int) -> Workers:
         """Return the first `count` <= W of these workers.
@@ -325,7 +342,7 @@ class Workers:
 
         Examples
         --------
-        >>> Workers(30).unit_time([0.5, 1.0], n_subproducts=9, work=3, speed=2.0).tolist()
+        >>> Workers(30, omega="fair").unit_time([0.5, 1.0], n_subproducts=9, work=3, speed=2.0).tolist()
         [0.1, 0.2]
         """
         return unit_time(self.count, self.omega, time, n_subproducts, self.charge(work), speed)

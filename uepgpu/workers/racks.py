@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 
 from uepgpu.checks import integer_array, probability, shown
 from uepgpu.latency import Latency
+from uepgpu.text.html import Described
 
 __all__ = ["Racks"]
 
 
 @dataclass(frozen=True)
-class Racks:
+class Racks(Described):
     """Racks of workers, each of which is struck on its own with some probability, in every realization anew.
 
     All workers of a rack that is struck answer never, or by another latency law; given that, workers are independent. The copies
@@ -26,7 +27,7 @@ class Racks:
     Parameters
     ----------
     of : sequence of int
-        The rack of every worker, W numbers.
+        The rack of every worker, W numbers. Only which workers share one matters, and the order of the numbers.
     probability : float
         Chance ρ that a rack is struck, in [0, 1).
     latency : Latency, optional

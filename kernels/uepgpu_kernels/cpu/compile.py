@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import numba
 from numba import njit
+from numba.core.registry import CPUDispatcher
 
 from uepgpu_kernels.cpu.cache import cache_of
 
@@ -15,16 +16,35 @@ __all__ = ["allocation", "entry", "stage"]
 Step = TypeVar("Step", bound=Callable[..., Any])
 
 
+class Inner(CPUDispatcher):
+    """A step that compiled code calls.
+
+    It gets none of the wrappers by which Python or C would call it: they are a sixth of the time to compile an entry.
+    """
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Run as plain Python, where Numba would jump to a wrapper that is not there."""
+        return self.py_func(*arguments)
+
+
+def _inner(function: Step, **options: bool) -> Step:
+    if getattr(numba.config, "DISABLE_JIT", 0):
+        return function
+    options = {"nopython": True, "nogil": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True} | options
+    return Inner(function, targetoptions=options)  # type: ignore[return-value]
+
+
 def stage(function: Step) -> Step:
     """Compile a step that entries call, into them. It allocates nothing, and so counts no references.
 
     With counts, each call would lock and unlock every array of its arguments, a job's 18 among them, in half a microsecond.
     """
-    return njit(nogil=True, _nrt=False)(function)  # type: ignore[call-overload, no-any-return]
+    return _inner(function, _nrt=False)
 
 
-allocation = njit(nogil=True)
-"""A step that allocates arrays."""
+def allocation(function: Step) -> Step:
+    """Compile a step that allocates arrays."""
+    return _inner(function)
 
 
 def entry(function: Callable[..., None], name: str = "") -> Any:

@@ -28,7 +28,7 @@ from uepgpu_kernels.descent_job import (
 )
 from uepgpu_kernels.streams import BLOCKS, SERVERS
 
-__all__ = ["decode", "descend", "sketch"]
+__all__ = ["decode", "descend", "follow", "sketch"]
 
 Floats = NDArray[np.float64]
 
@@ -215,6 +215,15 @@ def measure(job: Any, own: Any, row: Any, with_gradient: Any) -> None:
         row[2] = np.sqrt(square) / job.gradient_scale
 
 
+@allocation
+def finish_iteration(job: Any, own: Any, t: Any, going: Any, row: Any) -> None:
+    """Write the quality of the iterate into a row of the record, and step along the estimated gradient if it is `going` on."""
+    measure(job, own, row, going)
+    if going:
+        for j in range(own.x.shape[0]):
+            own.x[j] -= job.steps[t] * (own.gradient[j] + job.ridge * own.x[j])
+
+
 def _descend(job: Any, first: Any, own: Any, record: Any, last: Any) -> None:
     d = own.x.shape[0]
     for r in range(record.shape[0]):
@@ -231,11 +240,23 @@ def _descend(job: Any, first: Any, own: Any, record: Any, last: Any) -> None:
                     own.gradient[j] = 0.0
                 for i in range(n_active):
                     add_block(job, own.active[i], own.x, own.weight[own.active[i]], own.gradient)
-            measure(job, own, record[r, t], going)
-            if going:
-                for j in range(d):
-                    own.x[j] -= job.steps[t] * (own.gradient[j] + job.ridge * own.x[j])
+            finish_iteration(job, own, t, going, record[r, t])
         clear(own, n_active)
+
+
+def _follow(job: Any, own: Any, weight: Any, record: Any) -> None:
+    for r in range(record.shape[0]):
+        for j in range(own.x.shape[0]):
+            own.x[j] = job.start[j]
+        for t in range(job.steps.shape[0] + 1):
+            going = t < job.steps.shape[0]
+            if going:
+                for j in range(own.x.shape[0]):
+                    own.gradient[j] = 0.0
+                for k in range(job.n_blocks):
+                    if weight[r, t, k] != 0.0:
+                        add_block(job, k, own.x, weight[r, t, k], own.gradient)
+            finish_iteration(job, own, t, going, record[r, t])
 
 
 def _sketch(job: Any, first: Any, own: Any, copies: Any, last: Any) -> None:
@@ -259,6 +280,7 @@ def _decode(answered: Any, left_null: Any, particular: Any, weights: Any) -> Non
 
 
 descend_entry = entry(_descend, "descend")
+follow_entry = entry(_follow, "follow")
 sketch_entry = entry(_sketch, "sketch")
 decode_entry = entry(_decode, "decode")
 
@@ -279,6 +301,13 @@ def descend(job: DescentJob, first: int, count: int, threads: int) -> Iterator[t
         return record, last
 
     yield from _in_order(one, range(first, first + count, size), threads)
+
+
+def follow(job: DescentJob, weight: Floats) -> Floats:
+    """Return the record, as of `descend`, of iterations that receive blocks with given weights (realizations, T, K)."""
+    record = np.empty((len(weight), job.steps.size + 1, QUANTITIES))
+    follow_entry(job, scratch(job), weight, record)
+    return record
 
 
 def _in_order(one: Callable[[int], Any], starts: range, threads: int) -> Iterator[Any]:

@@ -13,11 +13,22 @@ from numpy.typing import NDArray
 
 from uepgpu_kernels.bodies.philox import MASK, SHIFT, philox4x32
 from uepgpu_kernels.bodies.sample import below, combination_of
-from uepgpu_kernels.cpu.compile import stage
+from uepgpu_kernels.cpu.compile import allocation, stage
+from uepgpu_kernels.job import AT_RANDOM, BY_TIME
 from uepgpu_kernels.joint import CELL_BITS
-from uepgpu_kernels.streams import ORDER, PACKETS
+from uepgpu_kernels.streams import ORDER, PACKETS, RACKS, TRACES
 
-__all__ = ["Cells", "draw_block", "draw_cells", "draw_combinations", "permute", "sort_columns"]
+__all__ = [
+    "Cells",
+    "draw_block",
+    "draw_cells",
+    "draw_combinations",
+    "draw_counted",
+    "draw_space",
+    "draw_timed",
+    "permute",
+    "sort_columns",
+]
 
 
 class Cells(NamedTuple):
@@ -53,26 +64,122 @@ def draw_block(words: Any, seed: Any, first: Any, stride: Any, block: Any, strea
         words[3, lane] = w3
 
 
+@allocation
+def draw_space(job: Any, lanes: Any) -> Any:
+    """Return the scratch `words` of all that draw, (rows, lanes) uint32.
+
+    Four rows are for a block of words. Where there are racks, a row is for each, as many as whole blocks have, and one more;
+    with a trace one row, and where it is shuffled W more.
+    """
+    rows = 4
+    if job.n_racks > 0:
+        rows += (job.n_racks + 3) // 4 * 4 + 1
+    if job.arrival.shape[0] > 0:
+        rows += 1 + (job.n_packets if job.shuffle else 0)
+    return np.empty((rows, lanes), dtype=np.uint32)
+
+
 @stage
 def draw_cells(job: Any, first: Any, stride: Any, words: Any, cells: Any, out: Any) -> None:
     """Draw a cell for every packet and write what ``cells.value`` has for it, shape (W, lanes)."""
-    value, lanes = cells.value, words.shape[1]
+    if job.order == BY_TIME:
+        draw_timed(job, first, stride, words, cells, out)
+    else:
+        draw_counted(job, first, stride, words, cells, out)
+
+
+@stage
+def draw_counted(job: Any, first: Any, stride: Any, words: Any, cells: Any, out: Any) -> None:
+    """As :func:`draw_cells`, for jobs that count packets."""
     if job.per_word > 1:
-        draw_together(job, first, stride, words, cells.together, value[0], out)
-        return
+        draw_together(job, first, stride, words, cells.together, cells.value[0], out)
+    else:
+        draw_apart(job, first, stride, words, cells.value, out)
+
+
+@stage
+def draw_timed(job: Any, first: Any, stride: Any, words: Any, cells: Any, out: Any) -> None:
+    """As :func:`draw_cells`, for jobs whose packets arrive at drawn times."""
+    if job.n_racks > 0:
+        draw_in_racks(job, first, stride, words, cells.value, out)
+    else:
+        draw_apart(job, first, stride, words, cells.value, out)
+    if job.arrival.shape[0] > 0:
+        read_arrivals(job, first, stride, words, cells, out)
+
+
+@stage
+def draw_apart(job: Any, first: Any, stride: Any, words: Any, value: Any, out: Any) -> None:
+    """Draw a cell for every packet by a word of its own."""
     for w in range(job.n_packets):
         g = job.group[w]
-        n = job.n_threshold[g]
-        if n == 0:  # nothing to draw: the worker determines the packet
-            for lane in range(lanes):
-                out[w, lane] = value[g, 0]
-            continue
-        if w // 4 != (w - 1) // 4 or job.n_threshold[job.group[w - 1]] == 0:
+        # Where there is nothing to draw, the worker determines the packet.
+        if job.n_threshold[g] > 0 and (w // 4 != (w - 1) // 4 or job.n_threshold[job.group[w - 1]] == 0):
             draw_block(words, job.seed, first, stride, w // 4, PACKETS)
-        if n <= FEW:
-            compare_all(words[w % 4], job.threshold[g], n, value[g, : n + 1], out[w])
-        else:
-            look_up(words[w % 4], job.threshold[g], n, job.guide[g], job.guide_shift, job.guide_steps, value[g], out[w])
+        find_cells(job, words[w % 4], g, value, out[w])
+
+
+@stage
+def read_arrivals(job: Any, first: Any, stride: Any, words: Any, cells: Any, out: Any) -> None:
+    """Put the time at which a packet arrives in the round of a trace in the place of what work it is charged."""
+    n_works, n_rounds = job.arrival.shape[0], np.uint64(job.arrival.shape[1])
+    row = words[4]
+    if job.replay == AT_RANDOM:
+        draw_block(words, job.seed, first, stride, 0, TRACES)
+        for lane in range(row.shape[0]):
+            row[lane] = below(np.uint64(words[1, lane]), n_rounds)
+    else:
+        for lane in range(row.shape[0]):
+            row[lane] = (first + stride * np.uint64(lane)) % n_rounds
+    if job.shuffle:
+        for w in range(job.n_packets):
+            for lane in range(row.shape[0]):
+                words[5 + w, lane] = w
+        permute(job, first, stride, words, words[5:], words[5:])
+    for w in range(job.n_packets):
+        for lane in range(row.shape[0]):
+            key = np.uint32(out[w, lane])
+            work = np.intp(key >> cells.shift)
+            time = np.uint32(job.n_times)
+            if work < n_works:
+                time = np.uint32(job.arrival[work, row[lane], words[5 + w, lane] if job.shuffle else w])
+            out[w, lane] = (time << cells.shift) | (key & np.uint32(cells.low))
+
+
+@stage
+def draw_in_racks(job: Any, first: Any, stride: Any, words: Any, value: Any, out: Any) -> None:
+    """Draw which racks are struck, then the cells of packets by the tables that follow, as :func:`draw_cells`."""
+    lanes = words.shape[1]
+    for head in range(0, job.n_racks, 4):
+        states = words[4 + head : 8 + head]
+        draw_block(states, job.seed, first, stride, head // 4, RACKS)
+        for c in range(4):
+            for lane in range(lanes):
+                states[c, lane] = np.uint64(states[c, lane]) < job.rack_below
+    for w in range(job.n_packets):
+        if w % 4 == 0:
+            draw_block(words, job.seed, first, stride, w // 4, PACKETS)
+        state, kept, row = words[4 + job.rack[w]], words[words.shape[0] - 1], out[w]
+        # By both tables for all lanes, and then one of the two: lanes advance together.
+        find_cells(job, words[w % 4], job.struck[w], value, row)
+        for lane in range(lanes):
+            kept[lane] = row[lane]
+        find_cells(job, words[w % 4], job.group[w], value, row)
+        for lane in range(lanes):
+            row[lane] = kept[lane] if state[lane] != 0 else row[lane]
+
+
+@stage
+def find_cells(job: Any, word: Any, g: Any, value: Any, out: Any) -> None:
+    """Find the cells of one row of words in table g."""
+    n = job.n_threshold[g]
+    if n == 0:
+        for lane in range(out.shape[0]):
+            out[lane] = value[g, 0]
+    elif n <= FEW:
+        compare_all(word, job.threshold[g], n, value[g, : n + 1], out)
+    else:
+        look_up(word, job.threshold[g], n, job.guide[g], job.guide_shift, job.guide_steps, value[g], out)
 
 
 @stage

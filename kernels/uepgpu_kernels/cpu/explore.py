@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from uepgpu_kernels.automaton import Automaton
 from uepgpu_kernels.bodies.match import match_decoded, match_take
 from uepgpu_kernels.cpu.compile import entry, stage
-from uepgpu_kernels.cpu.draw import Cells
+from uepgpu_kernels.cpu.draw import Cells, draw_space
 from uepgpu_kernels.cpu.lockstep import WIDE_TILE, draw_by_window
 from uepgpu_kernels.cpu.vectors import PLAIN
 from uepgpu_kernels.job import Job
@@ -132,7 +132,7 @@ def discover(
     ``found[0]`` counts states, ``found[1]`` realizations that met one for which there was no room.
     """
     n, k, lanes = job.n_packets, job.k, WIDE_TILE
-    words = np.empty((4, lanes), dtype=np.uint32)
+    words = draw_space(job, lanes)
     keys = np.empty((n, lanes), dtype=cells.value.dtype)
     window = np.empty((n, lanes), dtype=cells.label.dtype)
     owner = np.empty(k, dtype=np.uint64)

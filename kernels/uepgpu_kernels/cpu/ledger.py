@@ -14,7 +14,7 @@ from uepgpu_kernels.bodies.bits import bit
 from uepgpu_kernels.cpu.compile import allocation, stage
 from uepgpu_kernels.cpu.listed import times_of_lane
 from uepgpu_kernels.cpu.plain_vectors import WORDS
-from uepgpu_kernels.cpu.tally import tally_subproducts
+from uepgpu_kernels.cpu.tally import record_times, tally_subproducts
 from uepgpu_kernels.cpu.vector_tally import class_vectors, tally_vectors
 from uepgpu_kernels.cpu.vectors import LANES, copy, count_set, later, meet
 
@@ -118,12 +118,9 @@ def end_tile(
     fallen: Any,
     time: Any,
     by_time: Any,
-    transitions: Any,
-    pairs: Any,
-    marginals: Any,
     record: Any,
 ) -> None:
-    """Tally by lane where packets were counted; lanes marked in `fallen` (lanes,) are someone else's. `record` has a row a lane."""
+    """Note times by lane where packets were counted, but for lanes marked in `fallen` (lanes,), which are someone else's."""
     if ledger.few.shape[0] == 0:
         return
     add_counts(ledger.few, ledger.taken)
@@ -131,11 +128,7 @@ def end_tile(
         if fallen[lane] == 0:
             times_of_lane(ledger.taken, lane, job.n_packets, time, by_time, job.n_times, ledger.when)
             note_lane(ledger, lane)
-            if record.shape[0] > 0:
-                for i in range(job.k):
-                    record[lane, i] = ledger.when[i]
-    if by_time:
-        tally_lanes(ledger, job, lanes, fallen, transitions, pairs, marginals)
+            record_times(record, lane, ledger.when)
 
 
 @stage

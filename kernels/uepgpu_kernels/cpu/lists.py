@@ -8,9 +8,11 @@ import numpy as np
 
 from uepgpu_kernels.bodies.bits import bit, lowest
 from uepgpu_kernels.cpu.compile import allocation, entry, stage
+from uepgpu_kernels.cpu.draw import draw_space
 from uepgpu_kernels.cpu.ledger import new_ledger, note_lane, tally_lanes
 from uepgpu_kernels.cpu.listed import draw_by_packet
 from uepgpu_kernels.cpu.supports import list_members
+from uepgpu_kernels.cpu.tally import record_times
 from uepgpu_kernels.cpu.vectors import LANES
 from uepgpu_kernels.job import BY_TIME
 
@@ -126,7 +128,7 @@ def run_peel_lists(
     """Peel, in time linear in the members of packets."""
     n, k = job.n_packets, job.k
     width = LANES if n <= MOST_PACKETS else FEW_LANES
-    words = np.empty((4, width), dtype=np.uint32)
+    words = draw_space(job, width)
     keys = np.empty((n, width), dtype=np.uint32)
     time = np.empty((n, width), dtype=np.uint16)
     packet = np.empty((n, width), dtype=np.uint16)
@@ -167,8 +169,7 @@ def run_peel_lists(
                 stamp += n
             stamp += n
             note_lane(ledger, lane)
-            if record.shape[0] > 0:
-                record[done + lane] = ledger.when
+            record_times(record, done + lane, ledger.when)
         tally_lanes(ledger, job, lanes, fallen, transitions, pairs, marginals)
 
 
@@ -300,7 +301,7 @@ def run_match_lists(
     """Match with sets of ⌈K/64⌉ words."""
     n, k, n_words = job.n_packets, job.k, (job.k + 63) // 64
     width = LANES if n <= MOST_PACKETS else FEW_LANES
-    words = np.empty((4, width), dtype=np.uint32)
+    words = draw_space(job, width)
     keys = np.empty((n, width), dtype=np.uint32)
     time = np.empty((n, width), dtype=np.uint16)
     packet = np.empty((n, width), dtype=np.uint16)
@@ -341,6 +342,5 @@ def run_match_lists(
             )
             stamp += n
             note_lane(ledger, lane)
-            if record.shape[0] > 0:
-                record[done + lane] = ledger.when
+            record_times(record, done + lane, ledger.when)
         tally_lanes(ledger, job, lanes, fallen, transitions, pairs, marginals)

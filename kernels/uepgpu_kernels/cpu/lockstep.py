@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from uepgpu_kernels.cpu.compile import entry, stage
-from uepgpu_kernels.cpu.draw import draw_cells, draw_combinations, permute, sort_columns
-from uepgpu_kernels.cpu.tally import tally_classes, tally_subproducts
+from uepgpu_kernels.cpu.draw import draw_apart, draw_combinations, draw_counted, draw_space, draw_timed, permute, sort_columns
+from uepgpu_kernels.cpu.tally import record_times, tally_classes, tally_subproducts
 from uepgpu_kernels.cpu.walk import add_fields, times_of, walk_automaton, walk_chains, walk_steps
 from uepgpu_kernels.job import BY_INDEX, BY_TIME
 from uepgpu_kernels.steps import FIELDS
@@ -27,15 +27,15 @@ WIDE_TILE = 256
 def draw_by_window(job: Any, first: Any, stride: Any, cells: Any, words: Any, keys: Any, window: Any) -> None:
     """Fill `window` in order of arrival; by time, also `keys`: the arrival time above `cells.shift`, the window below."""
     if job.order == BY_INDEX:
-        draw_cells(job, first, stride, words, cells, window)
-        return
-    draw_cells(job, first, stride, words, cells, keys)
-    if job.order == BY_TIME:
+        draw_counted(job, first, stride, words, cells, window)
+    elif job.order == BY_TIME:
+        draw_timed(job, first, stride, words, cells, keys)
         sort_columns(keys, cells.network)
         for w in range(job.n_packets):
             for lane in range(keys.shape[1]):
                 window[w, lane] = keys[w, lane] & cells.low
     else:
+        draw_apart(job, first, stride, words, cells.value, keys)
         permute(job, first, stride, words, keys, window)
 
 
@@ -56,7 +56,7 @@ def run_chains(
     n, n_windows, lanes = job.n_packets, room_full.shape[0], WIDE_TILE
     by_time = job.order == BY_TIME
     rows = max(n_windows, job.n_classes + 1)
-    words = np.empty((4, lanes), dtype=np.uint32)
+    words = draw_space(job, lanes)
     keys = np.empty((n, lanes), dtype=cells.value.dtype)
     order = np.empty((rows, lanes), dtype=np.uint32)
     window = np.empty((n, lanes), dtype=room_full.dtype)
@@ -85,8 +85,7 @@ def run_chains(
                 unit = job.unit_of[i]
                 each[i] = np.int64(when[unit, lane]) if unit >= 0 else job.n_times
             tally_subproducts(each, job.class_of, class_time, job.n_classes, job.n_times, transitions, pairs, marginals)
-            if record.shape[0] > 0:
-                record[done + lane] = each
+            record_times(record, done + lane, each)
 
 
 @entry
@@ -107,7 +106,7 @@ def run_automaton(
     """Tally class patterns alone by the matching automaton. The type of `narrow` (any array), the walk's, holds n_packets + 1."""
     n, lanes = job.n_packets, WIDE_TILE
     by_time = job.order == BY_TIME
-    words = np.empty((4, lanes), dtype=np.uint32)
+    words = draw_space(job, lanes)
     keys = np.empty((n, lanes), dtype=cells.value.dtype)
     order = np.empty((job.n_classes + 1, lanes), dtype=np.uint32)
     window = np.empty((n, lanes), dtype=narrow.dtype)

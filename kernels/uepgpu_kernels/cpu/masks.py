@@ -9,9 +9,11 @@ import numpy as np
 from uepgpu_kernels.bodies.bits import bit, lowest
 from uepgpu_kernels.bodies.match import match_decoded, match_take
 from uepgpu_kernels.cpu.compile import entry, stage
+from uepgpu_kernels.cpu.draw import draw_space
 from uepgpu_kernels.cpu.ledger import new_ledger, note_lane, tally_lanes
 from uepgpu_kernels.cpu.listed import draw_by_packet
 from uepgpu_kernels.cpu.supports import draw_masks, new_draws
+from uepgpu_kernels.cpu.tally import record_times
 from uepgpu_kernels.cpu.vectors import LANES
 from uepgpu_kernels.job import BY_TIME
 
@@ -65,7 +67,7 @@ def nest(
     """Draw tiles, and match and tally their realizations."""
     n, k = job.n_packets, job.k
     width = LANES if n <= MOST_PACKETS else FEW_LANES
-    words = np.empty((4, width), dtype=np.uint32)
+    words = draw_space(job, width)
     keys = np.empty((n, width), dtype=np.uint32)
     time = np.empty((n, width), dtype=np.uint16)
     packet = np.empty((n, width), dtype=np.uint16)
@@ -91,8 +93,7 @@ def nest(
                     arrived += 1
             match_one(job, packet[:arrived, lane], support[:, lane], time[:, lane], masks, ints, ledger.when)
             note_lane(ledger, lane)
-            if record.shape[0] > 0:
-                record[done + lane] = ledger.when
+            record_times(record, done + lane, ledger.when)
         tally_lanes(ledger, job, lanes, fallen, transitions, pairs, marginals)
 
 

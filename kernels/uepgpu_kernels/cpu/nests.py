@@ -65,7 +65,7 @@ def match_by_automaton(job: Job, automaton: Automaton) -> Nest:
     classes = undecoded_classes(automaton, job).astype(np.uint8) << np.arange(job.n_classes, dtype=np.uint8)
     open_classes = classes.sum(axis=1).astype(np.uint8)
     undecoded = (~automaton.decoded).astype("<u8").view(np.uint8).reshape(-1, 8).T[: (job.k + 7) // 8]
-    walk = _with(run_walk, job, cells, following, np.ascontiguousarray(undecoded))
+    walk = _with(run_walk[job.order], job, cells, following, np.ascontiguousarray(undecoded))
     if not np.all(automaton.following[:-1] < len(automaton.following) - 1):
         return walk
     patterns = _with(run_automaton, job, cells, following, open_classes, np.empty(0, dtype=narrow))
@@ -80,14 +80,14 @@ def match_by_paths(job: Job) -> Nest:
 def peel(job: Job) -> Nest:
     """Decode by peeling."""
     small = job.k <= MOST_MASK and job.n_packets <= MOST_WAITING
-    return _listed(job, run_peel if small else run_peel_lists, supports_of(job))
+    return _listed(job, run_peel[job.order] if small else run_peel_lists, supports_of(job))
 
 
 def eliminate(job: Job) -> Nest:
     """Decode by elimination over the job's finite field."""
     if job.field == 0 or job.generator.shape[0] > 0:
         return _listed(job, run_eliminate)
-    return _listed(job, run_gf2 if job.field == 1 else run_gf256, member_table(job))
+    return _listed(job, (run_gf2 if job.field == 1 else run_gf256)[job.order], member_table(job))
 
 
 def _listed(job: Job, entry: Any, *tables: Any) -> Nest:
@@ -127,5 +127,6 @@ def _cells(job: Job, least: np.dtype[Any]) -> Cells:
     if job.order != BY_TIME:
         return Cells(job.cell_window.astype(least), shift, least.type(0), label, merge_exchange(0), together)
     key = (job.cell_time.astype(np.uint32) << shift) | job.cell_window
-    narrow = np.promote_types(least, np.min_scalar_type(int(key.max())))
+    greatest = (job.n_times << shift) | most if job.arrival.size else int(key.max())
+    narrow = np.promote_types(least, np.min_scalar_type(greatest))
     return Cells(key.astype(narrow), shift, narrow.type((1 << shift) - 1), label, merge_exchange(job.n_packets), together)

@@ -12,8 +12,9 @@ import numpy as np
 from uepgpu_kernels.bodies.eliminate import eliminate_decoded, eliminate_nothing, eliminate_reduce, eliminate_take
 from uepgpu_kernels.bodies.sample import draw_coefficients, draw_subset
 from uepgpu_kernels.cpu.compile import entry, stage
+from uepgpu_kernels.cpu.draw import draw_space
 from uepgpu_kernels.cpu.listed import draw_by_packet
-from uepgpu_kernels.cpu.tally import tally_subproducts
+from uepgpu_kernels.cpu.tally import record_times, tally_subproducts
 from uepgpu_kernels.job import BY_TIME
 
 __all__ = ["run_eliminate"]
@@ -92,7 +93,7 @@ def nest(
 ) -> None:
     """Draw tiles, and decode and tally their realizations."""
     n, k = job.n_packets, job.k
-    words = np.empty((4, TILE), dtype=np.uint32)
+    words = draw_space(job, TILE)
     keys = np.empty((n, TILE), dtype=np.uint32)
     time = np.empty((n, TILE), dtype=np.uint16)
     packet = np.empty((n, TILE), dtype=np.uint16)
@@ -118,8 +119,7 @@ def nest(
                 job, realization, packet[:arrived, lane], window[:, lane], time[:, lane], marks, pivot, rows, left, stream, when
             )
             tally_subproducts(when, job.class_of, class_time, job.n_classes, job.n_times, transitions, pairs, marginals)
-            if record.shape[0] > 0:
-                record[done + lane] = when
+            record_times(record, done + lane, when)
 
 
 run_eliminate = entry(nest, "eliminate")

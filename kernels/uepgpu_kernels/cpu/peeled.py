@@ -12,14 +12,14 @@ import numpy as np
 
 from uepgpu_kernels.bodies.peel import peel_take
 from uepgpu_kernels.cpu.compile import entry, stage
-from uepgpu_kernels.cpu.draw import draw_cells
-from uepgpu_kernels.cpu.ledger import begin_tile, end_tile, new_ledger, note_packet
+from uepgpu_kernels.cpu.draw import draw_counted, draw_space
+from uepgpu_kernels.cpu.ledger import begin_tile, end_tile, new_ledger, note_packet, tally_lanes
 from uepgpu_kernels.cpu.listed import draw_by_packet
 from uepgpu_kernels.cpu.plain_vectors import WORDS
 from uepgpu_kernels.cpu.slices import is_any_set, set_first_lanes
 from uepgpu_kernels.cpu.supports import draw_masks, new_draws
 from uepgpu_kernels.cpu.vectors import LANES, copy, lone, meet, reveal, slice_bytes
-from uepgpu_kernels.job import BY_INDEX, BY_TIME
+from uepgpu_kernels.job import BY_INDEX, BY_TIME, ORDERS
 
 __all__ = ["run_peel"]
 
@@ -81,78 +81,85 @@ def take_each(mask: Any, known: Any, waiting: Any, n_waiting: Any) -> None:
         known[lane], n_waiting[lane] = peel_take(mask[lane], waiting[lane], n_waiting[lane], known[lane])
 
 
-def nest(
-    job: Any,
-    first: Any,
-    count: Any,
-    stride: Any,
-    cells: Any,
-    tables: Any,
-    transitions: Any,
-    pairs: Any,
-    marginals: Any,
-    record: Any,
-) -> None:
-    """Draw tiles, peel them packet by packet, and tally."""
-    n, k = job.n_packets, job.k
-    in_step, by_time = job.order == BY_INDEX, job.order == BY_TIME
-    words = np.empty((4, LANES), dtype=np.uint32)
-    keys = np.empty((n, LANES), dtype=np.uint32)
-    time = np.empty((0 if in_step else n, LANES), dtype=np.uint16)
-    numbers = np.empty((0 if in_step else n, LANES), dtype=np.uint16)
-    window = np.empty((n, LANES), dtype=np.uint16)
-    masks = np.empty((1 if in_step else n, LANES), dtype=np.uint64)
-    mask = np.empty(LANES, dtype=np.uint64)
-    draws = new_draws(LANES)
-    row = np.empty(LANES, dtype=np.uint8)
-    wide = row.view(np.uint64)
-    bits = np.empty(8 * WORDS, dtype=np.uint64)
-    together = k <= FEW
-    supports = np.empty((n if together else 0) * k * WORDS, dtype=np.uint64)
-    places = np.empty(n, dtype=np.int64)
-    found = np.empty(2 * WORDS, dtype=np.uint64)
-    waiting = np.empty((LANES, 0 if together else n), dtype=np.uint64)
-    n_waiting = np.empty(LANES, dtype=np.int64)
-    known = np.empty(LANES, dtype=np.uint64)
-    used = np.empty(WORDS, dtype=np.uint64)
-    ledger = new_ledger(job, by_time or record.shape[0] > 0)
-    fallen = np.zeros(LANES, dtype=np.uint8)
-    for done in range(0, count, LANES):
-        start = first + stride * np.uint64(done)
-        lanes = min(LANES, count - done)
-        if in_step:
-            draw_cells(job, start, stride, words, cells, window)
-        else:
-            draw_by_packet(job, start, stride, cells, words, window, keys, numbers, time)
-            for w in range(n):
-                draw_masks(job, start, stride, tables, words, draws, w, window[w], masks[w])
-        set_first_lanes(lanes, used)
-        begin_tile(ledger, job, used)
-        n_places = 0
-        n_waiting[:] = 0
-        known[:] = ZERO
-        for w in range(n):
-            if not is_any_set(ledger.open_):
-                break
+def peel_nest(order: int) -> Any:
+    """Return the loop nest for jobs of one order."""
+    in_step, by_time = order == BY_INDEX, order == BY_TIME
+
+    def nest(
+        job: Any,
+        first: Any,
+        count: Any,
+        stride: Any,
+        cells: Any,
+        tables: Any,
+        transitions: Any,
+        pairs: Any,
+        marginals: Any,
+        record: Any,
+    ) -> None:
+        """Draw tiles, peel them packet by packet, and tally."""
+        n, k = job.n_packets, job.k
+        words = draw_space(job, LANES)
+        keys = np.empty((n, LANES), dtype=np.uint32)
+        time = np.empty((0 if in_step else n, LANES), dtype=np.uint16)
+        numbers = np.empty((0 if in_step else n, LANES), dtype=np.uint16)
+        window = np.empty((n, LANES), dtype=np.uint16)
+        masks = np.empty((1 if in_step else n, LANES), dtype=np.uint64)
+        mask = np.empty(LANES, dtype=np.uint64)
+        draws = new_draws(LANES)
+        row = np.empty(LANES, dtype=np.uint8)
+        wide = row.view(np.uint64)
+        bits = np.empty(8 * WORDS, dtype=np.uint64)
+        together = k <= FEW
+        supports = np.empty((n if together else 0) * k * WORDS, dtype=np.uint64)
+        places = np.empty(n, dtype=np.int64)
+        found = np.empty(2 * WORDS, dtype=np.uint64)
+        waiting = np.empty((LANES, 0 if together else n), dtype=np.uint64)
+        n_waiting = np.empty(LANES, dtype=np.int64)
+        known = np.empty(LANES, dtype=np.uint64)
+        used = np.empty(WORDS, dtype=np.uint64)
+        ledger = new_ledger(job, by_time or record.shape[0] > 0)
+        fallen = np.zeros(LANES, dtype=np.uint8)
+        for done in range(0, count, LANES):
+            start = first + stride * np.uint64(done)
+            lanes = min(LANES, count - done)
             if in_step:
-                draw_masks(job, start, stride, tables, words, draws, w, window[w], mask)
+                draw_counted(job, start, stride, words, cells, window)
             else:
-                for lane in range(LANES):
-                    late = by_time and time[w, lane] >= job.n_times
-                    mask[lane] = ZERO if late else masks[numbers[w, lane], lane]
-            if together:
-                at = w * k * WORDS
-                slice_masks(mask, k, row, wide, bits, supports, at)
-                n_places = take(at, k, supports, places, n_places, ledger.open_, found)
-            else:
-                take_each(mask, known, waiting, n_waiting)
-                for lane in range(LANES):
-                    mask[lane] = ~known[lane]
-                slice_masks(mask, k, row, wide, bits, ledger.open_, 0)
-                for i in range(k):
-                    meet(ledger.open_, i * WORDS, ledger.open_, i * WORDS, used, 0)
-            note_packet(ledger, job, w, by_time, transitions, pairs, marginals)
-        end_tile(ledger, job, lanes, fallen, time, by_time, transitions, pairs, marginals, record[done : done + lanes])
+                draw_by_packet(job, start, stride, cells, words, window, keys, numbers, time)
+                for w in range(n):
+                    draw_masks(job, start, stride, tables, words, draws, w, window[w], masks[w])
+            set_first_lanes(lanes, used)
+            begin_tile(ledger, job, used)
+            n_places = 0
+            n_waiting[:] = 0
+            known[:] = ZERO
+            for w in range(n):
+                if not is_any_set(ledger.open_):
+                    break
+                if in_step:
+                    draw_masks(job, start, stride, tables, words, draws, w, window[w], mask)
+                else:
+                    for lane in range(LANES):
+                        late = by_time and time[w, lane] >= job.n_times
+                        mask[lane] = ZERO if late else masks[numbers[w, lane], lane]
+                if together:
+                    at = w * k * WORDS
+                    slice_masks(mask, k, row, wide, bits, supports, at)
+                    n_places = take(at, k, supports, places, n_places, ledger.open_, found)
+                else:
+                    take_each(mask, known, waiting, n_waiting)
+                    for lane in range(LANES):
+                        mask[lane] = ~known[lane]
+                    slice_masks(mask, k, row, wide, bits, ledger.open_, 0)
+                    for i in range(k):
+                        meet(ledger.open_, i * WORDS, ledger.open_, i * WORDS, used, 0)
+                note_packet(ledger, job, w, by_time, transitions, pairs, marginals)
+            end_tile(ledger, job, lanes, fallen, time, by_time, record[done : done + lanes])
+            if by_time:
+                tally_lanes(ledger, job, lanes, fallen, transitions, pairs, marginals)
+
+    return entry(nest, f"peel, {order}")
 
 
-run_peel = entry(nest, "peel")
+run_peel = {order: peel_nest(order) for order in ORDERS}

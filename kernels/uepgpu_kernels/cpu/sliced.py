@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 
 from uepgpu_kernels.cpu.compile import entry, stage
-from uepgpu_kernels.cpu.draw import draw_block, draw_cells
+from uepgpu_kernels.cpu.draw import draw_block, draw_counted, draw_space
 from uepgpu_kernels.cpu.echelon import echelon
-from uepgpu_kernels.cpu.ledger import begin_tile, end_tile, new_ledger, note_packet
+from uepgpu_kernels.cpu.ledger import begin_tile, end_tile, new_ledger, note_packet, tally_lanes
 from uepgpu_kernels.cpu.listed import draw_by_packet, draw_own
 from uepgpu_kernels.cpu.members import member_bytes
 from uepgpu_kernels.cpu.plain_vectors import WORDS
 from uepgpu_kernels.cpu.slices import is_any_set, set_first_lanes
 from uepgpu_kernels.cpu.vectors import LANES, copy, meet, slice_bytes
-from uepgpu_kernels.job import BY_INDEX, BY_TIME
+from uepgpu_kernels.job import BY_INDEX, BY_TIME, ORDERS
 from uepgpu_kernels.streams import COEFFICIENTS
 
 __all__ = ["run_gf2", "run_gf256"]
@@ -44,8 +44,9 @@ def byte_of(chunk: Any, lane: Any, bit: Any) -> Any:
     return np.uint8((both >> np.uint64(bit & 31)) & np.uint64(BYTE))
 
 
-def sliced(planes: int, name: str) -> Any:
-    """Return the loop nest of GF(2) (1 plane) or GF(256) (8 planes)."""
+def sliced(planes: int, order: int, name: str) -> Any:
+    """Return the loop nest of GF(2) (1 plane) or GF(256) (8 planes) for jobs of one order."""
+    in_step, by_time = order == BY_INDEX, order == BY_TIME
     take = echelon(planes).take
     size = planes * WORDS
     per_block = BLOCK_BITS // planes
@@ -101,8 +102,7 @@ def sliced(planes: int, name: str) -> Any:
         record: Any,
     ) -> None:
         n, k = job.n_packets, job.k
-        in_step, by_time = job.order == BY_INDEX, job.order == BY_TIME
-        words = np.empty((4, LANES), dtype=np.uint32)
+        words = draw_space(job, LANES)
         keys = np.empty((n, LANES), dtype=np.uint32)
         time = np.empty((0 if in_step else n, LANES), dtype=np.uint16)
         numbers = np.empty((0 if in_step else n, LANES), dtype=np.uint16)
@@ -128,7 +128,7 @@ def sliced(planes: int, name: str) -> Any:
             start = first + stride * np.uint64(done)
             lanes = min(LANES, count - done)
             if in_step:
-                draw_cells(job, start, stride, words, cells, window)
+                draw_counted(job, start, stride, words, cells, window)
             else:
                 draw_by_packet(job, start, stride, cells, words, window, keys, numbers, time)
             set_first_lanes(lanes, used)
@@ -152,10 +152,12 @@ def sliced(planes: int, name: str) -> Any:
                 keep_members(k, inside, inside_wide, bits, packet)
                 take(rows, pivot, packet, chosen, used, ledger.open_, scratch, k)
                 note_packet(ledger, job, w, by_time, transitions, pairs, marginals)
-            end_tile(ledger, job, lanes, fallen, time, by_time, transitions, pairs, marginals, record[done : done + lanes])
+            end_tile(ledger, job, lanes, fallen, time, by_time, record[done : done + lanes])
+            if by_time:
+                tally_lanes(ledger, job, lanes, fallen, transitions, pairs, marginals)
 
     return entry(nest, name)
 
 
-run_gf2 = sliced(1, "gf2")
-run_gf256 = sliced(8, "gf256")
+run_gf2 = {order: sliced(1, order, f"gf2, {order}") for order in ORDERS}
+run_gf256 = {order: sliced(8, order, f"gf256, {order}") for order in ORDERS}

@@ -13,7 +13,7 @@ import numpy as np
 
 from uepgpu_kernels.cpu.compile import entry, stage
 
-__all__ = ["tally_classes", "tally_subproducts", "tally_times"]
+__all__ = ["record_times", "tally_classes", "tally_subproducts", "tally_times"]
 
 CLASS_BITS = np.uint32(3)
 CLASS_MASK = np.uint32(7)
@@ -98,6 +98,14 @@ def tally_subproducts(
         for i in range(k):
             if when[i] < n_times:
                 marginals[when[i], i] += 1
+
+
+@stage
+def record_times(record: Any, row: Any, when: Any) -> None:
+    """Write the times of one realization, where `record` has rows. An assignment of arrays would compile for two seconds."""
+    if record.shape[0] > 0:
+        for i in range(when.shape[0]):
+            record[row, i] = when[i]
 
 
 @entry

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from uepgpu_kernels.automaton import Automaton
 from uepgpu_kernels.cuda import decode
 from uepgpu_kernels.cuda.shape import (
@@ -66,6 +68,7 @@ def shape_of(
         fine=False,
         bins=_power(bins, LEAST_BINS) if kind != "times" and bins <= MOST_SHARED_BINS else 0,
         states=0,
+        **_arrivals(job),
     )
 
 
@@ -73,7 +76,8 @@ def _fast_shape(job: Job, decoder: Maker, kind: str, automaton: Automaton | None
     """Return the shape of a kernel that keeps nothing but a state and times in registers; None where there is none for the job."""
     counted, walked = decoder is decode.count and job.class_unit.size > 0, decoder is decode.match and automaton is not None
     grouped, bins = job.threshold.shape[0] > 1, n_bins(job, kind)
-    if kind != "patterns" or not (counted or walked) or bins > MOST_SHARED_BINS or job.n_times > MOST_FIELD:
+    most = max(job.n_times, job.arrival.shape[0])
+    if kind != "patterns" or not (counted or walked) or bins > MOST_SHARED_BINS or most > MOST_FIELD:
         return None
     taken = -(-job.n_packets // (4 * job.per_word)) * 4 * job.per_word  # by whole blocks, of which the first times count
     by_index, by_time = job.order == BY_INDEX and not grouped and taken < MOST_FIELD, job.order == BY_TIME
@@ -97,6 +101,7 @@ def _fast_shape(job: Job, decoder: Maker, kind: str, automaton: Automaton | None
         fine=by_time and job.threshold.shape[1] > MOST_COARSE,
         bins=_power(bins, LEAST_BINS),
         states=0,
+        **_arrivals(job),
     )
     states = states_of(job, automaton) if job.n_classes <= 4 and (walked or by_words) else None
     if states is not None and states[0].shape[1] < MOST_FIELD:
@@ -112,6 +117,11 @@ def _fast_shape(job: Job, decoder: Maker, kind: str, automaton: Automaton | None
     if counted and job.capacity.size <= 8:
         return shape._replace(decoder=decode.count, n_windows=job.capacity.size)
     return None
+
+
+def _arrivals(job: Job) -> dict[str, Any]:
+    """Return what a shape says of racks and traces."""
+    return {"racked": job.n_racks > 0, "traced": job.arrival.size > 0, "replay": job.replay, "shuffled": job.shuffle}
 
 
 def _power(n: int, least: int) -> int:

@@ -13,7 +13,7 @@ from uepgpu_kernels.cuda.kernel import kernel_of
 from uepgpu_kernels.cuda.shape import Maker, Shape
 from uepgpu_kernels.cuda.stage import cuda, simulated
 from uepgpu_kernels.cuda.tables import Tables
-from uepgpu_kernels.job import BY_INDEX, BY_PERMUTATION, BY_TIME
+from uepgpu_kernels.job import AT_RANDOM, BY_INDEX, BY_PERMUTATION, BY_TIME
 
 __all__ = ["VARIANTS", "Signature", "compile_for", "compile_function", "compile_ptx", "compile_shape", "signature_of"]
 
@@ -59,6 +59,8 @@ VARIANTS: dict[str, Shape] = {
     "sorted-count-8-windows": _of(_SORTED, decode.count, BY_TIME, n_windows=8, states=0, bins=2048),
     "sorted-speeds": _SORTED._replace(grouped=True),
     "sorted-many-deadlines": _SORTED._replace(fine=True, bins=8192),
+    "sorted-racks": _SORTED._replace(grouped=True, racked=True),
+    "sorted-trace": _SORTED._replace(traced=True, replay=AT_RANDOM),
     "count-fixed": _of(_LISTED, decode.count, BY_PERMUTATION, n_windows=3, grouped=True),
     "count-times": _of(_LISTED, decode.count, kind="times", n_windows=3, bins=0),
     "count-pairs": _of(_LISTED, decode.count, BY_TIME, kind="pairs", n_windows=3, bins=2048),
@@ -73,6 +75,8 @@ VARIANTS: dict[str, Shape] = {
     "eliminate-given": _of(_LISTED, decode.eliminate, BY_PERMUTATION, given=True, grouped=True),
     "eliminate-sums": _of(_LISTED, decode.eliminate, BY_TIME, given=True, targets=10, grouped=True),
     "count-k32": _of(_MIDDLE, decode.count, BY_TIME, n_windows=3),
+    "count-shuffled-trace-k32": _of(_MIDDLE, decode.count, BY_TIME, n_windows=3, grouped=True, traced=True, shuffled=True),
+    "match-racks-k32": _of(_MIDDLE, decode.match, BY_TIME, grouped=True, racked=True),
     "match-k32": _of(_MIDDLE, decode.match),
     "eliminate-prime-k32": _of(_MIDDLE, decode.eliminate),
     "count-k64": _of(_LARGE, decode.count, n_windows=64),
@@ -89,8 +93,8 @@ _NAMES = ("seed", "first", "count", "n_times", "n_bins", "t", "out", "record")
 
 def _types(shape: Shape) -> tuple[Any, ...]:
     """Return the Numba types of a kernel's arguments."""
-    scalars: dict[str, Any] = dict.fromkeys(("width", "n_packets", "n_blocks"), np.int64)
-    scalars |= {"first_state": np.uint64, "inner": np.uint64, "halvings": np.int64}
+    scalars: dict[str, Any] = dict.fromkeys(("width", "n_packets", "n_blocks", "halvings"), np.int64)
+    scalars |= {"first_state": np.uint64, "inner": np.uint64, "n_rounds": np.uint64, "n_works": np.uint32}
     arrays: dict[str, Any] = {
         "bucket": np.uint64,
         "mask": np.uint64,
@@ -98,6 +102,7 @@ def _types(shape: Shape) -> tuple[Any, ...]:
         "walk": np.uint64,
         "together": np.uint64,
         "decoded": np.uint64,
+        "arrival": np.uint16,
     }
     arrays |= {"unit_of": np.int32, "class_unit": np.int32}
     tables = Tables._make(

@@ -61,6 +61,10 @@ class Shape(NamedTuple):
     fine: bool  # buckets are fine
     bins: int  # counters of the tally in shared memory, a power of two; 0: in global memory
     states: int  # entries of the automaton in shared memory, or of the table of all packets of a word; 0: in global memory
+    racked: bool = False  # packets have two tables each, of which their rack's state chooses
+    traced: bool = False  # tables give works, and a trace when they are done
+    replay: int = 0
+    shuffled: bool = False
 
 
 def n_bins(job: Job, kind: str) -> int:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from uepgpu_kernels.cuda import decode
-from uepgpu_kernels.cuda.draw import block_of, look_up_maker
+from uepgpu_kernels.cuda.draw import block_of, flags_of, look_up_maker, rack_maker, trace_maker
 from uepgpu_kernels.cuda.packed import ONES, packed_class_times, packed_move, packed_step, word_type
 from uepgpu_kernels.cuda.shape import BUCKET_BITS, Shape
 from uepgpu_kernels.cuda.span import clear, fill, flush, sub_batch_start, thread_start, thread_step
@@ -60,9 +60,9 @@ def _network(n: int) -> list[str]:
 
 def walk_source(n: int) -> str:
     """Return the source of the step ``sort_and_walk(keys, walk, n_times) -> when``: n keys are sorted, and walk an automaton."""
-    lines = [*_network(n), "time = time_of(k0)", "when = u32(ONES * time)", "state = u32(0)"]
+    lines = [*_network(n), "time = key_time(k0)", "when = u32(ONES * time)", "state = u32(0)"]
     for i in range(n):
-        later = f"time_of(k{i + 1})" if i + 1 < n else "n_times"
+        later = f"key_time(k{i + 1})" if i + 1 < n else "n_times"
         lines += [
             f"entry = walk[u32(state + code_of(k{i}))]",
             f"later = {later}",
@@ -87,11 +87,12 @@ def _realizer(shape: Shape) -> Any:
     code = np.uint32(16)
     bits = np.uint32(16 + code_bits(shape))
     low = np.uint32((1 << code_bits(shape)) - 1)
+    rest = np.uint32((1 << (16 + code_bits(shape))) - 1)
     ones = word(ONES & (2**32 - 1 if word is np.uint32 else 2**64 - 1))
     walked, look_up = shape.decoder is decode.automaton, look_up_maker(shape)
 
     @stage
-    def time_of(key: Any) -> Any:
+    def key_time(key: Any) -> Any:
         return np.uint32(key >> bits)
 
     @stage
@@ -99,29 +100,48 @@ def _realizer(shape: Shape) -> Any:
         return np.uint32(np.uint32(key >> code) & low)
 
     sort = _compiled(network_source(n), "sort")
-    known = {"u32": np.uint32, "SHIFT": SHIFT, "ONES": ones, "time_of": time_of, "code_of": code_of}
+    known = {"u32": np.uint32, "SHIFT": SHIFT, "ONES": ones, "key_time": key_time, "code_of": code_of}
     sort_and_walk: Any = _compiled(walk_source(n), "sort_and_walk", **known) if walked else None
 
+    n_flags = flags_of(shape)
+    draw_racks, table_of = rack_maker(shape)
+    draw_round, time_of = trace_maker(shape)
+    traced, n_columns = shape.traced, n if shape.shuffled else 1
+
     @stage
-    def value_of(t: Any, bucket: Any, w: Any, drawn: Any) -> Any:
-        return look_up(t, bucket, t.group[w] if grouped else ZERO32, drawn)
+    def value_of(t: Any, bucket: Any, flags: Any, w: Any, drawn: Any) -> Any:
+        return look_up(t, bucket, table_of(t, flags, w) if grouped else ZERO32, drawn)
+
+    @stage
+    def read_times(t: Any, seed: Any, realization: Any, keys: Any, n_times: Any) -> None:
+        """Put times of arrival in the place of works."""
+        if traced:
+            columns = cuda.local.array(n_columns, np.uint16)
+            row = draw_round(t, seed, realization, columns)
+            for w in range(t.n_packets):
+                key = keys[w]
+                time = time_of(t, row, columns, key_time(key), w, n_times)
+                keys[w] = np.uint32(np.uint32(time << bits) | np.uint32(key & rest))
 
     @stage
     def draw_keys(t: Any, bucket: Any, seed: Any, realization: Any, n_times: Any, keys: Any) -> None:
+        flags = cuda.local.array(n_flags, np.uint32)
+        draw_racks(t, seed, realization, flags)
         # Counters are 32-bit and loops are written out: Numba's ranges are of 64 bits, which costs as much as the steps.
         n_packets = np.uint32(t.n_packets)
         head = ZERO32
         while head < n_packets:
             w0, w1, w2, w3 = block_of(seed, realization, head >> TWO32, PACKETS)
-            keys[head] = value_of(t, bucket, head, w0)
-            keys[head + ONE32] = value_of(t, bucket, head + ONE32, w1)
-            keys[head + TWO32] = value_of(t, bucket, head + TWO32, w2)
-            keys[head + THREE32] = value_of(t, bucket, head + THREE32, w3)
+            keys[head] = value_of(t, bucket, flags, head, w0)
+            keys[head + ONE32] = value_of(t, bucket, flags, head + ONE32, w1)
+            keys[head + TWO32] = value_of(t, bucket, flags, head + TWO32, w2)
+            keys[head + THREE32] = value_of(t, bucket, flags, head + THREE32, w3)
             head = np.uint32(head + FOUR32)
         w = n_packets
         while w < n:
             keys[w] = np.uint32(n_times << bits)
             w = np.uint32(w + ONE32)
+        read_times(t, seed, realization, keys, n_times)
 
     @stage
     def realize(t: Any, walk: Any, inner: Any, bucket: Any, seed: Any, realization: Any, state: Any, n_times: Any) -> Any:
@@ -132,12 +152,12 @@ def _realizer(shape: Shape) -> Any:
         else:
             sort(keys)
             key = keys[0]
-            time = time_of(key)
+            time = key_time(key)
             when = word(ones * word(time))
             w = ONE32
             while w < n:
                 after = keys[w]
-                later = time_of(after)
+                later = key_time(after)
                 state, when = step(walk, inner, state, when, move(code_of(key)), np.uint32(later - time))
                 key = after
                 time = later

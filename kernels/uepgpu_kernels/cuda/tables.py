@@ -32,7 +32,7 @@ class Tables(NamedTuple):
     first_state: np.uint64  # of a packed walk
     inner: np.uint64  # packed chains: the flag of each window that is not the last of its chain
     halvings: np.int64  # steps of a binary search that a bucket may need
-    group: NDArray[np.uint32]  # (W,), padded to whole blocks of words
+    group: NDArray[np.uint32]  # (W,), padded to whole blocks of words; see `_groups`
     n_threshold: NDArray[np.uint32]  # (G,)
     threshold: NDArray[np.uint32]  # (G·width,)
     value: NDArray[np.uint32]  # (G·width,): time above, window below; see `code_bits`
@@ -43,6 +43,9 @@ class Tables(NamedTuple):
     network: NDArray[np.uint32]  # (2 m,) comparators
     mask: NDArray[np.uint64]  # (S,)
     degree: NDArray[np.uint32]  # (S,)
+    arrival: NDArray[np.uint16]  # (V·R·W,) or (0,)
+    n_rounds: np.uint64  # R
+    n_works: np.uint32  # V
     class_of: NDArray[np.uint32]  # (K,)
     generator: NDArray[
         np.uint64
@@ -90,7 +93,7 @@ def make_tables(job: Job, shape: Shape, automaton: Automaton | None) -> Tables:
         first_state=np.uint64(sum((0x7F + int(job.capacity[s])) << (8 * s) for s in windows)),
         inner=np.uint64(sum(0x80 << (8 * s) for s in windows if not last[s])),
         halvings=np.int64(int(job.n_threshold.max()).bit_length()),
-        group=np.append(job.group, np.zeros(-job.n_packets % 4)).astype(np.uint32),
+        group=_groups(job),
         n_threshold=job.n_threshold.astype(np.uint32),
         threshold=job.threshold.ravel(),
         value=value.ravel(),
@@ -101,6 +104,9 @@ def make_tables(job: Job, shape: Shape, automaton: Automaton | None) -> Tables:
         network=network.astype(np.uint32).ravel(),
         mask=job.mask,
         degree=job.degree.astype(np.uint32),
+        arrival=job.arrival.ravel(),
+        n_rounds=np.uint64(job.arrival.shape[1]),
+        n_works=np.uint32(job.arrival.shape[0]),
         class_of=job.class_of.astype(np.uint32),
         generator=np.concatenate([job.generator.ravel(), job.target.ravel()]).astype(np.uint64),
         capacity=job.capacity.astype(np.uint32),
@@ -114,6 +120,17 @@ def make_tables(job: Job, shape: Shape, automaton: Automaton | None) -> Tables:
 
 def _none(dtype: Any) -> NDArray[Any]:
     return np.zeros(0, dtype=dtype)
+
+
+def _groups(job: Job) -> NDArray[np.uint32]:
+    """Return the table of every packet; where there are racks, also that where its rack is struck, its rack, and two numbers.
+
+    They are how many racks there are, and below which word one is struck. Arrays of their own would cost every kernel arguments.
+    """
+    rows = (job.group, job.struck, job.rack) if job.n_racks else (job.group,)
+    padded = [np.append(row, np.zeros(-job.n_packets % 4)) for row in rows]
+    numbers = [job.n_racks, int(job.rack_below)] if job.n_racks else []
+    return np.concatenate([*padded, np.array(numbers)]).astype(np.uint32)
 
 
 def _buckets(threshold: NDArray[np.uint32], value: NDArray[np.uint32], bits: int) -> NDArray[np.uint64]:

@@ -11,7 +11,7 @@ from uepgpu_kernels.descent_job import BY_GRAM, DUAL, FASTEST, GRADIENT_NORM, GR
 from uepgpu_kernels.reference.sample import words
 from uepgpu_kernels.streams import BLOCKS, SERVERS
 
-__all__ = ["decode", "descend", "sketch"]
+__all__ = ["decode", "descend", "follow", "sketch"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -40,15 +40,31 @@ def _slice(job: DescentJob, first: int, count: int) -> tuple[Floats, NDArray[np.
         for t, step in enumerate(job.steps):
             heard, last[:, t] = _answers(job, realizations, t, held)
             held = heard if job.fixed else None
-            weight = _weights(job, heard, x)
-            estimate = np.zeros_like(x)
-            for k in range(job.n_blocks):
-                of = np.flatnonzero(weight[:, k])
-                estimate[of] += weight[of, k, None] * _block_gradients(job, k, x[of])
-            _measure(job, x, record[:, t], estimate)
-            x = x - step * (estimate + job.ridge * x)
+            x = _next(job, x, _weights(job, heard, x), step, record[:, t])
         _measure(job, x, record[:, -1], None)
     return record, last
+
+
+def _next(job: DescentJob, x: Floats, weight: Floats, step: float, row: Floats) -> Floats:
+    """Return the next iterates, having received blocks with weights (realizations, K), and write a row of the record."""
+    estimate = np.zeros_like(x)
+    for k in range(job.n_blocks):
+        of = np.flatnonzero(weight[:, k])
+        estimate[of] += weight[of, k, None] * _block_gradients(job, k, x[of])
+    _measure(job, x, row, estimate)
+    return np.asarray(x - step * (estimate + job.ridge * x))
+
+
+def follow(job: DescentJob, weight: Floats) -> Floats:
+    """Return the record for given weights of blocks; as :func:`uepgpu_kernels.cpu.descent.follow`."""
+    x = np.tile(job.start, (len(weight), 1))
+    record = np.full((len(weight), job.steps.size + 1, QUANTITIES), np.nan)
+    # A descent that diverges runs into infinities: that is its result.
+    with np.errstate(over="ignore", invalid="ignore"):
+        for t, step in enumerate(job.steps):
+            x = _next(job, x, weight[:, t], step, record[:, t])
+        _measure(job, x, record[:, -1], None)
+    return record
 
 
 def _answers(job: DescentJob, realizations: NDArray[np.uint64], t: int, held: Ints | None) -> tuple[Ints, NDArray[np.uint64]]:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from uepgpu_kernels.job import BY_INDEX, BY_TIME, Job
-from uepgpu_kernels.streams import COEFFICIENTS, NUMBERED, ORDER, PACKETS, SUPPORTS
+from uepgpu_kernels.job import AT_RANDOM, BY_INDEX, BY_TIME, Job
+from uepgpu_kernels.streams import COEFFICIENTS, NUMBERED, ORDER, PACKETS, RACKS, SUPPORTS, TRACES
 
 __all__ = ["arrivals", "coefficients", "philox", "subsets", "words"]
 
@@ -50,26 +50,45 @@ def arrivals(job: Job, realizations: U64) -> tuple[Ints, Ints, Ints]:
     time : time index at which each of those has arrived; n_times or more means never.
     """
     n = job.n_packets
-    cell = _cells(job, realizations)
-    window = job.cell_window[job.group, cell].astype(np.int64)
+    cell, table = _cells(job, realizations)
+    window = job.cell_window[table, cell].astype(np.int64)
     number = np.broadcast_to(np.arange(n), cell.shape)
     if job.order == BY_TIME:
-        arrival = job.cell_time[job.group, cell].astype(np.int64)
+        arrival = job.cell_time[table, cell].astype(np.int64)
+        if job.arrival.size:
+            arrival = _recorded(job, realizations, arrival)
         packet = np.argsort(arrival, axis=1, kind="stable")
         return window, packet, np.take_along_axis(arrival, packet, axis=1)
     if job.order == BY_INDEX:
         return window, number, number + 1
-    packet = number.copy()
+    return window, _permutation(job, realizations), number + 1
+
+
+def _permutation(job: Job, realizations: U64) -> Ints:
+    """Return 0..W-1 in a random order, shape (realizations, W)."""
+    n = job.n_packets
+    packet = np.tile(np.arange(n), (realizations.size, 1))
     shuffle = words(int(job.seed), realizations, ORDER, 0, n)
     each = np.arange(realizations.size)
     for i in range(n - 1, 0, -1):
         j = ((shuffle[:, i] * np.uint64(i + 1)) >> HALF).astype(np.int64)
         packet[each, i], packet[each, j] = packet[each, j], packet[each, i]
-    return window, packet, number + 1
+    return packet
 
 
-def _cells(job: Job, realizations: U64) -> Ints:
-    """Draw the cell of each packet, shape (realizations, W)."""
+def _recorded(job: Job, realizations: U64, work: Ints) -> Ints:
+    """Return when packets of works (realizations, W) arrive in the rounds of a trace that the realizations meet."""
+    n_works, n_rounds, n = job.arrival.shape
+    row = realizations % np.uint64(n_rounds)
+    if job.replay == AT_RANDOM:
+        row = (words(int(job.seed), realizations, TRACES, 0, 2)[:, 1] * np.uint64(n_rounds)) >> HALF
+    column = _permutation(job, realizations) if job.shuffle else np.arange(n)
+    time = job.arrival[np.minimum(work, n_works - 1), row.astype(np.int64)[:, None], column]
+    return np.where(work < n_works, time, job.n_times).astype(np.int64)
+
+
+def _cells(job: Job, realizations: U64) -> tuple[Ints, Ints]:
+    """Draw the cell of each packet, shape (realizations, W); with it the table that it is of, which broadcasts to that."""
     n, m = job.n_packets, job.per_word
     drawn = words(int(job.seed), realizations, PACKETS, 0, -(-n // m))
     if m > 1:
@@ -78,11 +97,16 @@ def _cells(job: Job, realizations: U64) -> Ints:
         combination = np.where(rest < own[column], column, other[column])
         base = int(job.n_threshold[0]) + 1
         digits = combination[:, :, None] // base ** np.arange(m) % base
-        return digits.reshape(realizations.size, -1)[:, :n]
+        return digits.reshape(realizations.size, -1)[:, :n], job.group
+    table = np.broadcast_to(job.group, drawn.shape)
+    if job.n_racks:
+        below = words(int(job.seed), realizations, RACKS, 0, job.n_racks) < job.rack_below
+        table = np.where(below[:, job.rack], job.struck, job.group)
     cell = np.empty(drawn.shape, dtype=np.int64)
-    for w, g in enumerate(job.group):
-        cell[:, w] = np.searchsorted(job.threshold[g, : job.n_threshold[g]].astype(np.uint64), drawn[:, w], side="right")
-    return cell
+    for g in np.unique(table):
+        mine = table == g
+        cell[mine] = np.searchsorted(job.threshold[g, : job.n_threshold[g]].astype(np.uint64), drawn[mine], side="right")
+    return cell, table
 
 
 def subsets(job: Job, realizations: U64, window: Ints) -> NDArray[np.bool_]:

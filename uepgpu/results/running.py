@@ -1,0 +1,159 @@
+"""Sweeps from Python: a specification is run, and what came of it is returned."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from uepgpu.checks import integer, shown, word64
+from uepgpu.console import progress as shown_progress
+from uepgpu.files import expand
+from uepgpu.points.stop import MOST_REALIZATIONS
+from uepgpu.results.opened import Results, open_store
+from uepgpu.specification.fields import SpecError
+from uepgpu.specification.load import load_spec
+from uepgpu.specification.written import to_toml
+from uepgpu.store.store import Store
+from uepgpu.sweep.collect import Collection
+from uepgpu.sweep.run import identify_all
+from uepgpu.sweep.spec import parse_spec, read_spec
+
+if TYPE_CHECKING:
+    from uepgpu.points.point import Sweep
+    from uepgpu.sweep.collect import Runner
+
+__all__ = ["run_sweep"]
+
+
+def run_sweep(
+    spec: str | os.PathLike[str] | Mapping[str, Any],
+    *,
+    store: str | os.PathLike[str] | None = None,
+    realizations: int | None = None,
+    seed: int | None = None,
+    backend: str = "auto",
+    threads: int | None = None,
+    dask: str | None = None,
+    name: str = "sweep",
+    progress: bool = True,
+) -> Results:
+    """Simulate every point of a specification until its stop rule is met, and return all of them.
+
+    Parameters
+    ----------
+    spec : str, path or mapping
+        The name of a bundled specification (``"paper"``), a TOML file, or the tables of one as a dict (docs/specification.md).
+        Partitions, codes and latency laws in a dict may be objects of this library: ``{"partitions": {"mine": part}, …}``. Paths
+        in a dict are relative to the current folder.
+    store : path, optional
+        The file that keeps every finished range; the same call again resumes where it was, and Ctrl-C keeps what is finished.
+        Default: nothing is kept but what is returned.
+    realizations, seed : int, optional
+        Override those of the specification.
+    backend, threads
+        As for :func:`uepgpu.simulate`. They cannot change a result.
+    dask : str, optional
+        Address of a dask scheduler, ``tcp://HOST:PORT``, or ``"local"`` for processes of this machine.
+    name : str
+        What a sweep is called that is given as a dict; a store tells its sweeps apart by their names.
+    progress : bool
+        Show a progress bar, on a terminal and in notebooks.
+
+    Returns
+    -------
+    Results
+
+    Raises
+    ------
+    ValueError
+        With one line that says which key is wrong, what was given and what is allowed; or that the store cannot be used.
+    BackendUnavailable
+        If a named backend cannot run.
+
+    Examples
+    --------
+    >>> import uepgpu as uep
+    >>> v = [10, 1, 0.1]
+    >>> spec = {
+    ...     "deadlines": [0.3, 0.6],
+    ...     "realizations": 10_000,
+    ...     "workers": {"count": 30, "work": "unit"},
+    ...     "partitions": {"tiles": uep.Partition.model("rxc", left_variances=v, right_variances=v, classes=(3, 3, 3))},
+    ...     "series": [{"code": {"name": "ew", "gamma": [0.4, 0.35, 0.25]}, "label": "EW"}, {"code": "mds"}],
+    ... }
+    >>> uep.run_sweep(spec).dataset().normalized_loss.values.round(2).tolist()
+    [[0.28, 0.01], [0.63, 0.03]]
+
+    References
+    ----------
+    docs/sweeps.md.
+    """
+    realizations = None if realizations is None else integer("realizations", realizations, 1, MOST_REALIZATIONS)
+    seed = None if seed is None else word64("seed", seed)
+    sweep = _read(spec, name, realizations, seed)
+    identities = identify_all(sweep.points)
+    options: dict[str, object] = {
+        key: value for key, value in (("realizations", realizations), ("seed", seed)) if value is not None
+    }
+    with _runner(backend, threads, dask) as runner, tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "store.db" if store is None else Path(expand("store", store))
+        if path.is_dir():
+            raise ValueError(f"store must be a file, {shown(str(path))} is a folder")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with Store(path) as kept:
+            collection = Collection(kept, sweep, identities, options)
+            left = sum(max(s.point.realizations - s.realizations, 0) for s in collection.status)
+            bar = shown_progress(f"{len(sweep.points)} points", left) if progress and left else nullcontext(_silent)
+            with bar as advance:
+                collection.run(runner, progress=lambda point, count: advance(count, point.describe()))
+        found = open_store(path, sweep=sweep.name)
+    return replace(found, name=sweep.name if store is None else found.name, sections=found.sections[:1])
+
+
+def _silent(count: int, description: str = "") -> None:
+    """Show nothing."""
+
+
+def _runner(backend: str, threads: int | None, dask: str | None) -> AbstractContextManager[Runner]:
+    if dask is None:
+        from uepgpu.backends import get_backend
+        from uepgpu.sweep.local import Local
+
+        get_backend(backend)  # refused before anything is written
+        return nullcontext(Local(backend, threads))
+    from uepgpu.sweep.dask_cluster import DaskCluster
+
+    return DaskCluster(dask, backend, threads)
+
+
+def _read(spec: Any, name: str, realizations: int | None, seed: int | None) -> Sweep:
+    """Return the sweep that a name, a file or a mapping describes."""
+    if isinstance(spec, Mapping):
+        data = _plain(spec)
+        _refuse_other_kinds(data)
+        return replace(parse_spec(data, name=name, folder=Path(), realizations=realizations, seed=seed), text=to_toml(data))
+    if not isinstance(spec, str | os.PathLike):
+        raise SpecError(f"spec must be a bundled name, a TOML file or a dict, got {shown(spec)}")
+    _refuse_other_kinds(load_spec(os.fspath(spec))[2])
+    return read_spec(os.fspath(spec), realizations=realizations, seed=seed)
+
+
+def _plain(value: Any) -> Any:
+    """Return tables, lists and numbers as TOML would give them; objects of this library stay."""
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple | range) else value
+
+
+def _refuse_other_kinds(data: dict[str, Any]) -> None:
+    if data.get("kind") == "gradient-coding":
+        raise SpecError("run_sweep runs sweeps of coded products, got kind = 'gradient-coding'; use uepgpu.gradient_coding.descend")
