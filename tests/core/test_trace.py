@@ -134,6 +134,8 @@ def test_the_time_of_every_latency_is_that_of_plain_loops():
     speeds, times, omega = (1.0, 2.0, 0.5, 1.0, 3.0), [0.0, 0.1, 0.3, 0.3, 0.7, 1.0, 5.0], 0.7
     code = codes.Windows([[0], [0, 1], [0, 1, 2], [2]], [0.4, 0.3, 0.2, 0.1])
     part = uep.Partition.model("cxr", left_variances=[3, 2, 1], right_variances=[1, 1, 1], classes=(1, 2))
+    alike = make_plan(code, part, Workers(5, Trace(table), work="unit"), seed=1, deadlines=times).job
+    assert alike.arrival.shape == (1, 6, 5)  # whatever packets take, they are charged one
     for own in (speeds, None):
         workers = Workers(5, Trace(table), omega=omega, speeds=own)
         job = make_plan(code, part, workers, seed=1, deadlines=times).job
