@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from uepgpu.points.point import Point
 
-__all__ = ["DEADLINE", "LOSS", "PARADIGMS", "Box", "Cells", "Chart", "Line", "NothingToShow", "Panel", "panel_title"]
+__all__ = ["LOSS", "PARADIGMS", "Box", "Cells", "Chart", "Line", "NothingToShow", "Panel", "panel_title"]
 
 Floats = NDArray[np.float64]
 
-DEADLINE = "deadline t (unit of time of the latency law)"
 LOSS = "normalized loss  E‖C − Ĉ‖² / ‖C‖²"
 PARADIGMS = {"rxc": "row-times-column (rxc)", "cxr": "column-times-row (cxr)"}
 ROUNDING = 1e-12

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from uepgpu.charts.along import along_chart
 from uepgpu.charts.chart import Chart, NothingToShow
@@ -18,6 +19,7 @@ from uepgpu.charts.probability import probability_chart
 from uepgpu.charts.workers import line_groups, workers_chart
 from uepgpu.results.axes import Axis
 from uepgpu.results.curve import curve_of
+from uepgpu.results.setting import describe_setting
 from uepgpu.results.simulated import Simulated
 
 __all__ = ["HEADINGS", "KINDS", "build_chart", "too_many"]
@@ -101,8 +103,14 @@ def build_chart(
     if y is not None:
         if kind != "loss" or x is None:
             raise ValueError(f"--y makes a heat map of losses, which needs --x and --kind loss, got --kind {kind}")
-        return heat_chart(simulated, title, at, x, y)
-    return KINDS[kind](simulated, title, at) if x is None else along_chart(kind, simulated, title, at, x)
+        return _with_setting(heat_chart(simulated, title, at, x, y), simulated)
+    chart = KINDS[kind](simulated, title, at) if x is None else along_chart(kind, simulated, title, at, x)
+    return chart if kind == "loss" and x is None else _with_setting(chart, simulated)
+
+
+def _with_setting(chart: Chart, simulated: Sequence[Simulated]) -> Chart:
+    """Return a chart whose first note says what its points have in common."""
+    return replace(chart, notes=(describe_setting([s.point for s in simulated]), *chart.notes))
 
 
 def most_series(kind: str, simulated: Sequence[Simulated]) -> int:
