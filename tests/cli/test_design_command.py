@@ -109,7 +109,7 @@ def test_what_has_no_design_is_left_out_with_the_reason(spec, monkeypatch, capsy
     spec.write_text(text)
     assert call(monkeypatch, "design", "mine.toml") == 0
     out = capsys.readouterr().out
-    assert "Left out: ew, best Γ (model, unit work)" in out
+    assert "Left out: ew (encoding = factored), best Γ (model, unit work)" in out
     assert "no closed form" in out
 
 

@@ -127,15 +127,15 @@ def test_quantiles_are_the_tallies_and_codes_without_are_named(points: tuple[Sto
     row = list(ew.point.deadlines).index(1.0)
     expected = ew.tally.loss_quantile(ew.point.part, (0.05, 0.25, 0.5, 0.75, 0.95))["normalized_loss"].values[row]
     assert box.quantiles == tuple(expected)
-    assert "nested" in chart.notes[0]
-    assert "uncoded" in chart.notes[0]
+    assert "nested" in chart.notes[1]
+    assert "uncoded" in chart.notes[1]
 
 
 def test_exceedances_are_steps_of_the_tallies_and_of_theory(points: tuple[StoredPoint, ...]) -> None:
     chart = build_chart("exceedance", points, "", (1.0,))
     assert chart.steps
     assert chart.log_x
-    assert "nested" in chart.notes[0]
+    assert "nested" in chart.notes[1]
     for work in ("unit", "true"):
         ew = point_of(points, EW, work)
         line = next(line for line in panel_of(chart, f"{work} work").lines if line.label == EW)

@@ -102,7 +102,7 @@ def test_a_figure_of_losses_has_the_bound_where_a_panel_has_one(
     assert line.exact[shown] == pytest.approx(bound_of(longest.point)[shown])
     assert np.isnan(line.value).all()
     assert len(set(chart.looks.values())) == len(chart.looks)
-    assert "lower bound" in chart.notes[0]
+    assert "lower bound" in chart.notes[1]
     assert BOUND not in build_chart("loss", alike, "title").looks
     assert call(monkeypatch, "plot", str(store), "--series", alike[0].point.series, "--bound", "-o", str(tmp_path / "x.png")) == 0
 

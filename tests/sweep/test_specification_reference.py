@@ -26,7 +26,7 @@ from uepgpu.sweep.spec import STOP_KEYS, parse_spec
 
 GAMMA = [0.40, 0.35, 0.25]
 TILES = {"paradigm": "rxc", "left_variances": [10, 1, 0.1], "right_variances": [10, 1, 0.1], "classes": [3, 3, 3]}
-THREE = {"paradigm": "cxr", "left_variances": [10, 1, 0.1], "right_variances": [1, 1, 1], "classes": [1, 1, 1]}
+THREE = {"paradigm": "rxc", "left_variances": [10, 1, 0.1], "right_variances": [1], "classes": [1, 1, 1]}
 """Three sub-products, for what gives one value per worker."""
 LAWS = {"shift": "shifted-exponential", "shape": "weibull", "scale": "pareto", "mu": "log-normal", "sigma": "log-normal"}
 LAWS |= {"rate": "exponential", "time": "deterministic", "samples": "empirical", "column": "empirical"}
@@ -64,7 +64,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def sweep_with(section: str, key: str, value: Any) -> dict[str, Any]:
     """Return a specification of a sweep in which a key of a section has a value."""
     small = section in ("workers", "law", "each", "racks", "backup")
-    workers: dict[str, Any] = {"count": 3 if small else 12}
+    workers: dict[str, Any] = {"count": 3} if small else {"count": 12} | ({"work": "unit"} if key == "blocks" else {})
     partition: dict[str, Any] = dict(THREE if small else TILES)
     series: dict[str, Any] = {"code": {"name": "ew"}}
     data: dict[str, Any] = {"deadlines": [0.3, 0.6], "gamma": GAMMA, "series": [series]}

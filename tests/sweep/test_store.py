@@ -197,7 +197,12 @@ def test_points_come_back_without_specification_and_matrices(tmp_path: Path) -> 
     table = {"paradigm": "cxr", "a": "m.npz:a", "b": "m.npz:b", "blocks": 9, "classes": [3, 3, 3]}
     data = {"partitions": {"own": table, "rxc": MODEL}, "series": [{"label": "EW", "code": "ew"}, SERIES[2]]}
     made = parse_spec(
-        {"realizations": 3000, "deadlines": [0.5, 1.0], "gamma": [0.40, 0.35, 0.25], "workers": {"count": 12, "omega": "fair"}}
+        {
+            "realizations": 3000,
+            "deadlines": [0.5, 1.0],
+            "gamma": [0.40, 0.35, 0.25],
+            "workers": {"count": 12, "omega": "fair", "work": "true"},
+        }
         | data,
         name="mine",
         folder=tmp_path,

@@ -12,6 +12,7 @@ import pytest
 import uepgpu as uep
 from tests.cases.specifications import GAMMA, parse, spec
 from uepgpu.results.curve import curve_of
+from uepgpu.specification.cost import CostWarning
 from uepgpu.specification.fields import SpecError, deadlines
 from uepgpu.specification.load import bundled_specs
 from uepgpu.sweep.run import identify_all, run_points
@@ -157,6 +158,26 @@ def test_every_latency_law_and_code_can_be_written() -> None:
     ]
     sweep = parse(spec(series=[{"label": c["name"], "code": c} for c in codes]))
     assert [p.code_name for p in sweep.points] == [c["name"] for c in codes]
+
+
+def test_stacked_packets_at_a_cost_that_nobody_chose_are_warned_of_once() -> None:
+    summands = {"paradigm": "cxr", "left_variances": [10, 1, 0.1], "right_variances": [1, 1, 1], "classes": [1, 1, 1]}
+    data = spec(partitions={"cxr": summands}, workers={"count": 12})
+    with pytest.warns(CostWarning, match=r"EW \(cxr, true work\): a stacked packet takes up to 3 of 3") as caught:
+        sweep = parse(data)
+    assert len(caught) == 1
+    for said in ({"work": "true"}, {"work": "unit"}, {"work": ["unit", "true"]}):
+        parse(data | {"workers": {"count": 12} | said})
+    parse(data | {"grid": {"work": ["true"]}})
+    parse(data | {"series": [s | {"workers": {"work": "true"}} for s in data["series"]]})
+    parse(data | {"partitions": {"rxc": {"paradigm": "rxc", "left_variances": [10, 1, 0.1], "right_variances": [1, 1, 1]}}})
+    parse(data | {"series": [{"code": "uncoded", "workers": {"count": 3}}]})
+    assert {p.workers.work for p in sweep.points} == {"true"}
+
+
+@pytest.mark.parametrize("name", ["paper", "fair", "backprop", "paper-design"])
+def test_bundled_specifications_say_what_packets_cost(name: str) -> None:
+    read_spec(name)  # a warning is an error
 
 
 def test_a_series_without_a_label_is_called_by_its_code() -> None:

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from uepgpu.charts.chart import DEADLINE, LOSS, Chart, Line, Panel, call_for_log_x, grid_of, panel_title
+from uepgpu.charts.chart import LOSS, Chart, Line, Panel, call_for_log_x, grid_of, panel_title
 from uepgpu.charts.looks import COLORS
 from uepgpu.results.answers import Answer
+from uepgpu.results.setting import describe_setting, time_axis
 
 __all__ = ["answers_chart"]
 
@@ -33,16 +34,18 @@ def answers_chart(answers: Sequence[Answer], title: str, objective: str) -> Char
     objective : str
     """
     works, partitions = grid_of([a.point for a in answers])
+    points = [a.point for a in answers]
     rows: list[tuple[Panel | None, ...]] = []
+    time = time_axis(points)
     for work in works:
         row: list[Panel | None] = []
         for partition in partitions:
             members = [a for a in answers if a.panel == (partition, work)]
             lines = tuple(_line(a) for a in members)
-            row.append(Panel(panel_title(members[0].point), DEADLINE, LABELS[objective], lines) if members else None)
+            row.append(Panel(panel_title(members[0].point), time, LABELS[objective], lines) if members else None)
         rows.append(tuple(row))
     log_x = call_for_log_x([t for a in answers for t in a.deadlines])
-    return Chart("design", title, tuple(rows), _looks(answers), log_x=log_x)
+    return Chart("design", title, tuple(rows), _looks(answers), log_x=log_x, notes=(describe_setting(points),))
 
 
 def _looks(answers: Sequence[Answer]) -> dict[str, int]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from uepgpu.charts.along import along_chart
 from uepgpu.charts.chart import Chart, NothingToShow
+from uepgpu.charts.decoding import decoding_chart
 from uepgpu.charts.distribution import distribution_chart
 from uepgpu.charts.exceedance import exceedance_chart
 from uepgpu.charts.heat import heat_chart
@@ -17,6 +19,7 @@ from uepgpu.charts.probability import probability_chart
 from uepgpu.charts.workers import line_groups, workers_chart
 from uepgpu.results.axes import Axis
 from uepgpu.results.curve import curve_of
+from uepgpu.results.setting import describe_setting
 from uepgpu.results.simulated import Simulated
 
 __all__ = ["HEADINGS", "KINDS", "build_chart", "too_many"]
@@ -29,6 +32,7 @@ KINDS: dict[str, Callable[[Sequence[Simulated], str, Sequence[float]], Chart]] =
     "packets": packets_chart,
     "workers": workers_chart,
     "probability": probability_chart,
+    "decoding": decoding_chart,
     "distribution": distribution_chart,
     "exceedance": exceedance_chart,
 }
@@ -37,6 +41,7 @@ HEADINGS = {
     "packets": "Loss against packets received",
     "workers": "Loss against number of workers",
     "probability": "Decoding probability by class",
+    "decoding": "Decoding probability by class against packets received",
     "distribution": "Distribution of the loss of one realization",
     "exceedance": "How often the loss of one realization exceeds a value",
 }
@@ -98,15 +103,21 @@ def build_chart(
     if y is not None:
         if kind != "loss" or x is None:
             raise ValueError(f"--y makes a heat map of losses, which needs --x and --kind loss, got --kind {kind}")
-        return heat_chart(simulated, title, at, x, y)
-    return KINDS[kind](simulated, title, at) if x is None else along_chart(kind, simulated, title, at, x)
+        return _with_setting(heat_chart(simulated, title, at, x, y), simulated)
+    chart = KINDS[kind](simulated, title, at) if x is None else along_chart(kind, simulated, title, at, x)
+    return chart if kind == "loss" and x is None else _with_setting(chart, simulated)
+
+
+def _with_setting(chart: Chart, simulated: Sequence[Simulated]) -> Chart:
+    """Return a chart whose first note says what its points have in common."""
+    return replace(chart, notes=(describe_setting([s.point for s in simulated]), *chart.notes))
 
 
 def most_series(kind: str, simulated: Sequence[Simulated]) -> int:
     """Return how many series the fullest panel of a chart would have, without building it."""
     if kind == "workers":
         return max(Counter(panel for panel, _ in line_groups(simulated)).values(), default=0)
-    if kind == "packets":
+    if kind in ("packets", "decoding"):
         simulated = [s for s in simulated if s.tally.domain == "count"]
     if kind in ("distribution", "exceedance"):
         simulated = [s for s in simulated if s.tally.class_wise]

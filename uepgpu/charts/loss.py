@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from uepgpu.charts.chart import DEADLINE, LOSS, Chart, Line, Panel, call_for_log_x, grid_of, looks_of, panel_title
+from uepgpu.charts.chart import LOSS, Chart, Line, Panel, call_for_log_x, grid_of, looks_of, panel_title
 from uepgpu.results.curve import Curve, curve_of
 from uepgpu.results.limits import Limits, limit_key
+from uepgpu.results.setting import describe_setting, time_axis
 from uepgpu.results.simulated import Simulated
 
 __all__ = ["BOUND", "chart_of_curves", "loss_chart"]
@@ -36,7 +37,8 @@ def chart_of_curves(curves: Sequence[Curve], title: str, *, bound: bool = False)
         With the lower bound of the loss in every panel of one product and one kind of workers.
     """
     works, partitions = grid_of([c.point for c in curves])
-    limits = Limits()
+    points = [c.point for c in curves]
+    limits, axis = Limits(), time_axis(points)
     rows: list[tuple[Panel | None, ...]] = []
     for work in works:
         row: list[Panel | None] = []
@@ -47,14 +49,13 @@ def chart_of_curves(curves: Sequence[Curve], title: str, *, bound: bool = False)
             )
             if bound and members:
                 lines += _bounds(members, limits)
-            row.append(Panel(panel_title(members[0].point), DEADLINE, LOSS, lines) if members else None)
+            row.append(Panel(panel_title(members[0].point), axis, LOSS, lines) if members else None)
         rows.append(tuple(row))
-    points = [c.point for c in curves]
     log_x = call_for_log_x([t for c in curves for t in c.deadlines])
     looks = looks_of(points, points)
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = (describe_setting(points),)
     if any(line.label == BOUND for row in rows for panel in row if panel for line in panel.lines):
-        looks, notes = looks | {BOUND: max(looks.values()) + 1}, (NOTE,)
+        looks, notes = looks | {BOUND: max(looks.values()) + 1}, (*notes, NOTE)
     return Chart("loss", title, tuple(rows), looks, log_x=log_x, notes=notes)
 
 

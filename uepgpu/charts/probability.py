@@ -7,11 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from uepgpu import theory
-from uepgpu.charts.chart import DEADLINE, Chart, Floats, Line, Panel, call_for_log_x, looks_of, panel_title
+from uepgpu.charts.chart import Chart, Floats, Line, Panel, call_for_log_x, looks_of, panel_title
 from uepgpu.points.point import Point
+from uepgpu.results.setting import time_axis
 from uepgpu.results.simulated import Simulated
 
-__all__ = ["probability_chart"]
+__all__ = ["probability_chart", "rows_of"]
 
 MOST_COLUMNS = 4
 
@@ -19,6 +20,8 @@ MOST_COLUMNS = 4
 def probability_chart(simulated: Sequence[Simulated], title: str, at: Sequence[float]) -> Chart:
     """Return the chart of decoding probabilities; every tally has them."""
     panels: list[list[Panel]] = []
+    points = [s.point for s in simulated]
+    time = time_axis(points)
     for key in dict.fromkeys(s.point.panel for s in simulated):
         members = [s for s in simulated if s.point.panel == key]
         by_class = [_lines(s) for s in members]
@@ -26,22 +29,26 @@ def probability_chart(simulated: Sequence[Simulated], title: str, at: Sequence[f
             [
                 Panel(
                     f"class {c + 1}: {panel_title(members[0].point)}",
-                    DEADLINE,
+                    time,
                     f"Pr[class {c + 1} is decoded by t]",
                     tuple(lines[c] for lines in by_class),
                 )
                 for c in range(members[0].point.part.n_classes)
             ]
         )
+    axis = [t for s in simulated for t in s.point.deadlines]
+    return Chart("probability", title, rows_of(panels), looks_of(points, points), True, False, call_for_log_x(axis))
+
+
+def rows_of(groups: Sequence[Sequence[Panel]]) -> tuple[tuple[Panel | None, ...], ...]:
+    """Return rows of panels, each of one group: of the classes of one product and work."""
     rows: list[tuple[Panel | None, ...]] = []
-    columns = min(max(map(len, panels)), MOST_COLUMNS)
-    for group in panels:
+    columns = min(max(map(len, groups)), MOST_COLUMNS)
+    for group in groups:
         for start in range(0, len(group), columns):
             part = group[start : start + columns]
             rows.append((*part, *[None] * (columns - len(part))))
-    axis = [t for s in simulated for t in s.point.deadlines]
-    points = [s.point for s in simulated]
-    return Chart("probability", title, tuple(rows), looks_of(points, points), True, False, call_for_log_x(axis))
+    return tuple(rows)
 
 
 def _lines(simulated: Simulated) -> list[Line]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
 from uepgpu import __version__
 
@@ -16,4 +16,11 @@ are any, and by simulation with error bars everywhere.
 Start with: uepgpu sweep paper
 """
 
-app = App(name="uepgpu", help=DESCRIPTION, help_format="markdown", version=__version__)
+app = App(
+    name="uepgpu",
+    help=DESCRIPTION,
+    help_format="markdown",
+    version=__version__,
+    # A flag is given or not: no --no-FLAG, no --empty-LIST beside it, and no word on what it is when it is not given.
+    default_parameter=Parameter(negative=(), show_default=lambda value: None if value is False else value),
+)

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from cyclopts import Parameter
-
 from uepgpu.cli.app import app
-from uepgpu.cli.arguments import Count, number
+from uepgpu.cli.arguments import Count, Piped, number
 
 __all__ = ["best"]
 
@@ -22,8 +18,8 @@ def best(
     by: str | None = None,
     top: Count = 10,
     sweep: str | None = None,
-    series: Annotated[list[str] | None, Parameter(negative=())] = None,
-    csv: str | None = None,
+    series: list[str] | None = None,
+    csv: Piped | None = None,
     force: bool = False,
 ) -> int:
     """Say which point is best: the least loss at a deadline, or the earliest deadline for a loss.
@@ -50,7 +46,7 @@ def best(
     series
         Only series of this label, in which * stands for anything. May be given several times.
     csv
-        A .csv file for the whole ranking.
+        A .csv file for the whole ranking; "-" prints it instead of the tables.
     force
         Replace a file that is no earlier ranking. Inputs and stores are never replaced.
     """

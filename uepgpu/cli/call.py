@@ -17,6 +17,7 @@ from uepgpu.cli import (  # noqa: F401 - they register
     bench,
     best,
     combine,
+    completion,
     design,
     export,
     info,

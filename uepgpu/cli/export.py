@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from cyclopts import Parameter
-
 from uepgpu.cli.app import app
+from uepgpu.cli.arguments import Piped
 
 __all__ = ["export"]
 
@@ -16,10 +13,10 @@ def export(
     store: str,
     /,
     *,
-    csv: str | None = None,
+    csv: Piped | None = None,
     parquet: str | None = None,
     netcdf: str | None = None,
-    bound: Annotated[bool, Parameter(negative=())] = False,
+    bound: bool = False,
     force: bool = False,
 ) -> int:
     """Write what a store holds, with intervals and exact losses, for other programs.
@@ -29,7 +26,7 @@ def export(
     store
         A file that "uepgpu sweep" wrote; it may be read-only or in use.
     csv
-        A .csv file: one row per point and deadline; all digits.
+        A .csv file: one row per point and deadline; all digits. "-" prints it.
     parquet
         The same as a .parquet file. Needs pip install "uepgpu[export]".
     netcdf

@@ -32,7 +32,7 @@ def multiply(
     encoding: Encoding = "auto",
     window: Window | None = None,
     copies: Count = 2,
-    rate: float = 1.0,
+    latency: str = "exponential",
     omega: str = "1",
     work: WorkModel = "true",
     decoder: Decoder = "linear",
@@ -80,8 +80,10 @@ def multiply(
         For factored now and ew: level-pair, nested, max-rectangle or bounding-box.
     copies
         Copies for repetition.
-    rate
-        Rate of the exponential latency law.
+    latency
+        Law of the time that one block product takes: a name with values, "weibull shape=0.7 scale=2", or a table as in
+        specifications, "{ law = 'empirical', samples = 'times.csv', column = 'seconds' }" (docs/specification.md). Files
+        are relative to the current folder.
     omega
         Load normalisation Ω: a number, or fair (K / W: the same total work however many workers share it).
     work
@@ -129,7 +131,7 @@ def multiply(
         encoding=encoding,
         window=window,
         copies=copies,
-        rate=rate,
+        latency=latency,
         omega="fair" if omega == "fair" else number("--omega", omega, "a number > 0 or fair"),
         work=work,
         decoder=decoder,

@@ -19,7 +19,7 @@ def report(
     *,
     output: Annotated[str | None, Parameter(name=("--output", "-o"))] = None,
     sweep: str | None = None,
-    series: Annotated[list[str] | None, Parameter(negative=())] = None,
+    series: list[str] | None = None,
     at: str | None = None,
     force: bool = False,
 ) -> int:

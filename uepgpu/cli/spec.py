@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from cyclopts import Parameter
-
 from uepgpu.cli.app import app
 
 __all__ = ["spec"]
 
-_Flag = Annotated[bool, Parameter(negative=())]
-
 
 @app.command
-def spec(spec: str | None = None, /, *, check: _Flag = False, schema: _Flag = False, reference: _Flag = False) -> int:
+def spec(spec: str | None = None, /, *, check: bool = False, schema: bool = False, reference: bool = False) -> int:
     """List the bundled specifications, print one as a start for your own, or check yours.
 
     "uepgpu spec paper > mine.toml" writes a specification that "uepgpu sweep mine.toml" runs.

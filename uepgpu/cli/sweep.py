@@ -23,7 +23,7 @@ def sweep(
     seed: Seed | None = None,
     backend: str = "auto",
     threads: Threads | None = None,
-    dask: Annotated[list[str] | None, Parameter(consume_multiple=True, negative=())] = None,
+    dask: Annotated[list[str] | None, Parameter(consume_multiple=True)] = None,
     force: bool = False,
     dry_run: bool = False,
 ) -> int:

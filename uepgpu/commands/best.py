@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from uepgpu.console import Table, show
 from uepgpu.files import check_file, table_kind
 from uepgpu.results.axes import axis
 from uepgpu.results.best import Question, rank
+from uepgpu.results.setting import describe_setting
 from uepgpu.store.sections import only_section, only_series, read_sections
 from uepgpu.text import write_table
 
@@ -66,7 +68,7 @@ def run_best(
     series : sequence of str
         Patterns of labels; empty for all.
     csv : str or None
-        File for the whole ranking.
+        File for the whole ranking; ``"-"`` prints it instead of the tables.
     force : bool
         Replace a file that is no earlier ranking.
     """
@@ -79,15 +81,19 @@ def run_best(
             Question("loss", positive("--at", at, zero=True)) if loss is None else Question("deadline", positive("--loss", loss))
         )
         along = None if by is None else axis("--by", by)
-        output = None if csv is None else check_file("--csv", csv, (table_kind(COLUMNS),), force=force, inputs=(store,))
+        output = None if csv in (None, "-") else check_file("--csv", csv, (table_kind(COLUMNS),), force=force, inputs=(store,))
         section = only_section(read_sections(store, sweep=sweep))
         points = only_series(section.points, series)
         rankings = rank(points, question, along)
     asked = (
         f"normalized loss at t = {question.value:g}" if loss is None else f"deadline for a normalized loss of {question.value:g}"
     )
+    if csv == "-":
+        ids = {id(p.point): p.id for p in points}
+        write_table(sys.stdout, COLUMNS, _rows(rankings, question, ids))
+        return 0
     parts = _ranked(rankings, asked, top) if along is None else _by_axis(rankings, asked, along)
-    show([Table((), title=f"{section.title}: {asked}", note=NOTE), *parts])
+    show([Table((), title=f"{section.title}: {asked}", note=f"{describe_setting([p.point for p in points])} {NOTE}"), *parts])
     if output is not None:
         text = io.StringIO()
         ids = {id(p.point): p.id for p in points}

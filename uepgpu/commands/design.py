@@ -73,6 +73,7 @@ def run_design(
         raise Failure(f"nothing can be designed here: {found.left_out[0]}")
     from uepgpu.charts.answers import answers_chart
     from uepgpu.figures import draw_chart, to_png
+    from uepgpu.results.setting import describe_setting
 
     try:
         folder.write("design.csv", to_csv(found.curves, wanted.objective).encode())
@@ -80,7 +81,12 @@ def run_design(
     except OSError as error:
         raise Failure(f"the results could not be written to {str(folder.path)!r}: {error}", UNWRITTEN) from error
     show(
-        [NOTE.format(objective=LABELS[wanted.objective]), *_tables(found, sweep.show), *(f"Left out: {r}" for r in found.left_out)]
+        [
+            describe_setting(sweep.points),
+            NOTE.format(objective=LABELS[wanted.objective]),
+            *_tables(found, sweep.show),
+            *(f"Left out: {r}" for r in found.left_out),
+        ]
     )
     table, figure = (output.path for output in folder.outputs.values())
     print(f"\nTable   {table}\nFigure  {figure}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -34,7 +35,7 @@ def run_export(
     store : str
         Its file.
     csv, parquet, netcdf : str or None
-        Files to write.
+        Files to write; ``"-"`` for `csv` prints it.
     bound : bool
         With the lower bound of the loss and the distance from it; not for netCDF.
     force : bool
@@ -44,6 +45,12 @@ def run_export(
     from uepgpu.results.table import TABLE
     from uepgpu.store.errors import StoreError
 
+    if csv == "-":
+        if parquet is not None or netcdf is not None:
+            raise Failure("--csv - prints the table, so that it goes without --parquet and --netcdf")
+        with refusing():
+            export.print_csv(store, sys.stdout, bound=bound)
+        return 0
     ways = (
         (csv, _Way("--csv", TABLE, partial(export.write_csv, bound=bound), "rows")),
         (parquet, _Way("--parquet", export.PARQUET, partial(export.write_parquet, bound=bound), "rows")),

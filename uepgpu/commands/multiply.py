@@ -80,10 +80,10 @@ def _partition(options: MultiplyOptions) -> Partition:
 
 
 def _workers(options: MultiplyOptions) -> Workers:
-    from uepgpu.latency import Exponential
+    from uepgpu.specification.workers import law_of_words
     from uepgpu.workers import Workers
 
-    return Workers(options.workers, latency=Exponential(options.rate), omega=options.omega, work=options.work)
+    return Workers(options.workers, latency=law_of_words("--latency", options.latency), omega=options.omega, work=options.work)
 
 
 def _code(options: MultiplyOptions) -> Code:
@@ -139,6 +139,8 @@ def _exact(part: Partition, code: Code, workers: Workers, options: MultiplyOptio
 
 
 def _rows(part: Partition, code: Code, workers: Workers, options: MultiplyOptions, result: ProductResult) -> list[tuple[str, str]]:
+    from uepgpu.results.setting import describe_workers
+
     summary = result.summary()
     n = result.loss.size
     exact = _exact(part, code, workers, options)
@@ -147,6 +149,7 @@ def _rows(part: Partition, code: Code, workers: Workers, options: MultiplyOption
     return [
         ("product", repr(part)),
         ("code", repr(code)),
+        ("setting", describe_workers(workers, part.n_subproducts)),
         ("workers", f"{workers.count}, deadline {options.deadline:g}, {float(summary.arrived):.2f} packets arrived on average"),
         ("realizations", f"{n:,} (seed {options.seed}, backend {result.backend})"),
         ("loss", f"{_loss(result.normalized_loss)} of ‖AB‖²{'' if exact is None else f'; exact {_number(exact, 6)}'}"),

@@ -88,7 +88,7 @@ class MultiplyOptions:
     encoding: Encoding
     window: Window | None
     copies: int
-    rate: float
+    latency: str
     omega: float | Literal["fair"]
     work: WorkModel
     decoder: Decoder

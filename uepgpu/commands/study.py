@@ -61,7 +61,7 @@ def run_study(spec: str, options: SweepOptions) -> int:
             say("interrupted before any point was finished, nothing is written")
             return 130
         say(f"interrupted; kept {len(curves)} of {len(study.points)} points")
-    return _show(study, curves, folder, interrupted)
+    return _show(study, curves, folder, compiling.describe(), interrupted)
 
 
 def _run(point: StudyPoint, options: SweepOptions, advance: Callable[..., None]) -> Convergence:
@@ -85,11 +85,12 @@ def _run(point: StudyPoint, options: SweepOptions, advance: Callable[..., None])
     return Convergence(point, run)
 
 
-def _show(study: Study, curves: Sequence[Convergence], folder: Folder, interrupted: bool) -> int:
+def _show(study: Study, curves: Sequence[Convergence], folder: Folder, compiled: str, interrupted: bool) -> int:
     """Write the files, then print: a reader that closes the pipe must not cost the files."""
     from uepgpu.figures import to_png
     from uepgpu.figures.descent import draw
     from uepgpu.gradient_coding.table import NOTE, summary, to_csv
+    from uepgpu.results.setting import describe_workers
 
     text = to_csv(curves)
     failure = None
@@ -98,9 +99,17 @@ def _show(study: Study, curves: Sequence[Convergence], folder: Folder, interrupt
         folder.write("convergence.png", to_png(draw(curves, study.title)))
     except OSError as error:
         failure = error
-    show([NOTE, *(Table(rows, header, title) for title, header, rows in summary(study, curves))])
+    first = curves[0].point
+    show(
+        [
+            describe_workers(first.workers, first.problem.blocks),
+            NOTE,
+            *(Table(rows, header, title) for title, header, rows in summary(study, curves)),
+        ]
+    )
     if failure is not None:
         raise Failure(f"the results could not be written to {str(folder.path)!r}: {failure}", UNWRITTEN)
     table, figure = (output.path for output in folder.outputs.values())
-    print(f"\nTable   {table}  ({text.count(chr(10)) - 1} rows)\nFigure  {figure}")
+    realizations = sum(c.point.realizations for c in curves)
+    print(f"\nTable   {table}  ({text.count(chr(10)) - 1} rows)\nFigure  {figure}\nDone    {realizations:,} realizations{compiled}")
     return 130 if interrupted else 0

@@ -94,8 +94,8 @@ def _collect(
     with refusing(UNWRITTEN), store:  # not a wrong call, which has been checked: the store, a worker, a disk
         collection = Collection(store, sweep, identities, dict(changed))
         _tell_leftovers(collection, path)
-        began = time.perf_counter()
         with watched_compilation(here=not collection.finished and options.dask is None and options.backend != "numpy") as compiling:
+            began = time.perf_counter()
             display = Display(collection, sys.stderr, compiling)
 
             def announce() -> bool:
@@ -112,10 +112,10 @@ def _collect(
                     interrupted = not collection.finished
                 except KeyboardInterrupt:
                     interrupted = True
-        took = time.perf_counter() - began
+        took = time.perf_counter() - began - compiling.seconds
         if interrupted:
             say(_interruption(collection, path), options.resume(spec))
-        return _show(collection, folder, path, took, interrupted)
+        return _show(collection, folder, path, took, compiling.describe(), interrupted)
 
 
 def _tell_leftovers(collection: Collection, path: Path) -> None:
@@ -136,7 +136,7 @@ def _interruption(collection: Collection, path: Path) -> str:
     return f"interrupted; {path} keeps {stopped} of {len(status)} points done and {begun - stopped} begun. Resume with:"
 
 
-def _show(collection: Collection, folder: Folder, path: Path, took: float, interrupted: bool) -> int:
+def _show(collection: Collection, folder: Folder, path: Path, took: float, compiled: str, interrupted: bool) -> int:
     """Write the files, then print: a reader that closes the pipe must not cost the files."""
     from uepgpu.commands.sweep_results import MOST_DRAWN, curves_of, write_results
 
@@ -157,15 +157,23 @@ def _show(collection: Collection, folder: Folder, path: Path, took: float, inter
         f"Figure  {files[1]}" if len(files) > 1 else f"Figure  none: more than {MOST_DRAWN} curves; draw a choice with uepgpu plot"
     )
     if collection.added:
-        rate = collection.added / took
-        print(f"Store   {path}  ({collection.added:,} realizations added in {collection.ranges:,} ranges, {rate:.3g} a second)")
+        rate = collection.added / max(took, 1e-9)
+        added = f"{collection.added:,} realizations added in {collection.ranges:,} ranges"
+        print(f"Store   {path}  ({added}, {rate:.3g} a second{compiled})")
     else:
         print(f"Store   {path}  (finished before, nothing added)")
     return 130 if interrupted else 0
 
 
 def _print(sweep: Sweep, curves: Sequence[Curve]) -> None:
+    from uepgpu.results.setting import describe_setting
     from uepgpu.results.summary import NOTE, blocks
 
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else PIPED_WIDTH
-    show([NOTE, *(Table(block.body, block.header, block.title) for block in blocks(curves, sweep.show, width))])
+    show(
+        [
+            describe_setting([c.point for c in curves]),
+            NOTE,
+            *(Table(block.body, block.header, block.title) for block in blocks(curves, sweep.show, width)),
+        ]
+    )

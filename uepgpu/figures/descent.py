@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from uepgpu.figures.plain import plain
 from uepgpu.figures.style import style
+from uepgpu.results.setting import describe_workers
 from uepgpu.tally.intervals import NORMAL
 
 if TYPE_CHECKING:
@@ -102,5 +103,8 @@ def draw(curves: Sequence[Convergence], title: str) -> Figure:
                 handles.append(handle)
                 texts.append(text)
     figure.legend(handles, texts, loc="outside right center", fontsize=8, frameon=False, handlelength=3.2)
+    first = curves[0].point
+    setting = f"{describe_workers(first.workers, first.problem.blocks)} One unit of work is the gradient of a block."
+    figure.supxlabel(plain(textwrap.fill(setting, int(width * 13))), fontsize=8, x=0.01, ha="left", color="0.3")
     figure.suptitle(plain(textwrap.fill(title, int(width * 9))), fontsize=11, x=0.01, ha="left")
     return figure

@@ -15,6 +15,7 @@ from uepgpu.report.figure import figure_of
 from uepgpu.report.html import details, escape, json_script
 from uepgpu.report.swatch import swatch
 from uepgpu.results.curve import Curve, curve_of
+from uepgpu.results.setting import describe_setting
 from uepgpu.results.summary import NOTE
 from uepgpu.store.sections import Section
 
@@ -95,6 +96,7 @@ def _section(section: Section, number: int, figures: dict[str, Any], at: Sequenc
     return f"""<section id="s{number}" aria-labelledby="h{number}">
 <h2 id="h{number}">{escape(section.title)}</h2>
 <h3>Results</h3>
+<p class="note">{escape(describe_setting([p.point for p in section.points]))}</p>
 <p class="note">{escape(NOTE)}</p>
 {tables.results(curves, section.sweep.show)}
 {"".join(charts)}
@@ -121,7 +123,8 @@ def _chart(kind: str, section: Section, curves: Sequence[Curve], name: str, figu
     except NothingToShow as reason:
         return f'{heading}<p class="note">Not shown: {escape(reason)}.</p>'
     boxes = any(p.boxes for p in chart.panels)
-    notes = "".join(f'<p class="note">{escape(note)}</p>' for note in chart.notes)
+    setting = describe_setting([p.point for p in section.points])  # which stands above the tables
+    notes = "".join(f'<p class="note">{escape(note)}</p>' for note in chart.notes if note != setting)
     return f"""{heading}
 <p class="key">{escape(KEYS["boxes" if boxes else "lines"])}</p>
 {_legend(chart, name)}

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from uepgpu.text.variables import dataset as labelled
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["NETCDF", "PARQUET", "dataset", "write_csv", "write_netcdf", "write_parquet"]
+__all__ = ["NETCDF", "PARQUET", "dataset", "print_csv", "write_csv", "write_netcdf", "write_parquet"]
 
 TITLE = "uepgpu sweep"
 PARQUET = Kind(("parquet",), b"PAR1", TITLE.encode())
@@ -66,7 +67,14 @@ def _distance(row: dict[str, Any], least: float) -> dict[str, Any]:
 def write_csv(path: Path | str, target: Output, *, bound: bool = False) -> int:
     """Write one row per point and deadline, and return how many; floats keep all their digits, and no label is a formula."""
     with target.new() as part, part.open("w", newline="", encoding="utf-8") as file:
-        return write_table(file, (*COLUMNS, *EXTRA, *(OF_THE_BOUND if bound else ())), _rows(path, bound))
+        return print_csv(path, file, bound=bound)
+
+
+def print_csv(path: Path | str, file: IO[str], *, bound: bool = False) -> int:
+    """Write the same rows to an open text file; nothing if the store cannot be read."""
+    found = _rows(path, bound)
+    first = list(itertools.islice(found, 1))
+    return write_table(file, (*COLUMNS, *EXTRA, *(OF_THE_BOUND if bound else ())), itertools.chain(first, found))
 
 
 def write_parquet(path: Path | str, target: Output, *, bound: bool = False) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import tomllib
 from collections.abc import Callable, Sized
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from uepgpu.specification.names import LAUNCHES, LAWS
 from uepgpu.specification.sweep_keys import LAWS_OF_EACH, RACKS, WORKERS
 from uepgpu.workers import Racks, Workers
 
-__all__ = ["WORKER_KEYS", "worker_grid"]
+__all__ = ["WORKER_KEYS", "law_of_words", "worker_grid"]
 
 WORKER_KEYS = names(WORKERS)
 
@@ -76,6 +77,49 @@ def _law(where: str, folder: Path) -> Callable[[str, Any], tuple[str, Latencies]
         return f"{name} ({values})" if values else name, law
 
     return read
+
+
+def law_of_words(key: str, text: str, folder: Path = Path()) -> Latencies:
+    """Return the law that words describe: ``"weibull shape=0.7"``, or a table of TOML in braces.
+
+    Raises
+    ------
+    SpecError
+        With one line that says what is wrong.
+
+    Examples
+    --------
+    >>> law_of_words("--latency", "weibull shape=0.7 scale=2"), law_of_words("--latency", "{ law = 'exponential', rate = 3 }")
+    (Weibull(shape=0.7, scale=2), Exponential(rate=3))
+    """
+    try:
+        return _law("", folder)(key, _table_of_words(key, text))[1]
+    except SpecError as error:
+        raise SpecError(str(error).removeprefix(": ")) from None
+
+
+def _table_of_words(key: str, text: str) -> Any:
+    if text.lstrip().startswith("{"):
+        try:
+            return tomllib.loads(f"x = {text}")["x"]
+        except tomllib.TOMLDecodeError as error:
+            raise SpecError(f"{key} must be a table as in a specification, got {shown(text)}: {error}") from None
+    name, *pairs = text.split() or [""]
+    table: dict[str, Any] = {"law": name}
+    for pair in pairs:
+        field, equals, value = pair.partition("=")
+        if not equals:
+            raise SpecError(f"{key} must be a law and its values, say weibull shape=0.7, got {shown(text)}")
+        table[field] = _word(value)
+    return table
+
+
+def _word(value: str) -> Any:
+    """Return a number, true, false or a list where the word is one, else the word."""
+    try:
+        return float(value) if value.lstrip("-").startswith(".") else tomllib.loads(f"x = {value}")["x"]
+    except ValueError:
+        return value
 
 
 def _recorded(kind: type, table: TomlTable, folder: Path) -> Any:

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from uepgpu.checks import closest, shown
-from uepgpu.codes import Code
+from uepgpu.codes import MDS, Code, ExpandingWindow, NonOverlappingWindow
 from uepgpu.partition import Partition
 from uepgpu.points.point import Point, Sweep, code_name
 from uepgpu.points.stop import MOST_REALIZATIONS, StopRule
 from uepgpu.specification import describe
 from uepgpu.specification.axes import CODE, MAX_POINTS, PARTITION, WORKERS, Choice, choices
+from uepgpu.specification.cost import warn_of_stacked
 from uepgpu.specification.fields import (
     SpecError,
     TomlTable,
@@ -40,6 +41,8 @@ __all__ = ["parse_spec", "read_spec"]
 
 TOP_KEYS, SERIES_KEYS, STOP_KEYS = names(TOP), names(SERIES), names(STOP)
 DEFAULT_REALIZATIONS = 100_000
+WINDOWED = (NonOverlappingWindow, ExpandingWindow, MDS)
+"""Codes for which another encoding makes packets that cost 1."""
 
 
 def read_spec(spec: str, *, realizations: int | None = None, seed: int | None = None) -> Sweep:
@@ -96,6 +99,7 @@ def parse_spec(data: dict[str, Any], *, name: str, folder: Path, realizations: i
                     f"the grids ask for more than {MAX_POINTS:,} points; make them coarser or use several specifications"
                 )
     refuse_duplicates((((*p.panel, p.series), p.describe()) for p in points), "label, partition or workers")
+    warn_of_stacked(list(shared.costly.items()), max(p.part.n_subproducts for p in points))
     return Sweep(name, top.get("title", text, name), tuple(points), show)
 
 
@@ -113,6 +117,7 @@ class _Shared:
     workers: dict[str, Any]
     partitions: dict[str, Any]
     made: dict[str, Partition] = field(default_factory=dict)
+    costly: dict[str, int] = field(default_factory=dict)
 
     def partition(self, name: str, changes: dict[str, Any]) -> Partition:
         """Return a partition with some keys changed; matrices are read and multiplied once for each."""
@@ -164,7 +169,10 @@ def _points(shared: _Shared, table: TomlTable) -> Iterator[Point]:
                 best = code if wanted is None else wanted.best(code, part, made, at)
                 point = Point(series, name, best, part, made, times, stop, seed)
                 with describe.located(at):
-                    _ = point.law
+                    law = point.law
+                largest = int(law.occurring_work.max())
+                if "work" not in workers and isinstance(code, WINDOWED) and law.encoding == "stacked" and largest > 1:
+                    shared.costly[point.describe()] = largest
                 yield point
 
 
