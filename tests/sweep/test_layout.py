@@ -61,6 +61,13 @@ def test_whatever_is_written_fits_the_width(points: tuple[StoredPoint, ...], kin
     assert spec.get_gridspec().ncols <= columns + (width == "page")
     # Ticks outside an axis's ends are never drawn, and have no place.
     unseen = {tick for axes in visible for axis in (axes.xaxis, axes.yaxis) for tick in axis.get_ticklabels(which="both")}
+    notes = [text for text in figure.texts if text.get_text().startswith("W = ")]
+    assert len(notes) == 1
+    for legend in figure.legends:
+        assert not notes[0].get_window_extent().overlaps(legend.get_window_extent())
+    for axes in visible:
+        assert not notes[0].get_window_extent().overlaps(axes.get_tightbbox())
+        assert not any(legend.get_window_extent().overlaps(axes.get_tightbbox()) for legend in figure.legends)
     for text in texts(figure):
         if text in unseen:
             continue

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
@@ -74,6 +75,9 @@ def draw_chart(chart: Chart, layout: Layout | None = None) -> Figure:
     handles = box_handles() if boxes else [*_series_handles(chart, styles), *_meanings(chart)]
     across = _legend_columns(handles, layout)
     width, height = _size(chart, layout, -(-len(handles) // across))
+    note = _note(chart, width, layout)
+    foot = 0.0 if layout.width is None else LINE * sizes.note * len(note)  # below the legend
+    height += 0.0 if layout.height else foot
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     grid = figure.subplots(len(chart.rows), max(map(len, chart.rows)), squeeze=False, sharex=False, sharey=False)
@@ -95,9 +99,14 @@ def draw_chart(chart: Chart, layout: Layout | None = None) -> Figure:
     if maps is not None:
         figure.colorbar(maps, ax=grid, label=LOSS, shrink=0.8).ax.tick_params(labelsize=sizes.tick)
     else:
-        where: Any = "outside right center" if layout.width is None else "outside lower center"
-        figure.legend(handles=handles, loc=where, ncols=across, fontsize=sizes.legend, frameon=False, handlelength=3.2)
-    return _titled(figure, chart, width, layout)
+        common: dict[str, Any] = {"fontsize": sizes.legend, "frameon": False, "handlelength": 3.2, "ncols": across}
+        if layout.width is None:
+            figure.legend(handles=handles, loc="outside right center", **common)
+        else:
+            legend = figure.legend(handles=handles, loc="lower center", bbox_to_anchor=(0.5, foot / height), **common)
+            legend.set_in_layout(False)  # room for it is left here, since notes stand below it
+            foot += legend.get_window_extent().height / figure.dpi + sizes.legend / 72
+    return _titled(figure, chart, layout, note, foot)
 
 
 def _in_columns(chart: Chart, layout: Layout) -> Chart:
@@ -152,16 +161,29 @@ def _finish(axes: Axes, panel: Panel, layout: Layout, width: float) -> None:
         axes.set_ylim(layout.y_limits)
 
 
-def _titled(figure: Figure, chart: Chart, width: float, layout: Layout) -> Figure:
-    """Write the title above the panels and the notes below them."""
-    sizes = layout.sizes
+def _note(chart: Chart, width: float, layout: Layout) -> list[str]:
+    """Return the lines of the notes."""
+    fits = int(width * CHARACTERS_PER_INCH * 1.5) if layout.width is None else int(width / (LETTER * layout.sizes.note))
+    return textwrap.wrap(" ".join(chart.notes), fits)
+
+
+def _titled(figure: Figure, chart: Chart, layout: Layout, note: list[str], foot: float) -> Figure:
+    """Write the title above the panels and the notes below them, where `foot` inches are left for these below all else."""
+    sizes, (width, height) = layout.sizes, figure.get_size_inches()
+    if foot:
+        engine = figure.get_layout_engine()
+        assert isinstance(engine, ConstrainedLayoutEngine)
+        engine.set(rect=(0.0, foot / height, 1.0, 1.0 - foot / height))
     fits = int(width * CHARACTERS_PER_INCH) if layout.width is None else int(width / (LETTER * sizes.title))
     if chart.title:
         figure.suptitle(plain(textwrap.fill(chart.title, fits)), fontsize=sizes.title, x=0.01, ha="left")
-    if chart.notes:
-        fits = int(width * CHARACTERS_PER_INCH * 1.5) if layout.width is None else int(width / (LETTER * sizes.note))
-        text = textwrap.fill(" ".join(chart.notes), fits)
-        figure.supxlabel(plain(text), fontsize=sizes.note, x=0.01, ha="left", color="0.3")
+    if note:
+        style_of_note: dict[str, Any] = {"fontsize": sizes.note, "ha": "left", "color": "0.3"}
+        text = plain("\n".join(note))
+        if foot:
+            figure.text(0.01, 0.03 / height, text, va="bottom", **style_of_note)
+        else:
+            figure.supxlabel(text, x=0.01, **style_of_note)
     return figure
 
 
