@@ -148,6 +148,25 @@ def test_errors_of_figures_are_in_words_of_python(arguments: dict[str, Any], com
     assert "--" not in str(caught.value)
 
 
+def test_the_bound_is_drawn_where_it_is_asked_for(results: uep.Results) -> None:
+    without, with_it = (
+        {text.get_text() for legend in uep.plot(results, bound=b).legends for text in legend.get_texts()} for b in (False, True)
+    )
+    assert with_it - without == {"lower bound"}
+
+
+def test_deadlines_of_figures_and_reports_are_chosen(store: Path, tmp_path: Path) -> None:
+    titles = {axes.get_title() for axes in uep.plot(store, "exceedance", at=[0.3, 3.0]).axes}
+    assert {title.partition(":")[0].rpartition(" ")[2] for title in titles if "t = " in title} <= {"0.3", "3"}
+    assert any("t = 0.3" in title for title in titles)
+    assert not any("t = 1" in title for title in titles)
+    pytest.importorskip("plotly")
+    page = uep.write_report(store, tmp_path / "mine.html", at=[9.0]).read_text(encoding="utf-8")
+    assert "t = 9" in page
+    with pytest.raises(ValueError, match=r"no point has the deadline 0\.31"):
+        uep.write_report(store, tmp_path / "mine.html", at=0.31)
+
+
 def test_a_report_is_written_and_replaces_reports_only(results: uep.Results, store: Path, tmp_path: Path) -> None:
     pytest.importorskip("plotly")
     path = uep.write_report(results, tmp_path / "mine.html")
@@ -183,6 +202,7 @@ def changed(**keys: Any) -> dict[str, Any]:
         (KEYS, {"realizations": 0}, "realizations must be an integer"),
         (KEYS, {"seed": -1}, "seed must be an integer from 0"),
         (KEYS, {"store": "."}, "'.'"),
+        (KEYS, {"dask": "nowhere"}, "^dask must be tcp://HOST:PORT"),
     ],
 )
 def test_what_cannot_be_run_is_refused(spec: Any, arguments: dict[str, Any], complaint: str) -> None:

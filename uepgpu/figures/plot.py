@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from uepgpu.charts import KINDS, build_chart
@@ -12,7 +11,7 @@ from uepgpu.charts.kinds import too_many
 from uepgpu.charts.times import preferred
 from uepgpu.checks import choice, real_array, shown
 from uepgpu.results.axes import axis
-from uepgpu.results.opened import Results, chosen
+from uepgpu.results.opened import Results, chosen, in_words_of_python
 from uepgpu.store.sections import only_series
 
 if TYPE_CHECKING:
@@ -83,7 +82,7 @@ def plot(
     choice("kind", kind, tuple(KINDS))
     axes = [None if name is None else axis(argument, name) for argument, name in (("x", x), ("y", y))]
     times = tuple(real_array("at", at).ravel().tolist())
-    with _in_words_of_python():
+    with in_words_of_python():
         section = found.only(sweep)
         points = only_series(section.points, [series] if isinstance(series, str) else list(series))
         if kind == "distribution" and x is None and (reason := too_many(kind, points)):
@@ -91,14 +90,3 @@ def plot(
         times = times or (() if kind == "packets" else preferred(points, section.sweep.show))
         chart = build_chart(kind, points, section.title if title is None else title, times, *axes, bound=bound)
     return draw_chart(chart)
-
-
-@contextmanager
-def _in_words_of_python() -> Iterator[None]:
-    """Call options of commands in errors what they are as arguments."""
-    try:
-        yield
-    except ValueError as error:
-        if "--" not in str(error):
-            raise
-        raise type(error)(str(error).replace("--", "")) from None

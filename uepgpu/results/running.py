@@ -16,7 +16,7 @@ from uepgpu.checks import integer, shown, word64
 from uepgpu.console import progress as shown_progress
 from uepgpu.files import expand
 from uepgpu.points.stop import MOST_REALIZATIONS
-from uepgpu.results.opened import Results, open_store
+from uepgpu.results.opened import Results, in_words_of_python, open_store
 from uepgpu.specification.fields import SpecError
 from uepgpu.specification.load import load_spec
 from uepgpu.specification.written import to_toml
@@ -130,7 +130,8 @@ def _runner(backend: str, threads: int | None, dask: str | None) -> AbstractCont
         return nullcontext(Local(backend, threads))
     from uepgpu.sweep.dask_cluster import DaskCluster
 
-    return DaskCluster(dask, backend, threads)
+    with in_words_of_python():
+        return DaskCluster(dask, backend, threads)
 
 
 def _read(spec: Any, name: str, realizations: int | None, seed: int | None) -> Sweep:
