@@ -1,7 +1,8 @@
 """Peers of the decoders that have no closed form: plain Numba, one realization after the other, in the count domain.
 
 Draws by splitmix64; GF(2) by rows in bit masks, GF(256) by log and exp tables, rank-one packets in floating point, peeling by
-bit masks. Each stops when everything is decoded and adds to `when[k, n]` realizations in which X_k is decoded after n packets.
+bit masks, and beyond 64 sub-products by lists. Each stops when everything is decoded and adds to `when[k, n]` realizations in
+which X_k is decoded after n packets.
 """
 
 from __future__ import annotations
@@ -69,6 +70,55 @@ def gf2(realizations, n_packets, k, ends, cdf, when):
                 if rows[i] == ONE << np.uint64(i) and not (known >> np.uint64(i)) & ONE:
                     known |= ONE << np.uint64(i)
                     when[i, w + 1] += 1
+            if rank == k:
+                break
+
+
+@njit
+def gf2_words(realizations, n_packets, k, ends, cdf, when):
+    """As :func:`gf2` for any K: rows are bits in several words."""
+    n_words = (k + 63) // 64
+    rows, packet = np.zeros((k, n_words), np.uint64), np.zeros(n_words, np.uint64)
+    has, known = np.zeros(k, np.bool_), np.zeros(k, np.bool_)
+    state = ONE
+    for _ in range(realizations):
+        has[:] = False
+        known[:] = False
+        rank = 0
+        for w in range(n_packets):
+            state, c = _cell(state, cdf)
+            packet[:] = 0
+            for v in range((ends[c] + 63) // 64):
+                state, packet[v] = _word(state)
+            if ends[c] & 63:
+                packet[ends[c] >> 6] &= (ONE << np.uint64(ends[c] & 63)) - ONE
+            for i in range(k):
+                if has[i] and (packet[i >> 6] >> np.uint64(i & 63)) & ONE:
+                    for v in range(i >> 6, n_words):
+                        packet[v] ^= rows[i, v]
+            v = 0
+            while v < n_words and packet[v] == 0:
+                v += 1
+            if v == n_words:
+                continue
+            j = 64 * v
+            while not (packet[v] >> np.uint64(j & 63)) & ONE:
+                j += 1
+            for i in range(k):
+                if has[i] and (rows[i, j >> 6] >> np.uint64(j & 63)) & ONE:
+                    for v in range(n_words):
+                        rows[i, v] ^= packet[v]
+            rows[j] = packet
+            has[j] = True
+            rank += 1
+            for i in range(k):
+                if has[i] and not known[i]:
+                    alone = rows[i, i >> 6] == ONE << np.uint64(i & 63)
+                    for v in range(n_words):
+                        alone = alone and (v == i >> 6 or rows[i, v] == 0)
+                    if alone:
+                        known[i] = True
+                        when[i, w + 1] += 1
             if rank == k:
                 break
 
@@ -219,5 +269,59 @@ def peel(realizations, n_packets, k, degree_cdf, when):
                         waiting[kept] = left
                         kept += 1
                 n_waiting = kept
+            if count == k:
+                break
+
+
+@njit
+def peel_lists(realizations, n_packets, k, degree_cdf, when):
+    """LT packets for any K: of each packet the number and the sum of unknowns, of each unknown the packets that wait for it."""
+    order, stack = np.arange(k), np.zeros(k, np.int64)
+    missing, total = np.zeros(n_packets, np.int64), np.zeros(n_packets, np.int64)
+    head, n_links = np.full(k, -1), 0
+    link_packet, link_next = np.zeros(n_packets * 64, np.int64), np.zeros(n_packets * 64, np.int64)
+    known = np.zeros(k, np.bool_)
+    state = ONE
+    for _ in range(realizations):
+        known[:] = False
+        head[:] = -1
+        n_links, count = 0, 0
+        for w in range(n_packets):
+            state, d = _cell(state, degree_cdf)
+            missing[w], total[w] = 0, 0
+            for j in range(d + 1):
+                state, z = _word(state)
+                other = j + np.int64(z % np.uint64(k - j))
+                order[j], order[other] = order[other], order[j]
+                i = order[j]
+                if not known[i]:
+                    if n_links == link_packet.shape[0]:
+                        link_packet, link_next = np.append(link_packet, link_packet), np.append(link_next, link_next)
+                    missing[w] += 1
+                    total[w] += i
+                    link_packet[n_links], link_next[n_links] = w, head[i]
+                    head[i] = n_links
+                    n_links += 1
+            if missing[w] != 1:
+                continue
+            n_stack = 1
+            stack[0] = total[w]
+            while n_stack > 0:
+                n_stack -= 1
+                i = stack[n_stack]
+                if known[i]:
+                    continue
+                known[i] = True
+                when[i, w + 1] += 1
+                count += 1
+                at = head[i]
+                while at >= 0:
+                    p = link_packet[at]
+                    missing[p] -= 1
+                    total[p] -= i
+                    if missing[p] == 1 and not known[total[p]]:
+                        stack[n_stack] = total[p]
+                        n_stack += 1
+                    at = link_next[at]
             if count == k:
                 break

@@ -62,17 +62,46 @@ JOBS = {
         16_400,
     ),
     "LT peeling, K = 60": (LT, line(10, 20, 30), 100, "peel", decoders.peel, (degrees(60),), 3000, 100_000),
+    "GF(2), K = 300": (
+        windows("gf2"),
+        line(50, 100, 150),
+        400,
+        "auto",
+        decoders.gf2_words,
+        (np.array([50, 150, 300]), CDF),
+        40,
+        16_384,
+    ),
+    "GF(256), K = 300": (
+        windows("gf256"),
+        line(50, 100, 150),
+        400,
+        "auto",
+        decoders.gf256,
+        (np.array([50, 150, 300]), CDF),
+        2,
+        512,
+    ),
+    "LT peeling, K = 300": (LT, line(50, 100, 150), 400, "peel", decoders.peel_lists, (degrees(300),), 1000, 10_000),
 }
+QUICK = [job for job in JOBS if "300" not in job]
 
 
-@pytest.mark.parametrize("job", JOBS)
+@pytest.mark.parametrize("job", [*QUICK, *(pytest.param(job, marks=pytest.mark.slow) for job in JOBS if job not in QUICK)])
 def test_decoders_against_peers(job, benchmark, table):
     code, part, n, decoder, peer, tables, few, many = JOBS[job]
     k = part.n_subproducts
     when = np.zeros((k, n + 1), dtype=np.int64)
     size = 3 if peer is decoders.nested else k
-    # The lossless tally, pairs, in the count domain; by deadlines beside it.
-    common = {"seed": 1, "decoder": decoder, "backend": "numba", "threads": 1, "realizations": many}
+    # The lossless tally, pairs, in the count domain where it has room; by deadlines beside it.
+    common = {
+        "tally": "auto" if k <= 64 else "marginals",
+        "seed": 1,
+        "decoder": decoder,
+        "backend": "numba",
+        "threads": 1,
+        "realizations": many,
+    }
     workers = Workers(n, work="unit")
     contestants = [
         Contestant("peer", lambda: peer(few, n, size, *tables, when), few),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -68,7 +69,13 @@ class Commands(Directive):
         return sections
 
 
+def link_citations(app: Any, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
+    """Make links of what docstrings cite as ``docs/mathematics.md §4``."""
+    lines[:] = [re.sub(r"`{0,2}docs/([\w-]+)\.md`{0,2}((?: §\d+)?)", r":doc:`\1\2 </\1>`", line) for line in lines]
+
+
 def setup(app: Any) -> dict[str, bool]:
-    """Register the directive."""
+    """Register the directive, and what is done to docstrings."""
     app.add_directive("commands", Commands)
+    app.connect("autodoc-process-docstring", link_citations)
     return {"parallel_read_safe": True}

@@ -64,6 +64,8 @@ def simulate(
     seed : int
         0..2^64-1. Equal seeds share random numbers, whatever else differs.
     backend : "auto", "numba", "numpy" or "cuda"
+        ``"auto"`` takes CUDA where a device answers and there are a million realizations or `devices` is given, else Numba.
+        ``tally.backend`` says which ran.
     decoder : "auto", "count", "match", "eliminate" or "peel"
         ``"auto"`` is the cheapest exact one. Elimination of given real coefficients in cxr decodes sums of sub-products too,
         whose terms then count as decoded (docs/mathematics.md §3).
@@ -77,7 +79,7 @@ def simulate(
     threads : int, optional
         Default: all cores.
     devices : "all", int or sequence of int, optional
-        Which CUDA devices share the range. Default: the first. Other backends have none; ``tally.backend`` says which ran.
+        Which CUDA devices share the range. Default: the first. Other backends have none.
     progress : callable, optional
         Called with the number of realizations finished since the last call.
 
@@ -114,7 +116,8 @@ def simulate(
         raise ValueError(f"progress must be callable, got {shown(progress)}")
     plan = make_plan(code, part, workers, seed=seed, deadlines=deadlines)
     rule = resolve_decoder(plan, decoder)
-    chosen: Backend = get_backend(backend, part.n_subproducts, decoder=rule)
+    size_decides = n if devices is None else None
+    chosen: Backend = get_backend(backend, part.n_subproducts, decoder=rule, realizations=size_decides)
     kind = resolve_tally(plan, rule, tally)
     sampler = chosen.sampler(plan, rule, kind, threads, devices)
     began = time.perf_counter()
@@ -185,5 +188,6 @@ def decode_times(
     """
     plan = make_plan(code, part, workers, seed=seed, deadlines=deadlines)
     rule = resolve_decoder(plan, decoder)
-    sampler = get_backend(backend, part.n_subproducts, decoder=rule).sampler(plan, rule, "patterns", 1)
-    return sampler.decode_times(*realization_range(first_realization, realizations))
+    span = realization_range(first_realization, realizations)
+    chosen = get_backend(backend, part.n_subproducts, decoder=rule, realizations=span[1])
+    return chosen.sampler(plan, rule, "patterns", 1).decode_times(*span)

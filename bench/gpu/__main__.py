@@ -40,22 +40,22 @@ def main() -> int:
     chosen = {name: s for name, s in SECTIONS.items() if name.startswith(tuple(asked.only.split(",")))}
     if not chosen:
         parser.error(f"--only={asked.only} names no section: {', '.join(SECTIONS)}")
-    rows = asked.out / "rows"
+    rows, record = asked.out / "rows", asked.out / "record"
     rows.mkdir(parents=True, exist_ok=True)
     for old in rows.iterdir():
         old.unlink()
     head = f"Backend {asked.backend}, {time.strftime('%Y-%m-%d %H:%M', time.gmtime())} UTC, budget {asked.budget:.0f} s."
 
     def rewrite(found: Rows) -> None:
-        for name, text in (("record.json", json.dumps(found, indent=1)), ("record.md", page(chosen, found, head))):
-            fresh = asked.out / f"{name}.new"
+        for suffix, text in ((".json", json.dumps(found, indent=1)), (".md", page(chosen, found, head))):
+            fresh = asked.out / f"record{suffix}.new"
             fresh.write_text(text)
-            fresh.replace(asked.out / name)
+            fresh.replace(record.with_suffix(suffix))
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # an exit ends the sections
     found = run(chosen, rows, backend=asked.backend, budget=asked.budget, at_once=asked.at_once, rewrite=rewrite)
     failed = [row for row in found if row["ok"] is False]
-    print(f"{asked.out / 'record.md'}: {sum(row['ok'] is True for row in found)} checks passed, {len(failed)} failed")
+    print(f"{record.with_suffix('.md')}: {sum(row['ok'] is True for row in found)} checks passed, {len(failed)} failed")
     for row in failed:
         print(
             f"  {row['section']}, {row['what']}: {row.get('error', '')}"[

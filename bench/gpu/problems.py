@@ -51,7 +51,8 @@ def _problems() -> dict[str, Problem]:
     nine = uep.Partition.model("rxc", left_variances=v, right_variances=v, classes=(3, 3, 3))
     ew, now, lt = codes.ExpandingWindow(GAMMA), codes.NonOverlappingWindow(GAMMA), codes.LT()
     gf2, gf256 = codes.NonOverlappingWindow(GAMMA, coefficients="gf2"), codes.ExpandingWindow(GAMMA, coefficients="gf256")
-    thirty, sixty, many = uep.Workers(30, omega=1.0, work="unit"), uep.Workers(60, work="unit"), uep.Workers(80, work="unit")
+    thirty = uep.Workers(30, omega=1.0, work="unit")
+    sixty, many = (uep.Workers(n, omega="fair", work="unit") for n in (60, 80))
     speeds = uep.Workers(30, omega=1.0, speeds=[1.0 + w % 3 for w in range(30)], loss_probability=0.1)
     found: dict[str, Problem] = {}
     for deadlines, when in ((None, ""), (DEADLINES, ", 22 deadlines")):
@@ -63,17 +64,19 @@ def _problems() -> dict[str, Problem]:
             f"NOW, marginals{when}": Problem(now, nine, thirty, deadlines, "match", "marginals"),
             f"MDS{when}": Problem(codes.MDS(), nine, thirty, deadlines),
             f"LT, peel, pairs{when}": Problem(lt, nine, thirty, deadlines, "peel", "pairs"),
-            f"repetition{when}": Problem(codes.Repetition(2), nine, uep.Workers(18), deadlines),
+            f"repetition{when}": Problem(codes.Repetition(2), nine, uep.Workers(18, omega="fair"), deadlines),
             f"GF(2){when}": Problem(gf2, nine, thirty, deadlines),
             f"GF(256){when}": Problem(gf256, nine, thirty, deadlines),
             f"K = 33, count{when}": Problem(ew, _summands(9, 12, 12), sixty, deadlines, "count"),
-            f"K = 32, match{when}": Problem(ew, _summands(10, 10, 12), uep.Workers(64, work="unit"), deadlines, "match"),
+            f"K = 32, match{when}": Problem(
+                ew, _summands(10, 10, 12), uep.Workers(64, omega="fair", work="unit"), deadlines, "match"
+            ),
             f"K = 64, LT, match{when}": Problem(lt, _summands(16, 16, 32), many, deadlines, "match", "pairs"),
             f"K = 64, eliminate{when}": Problem(ew, _summands(16, 16, 32), many, deadlines, "eliminate"),
         }
     return found | {
         "speeds, lossy": Problem(ew, nine, speeds, DEADLINES, "count"),
-        "W = 256": Problem(now, nine, uep.Workers(256, work="unit"), None, "count"),
+        "W = 256": Problem(now, nine, uep.Workers(256, omega="fair", work="unit"), None, "count"),
         "200 deadlines": Problem(ew, nine, thirty, tuple(np.linspace(0, 1.05, 200).tolist()), "count"),
     }
 

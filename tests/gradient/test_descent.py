@@ -252,6 +252,11 @@ def test_descent_that_diverges_says_so():
     assert calm.attrs["diverged"] == 0
 
 
+def test_steps_that_vanish_are_no_steps():
+    run = gc.descend(PROBLEM, SCHEMES["exact"], uep.Workers(12), iterations=4, realizations=1, seed=1, decay=1e308)
+    assert len(set(run.error.values[1:].tolist())) == 1 < len(set(run.error.values.tolist()))
+
+
 def test_progress_counts_every_realization():
     seen = []
     gc.descend(PROBLEM, GRADIENT_NORM, uep.Workers(12), iterations=2, realizations=150, seed=1, progress=seen.append)

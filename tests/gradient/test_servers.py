@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import uepgpu as uep
-from tests.cases.descents import GRADIENT_NORM, PROBLEM, RACK_OF, SCHEMES, SERVERS, TABLE, R, servers, sketched_gradients
+from tests.cases.descents import GAPS, GRADIENT_NORM, PROBLEM, RACK_OF, SCHEMES, SERVERS, TABLE, R, servers, sketched_gradients
 from tests.oracles import naive
 from uepgpu import gradient_coding as gc
 from uepgpu.gradient_coding import plan as planning
@@ -50,7 +50,7 @@ def latencies(pool, seed, i, t, work, n):
             for k in range(R - 1, 0, -1):
                 j = draw(1, k, R) * (k + 1) >> 32
                 place[k], place[j] = place[j], place[k]
-        return [table[row, place[r]] * load[r] if comes[r] else math.inf for r in range(n)], [0] * n
+        return [table[row, place[r]] * load[place[r]] if comes[r] else math.inf for r in range(n)], [0] * n
     found = []
     for r in range(n):
         rate = pool.laws[pool.law_of()[r]].rate
@@ -237,6 +237,20 @@ def test_a_trace_in_order_is_replayed_row_by_row():
         assert draws.time[i].values.tolist() == [fifth[(i + t) % 5] for t in range(7)]
     again = gc.draw_sketches(PROBLEM, gc.ReplicatedSketch(5), workers, iterations=7, realizations=6, seed=2)
     assert again.equals(draws)  # nothing is left to chance
+
+
+def test_a_trace_in_a_file_is_the_trace_in_memory(tmp_path):
+    """float32 in a file, where a gap may be a NaN."""
+    table = np.where(np.isinf(GAPS), np.nan, GAPS).astype(np.float32)
+    np.save(tmp_path / "trace.npy", table)
+    call = {"iterations": 6, "realizations": 9, "seed": 1}
+    found = []
+    for trace in (uep.latency.Trace.read(tmp_path / "trace.npy"), uep.latency.Trace(table.astype(np.float64))):
+        pool = uep.Workers(R, latency=trace, omega=1.0)
+        found.append(gc.draw_sketches(PROBLEM, RULES["fastest until"], pool, **call))
+        with pytest.raises(ValueError, match="workers must always answer"):
+            gc.draw_sketches(PROBLEM, RULES["fastest"], pool, **call)
+    assert found[0].equals(found[1])
 
 
 def test_a_bursty_trace_keeps_its_bursts_and_its_mean():

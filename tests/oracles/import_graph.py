@@ -39,7 +39,7 @@ ROOMS = (
 """Rooms of uepgpu in the order in which they may import: each those listed before it."""
 
 KERNEL_ROOMS = (
-    *("streams", "joint", "job", "descent_job", "automaton", "steps", "network", "transitions"),
+    *("streams", "joint", "job", "descent_job", "automaton", "steps", "network", "transitions", "sealed"),
     *("bodies", "dense", "reference", "cpu", "cuda"),
 )
 """Rooms of uepgpu_kernels, likewise: host data and functions, then what uses them."""

@@ -31,7 +31,10 @@ def test_plot_writes_the_file_that_it_names(
 
 
 WRONG = [
-    (("--kind", "losses"), "--kind must be one of loss, packets, workers, probability, distribution, exceedance, got 'losses'"),
+    (
+        ("--kind", "losses"),
+        "--kind must be one of loss, packets, workers, probability, decoding, distribution, exceedance, got 'losses'",
+    ),
     (("--at", "soon"), "--at must be numbers with commas between, got 'soon'"),
     (("--kind", "workers", "--at", "0.7"), "no point has the deadline 0.7"),
     (("-o", "x.jpg"), "--output must end in .png or .svg or .pdf, got 'x.jpg'"),

@@ -141,7 +141,18 @@ def available() -> dict[str, str | None]:
     return {name: backend.unavailable() for name, backend in BACKENDS.items()}
 
 
-def get_backend(name: str = "auto", k: int = 1, *, decoder: str | None = None, without: Collection[str] = ()) -> Backend:
+WORTH_A_DEVICE = 1_000_000
+"""From so many realizations on ``"auto"`` asks for a device: a CPU does fewer while a kernel would be compiled."""
+
+
+def get_backend(
+    name: str = "auto",
+    k: int = 1,
+    *,
+    decoder: str | None = None,
+    without: Collection[str] = (),
+    realizations: int | None = None,
+) -> Backend:
     """Return a backend by name; every choice of one is made here.
 
     Parameters
@@ -154,6 +165,8 @@ def get_backend(name: str = "auto", k: int = 1, *, decoder: str | None = None, w
         Name of its decoder in :data:`uepgpu.plan.DECODERS`; without it, any decoder will do.
     without : collection of str
         Backends that ``"auto"`` passes over, since they do not take the problem for another reason.
+    realizations : int, optional
+        How many will be asked for; below a million ``"auto"`` asks no device.
 
     Raises
     ------
@@ -172,6 +185,8 @@ def get_backend(name: str = "auto", k: int = 1, *, decoder: str | None = None, w
     """
     choice("backend", name, ("auto", *BACKENDS))
     if name == "auto":
+        if realizations is not None and realizations < WORTH_A_DEVICE:
+            without = (*without, "cuda")
         able = (backend for backend in BACKENDS.values() if backend.name not in without and _takes(backend.name, k, decoder))
         return next(backend for backend in able if backend.unavailable() is None)
     backend = BACKENDS[name]

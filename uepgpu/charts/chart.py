@@ -227,7 +227,7 @@ class Chart:
 
     def value_range(self) -> tuple[float, float]:
         """Return the ends of the axis of values: the range of what was simulated, not that of a closed form."""
-        if self.probability:
+        if self.probability and not self.logarithmic:
             return -0.03, 1.03
         boxes = [b for panel in self.panels for b in panel.boxes]
         seen = [float(v) for line in self.lines for v in line.seen() if v > 0]
@@ -236,7 +236,7 @@ class Chart:
         if not self.logarithmic:
             return 0.0, 1.05 * highest if highest > 0 else 1.0
         floor = max(10.0 ** math.floor(math.log10(min(seen, default=1e-3) * 0.8)), LOWEST)
-        return floor, max(1.5, 1.3 * highest)
+        return floor, 1.3 if self.probability else max(1.5, 1.3 * highest)
 
 
 def spread(values: Iterable[float]) -> bool:

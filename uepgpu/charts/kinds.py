@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from uepgpu.charts.along import along_chart
 from uepgpu.charts.chart import Chart, NothingToShow
+from uepgpu.charts.decoding import decoding_chart
 from uepgpu.charts.distribution import distribution_chart
 from uepgpu.charts.exceedance import exceedance_chart
 from uepgpu.charts.heat import heat_chart
@@ -31,6 +32,7 @@ KINDS: dict[str, Callable[[Sequence[Simulated], str, Sequence[float]], Chart]] =
     "packets": packets_chart,
     "workers": workers_chart,
     "probability": probability_chart,
+    "decoding": decoding_chart,
     "distribution": distribution_chart,
     "exceedance": exceedance_chart,
 }
@@ -39,6 +41,7 @@ HEADINGS = {
     "packets": "Loss against packets received",
     "workers": "Loss against number of workers",
     "probability": "Decoding probability by class",
+    "decoding": "Decoding probability by class against packets received",
     "distribution": "Distribution of the loss of one realization",
     "exceedance": "How often the loss of one realization exceeds a value",
 }
@@ -114,7 +117,7 @@ def most_series(kind: str, simulated: Sequence[Simulated]) -> int:
     """Return how many series the fullest panel of a chart would have, without building it."""
     if kind == "workers":
         return max(Counter(panel for panel, _ in line_groups(simulated)).values(), default=0)
-    if kind == "packets":
+    if kind in ("packets", "decoding"):
         simulated = [s for s in simulated if s.tally.domain == "count"]
     if kind in ("distribution", "exceedance"):
         simulated = [s for s in simulated if s.tally.class_wise]

@@ -11,7 +11,7 @@ from uepgpu.charts.chart import LOSS, Chart, Floats, Line, NothingToShow, Panel,
 from uepgpu.points.point import Point
 from uepgpu.results.simulated import Simulated
 
-__all__ = ["packets_chart"]
+__all__ = ["RECEIVED", "counted_points", "packets_chart"]
 
 RECEIVED = "packets received N"
 
@@ -24,12 +24,7 @@ def packets_chart(simulated: Sequence[Simulated], title: str, at: Sequence[float
     NothingToShow
         If no point was simulated in the count domain.
     """
-    counted = [s for s in simulated if s.tally.domain == "count"]
-    if not counted:
-        raise NothingToShow(
-            "no point was simulated by the number of packets received: packets differ in true work or workers in speed, so that "
-            'only arrivals by deadline are tallied; sweep with work = "unit" or equal packets'
-        )
+    counted, notes = counted_points(simulated)
     works, partitions = grid_of([s.point for s in counted])
     rows = []
     for work in works:
@@ -38,10 +33,26 @@ def packets_chart(simulated: Sequence[Simulated], title: str, at: Sequence[float
             members = [s for s in counted if s.point.panel == (partition, work)]
             row.append(Panel(panel_title(members[0].point), RECEIVED, LOSS, tuple(map(_line, members))) if members else None)
         rows.append(tuple(row))
-    missing = left_out([s.point for s in simulated if s.tally.domain != "count"])
-    notes = (f"Left out, simulated by deadline alone: {missing}.",) if missing else ()
     looks = looks_of([s.point for s in simulated], [s.point for s in counted])
     return Chart("packets", title, tuple(rows), looks, notes=notes, whole_x=True)
+
+
+def counted_points(simulated: Sequence[Simulated]) -> tuple[list[Simulated], tuple[str, ...]]:
+    """Return the points that were simulated by the number of packets received, and a note of those that were not.
+
+    Raises
+    ------
+    NothingToShow
+        If there is none.
+    """
+    counted = [s for s in simulated if s.tally.domain == "count"]
+    if not counted:
+        raise NothingToShow(
+            "no point was simulated by the number of packets received: packets differ in true work or workers in speed, so that "
+            'only arrivals by deadline are tallied; sweep with work = "unit" or equal packets'
+        )
+    missing = left_out([s.point for s in simulated if s.tally.domain != "count"])
+    return counted, (f"Left out, simulated by deadline alone: {missing}.",) if missing else ()
 
 
 def _line(simulated: Simulated) -> Line:

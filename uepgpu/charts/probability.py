@@ -12,7 +12,7 @@ from uepgpu.points.point import Point
 from uepgpu.results.setting import time_axis
 from uepgpu.results.simulated import Simulated
 
-__all__ = ["probability_chart"]
+__all__ = ["probability_chart", "rows_of"]
 
 MOST_COLUMNS = 4
 
@@ -36,14 +36,19 @@ def probability_chart(simulated: Sequence[Simulated], title: str, at: Sequence[f
                 for c in range(members[0].point.part.n_classes)
             ]
         )
+    axis = [t for s in simulated for t in s.point.deadlines]
+    return Chart("probability", title, rows_of(panels), looks_of(points, points), True, False, call_for_log_x(axis))
+
+
+def rows_of(groups: Sequence[Sequence[Panel]]) -> tuple[tuple[Panel | None, ...], ...]:
+    """Return rows of panels, each of one group: of the classes of one product and work."""
     rows: list[tuple[Panel | None, ...]] = []
-    columns = min(max(map(len, panels)), MOST_COLUMNS)
-    for group in panels:
+    columns = min(max(map(len, groups)), MOST_COLUMNS)
+    for group in groups:
         for start in range(0, len(group), columns):
             part = group[start : start + columns]
             rows.append((*part, *[None] * (columns - len(part))))
-    axis = [t for s in simulated for t in s.point.deadlines]
-    return Chart("probability", title, tuple(rows), looks_of(points, points), True, False, call_for_log_x(axis))
+    return tuple(rows)
 
 
 def _lines(simulated: Simulated) -> list[Line]:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from uepgpu.charts import KINDS, build_chart
+from uepgpu.charts.arrange import Arrangement, arranged
 from uepgpu.charts.kinds import too_many
 from uepgpu.charts.times import preferred
 from uepgpu.checks import closest, shown
@@ -16,6 +19,9 @@ from uepgpu.files.kinds import FIGURES
 from uepgpu.results.axes import axis
 from uepgpu.store.sections import only_section, only_series, read_sections
 from uepgpu.text import file_name
+
+if TYPE_CHECKING:
+    from uepgpu.figures.layout import Layout
 
 __all__ = ["run_plot"]
 
@@ -32,6 +38,9 @@ def run_plot(
     x: str | None = None,
     y: str | None = None,
     bound: bool = False,
+    arrangement: Arrangement | None = None,
+    layout: Layout | None = None,
+    style: str | None = None,
     force: bool = False,
 ) -> int:
     """Draw one kind of chart from a store, and return the exit code.
@@ -47,13 +56,19 @@ def run_plot(
     sweep : str or None
         Which of the store's sweeps; None where there is one.
     series : sequence of str
-        Patterns of labels; empty for all.
+        Patterns of labels, in the order of the legend; empty for all.
     at : sequence of float
         Deadlines; empty for those that the specification shows, or a few. Numbers of packets for ``packets`` along an axis.
     x, y : str or None
         Axes of the grid: one on the x axis, or both for a heat map.
     bound : bool
         Show the lower bound of the loss too.
+    arrangement : Arrangement, optional
+        Which panels, names, title and scales; its order is that of `series`.
+    layout : Layout, optional
+        Of the page.
+    style : str, optional
+        A style sheet of matplotlib: its name, or a file.
     force : bool
         Replace a file that is no earlier figure.
     """
@@ -69,11 +84,30 @@ def run_plot(
         file = file or check(name="-".join(filter(None, (file_name(section.sweep.name), kind, x, y))) + ".png")
         if kind == "distribution" and x is None and (reason := too_many(kind, points)):  # of many lines the best are named
             raise ValueError(f"{reason}; choose some with --series, for example --series {shown(points[0].point.series)}")
-        times = tuple(at) or (() if kind == "packets" else preferred(points, section.sweep.show))
+        times = tuple(at) or (() if kind in ("packets", "decoding") else preferred(points, section.sweep.show))
         chart = build_chart(kind, points, section.title, times, *axes, bound=bound)
+        chart = arranged(chart, replace(arrangement or Arrangement(), order=tuple(series)))
+        sheet = _sheet(style)
+    from matplotlib.style import context
+
     from uepgpu.figures import draw_chart, to_bytes
 
-    with writing("the figure", file.path):
-        file.write(to_bytes(draw_chart(chart), file.path.suffix[1:].lower()))
+    with writing("the figure", file.path), context(sheet):
+        file.write(to_bytes(draw_chart(chart, layout), file.path.suffix[1:].lower()))
     print(f"Figure  {file.path}")
     return 0
+
+
+def _sheet(style: str | None) -> Any:
+    """Return the settings of a style sheet."""
+    if style is None:
+        return {}
+    from matplotlib import rc_params_from_file
+    from matplotlib.style import library
+
+    if style in library:
+        return library[style]
+    try:
+        return rc_params_from_file(style, use_default_template=False)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"--style must be a style sheet of matplotlib or its name, got {shown(style)}: {error}") from None

@@ -99,7 +99,8 @@ def draw(
     """
     plan = make_plan(Windows(supports, tuple(probabilities.tolist()), work=1), part, workers, seed=seed)
     rule = resolve_decoder(plan, "auto")
-    sampler = get_backend(backend, part.n_subproducts, decoder=rule).sampler(plan, rule, "patterns", 1)
+    chosen = get_backend(backend, part.n_subproducts, decoder=rule, realizations=realizations)
+    sampler = chosen.sampler(plan, rule, "patterns", 1)
     when = sampler.decode_times(0, realizations)
     numbers = {support.tobytes(): s for s, support in enumerate(supports)}
     order = np.array([numbers[support.astype(np.bool_).tobytes()] for support in plan.job.support])

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import textwrap
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
@@ -17,6 +19,7 @@ from uepgpu.charts.crowd import emphasized
 from uepgpu.charts.loss import chart_of_curves
 from uepgpu.figures.boxes import box_handles, draw_boxes
 from uepgpu.figures.cells import draw_cells, scale_of
+from uepgpu.figures.layout import Layout
 from uepgpu.figures.plain import plain
 from uepgpu.figures.style import GUIDE, Style, style
 
@@ -44,6 +47,10 @@ MEANINGS = 6
 """Entries of a legend besides the series, at most, and its margin."""
 ARROW = 5.5
 """Size of the arrows of bounds."""
+LETTER, HANDLE, MARGIN = 0.56 / 72, 5.0 / 72, 8.0 / 72
+"""Inches that a letter takes, the sample of a legend's entry, and what stands beside an axis, for each point of the font."""
+PANEL, LINE = 0.78, 1.45 / 72
+"""Height of a panel by its width where that is given, and inches of a line for each point of the font."""
 
 
 def draw(curves: Sequence[Curve], title: str) -> Figure:
@@ -58,23 +65,24 @@ def draw(curves: Sequence[Curve], title: str) -> Figure:
     return draw_chart(chart_of_curves(curves, title))
 
 
-def draw_chart(chart: Chart) -> Figure:
-    """Return the figure of a chart: its panels, one legend beside them; of many series the best are named."""
-    chart = emphasized(chart)
-    n_rows, n_columns = len(chart.rows), max(map(len, chart.rows))
-    most_boxes = max((len(p.boxes) for p in chart.panels), default=0)
-    boxes = most_boxes > 0
-    longest = max((len(label) for label in chart.looks), default=0)
-    width = 4.4 * n_columns + max(2.9, 0.9 + 0.07 * min(longest, LABEL_CHARACTERS))
-    height = max(3.6, 1.2 + 0.34 * most_boxes) if boxes else 3.6
-    legend = ENTRY * (len(chart.looks) + MEANINGS) + EXTRA_LINE * sum(len(label) // LABEL_CHARACTERS for label in chart.looks)
-    tall = height * n_rows + 0.9 if boxes else max(height * n_rows + 0.9, legend)
-    figure = Figure(figsize=(width, tall), layout="constrained")
+def draw_chart(chart: Chart, layout: Layout | None = None) -> Figure:
+    """Return the figure of a chart: its panels and one legend, beside them or below; of many series the best are named."""
+    layout = layout or Layout()
+    sizes = layout.sizes
+    chart = _in_columns(emphasized(chart), layout)
+    boxes = any(p.boxes for p in chart.panels)
+    styles = {label: style(number) for label, number in chart.looks.items()}
+    handles = box_handles() if boxes else [*_series_handles(chart, styles), *_meanings(chart)]
+    across = _legend_columns(handles, layout)
+    width, height = _size(chart, layout, -(-len(handles) // across))
+    note = _note(chart, width, layout)
+    foot = 0.0 if layout.width is None else LINE * sizes.note * len(note)  # below the legend
+    height += 0.0 if layout.height else foot
+    figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
-    grid = figure.subplots(n_rows, n_columns, squeeze=False, sharex=False, sharey=False)
+    grid = figure.subplots(len(chart.rows), max(map(len, chart.rows)), squeeze=False, sharex=False, sharey=False)
     scale = scale_of(chart)
     maps: ScalarMappable | None = None
-    styles = {label: style(number) for label, number in chart.looks.items()}
     for i, row in enumerate(chart.rows):
         for j, panel in enumerate(row):
             axes: Axes = grid[i, j]
@@ -87,27 +95,95 @@ def draw_chart(chart: Chart) -> Figure:
                 draw_boxes(axes, panel, styles, chart, named=j == 0)
             else:
                 _draw_lines(axes, panel, styles, chart)
-            axes.set_title(plain(textwrap.fill(panel.title, TITLE_CHARACTERS)), fontsize=10)
-            axes.set_xlabel(panel.x_label, fontsize=9)
-            axes.set_ylabel(panel.y_label, fontsize=9)
-            axes.tick_params(labelsize=8)
-            for side in ("top", "right"):
-                axes.spines[side].set_visible(panel.cells is not None)
+            _finish(axes, panel, layout, width / len(row))
     if maps is not None:
-        figure.colorbar(maps, ax=grid, label=LOSS, shrink=0.8)
-        return _titled(figure, chart, width)
-    handles = box_handles() if boxes else [*_series_handles(chart, styles), *_meanings(chart)]
-    figure.legend(handles=handles, loc="outside right center", fontsize=8, frameon=False, handlelength=3.2)
-    return _titled(figure, chart, width)
+        figure.colorbar(maps, ax=grid, label=LOSS, shrink=0.8).ax.tick_params(labelsize=sizes.tick)
+    else:
+        common: dict[str, Any] = {"fontsize": sizes.legend, "frameon": False, "handlelength": 3.2, "ncols": across}
+        if layout.width is None:
+            figure.legend(handles=handles, loc="outside right center", **common)
+        else:
+            legend = figure.legend(handles=handles, loc="lower center", bbox_to_anchor=(0.5, foot / height), **common)
+            legend.set_in_layout(False)  # room for it is left here, since notes stand below it
+            foot += legend.get_window_extent().height / figure.dpi + sizes.legend / 72
+    return _titled(figure, chart, layout, note, foot)
 
 
-def _titled(figure: Figure, chart: Chart, width: float) -> Figure:
-    """Write the title above the panels and the notes below them."""
-    title = textwrap.fill(chart.title, int(width * CHARACTERS_PER_INCH))
-    figure.suptitle(plain(title), fontsize=11, x=0.01, ha="left")
-    if chart.notes:
-        text = textwrap.fill(" ".join(chart.notes), int(width * CHARACTERS_PER_INCH * 1.5))
-        figure.supxlabel(plain(text), fontsize=8, x=0.01, ha="left", color="0.3")
+def _in_columns(chart: Chart, layout: Layout) -> Chart:
+    """Return the chart with as many panels side by side as there is room for."""
+    wanted = max(map(len, chart.rows))
+    columns = layout.columns(wanted)
+    if columns == wanted:
+        return chart
+    panels = chart.panels
+    rows = [panels[i : i + columns] for i in range(0, len(panels), columns)]
+    return replace(chart, rows=tuple((*row, *[None] * (columns - len(row))) for row in rows))
+
+
+def _legend_columns(handles: Sequence[Line2D], layout: Layout) -> int:
+    """Return how many entries of the legend stand side by side."""
+    if layout.width is None:
+        return 1
+    longest = max(len(line) for handle in handles for line in str(handle.get_label()).splitlines())
+    return max(1, min(len(handles), int(layout.width / ((HANDLE + LETTER * longest) * layout.sizes.legend))))
+
+
+def _size(chart: Chart, layout: Layout, legend_rows: int) -> tuple[float, float]:
+    """Return the width and the height of the figure in inches."""
+    n_rows, n_columns = len(chart.rows), max(map(len, chart.rows))
+    boxes = max((len(p.boxes) for p in chart.panels), default=0)
+    if layout.width is not None:
+        row = max(PANEL * layout.width / n_columns, 0.5 + 2.2 * layout.sizes.label / 72 * boxes)
+        height = row * n_rows + LINE * layout.sizes.legend * legend_rows
+        return layout.width, layout.height or height
+    longest = max((len(label) for label in chart.looks), default=0)
+    width = 4.4 * n_columns + max(2.9, 0.9 + 0.07 * min(longest, LABEL_CHARACTERS))
+    row = max(3.6, 1.2 + 0.34 * boxes) if boxes else 3.6
+    legend = ENTRY * (len(chart.looks) + MEANINGS) + EXTRA_LINE * sum(len(label) // LABEL_CHARACTERS for label in chart.looks)
+    height = row * n_rows + 0.9
+    return width, layout.height or (height if boxes else max(height, legend))
+
+
+def _finish(axes: Axes, panel: Panel, layout: Layout, width: float) -> None:
+    """Write what stands around a panel that is `width` inches wide, and set the ends of its axes."""
+    sizes = layout.sizes
+    beside = max(MARGIN * sizes.label, LETTER * sizes.tick * max((len(box.label) for box in panel.boxes), default=0))
+    fits = TITLE_CHARACTERS if layout.width is None else max(12, int((width - beside) / (LETTER * sizes.panel)))
+    axes.set_title(plain(textwrap.fill(panel.title, fits)), fontsize=sizes.panel)
+    axes.set_xlabel(panel.x_label if layout.width is None else textwrap.fill(panel.x_label, fits), fontsize=sizes.label)
+    axes.set_ylabel(panel.y_label, fontsize=sizes.label)
+    axes.tick_params(labelsize=sizes.tick)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(panel.cells is not None)
+    if layout.x_limits is not None:
+        axes.set_xlim(layout.x_limits)
+    if layout.y_limits is not None:
+        axes.set_ylim(layout.y_limits)
+
+
+def _note(chart: Chart, width: float, layout: Layout) -> list[str]:
+    """Return the lines of the notes."""
+    fits = int(width * CHARACTERS_PER_INCH * 1.5) if layout.width is None else int(width / (LETTER * layout.sizes.note))
+    return textwrap.wrap(" ".join(chart.notes), fits)
+
+
+def _titled(figure: Figure, chart: Chart, layout: Layout, note: list[str], foot: float) -> Figure:
+    """Write the title above the panels and the notes below them, where `foot` inches are left for these below all else."""
+    sizes, (width, height) = layout.sizes, figure.get_size_inches()
+    if foot:
+        engine = figure.get_layout_engine()
+        assert isinstance(engine, ConstrainedLayoutEngine)
+        engine.set(rect=(0.0, foot / height, 1.0, 1.0 - foot / height))
+    fits = int(width * CHARACTERS_PER_INCH) if layout.width is None else int(width / (LETTER * sizes.title))
+    if chart.title:
+        figure.suptitle(plain(textwrap.fill(chart.title, fits)), fontsize=sizes.title, x=0.01, ha="left")
+    if note:
+        style_of_note: dict[str, Any] = {"fontsize": sizes.note, "ha": "left", "color": "0.3"}
+        text = plain("\n".join(note))
+        if foot:
+            figure.text(0.01, 0.03 / height, text, va="bottom", **style_of_note)
+        else:
+            figure.supxlabel(text, x=0.01, **style_of_note)
     return figure
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Literal
 
 from uepgpu.charts import KINDS, build_chart
+from uepgpu.charts.arrange import Arrangement, arranged
 from uepgpu.charts.kinds import too_many
 from uepgpu.charts.times import preferred
 from uepgpu.checks import choice, real_array, shown
+from uepgpu.figures.layout import layout_of
 from uepgpu.results.axes import axis
 from uepgpu.results.opened import Results, chosen, in_words_of_python
 from uepgpu.store.sections import only_series
@@ -32,6 +34,15 @@ def plot(
     y: str | None = None,
     bound: bool = False,
     title: str | None = None,
+    panels: Sequence[int] = (),
+    names: Mapping[str, str] | None = None,
+    x_scale: Literal["linear", "log"] | None = None,
+    y_scale: Literal["linear", "log"] | None = None,
+    x_limits: tuple[float, float] | None = None,
+    y_limits: tuple[float, float] | None = None,
+    width: float | str | None = None,
+    height: float | str | None = None,
+    font: float | None = None,
 ) -> Figure:
     """Return a figure of what was simulated: marks with 95 % intervals, exact values as lines.
 
@@ -41,11 +52,12 @@ def plot(
         What :func:`uepgpu.run_sweep` or :func:`uepgpu.open_store` returned, or the file of a store.
     kind : str
         ``"loss"`` against the deadline, ``"packets"`` (loss against packets received), ``"workers"`` (against their number),
-        ``"probability"`` (of decoding, by class), ``"distribution"`` of the loss of one realization, ``"exceedance"`` of it.
+        ``"probability"`` (of decoding, by class), ``"decoding"`` (that, against packets received), ``"distribution"`` of the
+        loss of one realization, ``"exceedance"`` of it.
     sweep : str, optional
         Which sweep of a store that has several.
     series : str or sequence of str
-        Labels, with ``*`` and ``?`` as wildcards; empty for all.
+        Labels, with ``*`` and ``?`` as wildcards, in the order of the legend; empty for all.
     at : array_like of float
         Deadlines of charts of a few deadlines. Default: those that the specification shows, or a few.
     x, y : str, optional
@@ -53,7 +65,20 @@ def plot(
     bound : bool
         Show the lower bound of the loss too.
     title : str, optional
-        Default: that of the specification.
+        Default: that of the specification; empty for none.
+    panels : sequence of int
+        Which panels, counted from 1 row by row; empty for all.
+    names : dict of str to str, optional
+        Other names of series, by label.
+    x_scale, y_scale : str, optional
+        ``"linear"`` or ``"log"``. Default: what suits the values.
+    x_limits, y_limits : tuple of float, optional
+        Ends of the axes.
+    width, height : float or str, optional
+        Inches, or a length such as ``"88mm"``; a width also ``"column"``, 3.5 inches, or ``"page"``, 7.16. With a width, panels
+        that would be too narrow stand one below the other, and the legend stands below them.
+    font : float, optional
+        Points of all text. Default: sizes of its parts, or 8 if there is a width.
 
     Returns
     -------
@@ -71,6 +96,9 @@ def plot(
     >>> figure = uep.plot(uep.run_sweep("paper", realizations=1000), series=["NOW", "EW"])
     >>> [axes.get_title() for axes in figure.axes]
     ['row-times-column (rxc), unit work', 'column-times-row (cxr), unit work']
+    >>> figure = uep.plot(uep.run_sweep("paper", realizations=1000), width="column", panels=[1], title="")
+    >>> len(figure.axes), float(figure.get_figwidth())
+    (1, 3.5)
 
     References
     ----------
@@ -82,11 +110,17 @@ def plot(
     choice("kind", kind, tuple(KINDS))
     axes = [None if name is None else axis(argument, name) for argument, name in (("x", x), ("y", y))]
     times = tuple(real_array("at", at).ravel().tolist())
+    for name, scale in (("x_scale", x_scale), ("y_scale", y_scale)):
+        if scale is not None:
+            choice(name, scale, ("linear", "log"))
+    patterns = (series,) if isinstance(series, str) else tuple(series)
+    arrangement = Arrangement(tuple(panels), patterns, dict(names or {}), title, x_scale, y_scale)
+    layout = layout_of(width, height, font, x_limits, y_limits)
     with in_words_of_python():
         section = found.only(sweep)
-        points = only_series(section.points, [series] if isinstance(series, str) else list(series))
+        points = only_series(section.points, patterns)
         if kind == "distribution" and x is None and (reason := too_many(kind, points)):
             raise ValueError(f"{reason}; choose some by series=, for example series={shown(points[0].point.series)}")
-        times = times or (() if kind == "packets" else preferred(points, section.sweep.show))
-        chart = build_chart(kind, points, section.title if title is None else title, times, *axes, bound=bound)
-    return draw_chart(chart)
+        times = times or (() if kind in ("packets", "decoding") else preferred(points, section.sweep.show))
+        chart = arranged(build_chart(kind, points, section.title, times, *axes, bound=bound), arrangement)
+    return draw_chart(chart, layout)

@@ -185,7 +185,8 @@ def draw_sketches(
     xarray.Dataset
         ``copies``, int64 over (``realization``, ``iteration``, ``block``): answers with each block of the scheme's cut of the
         rows; ``time`` over (``realization``, ``iteration``): how long the iteration takes; ``weight`` over ``block``: what one
-        answer weighs (zero for a code, whose weights are decoded).
+        answer weighs (zero for a code, whose weights are decoded); where rules let fewer answers come than the scheme's most,
+        :class:`ReplicatedSketch` and :class:`StochasticBlocks` multiply it by the ratio of these numbers.
 
     Examples
     --------

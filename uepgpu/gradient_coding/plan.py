@@ -85,7 +85,8 @@ def make_plan(
     require_memory(f"a run of {n:,} iterations", 8 * 16 * n)
     key = word64("seed", seed)
     rate = positive("step", step) / problem.curvature
-    steps = np.asarray(rate / (1.0 + positive("decay", decay, zero=True) * np.arange(n)), dtype=np.float64)
+    with np.errstate(over="ignore"):  # a step that vanishes
+        steps = np.asarray(rate / (1.0 + positive("decay", decay, zero=True) * np.arange(n)), dtype=np.float64)
     d = problem.shape[1]
     x = np.zeros(d) if start is None else real_array("start", start)
     if x.shape != (d,) or not np.all(np.isfinite(x)):

@@ -112,7 +112,7 @@ class Problem:
 
     @property
     def curvature(self) -> float:
-        """L, a bound of the Hessian's eigenvalues: gradient descent converges for steps below 2/L."""
+        """L, a bound of the Hessian's eigenvalues; gradient descent converges for steps below 2/L."""
         return losses.curvature(self.loss, float(self.svd[1].max(initial=0.0)), self.ridge)
 
     def gradient(self, x: Floats) -> Floats:

@@ -34,7 +34,7 @@ def plain(workers: Workers) -> bool:
 def always_answer(workers: Workers) -> bool:
     """Whether no answer is ever lost, as far as the description says it: a law may still leave some out."""
     if isinstance(workers.latency, Trace):
-        return workers.loss_probability == 0 and bool(np.all(np.isfinite(np.asarray(workers.latency.latencies))))
+        return workers.loss_probability == 0 and all(bool(np.all(np.isfinite(rows))) for _, rows in workers.latency.slices())
     dark = workers.racks is not None and workers.racks.probability > 0 and workers.racks.latency is None
     return workers.loss_probability == 0 and not dark
 
@@ -124,14 +124,12 @@ class Servers:
     # --- traces -------------------------------------------------------------------------------------------------------
 
     def _recorded(self, trace: Trace, number: U64, iterations: int) -> Floats:
-        table = np.asarray(trace.latencies)[:, : self.count]
         pool = self.workers
-        load = float(pool.charge(self.work)) / (pool.resolved_omega(self.n_blocks) * pool.speed()[: self.count])
-        rounds = self._rows(trace, number, iterations)
-        latency = table[rounds]
+        load = float(pool.charge(self.work)) / (pool.resolved_omega(self.n_blocks) * pool.speed())
+        latency = trace.at(self._rows(trace, number, iterations)) * load
         if trace.shuffle:
-            latency = np.take_along_axis(np.asarray(trace.latencies)[rounds], self._places(number, iterations), axis=2)
-        return np.asarray(latency * load)
+            return np.take_along_axis(latency, self._places(number, iterations), axis=2)
+        return np.asarray(latency[:, :, : self.count])
 
     def _rows(self, trace: Trace, number: U64, iterations: int) -> NDArray[np.int64]:
         """Return the round that each iteration meets, shape (realizations, iterations)."""
@@ -143,7 +141,7 @@ class Servers:
         return np.asarray((drawn * rows) >> np.uint64(32), dtype=np.int64)
 
     def _places(self, number: U64, iterations: int) -> NDArray[np.int64]:
-        """Return whose latencies each server has in every iteration, shape (realizations, iterations, R)."""
+        """Return whose latency and speed each server has in every iteration, shape (realizations, iterations, R)."""
         whole = self.workers.count
         drawn = self._words(number, ORDER, whole, iterations)
         place = np.broadcast_to(np.arange(whole), drawn.shape).copy()

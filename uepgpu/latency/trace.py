@@ -171,6 +171,17 @@ class Trace:
             rows[np.isnan(rows)] = np.inf
             yield at, rows
 
+    def at(self, rounds: ArrayLike) -> Floats:
+        """Return the latencies of given rounds as float64, infinite for never: the shape of `rounds`, and workers.
+
+        Examples
+        --------
+        >>> Trace([[1.0, 2.0], [np.nan, 0.5]]).at([1, 0, 1]).tolist()
+        [[inf, 0.5], [1.0, 2.0], [inf, 0.5]]
+        """
+        rows = np.asarray(self.latencies)[np.asarray(rounds)].astype(np.float64)
+        return np.where(np.isnan(rows), np.inf, rows)
+
     def first(self, count: int) -> Trace:
         """Return the trace of the first workers.
 

@@ -98,7 +98,7 @@ class Partition:
 
     @property
     def class_gram(self) -> Floats:
-        """Gram matrix summed over classes, shape (L, L): what codes that decode class by class need."""
+        """Gram matrix summed over classes, shape (L, L), which is what codes need that decode class by class."""
         member = self.classes[:, None] == np.arange(1, self.n_classes + 1)[None, :]
         return np.asarray(member.T.astype(np.float64) @ self.gram @ member.astype(np.float64))
 

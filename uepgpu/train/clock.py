@@ -82,7 +82,8 @@ def completion_times(
     """
     grid = time_grid(code, part, workers)
     plan = make_plan(code, part, workers, seed=seed, deadlines=grid)
-    sampler = get_backend("auto", part.n_subproducts).sampler(plan, resolve_decoder(plan, "auto"), "patterns", 1)
+    chosen = get_backend("auto", part.n_subproducts, realizations=steps)
+    sampler = chosen.sampler(plan, resolve_decoder(plan, "auto"), "patterns", 1)
     middle = np.sqrt(grid * np.append(grid[0], grid[:-1]))
     result = np.empty((steps, len(slots)))
     for column, slot in enumerate(slots):

@@ -134,7 +134,8 @@ class Draws:
             scheme = self.scheme
             part = scheme.partition if table is None else scheme.partition_of(table)
             plan = make_plan(scheme.code, part, self.rounds.of(state), seed=scheme.seed, deadlines=[scheme.time])
-            sampler = get_backend("auto", part.n_subproducts).sampler(plan, resolve_decoder(plan, "auto"), "patterns", 1)
+            chosen = get_backend("auto", part.n_subproducts, realizations=1)  # a few a step
+            sampler = chosen.sampler(plan, resolve_decoder(plan, "auto"), "patterns", 1)
             drawn = _Drawn(plan, part, sampler)
             if len(self._tables) >= MOST_TABLES:
                 del self._tables[next(iter(self._tables))]

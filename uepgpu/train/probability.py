@@ -39,11 +39,6 @@ def subproduct_probability(scheme: Scheme) -> Floats:
         lost = [float(theory.loss(scheme.code, p, scheme.workers, deadlines=[scheme.time]).loss[0]) for p in alone]
         return np.asarray(1.0 - np.array(lost), dtype=np.float64)
     except NotImplementedError:
-        if not scheme.workers.independent:
-            raise ValueError(
-                "estimator='debiased' needs decoding probabilities, which have no closed form for workers in racks or a trace if "
-                "packets are of unequal work or tied to workers: use another estimator, or drawn windows of equal work"
-            ) from None
         tally = simulate(scheme.code, part, scheme.workers, deadlines=[scheme.time], realizations=SIMULATED, seed=0)
         return np.asarray(tally.subproduct_probability().probability[0], dtype=np.float64)
 

@@ -18,7 +18,7 @@ __all__ = ["SAME", "Rounds", "State"]
 Floats = NDArray[np.float64]
 
 State = tuple[int, ...]
-"""What tells rounds apart: the struck racks; the row of a trace, and whose latencies each worker has where they are shuffled."""
+"""What tells rounds apart: the struck racks; the row of a trace, and whose latency and speed each worker has if it is shuffled."""
 
 SAME: State = ()
 """The state of workers whose rounds are all alike."""
@@ -92,7 +92,7 @@ class Rounds:
         return [int(row) for row in (words(self.seed, number, TRACES, 0, 2)[:, 1] * n) >> HALF]
 
     def _places(self, number: NDArray[np.uint64]) -> list[list[int]]:
-        """Return whose latencies each worker has, by Fisher-Yates from the last place down."""
+        """Return whose latency and speed each worker has, by Fisher-Yates from the last place down."""
         found = []
         for drawn in words(self.seed, number, ORDER, 0, self.workers.count).tolist():
             place = list(range(len(drawn)))
@@ -107,8 +107,8 @@ class Rounds:
         pool, racks = self.workers, self.workers.racks
         if isinstance(pool.latency, Trace):
             row, *place = state
-            times = np.asarray(pool.latency.latencies)[row]
-            times = (times[place] if place else times) / pool.speed()
+            times = pool.latency.at(row) / pool.speed()
+            times = times[place] if place else times
             missed = np.searchsorted(self.limits * ROUNDING, times, side="left")
             like = np.unique(missed, return_index=True, return_inverse=True)
             laws = [_recorded(times[first]) for first in like[1]]

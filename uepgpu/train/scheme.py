@@ -126,7 +126,7 @@ class Scheme:
 
     @property
     def partition(self) -> Partition:
-        """The sub-products and classes by position: blocks of falling importance, as after sorting."""
+        """The sub-products and classes by position, blocks of falling importance as after sorting."""
         return self.partition_of(self.classes)
 
     def partition_of(self, classes: Any) -> Partition:

@@ -136,7 +136,7 @@ class Workers:
 
     @property
     def alike(self) -> bool:
-        """Whether the arrivals of all workers are independent and have one law: then whose packet comes first is a fair draw."""
+        """Whether the arrivals of all workers are independent and have one law, so that whose packet comes first is a fair draw."""
         return self.identical and self.independent
 
     @property

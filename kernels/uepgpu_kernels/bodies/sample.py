@@ -33,7 +33,8 @@ def combination_of(word: Any, alias: Any) -> Any:
     """Return the number of the combination that a word draws from a table of :mod:`uepgpu_kernels.joint`; all np.uint32."""
     column = np.uint32(word >> COLUMN_SHIFT)
     entry = alias[column]
-    own = np.uint32(word & IN_COLUMN) < np.uint32(entry >> ENTRY_SHIFT)
+    # The word's place in its column is below what the column has of its own: both shifted up, above any alias.
+    own = np.uint32(np.uint32(word << ENTRY_SHIFT) | ALIAS) < entry
     return column if own else np.uint32(entry & ALIAS)
 
 

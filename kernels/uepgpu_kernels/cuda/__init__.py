@@ -6,8 +6,9 @@ Nothing here is imported before a device is asked for. Only this package may imp
 from __future__ import annotations
 
 from uepgpu_kernels.cuda.choose import shape_of
+from uepgpu_kernels.cuda.cubin import capability_of, shape_cubin
 from uepgpu_kernels.cuda.memory import device_count
-from uepgpu_kernels.cuda.probe import describe
+from uepgpu_kernels.cuda.probe import describe, probe_cubin
 from uepgpu_kernels.cuda.ptx import VARIANTS, compile_ptx, compile_shape
 from uepgpu_kernels.cuda.run import MOST_AT_ONCE, Prepared, prepare
 from uepgpu_kernels.cuda.shape import MOST_SUBPRODUCTS, Shape
@@ -20,11 +21,14 @@ __all__ = [
     "Prepared",
     "Shape",
     "Tables",
+    "capability_of",
     "compile_ptx",
     "compile_shape",
     "describe",
     "device_count",
     "make_tables",
     "prepare",
+    "probe_cubin",
+    "shape_cubin",
     "shape_of",
 ]

@@ -1,26 +1,43 @@
-"""Which kernel serves a job."""
+"""Which kernel serves a job. No size of a shape is a number of workers, of deadlines or of states: few kernels serve a sweep."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from uepgpu_kernels.automaton import Automaton
 from uepgpu_kernels.cuda import decode
 from uepgpu_kernels.cuda.shape import (
+    LEAST_BINS,
+    LEAST_LISTED,
+    MOST_COARSE,
     MOST_FIELD,
     MOST_SHARED_BINS,
     MOST_SHARED_STATES,
     MOST_SORTED,
     MOST_SUBPRODUCTS,
+    STEPS,
     Maker,
     Shape,
     n_bins,
 )
+from uepgpu_kernels.cuda.tables import states_of
 from uepgpu_kernels.job import BY_INDEX, BY_TIME, Job
+from uepgpu_kernels.joint import COLUMNS
+from uepgpu_kernels.steps import FIELDS, steps_of
 
 __all__ = ["shape_of"]
 
+SHARED_BYTES = 48 * 1024
+"""What a block has without asking for more."""
 
-def shape_of(job: Job, decoder: Maker, kind: str, automaton: Automaton | None = None, *, packed: bool = True) -> Shape:
-    """Return the shape of the kernel that serves a job; without `packed`, of the one that would serve any.
+
+def shape_of(
+    job: Job, decoder: Maker, kind: str, automaton: Automaton | None = None, *, packed: bool = True, by_words: bool = True
+) -> Shape:
+    """Return the shape of the kernel that serves a job.
+
+    Without `by_words`, of one that takes packets one by one, and counts where the decoder does; without `packed`, of the one that
+    would serve any job.
 
     Raises
     ------
@@ -29,48 +46,82 @@ def shape_of(job: Job, decoder: Maker, kind: str, automaton: Automaton | None = 
     """
     if job.k > MOST_SUBPRODUCTS:
         raise ValueError(f"backend 'cuda' takes K <= {MOST_SUBPRODUCTS} sub-products, got K = {job.k}; use backend='numba'")
+    if packed and (fast := _fast_shape(job, decoder, kind, automaton, by_words=by_words)) is not None:
+        return fast
     walked = decoder is decode.match and automaton is not None
-    if walked:
-        decoder = decode.automaton
-    counted = decoder is decode.count
-    n_windows = job.capacity.size if counted else job.support.shape[0] if walked else 0
     bins = n_bins(job, kind)
-    packed = (
-        packed
-        and kind == "patterns"
-        and 0 < bins <= MOST_SHARED_BINS
-        and max(job.n_times, job.arrival.shape[0]) <= MOST_FIELD
-        and ((counted and n_windows <= 8 and job.class_unit.size > 0) or (walked and n_windows < MOST_FIELD and job.n_classes <= 4))
-    )
-    grouped = job.threshold.shape[0] > 1
-    nest = "listed"
-    if packed and job.order == BY_INDEX and not grouped:
-        nest = "streamed"
-    elif packed and job.order == BY_TIME and job.n_packets <= MOST_SORTED:
-        nest = "sorted"
-    states = automaton.following.size if walked and automaton is not None else 0
     return Shape(
-        nest=nest,
-        decoder=decoder,
+        nest="listed",
+        decoder=decode.automaton if walked else decoder,
         kind=kind,
         order=job.order,
         k=job.k,
-        n_packets=job.n_packets,
-        n_windows=n_windows,
+        n_packets=_power(job.n_packets, LEAST_LISTED),
+        n_windows=job.capacity.size if decoder is decode.count else 0,
         n_classes=job.n_classes,
         field=job.field,
         drawn=job.degree.size > 0,
         given=job.generator.shape[0] > 0,
         targets=job.target.shape[0],
+        grouped=job.threshold.shape[0] > 1,
+        per_word=job.per_word,
+        fine=False,
+        bins=_power(bins, LEAST_BINS) if kind != "times" and bins <= MOST_SHARED_BINS else 0,
+        states=0,
+        **_arrivals(job),
+    )
+
+
+def _fast_shape(job: Job, decoder: Maker, kind: str, automaton: Automaton | None, *, by_words: bool) -> Shape | None:
+    """Return the shape of a kernel that keeps nothing but a state and times in registers; None where there is none for the job."""
+    counted, walked = decoder is decode.count and job.class_unit.size > 0, decoder is decode.match and automaton is not None
+    grouped, bins = job.threshold.shape[0] > 1, n_bins(job, kind)
+    most = max(job.n_times, job.arrival.shape[0])
+    if kind != "patterns" or not (counted or walked) or bins > MOST_SHARED_BINS or most > MOST_FIELD:
+        return None
+    taken = -(-job.n_packets // (4 * job.per_word)) * 4 * job.per_word  # by whole blocks, of which the first times count
+    by_index, by_time = job.order == BY_INDEX and not grouped and taken < MOST_FIELD, job.order == BY_TIME
+    if not by_index and not (by_time and job.n_packets <= MOST_SORTED):
+        return None
+    shape = Shape(
+        nest="streamed" if by_index else "sorted",
+        decoder=decode.automaton,
+        kind=kind,
+        order=job.order,
+        k=0,
+        n_packets=0 if by_index else MOST_SORTED,
+        n_windows=0,
+        n_classes=job.n_classes,
+        field=0,
+        drawn=False,
+        given=False,
+        targets=0,
         grouped=grouped,
         per_word=job.per_word,
-        bins=_power(bins, 256) if kind != "times" and bins <= MOST_SHARED_BINS else 0,
-        states=_power(states, 64) if 0 < states <= MOST_SHARED_STATES else 0,
-        racked=job.n_racks > 0,
-        traced=job.arrival.size > 0,
-        replay=job.replay,
-        shuffled=job.shuffle,
+        fine=by_time and job.threshold.shape[1] > MOST_COARSE,
+        bins=_power(bins, LEAST_BINS),
+        states=0,
+        **_arrivals(job),
     )
+    states = states_of(job, automaton) if job.n_classes <= 4 and (walked or by_words) else None
+    if states is not None and states[0].shape[1] < MOST_FIELD:
+        room = (SHARED_BYTES - 4 * (shape.bins + COLUMNS)) // 4
+        fits = by_words and by_index and 4 * job.per_word < 1 << FIELDS // job.n_classes
+        steps = steps_of(job, *states) if fits else None
+        entries = next((n for n in STEPS if steps is not None and steps.size <= n <= room), 0)
+        if entries:
+            return shape._replace(nest="by_words", per_word=0, states=entries)
+        shared = states[0].size <= MOST_SHARED_STATES
+        if walked or shared:
+            return shape._replace(states=MOST_SHARED_STATES if shared else 0)
+    if counted and job.capacity.size <= 8:
+        return shape._replace(decoder=decode.count, n_windows=job.capacity.size)
+    return None
+
+
+def _arrivals(job: Job) -> dict[str, Any]:
+    """Return what a shape says of racks and traces."""
+    return {"racked": job.n_racks > 0, "traced": job.arrival.size > 0, "replay": job.replay, "shuffled": job.shuffle}
 
 
 def _power(n: int, least: int) -> int:

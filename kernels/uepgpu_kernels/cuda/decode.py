@@ -166,7 +166,7 @@ def eliminate(shape: Shape) -> Any:
     """Eliminate coefficients of a finite field, given or drawn."""
     k, field, drawn, given = shape.k, shape.field, shape.drawn, shape.given
     size, element, one = k + 3, ELEMENT[field], np.uint64(1)
-    n_targets, first_target = shape.targets, shape.n_packets * k
+    n_targets = shape.targets
     n_left = max(n_targets, 1)
 
     @stage
@@ -175,6 +175,7 @@ def eliminate(shape: Shape) -> Any:
         pivot = cuda.local.array(k, np.int8)
         words = cuda.local.array(size, np.uint64)
         left = cuda.local.array((n_left, k), element)
+        first_target = t.n_packets * k
         for i in range(k):
             pivot[i] = 0
         for s in range(n_targets):

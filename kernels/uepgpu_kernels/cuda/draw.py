@@ -6,32 +6,33 @@ from typing import Any
 
 import numpy as np
 
-from uepgpu_kernels.bodies.philox import MASK, SHIFT, philox4x32
+from uepgpu_kernels.bodies.philox import MASK, SHIFT
 from uepgpu_kernels.bodies.sample import below, combination_of
-from uepgpu_kernels.cuda.shape import BUCKET_BITS, Shape
+from uepgpu_kernels.cuda.philox import philox
+from uepgpu_kernels.cuda.shape import BUCKET_BITS, FINE_BITS, Shape
 from uepgpu_kernels.cuda.stage import cuda, stage
 from uepgpu_kernels.cuda.tables import CROWDED
 from uepgpu_kernels.job import AT_RANDOM, BY_PERMUTATION, BY_TIME
-from uepgpu_kernels.network import merge_exchange
 from uepgpu_kernels.streams import ORDER, PACKETS, RACKS, TRACES
 
-__all__ = ["block_of", "flags_of", "list_maker", "look_up", "rack_maker", "search", "trace_maker"]
+__all__ = ["block_of", "flags_of", "list_maker", "look_up_maker", "rack_maker", "search", "trace_maker"]
 
 ZERO32 = np.uint32(0)
 ONE32 = np.uint32(1)
 ZERO64 = np.uint64(0)
-BUCKET_SHIFT = np.uint32(32 - BUCKET_BITS)
 HALF = np.uint32(16)
 LOW16 = np.uint32(0xFFFF)
+THREE32, ROWS = np.uint32(3), np.uint32(0xFFFFFFFC)
 FIVE, LOW5 = np.uint32(5), np.uint32(31)
 BYTE, EIGHT = np.uint64(0xFF), np.uint64(8)
-SEVERAL = np.uint32(CROWDED)
+CROWDED_ABOVE = np.uint32(CROWDED << 16)
 
 
 @stage
 def block_of(seed: Any, realization: Any, number: Any, stream: Any) -> Any:
-    """Return the four words of block `number` of a stream."""
-    return philox4x32(realization & MASK, realization >> SHIFT, np.uint64(number), stream, seed & MASK, seed >> SHIFT)
+    """Return the four words of block `number` of a stream, as uint32."""
+    low, high = np.uint32(realization & MASK), np.uint32(realization >> SHIFT)
+    return philox(low, high, np.uint32(number), np.uint32(stream), np.uint32(seed & MASK), np.uint32(seed >> SHIFT))
 
 
 @stage
@@ -48,15 +49,24 @@ def search(t: Any, g: Any, word: Any) -> Any:
     return t.value[np.uint32(first + low)]
 
 
-@stage
-def look_up(t: Any, bucket: Any, g: Any, word: Any) -> Any:
-    """Return the value of a word in table g, whose buckets lie in `bucket`."""
-    entry = bucket[np.uint32(np.uint32(g << np.uint32(BUCKET_BITS)) + np.uint32(word >> BUCKET_SHIFT))]
-    values = np.uint32(entry)
-    found = np.uint32(values >> HALF) if word >= np.uint32(entry >> SHIFT) else np.uint32(values & LOW16)
-    if np.uint32(values >> HALF) == SEVERAL:
-        found = search(t, g, word)
-    return found
+def look_up_maker(shape: Shape) -> Any:
+    """Return the step ``(t, bucket, g, word) -> value`` of a word in table g, whose buckets lie in `bucket`.
+
+    The value is in the upper half; the lower half says nothing.
+    """
+    bits = FINE_BITS if shape.fine else BUCKET_BITS
+    leading, width = np.uint32(32 - bits), np.uint32(bits)
+
+    @stage
+    def look_up(t: Any, bucket: Any, g: Any, word: Any) -> Any:
+        entry = bucket[np.uint32(np.uint32(g << width) + np.uint32(word >> leading))]
+        values = np.uint32(entry)
+        found = values if word >= np.uint32(entry >> SHIFT) else np.uint32(values << HALF)
+        if values >= CROWDED_ABOVE:
+            found = np.uint32(search(t, g, word) << HALF)
+        return found
+
+    return look_up
 
 
 def rack_maker(shape: Shape) -> tuple[Any, Any]:
@@ -64,17 +74,21 @@ def rack_maker(shape: Shape) -> tuple[Any, Any]:
 
     Where there are no racks, the first does nothing and `flags` is not read.
     """
-    racked, padded, n_flags = shape.racked, (shape.n_packets + 3) // 4 * 4, flags_of(shape)
+    racked, n_flags = shape.racked, flags_of(shape)
     one = n_flags == 1
-    at_rack, at_numbers = np.uint32(2 * padded), 3 * padded
+
+    @stage
+    def padded_rows(t: Any) -> Any:
+        return np.uint32(np.uint32(t.n_packets + 3) & ROWS)
 
     @stage
     def draw_racks(t: Any, seed: Any, realization: Any, flags: Any) -> None:
         if racked:
             for i in range(n_flags):
                 flags[i] = ZERO32
+            at_numbers = np.uint32(THREE32 * padded_rows(t))
             n_racks = t.group[at_numbers]
-            below = np.uint64(t.group[at_numbers + 1])
+            below = t.group[np.uint32(at_numbers + ONE32)]
             for head in range(0, n_racks, 4):
                 w0, w1, w2, w3 = block_of(seed, realization, head >> 2, RACKS)
                 struck = np.uint32(
@@ -86,9 +100,10 @@ def rack_maker(shape: Shape) -> tuple[Any, Any]:
     @stage
     def table_of(t: Any, flags: Any, w: Any) -> Any:
         if racked:
-            rack = t.group[at_rack + np.uint32(w)]
+            padded = padded_rows(t)
+            rack = t.group[np.uint32(np.uint32(padded + padded) + np.uint32(w))]
             struck = np.uint32(flags[0 if one else rack >> FIVE] >> np.uint32(rack & LOW5)) & ONE32
-            return t.group[np.uint32(struck * np.uint32(padded) + np.uint32(w))]
+            return t.group[np.uint32(np.uint32(struck * padded) + np.uint32(w))]
         return t.group[w]
 
     return draw_racks, table_of
@@ -105,7 +120,7 @@ def trace_maker(shape: Shape) -> tuple[Any, Any]:
     Where the trace is shuffled, the first writes whose latency each packet has into `columns` (W,) uint16, which the second reads.
     Without a trace the time is the `work` itself.
     """
-    n, traced, drawn, shuffled, last = shape.n_packets, shape.traced, shape.replay == AT_RANDOM, shape.shuffled, shape.n_packets - 1
+    traced, drawn, shuffled = shape.traced, shape.replay == AT_RANDOM, shape.shuffled
 
     @stage
     def draw_round(t: Any, seed: Any, realization: Any, columns: Any) -> Any:
@@ -114,8 +129,10 @@ def trace_maker(shape: Shape) -> tuple[Any, Any]:
             row = realization % t.n_rounds
             if drawn:
                 w0, w1, w2, w3 = block_of(seed, realization, 0, TRACES)
-                row = below(w1, t.n_rounds)
+                row = below(np.uint64(w1), t.n_rounds)
             if shuffled:
+                n = t.n_packets
+                last = n - 1
                 for w in range(n):
                     columns[w] = np.uint16(w)
                 w0, w1, w2, w3 = block_of(seed, realization, last >> 2, ORDER)
@@ -123,7 +140,7 @@ def trace_maker(shape: Shape) -> tuple[Any, Any]:
                     i = last - back
                     place = i & 3
                     word = w0 if place == 0 else w1 if place == 1 else w2 if place == 2 else w3
-                    j = np.uint32(below(word, np.uint64(i + 1)))
+                    j = np.uint32(below(np.uint64(word), np.uint64(i + 1)))
                     x = columns[i]
                     columns[i] = columns[j]
                     columns[j] = x
@@ -138,7 +155,7 @@ def trace_maker(shape: Shape) -> tuple[Any, Any]:
             time = np.uint32(n_times)
             if work < t.n_works:
                 column = np.uint64(columns[w] if shuffled else w)
-                time = np.uint32(t.arrival[(np.uint64(work) * t.n_rounds + row) * np.uint64(n) + column])
+                time = np.uint32(t.arrival[(np.uint64(work) * t.n_rounds + row) * np.uint64(t.n_packets) + column])
         return time
 
     return draw_round, time_of
@@ -147,19 +164,16 @@ def trace_maker(shape: Shape) -> tuple[Any, Any]:
 def list_maker(shape: Shape) -> Any:
     """Return the step that lists packets in order of arrival.
 
-    ``(t, seed, realization, window, keys) -> arrived``: `window` (W,) by packet; `keys` (W,) in order of arrival, the time
+    ``(t, seed, realization, window, keys) -> arrived``: `window` by packet; `keys` in order of arrival, the time
     above 16 bits and the packet below; `arrived` packets arrive in time.
     """
-    n = shape.n_packets
     by_time = shape.order == BY_TIME
     permuted = shape.order == BY_PERMUTATION
-    last_row = n - 1
     per_word = shape.per_word
-    n_exchanges = len(merge_exchange(n)) if by_time else 0
     n_flags = flags_of(shape)
     draw_racks, table_of = rack_maker(shape)
     draw_round, time_of = trace_maker(shape)
-    n_columns = n if shape.shuffled else 1
+    n_columns = shape.n_packets if shape.shuffled else 1
 
     @stage
     def draw_four(t: Any, words: Any, seed: Any, realization: Any, number: Any, stream: Any) -> None:
@@ -171,6 +185,7 @@ def list_maker(shape: Shape) -> Any:
 
     @stage
     def make_list(t: Any, seed: Any, realization: Any, n_times: Any, window: Any, keys: Any) -> Any:
+        n = t.n_packets
         words = cuda.local.array(4, np.uint32)
         flags = cuda.local.array(n_flags, np.uint32)
         draw_racks(t, seed, realization, flags)
@@ -191,7 +206,7 @@ def list_maker(shape: Shape) -> Any:
             time = time_of(t, row, columns, np.uint32(value >> HALF), w, n_times)
             keys[w] = np.uint32(np.uint32(time << HALF) | np.uint32(w)) if by_time else np.uint32(w)
         if by_time:
-            for i in range(n_exchanges):
+            for i in range(t.network.shape[0] >> 1):
                 a = t.network[2 * i]
                 b = t.network[2 * i + 1]
                 x = keys[a]
@@ -199,9 +214,9 @@ def list_maker(shape: Shape) -> Any:
                 keys[a] = min(x, y)
                 keys[b] = max(x, y)
         if permuted:
-            draw_four(t, words, seed, realization, last_row >> 2, ORDER)
+            draw_four(t, words, seed, realization, (n - 1) >> 2, ORDER)
             for back in range(n - 1):
-                i = last_row - back
+                i = (n - 1) - back
                 j = np.uint32(below(np.uint64(words[i & 3]), np.uint64(i + 1)))
                 x = keys[i]
                 keys[i] = keys[j]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
+from uepgpu_kernels.cuda.by_words import by_words_kernel
 from uepgpu_kernels.cuda.listed import listed_kernel
 from uepgpu_kernels.cuda.shape import Shape
 from uepgpu_kernels.cuda.sorted import sorted_kernel
@@ -16,4 +17,5 @@ __all__ = ["kernel_of"]
 @functools.cache
 def kernel_of(shape: Shape) -> Any:
     """Return the kernel ``(seed, first, count, n_times, n_bins, t, out, record)`` of a shape."""
-    return {"listed": listed_kernel, "streamed": streamed_kernel, "sorted": sorted_kernel}[shape.nest](shape)
+    makers = {"by_words": by_words_kernel, "streamed": streamed_kernel, "sorted": sorted_kernel, "listed": listed_kernel}
+    return makers[shape.nest](shape)

@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 import contextlib
-import warnings
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from uepgpu_kernels.cuda.stage import cuda, simulated
+from uepgpu_kernels.cuda.cubin import Cubin, function_cubin, shape_cubin
+from uepgpu_kernels.cuda.kernel import kernel_of
+from uepgpu_kernels.cuda.shape import Shape
+from uepgpu_kernels.cuda.stage import kernel as numba_kernel
+from uepgpu_kernels.cuda.stage import simulated
 
-__all__ = ["Memory", "device_count", "is_out_of_memory", "memory_of"]
+__all__ = ["Memory", "device_count", "flat_arguments", "is_out_of_memory", "memory_of"]
 
 OUT_OF_MEMORY = 2
 """CUDA_ERROR_OUT_OF_MEMORY of the driver, and cudaErrorMemoryAllocation of the runtime."""
+
+FUNCTION_ATTRIBUTES = {"shared_bytes": 1, "local_bytes": 3, "registers": 4}
+"""CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES, _LOCAL_SIZE_BYTES and _NUM_REGS."""
+
+_modules: dict[tuple[int, object], tuple[Any, Any]] = {}
+"""Modules and functions on devices, by device and kernel; a context lives as long as the process."""
+
+_loading = threading.Lock()
+"""Two threads must not compile one kernel twice."""
 
 
 class Memory:
@@ -23,20 +36,31 @@ class Memory:
 
     processors = 32
     most_threads = 2
-    stream: Any = 0
 
     @contextlib.contextmanager
     def chosen(self) -> Iterator[None]:
         """Make the device and its stream current."""
         yield
 
-    def launch(self, kernel: Any, blocks: int, threads: int, *arguments: Any) -> None:
-        """Queue a kernel on the stream."""
-        with warnings.catch_warnings():
-            # Numba warns of grids below 128 blocks: few realizations are asked for, and there is nothing that a user could do.
-            warnings.filterwarnings("ignore", message="Grid size")
-            configured = kernel[blocks, threads, self.stream]
-        configured(*arguments)
+    def kernel(self, shape: Shape) -> Any:
+        """Return the kernel of a shape, ready to be launched."""
+        return kernel_of(shape)
+
+    def function(self, function: Callable[..., None], types: tuple[Any, ...]) -> Any:
+        """Return a kernel that has no shape, for arguments of these types."""
+        return numba_kernel(function)
+
+    def flat(self, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Return arguments as a launch takes them: done once for what many launches share."""
+        return arguments
+
+    def launch(self, kernel: Any, blocks: int, threads: int, arguments: tuple[Any, ...]) -> None:
+        """Queue a kernel on the stream, with flat arguments."""
+        kernel[blocks, threads](*arguments)
+
+    def resources(self, kernel: Any) -> dict[str, int]:
+        """Return registers and bytes of local memory of a thread, and shared bytes of a block."""
+        return {}
 
     def put(self, array: NDArray[Any]) -> Any:
         """Return a copy on the device. An array of no entries has no address there, so it gets one."""
@@ -60,6 +84,8 @@ class Memory:
 
 
 class _Device(Memory):
+    """CuPy's memory and streams. Machine code is loaded by CuPy too, so that Numba compiles and never asks a driver."""
+
     def __init__(self, number: int) -> None:
         import cupy
 
@@ -67,15 +93,33 @@ class _Device(Memory):
         self.device: Any = cupy.cuda.Device(number)
         self.most_threads = int(self.device.attributes["MaxThreadsPerBlock"])
         self.processors = int(self.device.attributes["MultiProcessorCount"])
-        with self.device, cuda.gpus[number]:
+        digits = str(self.device.compute_capability)
+        self.capability = int(digits[:-1]), int(digits[-1])
+        with self.device:
             self.queue: Any = cupy.cuda.Stream(non_blocking=True)
-            self.stream = cuda.external_stream(self.queue.ptr)
 
     @contextlib.contextmanager
     def chosen(self) -> Iterator[None]:
-        # CuPy and Numba each have a current device; both use its primary context.
-        with self.device, cuda.gpus[self.device.id], self.queue:
+        with self.device, self.queue:
             yield
+
+    def kernel(self, shape: Shape) -> Any:
+        return _loaded(self, ("shape", shape), lambda: shape_cubin(shape, self.capability).cubin)
+
+    def function(self, function: Callable[..., None], types: tuple[Any, ...]) -> Any:
+        return _loaded(self, (function, types), lambda: function_cubin(function, types, self.capability).cubin)
+
+    def flat(self, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+        return tuple(flat_arguments(arguments))
+
+    def launch(self, kernel: Any, blocks: int, threads: int, arguments: tuple[Any, ...]) -> None:
+        _, function = kernel
+        function((blocks,), (threads,), arguments)  # on the current stream
+
+    def resources(self, kernel: Any) -> dict[str, int]:
+        _, function = kernel
+        ask = self.cupy.cuda.driver.funcGetAttribute
+        return {name: int(ask(number, function.ptr)) for name, number in FUNCTION_ATTRIBUTES.items()}
 
     def put(self, array: NDArray[Any]) -> Any:
         return self.cupy.asarray(super().put(array))
@@ -94,6 +138,32 @@ class _Device(Memory):
         self.cupy.get_default_memory_pool().free_all_blocks()
 
 
+def _loaded(memory: _Device, key: object, machine_code: Callable[[], Cubin]) -> Any:
+    """Return (module, function) of a kernel on a device, loaded once; the module must live as long as the function."""
+    with _loading:
+        held = _modules.get((memory.device.id, key))
+        if held is None:
+            entry, code = machine_code()
+            with memory.chosen():
+                module = memory.cupy.cuda.function.Module()
+                module.load(code)
+                held = _modules[memory.device.id, key] = module, module.get_function(entry)
+    return held
+
+
+def flat_arguments(arguments: Iterable[Any]) -> Iterator[Any]:
+    """Give the parameters of compiled code: scalars, of an array what Numba's code reads, of a tuple its fields."""
+    for argument in arguments:
+        if isinstance(argument, tuple):
+            yield from flat_arguments(argument)
+        elif isinstance(argument, np.generic):
+            yield argument
+        else:
+            word = np.int64
+            entries, size = word(argument.size), word(argument.dtype.itemsize)
+            yield from (word(0), word(0), entries, size, word(argument.data.ptr), entries, size)
+
+
 def memory_of(number: int) -> Memory:
     """Return the memory of a device."""
     return Memory() if simulated else _Device(number)
@@ -109,10 +179,8 @@ def device_count() -> int:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether an error of CuPy or Numba says that device memory is short."""
+    """Return whether an error of CuPy says that device memory is short."""
     if isinstance(error, MemoryError):  # CuPy's OutOfMemoryError is one
         return True
-    if type(error).__name__ == "CUDAError":  # of cuda.core, which launches Numba's kernels; it has no code
-        return str(error).startswith("CUDA_ERROR_OUT_OF_MEMORY")
-    code = getattr(error, "code", getattr(error, "status", None))
-    return type(error).__name__ in ("CudaAPIError", "CUDARuntimeError", "CUDADriverError") and code == OUT_OF_MEMORY
+    code = getattr(error, "status", None)
+    return type(error).__name__ in ("CUDARuntimeError", "CUDADriverError") and code == OUT_OF_MEMORY

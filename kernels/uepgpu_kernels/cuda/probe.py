@@ -4,19 +4,29 @@ from __future__ import annotations
 
 from typing import Any
 
+import numba
 import numpy as np
 
+from uepgpu_kernels.cuda.cubin import Kept, function_cubin
 from uepgpu_kernels.cuda.memory import Memory, memory_of
-from uepgpu_kernels.cuda.stage import cuda, kernel
+from uepgpu_kernels.cuda.stage import cuda
 
-__all__ = ["answers", "describe", "silence"]
+__all__ = ["answers", "describe", "probe_cubin", "silence"]
 
 
-@kernel
+typeof: Any = numba.typeof
+TYPES = (typeof(np.zeros(1, dtype=np.int64)),)
+
+
 def _count(x: Any) -> None:
     i = cuda.grid(1)
     if i < x.size:
         x[i] += i
+
+
+def probe_cubin(capability: tuple[int, int]) -> Kept:
+    """Return the machine code of the test kernel."""
+    return function_cubin(_count, TYPES, capability)
 
 
 def silence() -> str | None:
@@ -35,7 +45,7 @@ def answers(memory: Memory) -> bool:
     """Return whether a device computes: sent, launched and read on one stream, so that nothing is read too early."""
     with memory.chosen():
         sent = memory.put(np.ones(33, dtype=np.int64))
-        memory.launch(_count, 2, 32, sent)
+        memory.launch(memory.function(_count, TYPES), 2, 32, memory.flat((sent,)))
         return bool(memory.get(sent).tolist() == list(range(1, 34)))
 
 

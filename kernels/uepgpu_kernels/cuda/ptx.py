@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numba
@@ -15,31 +15,33 @@ from uepgpu_kernels.cuda.stage import cuda, simulated
 from uepgpu_kernels.cuda.tables import Tables
 from uepgpu_kernels.job import AT_RANDOM, BY_INDEX, BY_PERMUTATION, BY_TIME
 
-__all__ = ["VARIANTS", "Signature", "compile_for", "compile_ptx", "compile_shape", "signature_of"]
+__all__ = ["VARIANTS", "Signature", "compile_for", "compile_function", "compile_ptx", "compile_shape", "signature_of"]
 
 Signature = tuple[tuple[str, str], ...]
 
-_UEP30 = Shape(
-    nest="streamed",
-    decoder=decode.count,
+_WORDS = Shape(
+    nest="by_words",
+    decoder=decode.automaton,
     kind="patterns",
     order=BY_INDEX,
-    k=9,
-    n_packets=30,
-    n_windows=3,
+    k=0,
+    n_packets=0,
+    n_windows=0,
     n_classes=3,
     field=0,
     drawn=False,
     given=False,
     targets=0,
     grouped=False,
-    per_word=4,
+    per_word=0,
+    fine=False,
     bins=1024,
-    states=0,
+    states=10000,
 )
-_WALK30 = _UEP30._replace(decoder=decode.automaton, states=512)
-_LISTED = _UEP30._replace(nest="listed", n_windows=0)
-_LARGE = _LISTED._replace(k=64, n_packets=80, kind="pairs", bins=0, per_word=1)
+_STREAMED = _WORDS._replace(nest="streamed", per_word=1, states=0)
+_SORTED = _STREAMED._replace(nest="sorted", order=BY_TIME, n_packets=32, states=1024)
+_LISTED = _WORDS._replace(nest="listed", k=9, n_packets=64, per_word=4, states=0)
+_LARGE = _LISTED._replace(k=64, n_packets=128, kind="pairs", bins=0, per_word=1)
 _MIDDLE = _LARGE._replace(k=32, n_packets=64)
 
 
@@ -49,19 +51,20 @@ def _of(base: Shape, decoder: Maker, order: int = BY_INDEX, **changes: Any) -> S
 
 
 VARIANTS: dict[str, Shape] = {
-    "uep30-count": _UEP30,
-    "uep30-match": _WALK30,
-    "uep30-count-deadlines": _UEP30._replace(nest="sorted", order=BY_TIME, per_word=1),
-    "uep30-match-deadlines": _WALK30._replace(nest="sorted", order=BY_TIME, per_word=1),
-    "streamed-count-8-windows": _UEP30._replace(n_windows=8, n_classes=4, per_word=2, bins=2048),
-    "streamed-match-12-windows": _WALK30._replace(n_windows=12, per_word=1, states=0),
-    "sorted-count-speeds": _UEP30._replace(nest="sorted", order=BY_TIME, per_word=1, grouped=True),
-    "sorted-count-racks": _UEP30._replace(nest="sorted", order=BY_TIME, per_word=1, grouped=True, racked=True),
-    "sorted-count-trace": _UEP30._replace(nest="sorted", order=BY_TIME, per_word=1, traced=True, replay=AT_RANDOM),
+    "uep30": _WORDS,
+    "uep30-deadlines": _SORTED,
+    "by-words-4-classes": _WORDS._replace(n_classes=4, bins=4096, states=4096),
+    "streamed-count-8-windows": _of(_STREAMED, decode.count, n_windows=8, n_classes=4, per_word=2, bins=2048),
+    "streamed-match-12-windows": _STREAMED,
+    "sorted-count-8-windows": _of(_SORTED, decode.count, BY_TIME, n_windows=8, states=0, bins=2048),
+    "sorted-speeds": _SORTED._replace(grouped=True),
+    "sorted-many-deadlines": _SORTED._replace(fine=True, bins=8192),
+    "sorted-racks": _SORTED._replace(grouped=True, racked=True),
+    "sorted-trace": _SORTED._replace(traced=True, replay=AT_RANDOM),
     "count-fixed": _of(_LISTED, decode.count, BY_PERMUTATION, n_windows=3, grouped=True),
     "count-times": _of(_LISTED, decode.count, kind="times", n_windows=3, bins=0),
     "count-pairs": _of(_LISTED, decode.count, BY_TIME, kind="pairs", n_windows=3, bins=2048),
-    "automaton-fixed": _of(_LISTED, decode.automaton, BY_PERMUTATION, n_windows=3, grouped=True, states=512),
+    "automaton-fixed": _of(_LISTED, decode.automaton, BY_PERMUTATION, grouped=True),
     "match": _of(_LISTED, decode.match),
     "match-drawn-pairs": _of(_LISTED, decode.match, BY_TIME, kind="pairs", drawn=True, bins=2048),
     "peel-drawn-pairs": _of(_LISTED, decode.peel, kind="pairs", drawn=True, bins=2048),
@@ -90,8 +93,8 @@ _NAMES = ("seed", "first", "count", "n_times", "n_bins", "t", "out", "record")
 
 def _types(shape: Shape) -> tuple[Any, ...]:
     """Return the Numba types of a kernel's arguments."""
-    scalars: dict[str, Any] = {"width": np.int64, "first_state": np.uint64, "inner": np.uint64, "halvings": np.int64}
-    scalars |= {"n_rounds": np.uint64, "n_works": np.uint32}
+    scalars: dict[str, Any] = dict.fromkeys(("width", "n_packets", "n_blocks", "halvings"), np.int64)
+    scalars |= {"first_state": np.uint64, "inner": np.uint64, "n_rounds": np.uint64, "n_works": np.uint32}
     arrays: dict[str, Any] = {
         "bucket": np.uint64,
         "mask": np.uint64,
@@ -126,8 +129,13 @@ def signature_of(shape: Shape) -> Signature:
 
 def compile_shape(shape: Shape, cc: tuple[int, int] = (9, 0)) -> tuple[str, Signature]:
     """Return the PTX of the kernel of one shape, and its arguments as for :func:`compile_ptx`."""
-    ptx, _ = cuda.compile(kernel_of(shape).py_func, _types(shape), device=False, abi="numba", cc=cc, output="ptx")
-    return str(ptx), signature_of(shape)
+    return compile_function(kernel_of(shape).py_func, _types(shape), cc), signature_of(shape)
+
+
+def compile_function(function: Callable[..., None], types: tuple[Any, ...], cc: tuple[int, int]) -> str:
+    """Return the PTX of a kernel for arguments of these types."""
+    ptx, _ = cuda.compile(function, types, device=False, abi="numba", cc=cc, output="ptx")
+    return str(ptx)
 
 
 def compile_for(shape: Shape, capabilities: Sequence[tuple[int, int]]) -> dict[tuple[int, int], str]:

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from uepgpu_kernels.automaton import Automaton, automaton_of
 from uepgpu_kernels.cuda import decode
 from uepgpu_kernels.cuda.choose import shape_of
-from uepgpu_kernels.cuda.kernel import kernel_of
 from uepgpu_kernels.cuda.memory import memory_of
 from uepgpu_kernels.cuda.shape import Maker, Shape, n_bins
 from uepgpu_kernels.cuda.tables import Tables, make_tables
@@ -24,7 +23,7 @@ Ints = NDArray[np.int64]
 MOST_AT_ONCE = 1 << 36
 """Realizations of one launch: no 32-bit counter of a block can overflow."""
 
-THREADS = {"streamed": 256, "sorted": 128, "listed": 128}
+THREADS = {"by_words": 512, "streamed": 256, "sorted": 128, "listed": 128}
 THREADS_PER_PROCESSOR = 2048
 """Threads that the grid has for each multiprocessor; they stride over the realizations."""
 
@@ -43,8 +42,8 @@ class Prepared:
     device : int
     blocks, threads : int, optional
         Launch geometry; `blocks` is a multiple of 32. The tally does not depend on it.
-    packed : bool
-        Whether the fast kernels may serve; the tally does not depend on it.
+    packed, by_words : bool
+        Which kernels may serve: see :func:`~uepgpu_kernels.cuda.shape_of`. The tally does not depend on it.
 
     Raises
     ------
@@ -63,16 +62,18 @@ class Prepared:
         blocks: int | None = None,
         threads: int | None = None,
         packed: bool = True,
+        by_words: bool = True,
     ) -> None:
         self.job, self.device = job, device
-        self.shape: Shape = shape_of(job, decoder, kind, automaton, packed=packed)
-        self.kernel = kernel_of(self.shape)
+        self.shape: Shape = shape_of(job, decoder, kind, automaton, packed=packed, by_words=by_words)
         self.memory = memory_of(device)
+        self.kernel = self.memory.kernel(self.shape)
         self.threads = threads or min(THREADS[self.shape.nest], self.memory.most_threads)
         self.blocks = blocks or self.memory.processors * (THREADS_PER_PROCESSOR // THREADS[self.shape.nest])
         with self.memory.chosen():
             tables = make_tables(job, self.shape, automaton)
             self.tables = Tables._make(self.memory.put(x) if isinstance(x, np.ndarray) else x for x in tables)
+            self.flat = self.memory.flat((self.tables,))
 
     def launch(self, first: int, count: int) -> tuple[Any, Any]:
         """Queue realizations first .. first + count - 1; return device arrays of counters and of times, not waited for."""
@@ -83,7 +84,9 @@ class Prepared:
             record = self.memory.zeros(count * job.k if kind == "times" else 1, np.uint32)
             rows = max(1, min(self.blocks, -(-count // self.threads)) // SUB_BATCHES)
             scalars = job.seed, np.uint64(first), np.uint64(count), np.uint32(job.n_times), np.uint32(bins)
-            self.memory.launch(self.kernel, rows * SUB_BATCHES, self.threads, *scalars, self.tables, out, record)
+            self.memory.launch(
+                self.kernel, rows * SUB_BATCHES, self.threads, (*scalars, *self.flat, *self.memory.flat((out, record)))
+            )
         return out, record
 
     def queue(self, first: int, count: int) -> list[Any]:
@@ -107,6 +110,10 @@ class Prepared:
         when = counters[:, transitions:].reshape(SUB_BATCHES, t + 1, -1)
         late = np.stack([undecoded(row[:-1], n) for row, n in zip(when, sizes, strict=True)])
         return RawTally(patterns, late if kind == "pairs" else None, late if kind == "marginals" else None)
+
+    def resources(self) -> dict[str, int]:
+        """Return registers and bytes of local memory of a thread, and shared bytes of a block."""
+        return self.memory.resources(self.kernel)
 
     def most_times(self) -> int:
         """Return how many realizations' times fit in half of the free memory."""

@@ -22,10 +22,19 @@ MOST_FIELD = 255
 """Packed times are 8-bit fields."""
 
 MOST_SORTED = 32
-"""Up to so many packets are sorted in registers."""
+"""Up to so many packets are sorted in registers, all by one network: those that a job lacks come last."""
 
-BUCKET_BITS = 10
-"""Finer buckets than these 8 KiB would be read from slower memory or crowd out blocks."""
+LEAST_BINS, LEAST_LISTED = 1024, 64
+"""Sizes grow from these by powers of two, so that few kernels serve jobs of all numbers of workers and deadlines."""
+
+STEPS = (1024, 4096, 10000)
+"""Entries of a table that takes all packets of a word at once; the largest leaves room for 2048 bins in 48 KiB."""
+
+BUCKET_BITS, FINE_BITS = 10, 12
+"""A word's leading bits are its bucket: 8 KiB in shared memory, or fine ones, in global memory, which a cache holds."""
+
+MOST_COARSE = 128
+"""Thresholds of a table above which buckets are fine: of 600, 7 % of the coarse ones would hold several, and be searched."""
 
 
 Maker = Callable[["Shape"], Any]
@@ -35,12 +44,12 @@ Maker = Callable[["Shape"], Any]
 class Shape(NamedTuple):
     """Compile-time sizes and choices of one kernel."""
 
-    nest: str  # "streamed", "sorted" or "listed"
+    nest: str  # "by_words", "streamed", "sorted" or "listed"
     decoder: Maker
     kind: str  # "patterns", "pairs", "marginals" or "times"
     order: int
     k: int
-    n_packets: int
+    n_packets: int  # how many a thread has room for; 0: it keeps none
     n_windows: int  # in chains or the automaton, else 0
     n_classes: int
     field: int
@@ -49,8 +58,9 @@ class Shape(NamedTuple):
     targets: int  # sums that count as decoded
     grouped: bool  # packets have tables of their own
     per_word: int  # packets that a word decides
+    fine: bool  # buckets are fine
     bins: int  # counters of the tally in shared memory, a power of two; 0: in global memory
-    states: int  # entries of the automaton in shared memory, a power of two; 0: in global memory
+    states: int  # entries of the automaton in shared memory, or of the table of all packets of a word; 0: in global memory
     racked: bool = False  # packets have two tables each, of which their rack's state chooses
     traced: bool = False  # tables give works, and a trace when they are done
     replay: int = 0

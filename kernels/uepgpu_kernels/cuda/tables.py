@@ -9,12 +9,15 @@ from numpy.typing import NDArray
 
 from uepgpu_kernels.automaton import Automaton, undecoded_classes
 from uepgpu_kernels.cuda import decode
-from uepgpu_kernels.cuda.shape import BUCKET_BITS, Shape
+from uepgpu_kernels.cuda.shape import BUCKET_BITS, FINE_BITS, Shape
 from uepgpu_kernels.job import BY_TIME, Job
 from uepgpu_kernels.joint import CELL_BITS, cells_of_columns
 from uepgpu_kernels.network import merge_exchange
+from uepgpu_kernels.steps import chain_states, steps_of
 
-__all__ = ["CROWDED", "Tables", "make_tables"]
+__all__ = ["CROWDED", "Tables", "make_tables", "states_of"]
+
+States = tuple[NDArray[np.int64], NDArray[np.bool_]]
 
 CROWDED = 0xFFFF
 """Value above the threshold of a bucket that holds several: search the thresholds themselves."""
@@ -24,6 +27,8 @@ class Tables(NamedTuple):
     """One-dimensional arrays and scalars; G tables of `width` cells, S windows."""
 
     width: np.int64
+    n_packets: np.int64
+    n_blocks: np.int64  # of four words, to draw all packets
     first_state: np.uint64  # of a packed walk
     inner: np.uint64  # packed chains: the flag of each window that is not the last of its chain
     halvings: np.int64  # steps of a binary search that a bucket may need
@@ -31,8 +36,9 @@ class Tables(NamedTuple):
     n_threshold: NDArray[np.uint32]  # (G,)
     threshold: NDArray[np.uint32]  # (G·width,)
     value: NDArray[np.uint32]  # (G·width,): time above, window below; see `code_bits`
-    bucket: NDArray[np.uint64]  # (G·2^10,): threshold, value from it on, value below it
+    bucket: NDArray[np.uint64]  # (G·2^10,) or (G·2^12,): threshold, value from it on, value below it
     alias: NDArray[np.uint32]  # (128,), where a word decides several packets
+    steps: NDArray[np.uint32]  # of a walk by words: see :func:`uepgpu_kernels.steps.steps_of`
     together: NDArray[np.uint64]  # (128,): what each of a combination's packets has, 8 bits each: values if packed, else cells
     network: NDArray[np.uint32]  # (2 m,) comparators
     mask: NDArray[np.uint64]  # (S,)
@@ -61,20 +67,29 @@ def code_bits(shape: Shape) -> int:
 
 def make_tables(job: Job, shape: Shape, automaton: Automaton | None) -> Tables:
     """Return the tables of a job, as NumPy arrays."""
+    # Chains are walked by an automaton of their own where their shape says so; else by counting.
+    walked = shape.decoder is decode.automaton
+    states = states_of(job, automaton) if walked else None
     bits = code_bits(shape)
     # A packed walk along chains adds 1 << code.
     scale = 8 if shape.decoder is decode.count and shape.nest != "listed" else 1
     time = job.cell_time.astype(np.uint32) if job.order == BY_TIME else np.uint32(0)
     value = ((time << np.uint32(bits)) | (job.cell_window * np.uint32(scale))).astype(np.uint32)
-    walk, decoded = _automaton_tables(job, automaton) if automaton is not None else (_none(np.uint64), _none(np.uint64))
+    walk = _walk(job, *states) if states is not None and shape.nest != "by_words" else _none(np.uint64)
+    decoded = np.repeat(automaton.decoded, automaton.following.shape[1]) if walked and automaton is not None else _none(np.uint64)
+    steps = steps_of(job, *states) if states is not None and shape.nest == "by_words" else None
     windows = range(shape.n_windows if shape.decoder is decode.count and shape.nest != "listed" else 0)
     last = [s + 1 == job.capacity.size or bool(job.chain_start[s + 1]) for s in windows]
     bucket = np.zeros(0, dtype=np.uint64)
     if shape.nest != "listed" and shape.per_word == 1:
-        bucket = np.concatenate([_buckets(t[:n], v) for t, n, v in zip(job.threshold, job.n_threshold, value, strict=True)])
+        leading = FINE_BITS if shape.fine else BUCKET_BITS
+        tables = zip(job.threshold, job.n_threshold, value, strict=True)
+        bucket = np.concatenate([_buckets(t[:n], v, leading) for t, n, v in tables])
     network = merge_exchange(job.n_packets) if shape.nest == "listed" and job.order == BY_TIME else np.zeros((0, 2))
     return Tables(
         width=np.int64(job.threshold.shape[1]),
+        n_packets=np.int64(job.n_packets),
+        n_blocks=np.int64(-(-job.n_packets // (4 * job.per_word))),
         first_state=np.uint64(sum((0x7F + int(job.capacity[s])) << (8 * s) for s in windows)),
         inner=np.uint64(sum(0x80 << (8 * s) for s in windows if not last[s])),
         halvings=np.int64(int(job.n_threshold.max()).bit_length()),
@@ -84,6 +99,7 @@ def make_tables(job: Job, shape: Shape, automaton: Automaton | None) -> Tables:
         value=value.ravel(),
         bucket=bucket,
         alias=job.alias,
+        steps=steps if steps is not None else _none(np.uint32),
         together=_together(job, value[0], shape),
         network=network.astype(np.uint32).ravel(),
         mask=job.mask,
@@ -117,9 +133,9 @@ def _groups(job: Job) -> NDArray[np.uint32]:
     return np.concatenate([*padded, np.array(numbers)]).astype(np.uint32)
 
 
-def _buckets(threshold: NDArray[np.uint32], value: NDArray[np.uint32]) -> NDArray[np.uint64]:
-    """Return what each bucket of words holds: its threshold, and the values from there on and below."""
-    edges = np.arange((1 << BUCKET_BITS) + 1, dtype=np.uint64) << np.uint64(32 - BUCKET_BITS)
+def _buckets(threshold: NDArray[np.uint32], value: NDArray[np.uint32], bits: int) -> NDArray[np.uint64]:
+    """Return what each of 2^bits buckets of words holds: its threshold, and the values from there on and below."""
+    edges = np.arange((1 << bits) + 1, dtype=np.uint64) << np.uint64(32 - bits)
     ends = threshold.astype(np.uint64)
     low = np.searchsorted(ends, edges[:-1], side="right")  # cell of the least word
     high = np.searchsorted(ends, edges[1:] - np.uint64(1), side="right")  # cell of the greatest word
@@ -142,10 +158,15 @@ def _together(job: Job, value: NDArray[np.uint32], shape: Shape) -> NDArray[np.u
     return found
 
 
-def _automaton_tables(job: Job, automaton: Automaton) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
-    n_windows = automaton.following.shape[1]
-    open_ = undecoded_classes(automaton, job)[automaton.following]
-    walk = (automaton.following * n_windows).astype(np.uint64)
+def states_of(job: Job, automaton: Automaton | None) -> States | None:
+    """Return the next state (states, S) and which classes are undecoded (states, L): by matching, or without it along chains."""
+    if automaton is not None:
+        return automaton.following, undecoded_classes(automaton, job)
+    return chain_states(job) if job.class_unit.size else None
+
+
+def _walk(job: Job, following: NDArray[np.int64], undecoded: NDArray[np.bool_]) -> NDArray[np.uint64]:
+    walk: NDArray[np.uint64] = (following * following.shape[1]).astype(np.uint64)
     for c in range(min(job.n_classes, 4)):  # more classes are read off `decoded`
-        walk |= open_[:, :, c].astype(np.uint64) << np.uint64(32 + 8 * c)
-    return walk.ravel(), np.repeat(automaton.decoded, n_windows)
+        walk |= undecoded[following][:, :, c].astype(np.uint64) << np.uint64(32 + 8 * c)
+    return walk.ravel()

@@ -21,19 +21,27 @@ THREE = np.uint32(3)
 
 
 def packed_tally(shape: Shape) -> Any:
-    """Return the step that counts the transitions of packed class times: ``(hist, base, one, times)``, 8 bits a class."""
+    """Return the step that counts the transitions of packed class times: ``(hist, base, one, times, n_times)``, 8 bits a class.
+
+    Where packets are taken by whole blocks of words, also those that the job does not have, what these decode is never decoded.
+    """
     n_classes = shape.n_classes
+    late = shape.nest != "sorted"
     patterns = np.uint32(1 << n_classes)
     factor = np.uint32(n_classes)
 
     @stage
-    def count_packed(hist: Any, base: Any, one: Any, times: Any) -> None:
+    def count_packed(hist: Any, base: Any, one: Any, times: Any, n_times: Any) -> None:
         for c in range(n_classes):
             time = np.uint32(np.uint32(times >> np.uint32(8 * c)) & BYTE)
+            if late:
+                time = min(time, n_times)
             key = np.uint32(np.uint32(time << THREE) | np.uint32(c))
             before = ZERO32
             for d in range(n_classes):
                 other = np.uint32(np.uint32(times >> np.uint32(8 * d)) & BYTE)
+                if late:
+                    other = min(other, n_times)
                 earlier = np.uint32(np.uint32(other << THREE) | np.uint32(d)) < key
                 before = np.uint32(before | (np.uint32(1 << d) if earlier else ZERO32))
             at = np.uint32(np.uint32(np.uint32(time * patterns) + before) * factor + np.uint32(c))

@@ -1,0 +1,53 @@
+"""Philox4x32-10 in words of 32 bits: the body's arithmetic, with products as a device has them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from uepgpu_kernels.bodies.philox import M0, M1, MASK, SHIFT, W0, W1
+from uepgpu_kernels.cuda.stage import simulated, stage
+
+__all__ = ["philox"]
+
+FIRST, SECOND = np.uint32(M0), np.uint32(M1)
+
+
+def _wide_product() -> Any:
+    """Return the step that multiplies two uint32 to a uint64, in one instruction: of the body's product NVVM makes two."""
+    if simulated:
+        return lambda a, b: np.uint64(a) * np.uint64(b)
+    from llvmlite import ir
+    from numba.cuda import types as known
+    from numba.cuda.extending import intrinsic
+
+    types: Any = known
+
+    def wide_product(context: Any, a: Any, b: Any) -> Any:
+        def code(target: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            word, double = ir.IntType(32), ir.IntType(64)
+            product = ir.InlineAsm(ir.FunctionType(double, [word, word]), "mul.wide.u32 $0, $1, $2;", "=l,r,r")
+            return builder.call(product, arguments)
+
+        return types.uint64(types.uint32, types.uint32), code
+
+    return intrinsic(wide_product)
+
+
+wide_product = _wide_product()
+
+
+@stage
+def philox(c0: Any, c1: Any, c2: Any, c3: Any, k0: Any, k1: Any) -> Any:
+    """Return the four words of one block; counter, key and words are uint32."""
+    for _ in range(10):
+        p0 = wide_product(FIRST, c0)
+        p1 = wide_product(SECOND, c2)
+        c0 = np.uint32(np.uint32(np.uint32(p1 >> SHIFT) ^ c1) ^ k0)
+        c2 = np.uint32(np.uint32(np.uint32(p0 >> SHIFT) ^ c3) ^ k1)
+        c1 = np.uint32(p1 & MASK)
+        c3 = np.uint32(p0 & MASK)
+        k0 = np.uint32((np.uint64(k0) + W0) & MASK)
+        k1 = np.uint32((np.uint64(k1) + W1) & MASK)
+    return c0, c1, c2, c3
