@@ -78,11 +78,20 @@ def test_a_store_keeps_what_was_finished(tmp_path: Path, results: uep.Results) -
     longer = uep.run_sweep(KEYS, store=path, backend="numpy")
     assert longer.tallies == results.tallies
     assert [p.tally.ranges for p in longer] == [((0, 2000),)] * 2
+    later = uep.run_sweep(KEYS | {"deadlines": [0.5]}, store=path, backend="numpy")
+    assert [p.point.deadlines for p in later] == [(0.5,)] * 2
+    renamed = [{**s, "label": f"{i}"} for i, s in enumerate(KEYS["series"])]
+    assert [p.point.series for p in uep.run_sweep(KEYS | {"series": renamed}, store=path, backend="numpy")] == ["0", "1"]
+    again = uep.run_sweep(KEYS, store=path, backend="numpy")
+    assert (again.tallies, [p.point.series for p in again]) == (longer.tallies, ["EW", "mds"])
     other = uep.run_sweep(KEYS, store=path, name="other", seed=8, backend="numpy")
     assert len(other) == 2
     assert set(other.tallies).isdisjoint(longer.tallies)
+    twin = uep.run_sweep(KEYS, store=path, name="twin", backend="numpy")
+    assert (twin.tallies, twin.sections[0].sweep.name) == (longer.tallies, "twin")
+    assert uep.run_sweep(KEYS, store=path, backend="numpy").sections[0].sweep.name == "sweep"
     both = uep.open_store(path)
-    assert [s.sweep.name for s in both.sections] == ["sweep", "other"]
+    assert [s.sweep.name for s in both.sections] == ["sweep", "sweep", "other", "twin"]
     assert uep.open_store(path, sweep="other").tallies == other.tallies
     with pytest.raises(ValueError, match=r"choose one by sweep=: sweep, other"):
         uep.plot(path)
