@@ -78,11 +78,20 @@ def test_a_store_keeps_what_was_finished(tmp_path: Path, results: uep.Results) -
     longer = uep.run_sweep(KEYS, store=path, backend="numpy")
     assert longer.tallies == results.tallies
     assert [p.tally.ranges for p in longer] == [((0, 2000),)] * 2
+    later = uep.run_sweep(KEYS | {"deadlines": [0.5]}, store=path, backend="numpy")
+    assert [p.point.deadlines for p in later] == [(0.5,)] * 2
+    renamed = [{**s, "label": f"{i}"} for i, s in enumerate(KEYS["series"])]
+    assert [p.point.series for p in uep.run_sweep(KEYS | {"series": renamed}, store=path, backend="numpy")] == ["0", "1"]
+    again = uep.run_sweep(KEYS, store=path, backend="numpy")
+    assert (again.tallies, [p.point.series for p in again]) == (longer.tallies, ["EW", "mds"])
     other = uep.run_sweep(KEYS, store=path, name="other", seed=8, backend="numpy")
     assert len(other) == 2
     assert set(other.tallies).isdisjoint(longer.tallies)
+    twin = uep.run_sweep(KEYS, store=path, name="twin", backend="numpy")
+    assert (twin.tallies, twin.sections[0].sweep.name) == (longer.tallies, "twin")
+    assert uep.run_sweep(KEYS, store=path, backend="numpy").sections[0].sweep.name == "sweep"
     both = uep.open_store(path)
-    assert [s.sweep.name for s in both.sections] == ["sweep", "other"]
+    assert [s.sweep.name for s in both.sections] == ["sweep", "sweep", "other", "twin"]
     assert uep.open_store(path, sweep="other").tallies == other.tallies
     with pytest.raises(ValueError, match=r"choose one by sweep=: sweep, other"):
         uep.plot(path)
@@ -148,6 +157,25 @@ def test_errors_of_figures_are_in_words_of_python(arguments: dict[str, Any], com
     assert "--" not in str(caught.value)
 
 
+def test_the_bound_is_drawn_where_it_is_asked_for(results: uep.Results) -> None:
+    without, with_it = (
+        {text.get_text() for legend in uep.plot(results, bound=b).legends for text in legend.get_texts()} for b in (False, True)
+    )
+    assert with_it - without == {"lower bound"}
+
+
+def test_deadlines_of_figures_and_reports_are_chosen(store: Path, tmp_path: Path) -> None:
+    titles = {axes.get_title() for axes in uep.plot(store, "exceedance", at=[0.3, 3.0]).axes}
+    assert {title.partition(":")[0].rpartition(" ")[2] for title in titles if "t = " in title} <= {"0.3", "3"}
+    assert any("t = 0.3" in title for title in titles)
+    assert not any("t = 1" in title for title in titles)
+    pytest.importorskip("plotly")
+    page = uep.write_report(store, tmp_path / "mine.html", at=[9.0]).read_text(encoding="utf-8")
+    assert "t = 9" in page
+    with pytest.raises(ValueError, match=r"no point has the deadline 0\.31"):
+        uep.write_report(store, tmp_path / "mine.html", at=0.31)
+
+
 def test_a_report_is_written_and_replaces_reports_only(results: uep.Results, store: Path, tmp_path: Path) -> None:
     pytest.importorskip("plotly")
     path = uep.write_report(results, tmp_path / "mine.html")
@@ -183,6 +211,7 @@ def changed(**keys: Any) -> dict[str, Any]:
         (KEYS, {"realizations": 0}, "realizations must be an integer"),
         (KEYS, {"seed": -1}, "seed must be an integer from 0"),
         (KEYS, {"store": "."}, "'.'"),
+        (KEYS, {"dask": "nowhere"}, "^dask must be tcp://HOST:PORT"),
     ],
 )
 def test_what_cannot_be_run_is_refused(spec: Any, arguments: dict[str, Any], complaint: str) -> None:

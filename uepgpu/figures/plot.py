@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from uepgpu.charts import KINDS, build_chart
@@ -14,7 +13,7 @@ from uepgpu.charts.times import preferred
 from uepgpu.checks import choice, real_array, shown
 from uepgpu.figures.layout import layout_of
 from uepgpu.results.axes import axis
-from uepgpu.results.opened import Results, chosen
+from uepgpu.results.opened import Results, chosen, in_words_of_python
 from uepgpu.store.sections import only_series
 
 if TYPE_CHECKING:
@@ -117,7 +116,7 @@ def plot(
     patterns = (series,) if isinstance(series, str) else tuple(series)
     arrangement = Arrangement(tuple(panels), patterns, dict(names or {}), title, x_scale, y_scale)
     layout = layout_of(width, height, font, x_limits, y_limits)
-    with _in_words_of_python():
+    with in_words_of_python():
         section = found.only(sweep)
         points = only_series(section.points, patterns)
         if kind == "distribution" and x is None and (reason := too_many(kind, points)):
@@ -125,14 +124,3 @@ def plot(
         times = times or (() if kind in ("packets", "decoding") else preferred(points, section.sweep.show))
         chart = arranged(build_chart(kind, points, section.title, times, *axes, bound=bound), arrangement)
     return draw_chart(chart, layout)
-
-
-@contextmanager
-def _in_words_of_python() -> Iterator[None]:
-    """Call options of commands in errors what they are as arguments."""
-    try:
-        yield
-    except ValueError as error:
-        if "--" not in str(error):
-            raise
-        raise type(error)(str(error).replace("--", "")) from None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from uepgpu.checks import real_array
 from uepgpu.files import Kind, check_file
 from uepgpu.report.page import build_page
-from uepgpu.results.opened import Results, chosen
+from uepgpu.results.opened import Results, chosen, in_words_of_python
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -72,5 +72,7 @@ def write_report(
     found = chosen(results)
     file = check_file("path", os.fspath(path), (PAGE,), force=force, inputs=inputs)
     times = tuple(real_array("at", at).ravel().tolist())
-    file.write(build_page(found.name, found.sections, plotly_source(), times).encode())
+    with in_words_of_python():
+        page = build_page(found.name, found.sections, plotly_source(), times)
+    file.write(page.encode())
     return file.path

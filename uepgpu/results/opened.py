@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from uepgpu.store.stored import StoredPoint
     from uepgpu.tally import Tally
 
-__all__ = ["Results", "chosen", "open_store"]
+__all__ = ["Results", "chosen", "in_words_of_python", "open_store"]
 
 MOST_LISTED = 30
 """Points that a notebook lists."""
@@ -173,3 +174,14 @@ def chosen(results: Results | str | os.PathLike[str]) -> Results:
     if isinstance(results, str | os.PathLike):
         return open_store(results)
     raise ValueError(f"results must be what run_sweep or open_store returned, or the path of a store, got {shown(results)}")
+
+
+@contextmanager
+def in_words_of_python() -> Iterator[None]:
+    """Call options of commands in errors what they are as arguments."""
+    try:
+        yield
+    except ValueError as error:
+        if "--" not in str(error):
+            raise
+        raise type(error)(str(error).replace("--", "")) from None

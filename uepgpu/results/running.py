@@ -16,11 +16,13 @@ from uepgpu.checks import integer, shown, word64
 from uepgpu.console import progress as shown_progress
 from uepgpu.files import expand
 from uepgpu.points.stop import MOST_REALIZATIONS
-from uepgpu.results.opened import Results, open_store
+from uepgpu.results.opened import Results, in_words_of_python
 from uepgpu.specification.fields import SpecError
 from uepgpu.specification.load import load_spec
 from uepgpu.specification.written import to_toml
+from uepgpu.store.sections import Section
 from uepgpu.store.store import Store
+from uepgpu.store.stored import read_points, read_sweeps
 from uepgpu.sweep.collect import Collection
 from uepgpu.sweep.run import identify_all
 from uepgpu.sweep.spec import parse_spec, read_spec
@@ -113,8 +115,20 @@ def run_sweep(
             bar = shown_progress(f"{len(sweep.points)} points", left) if progress and left else nullcontext(_silent)
             with bar as advance:
                 collection.run(runner, progress=lambda point, count: advance(count, point.describe()))
-        found = open_store(path, sweep=sweep.name)
-    return replace(found, name=sweep.name if store is None else found.name, sections=found.sections[:1])
+        section = _section(path, sweep, tuple(identity.point for identity in identities))
+    return Results(sweep.name if store is None else path.name, (section,))
+
+
+def _section(path: Path, sweep: Sweep, ids: tuple[str, ...]) -> Section:
+    """Return the points of this specification, called what it calls them, whatever else the store holds."""
+    rows = [s for s in reversed(read_sweeps(path)) if s.points == ids]
+    row = max(rows, key=lambda s: s.name == sweep.name)
+    stored = {p.id: p for p in read_points(path)}
+    points = tuple(
+        replace(stored[i], sweep=row.name, point=replace(stored[i].point, series=p.series, partition=p.partition))
+        for i, p in zip(ids, sweep.points, strict=True)
+    )
+    return Section(sweep.title, row, points, 0)
 
 
 def _silent(count: int, description: str = "") -> None:
@@ -130,7 +144,8 @@ def _runner(backend: str, threads: int | None, dask: str | None) -> AbstractCont
         return nullcontext(Local(backend, threads))
     from uepgpu.sweep.dask_cluster import DaskCluster
 
-    return DaskCluster(dask, backend, threads)
+    with in_words_of_python():
+        return DaskCluster(dask, backend, threads)
 
 
 def _read(spec: Any, name: str, realizations: int | None, seed: int | None) -> Sweep:
