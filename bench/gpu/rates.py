@@ -78,9 +78,9 @@ def events(name: str, problem: Problem, n: int) -> dict[str, Any]:
     row = {"kernel_rate": statistics.median(rates[1:]), "nest": ready.shape.nest, "blocks": ready.blocks, "threads": ready.threads}
     row |= ready.resources()
     if name in HOT:
-        found = cupy.cuda.runtime.getDeviceProperties(0)
+        found = cupy.cuda.Device(0).attributes  # CUDA 13 has no clock among the properties any more
         counts = json.loads(INSTRUCTIONS.read_text())["kernels"]
-        row["ceiling"] = found["multiProcessorCount"] * ALU_LANES * found["clockRate"] * 1e3 / counts[name]["ALU"]
+        row["ceiling"] = found["MultiProcessorCount"] * ALU_LANES * found["ClockRate"] * 1e3 / counts[name]["ALU"]
         row["of_ceiling"] = row["kernel_rate"] / row["ceiling"]
     return row
 

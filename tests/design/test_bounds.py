@@ -9,7 +9,7 @@ import pytest
 
 import uepgpu as uep
 from tests.cases.paper import CXR, RXC
-from uepgpu.theory.bounds import _programs
+from uepgpu.theory.bounds import _certified, _programs
 from uepgpu.theory.received import received_law
 
 TIMES = (0.15, 0.30, 0.45, 0.60, 0.90)
@@ -32,6 +32,36 @@ def test_bounds_of_the_papers_setting(part, classes, tail, exchangeable):
             digits = len(text.split("e")[0].replace(".", "").lstrip("0"))
             assert f"{value:.{digits - 1}e}" == f"{float(text):.{digits - 1}e}"
     assert found.attrs["cross_terms"] == 1.0
+
+
+@pytest.mark.parametrize("part", [RXC, CXR])
+@pytest.mark.parametrize("classes", [False, True])
+def test_losses_below_the_accuracy_of_a_linear_program_have_bounds_too(part, classes):
+    times = np.array([0.3, 1.0, 1.5, 2.0, 3.0, 6.0])
+    for law in (uep.latency.Exponential(1.0), uep.latency.ShiftedExponential(1.0, 0.2)):
+        workers = uep.Workers(36, latency=law, work="unit")
+        found = uep.theory.lower_bound(part, workers, deadlines=times, classes=classes).bound_exchangeable.values
+        for code in (uep.codes.MDS(), uep.codes.ExpandingWindow((0.6, 0.3, 0.1))):
+            loss = uep.theory.loss(code, part, workers, deadlines=times).normalized_loss.values
+            assert np.all(found <= loss)
+        assert np.all(found > 0)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_any_dual_gives_a_bound_and_the_best_one_the_optimum(seed):
+    from scipy.optimize import linprog
+    from scipy.sparse import csr_array
+
+    rng = np.random.default_rng(seed)
+    rows, columns = int(rng.integers(1, 6)), int(rng.integers(1, 7))
+    matrix, limit = rng.normal(size=(rows, columns)), rng.random(rows)
+    objective, upper = rng.normal(size=columns), 3 * rng.random(columns)
+    found = linprog(objective, A_ub=matrix, b_ub=limit, bounds=np.stack([np.zeros(columns), upper], axis=1), method="highs")
+    for dual in (*rng.exponential(size=(20, rows)), np.zeros(rows)):
+        assert _certified(objective, csr_array(matrix), limit, upper, dual) <= found.fun + 1e-9
+    best = _certified(objective, csr_array(matrix), limit, upper, -found.ineqlin.marginals)
+    assert best == pytest.approx(found.fun, abs=1e-9)
+    assert best < found.fun + 1e-12
 
 
 def test_the_work_model_does_not_matter_and_speeds_do():
