@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tomllib
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from tests.cases.descents import PROBLEM, RACK_OF, R, servers
 from uepgpu import gradient_coding as gc
 from uepgpu.gradient_coding.quantile import latencies_with_losses, latency_of_words
 from uepgpu.latency import Deterministic, Empirical, Exponential, FromCDF, LogNormal, Pareto, ShiftedExponential, Staged, Weibull
+from uepgpu.specification.study import parse_study
 
 # --- laws -------------------------------------------------------------------------------------------------------------
 
@@ -95,3 +97,24 @@ def test_completion_times_are_those_of_the_descents():
     assert found.cdf_high[0] > 0  # nothing observed is a bound, not a zero
     assert np.all((found.quantile_low <= found.quantile_time) & (found.quantile_time <= found.quantile_high))
     assert float(found.quantile_high[3]) == math.inf
+
+
+def test_a_specification_has_the_same_servers_and_rules(tmp_path):
+    written = """
+kind = "gradient-coding"
+iterations = 3
+blocks = 6
+deadlines = [1.0]
+workers = { count = 12, racks = { of = [0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1], probability = 0.1 } }
+data.heavy = { source = "gaussian", rows = 90, columns = 3, seed = 1 }
+
+[[series]]
+scheme = { name = "replicated-sketch", fastest = 5, until = 1.5, factor = 4.0 }
+
+[[series]]
+scheme = { name = "fractional-repetition", stragglers = 2, until = 2 }
+"""
+    points = parse_study(tomllib.loads(written), name="mine", folder=tmp_path).points
+    assert [p.scheme for p in points] == [gc.ReplicatedSketch(5, until=1.5, factor=4.0), gc.FractionalRepetition(2, until=2.0)]
+    racks = uep.Racks([0] * 6 + [1] * 6, 0.1)
+    assert {(p.workers.racks, p.workers.count) for p in points} == {(racks, 12)}
