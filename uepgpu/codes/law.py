@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from uepgpu.partition import Partition
+    from uepgpu.workers import Workers
 
 __all__ = [
     "ENCODINGS",
@@ -24,6 +25,7 @@ __all__ = [
     "Encoding",
     "check_code",
     "check_options",
+    "packets_law",
     "resolve_encoding",
     "support_law",
     "windows_law",
@@ -76,6 +78,33 @@ def support_law(code: Code, partition: Partition, n_workers: int) -> SupportLaw:
         raise ValueError(f"code.law must return a SupportLaw, but that of {shown(code)} returned {shown(law)}")
     if not type(code).__module__.startswith("uepgpu.codes."):
         check_law(law, partition.n_subproducts, n_workers)
+    return law
+
+
+def packets_law(code: Code, partition: Partition, workers: Workers) -> SupportLaw:
+    """Return the law of a code for all packets of these workers.
+
+    Raises
+    ------
+    ValueError
+        As for :func:`support_law`; or packets are tied to workers that return several.
+
+    Examples
+    --------
+    >>> from uepgpu import Partition, Workers, codes
+    >>> part = Partition.model("cxr", left_variances=[4, 1, 1], right_variances=[1, 1, 1], classes=(1, 2))
+    >>> packets_law(codes.Uncoded(), part, Workers(3)).window.tolist()
+    [0, 1, 2]
+    """
+    several = f"messages={workers.messages} per worker need windows drawn for every packet"
+    try:
+        law = support_law(code, partition, workers.n_packets)
+    except ValueError as error:
+        if workers.messages == 1:
+            raise
+        raise ValueError(f"{error}; {several}, and count as {workers.n_packets} packets") from None
+    if workers.messages > 1 and law.tied:
+        raise ValueError(f"{several}, got {shown(code)}, whose packets are tied to workers: what comes first depends on the worker")
     return law
 
 

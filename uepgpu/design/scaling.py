@@ -19,6 +19,7 @@ from uepgpu.design.objective import Linear
 from uepgpu.design.result import Design, candidates
 from uepgpu.partition import Partition
 from uepgpu.workers import Workers
+from uepgpu.workers.together import require_one_message
 
 __all__ = ["redundancy"]
 
@@ -88,6 +89,7 @@ def redundancy(
     instance("workers", workers, Workers)
     positive("price", price, zero=True)
     flag("tune", tune)
+    require_one_message(workers, "a price of their work")
     if not workers.scalable:
         raise ValueError(f"workers must have no speeds, laws or racks, which belong to their number, got {shown(workers)}")
     given = integer_array("counts", list(counts) if isinstance(counts, range) else counts)

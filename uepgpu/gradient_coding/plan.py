@@ -18,6 +18,7 @@ from uepgpu.gradient_coding.servers import Servers, always_answer, plain
 from uepgpu.gradient_coding.waiting import Waiting
 from uepgpu.latency import Trace
 from uepgpu.workers import Workers
+from uepgpu.workers.together import require_one_message
 from uepgpu_kernels.descent_job import BY_GRAM, BY_ROWS, DUAL, LOGISTIC, DescentJob
 
 __all__ = ["DescentPlan", "make_plan"]
@@ -115,6 +116,7 @@ def _check(problem: Any, workers: Any) -> None:
     for name, value, kind in (("problem", problem, Problem), ("workers", workers, Workers)):
         if not isinstance(value, kind):
             raise ValueError(f"{name} must be a {kind.__name__}, got {shown(value)}; the order is problem, scheme, workers")
+    require_one_message(workers, "gradient coding")
     if workers.states is not None:
         raise ValueError("workers must have no states for gradient coding, whose iterations would not remember them")
     if isinstance(workers.latency, Trace) and workers.latency.replay == "blocks":

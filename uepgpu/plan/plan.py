@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from uepgpu.checks import deadlines_array, instance, word64
 from uepgpu.codes import Code
-from uepgpu.codes.law import check_code, support_law
+from uepgpu.codes.law import check_code, packets_law
 from uepgpu.codes.supports import SupportLaw, residues
 from uepgpu.latency import Trace
 from uepgpu.partition import Partition
@@ -154,11 +154,15 @@ def make_plan(
     instance("part", part, Partition)
     instance("workers", workers, Workers)
     word64("seed", seed)
-    n = workers.count
+    n = workers.n_packets
     if n > MOST_PACKETS:
-        raise ValueError(f"workers: at most {MOST_PACKETS} are simulated, got {n}")
-    law = support_law(code, part, n) if law is None else law
+        what = "workers" if workers.messages == 1 else "packets of workers"
+        raise ValueError(f"{what}: at most {MOST_PACKETS} are simulated, got {n}")
+    law = packets_law(code, part, workers) if law is None else law
     times = None if deadlines is None else np.array(FOREVER) if deadlines is FOREVER else deadlines_array(deadlines)
+    if workers.messages > 1 and (times is not None or count_domain_refusal(law, workers)):
+        why = count_domain_refusal(law, workers) or "leave deadlines out, and give them with workers when the tally is evaluated"
+        raise ValueError(f"messages={workers.messages} per worker are simulated in the count domain only: {why}")
     if times is None and (reason := count_domain_refusal(law, workers)):
         raise ValueError(f"the count domain does not apply: {reason}. Give deadlines to simulate arrival times")
     if times is not None and times.size > MOST_PACKETS:

@@ -88,7 +88,7 @@ def read_code(text: str) -> Code:
 MOST_RECORDED = 2**26
 """Latencies of a trace that is kept as text: 700 MB of it."""
 
-_LATER = ("racks", "backup", "states")
+_LATER = ("racks", "backup", "states", "messages", "progress")
 """Fields that the text has only where they are given: descriptions without them keep the text that they had before."""
 
 
@@ -106,6 +106,8 @@ def write_workers(workers: Workers) -> str:
     if workers.racks is not None:
         slow = None if workers.racks.latency is None else _law(workers.racks.latency)
         data["racks"] = _fields(dataclasses.replace(workers.racks, latency=None)) | {"latency": slow}
+    if workers.messages > 1:
+        data |= {"messages": workers.messages, "progress": workers.progress}
     return _text(data | {"latency": latency})
 
 

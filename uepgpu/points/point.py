@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from uepgpu.codes import Code, ExpandingWindow, NonOverlappingWindow
-from uepgpu.codes.law import support_law
+from uepgpu.codes.law import packets_law
 from uepgpu.specification.names import CODES
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class Point:
         ValueError
             If the code does not fit the partition or the workers.
         """
-        return support_law(self.code, self.part, self.workers.count)
+        return packets_law(self.code, self.part, self.workers)
 
     @property
     def encoding(self) -> str:

@@ -17,6 +17,7 @@ from uepgpu.products.coefficients import draw_packets, require_real
 from uepgpu.products.decoding_weights import Weights, selected_weights
 from uepgpu.text.variables import dataset as labelled
 from uepgpu.workers import Workers
+from uepgpu.workers.together import require_one_message
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -105,6 +106,7 @@ def condition(
     (100, True)
     """
     choice("dtype", dtype, DTYPES)
+    require_one_message(workers, "products")
     first, n = realization_range(first_realization, realizations)
     cores = usable_cores() if threads is None else integer("threads", threads, 1)
     times = deadline_times(deadline)

@@ -18,6 +18,7 @@ from uepgpu.products.result import ProductResult
 from uepgpu.products.run import ProductRun
 from uepgpu.products.stage_clock import Clock
 from uepgpu.workers import Workers
+from uepgpu.workers.together import require_one_message
 from uepgpu_kernels.dense import products as dense
 
 __all__ = ["DECODERS", "multiply"]
@@ -165,6 +166,7 @@ def _check_description(part: Any, workers: Any) -> None:
     for name, value, kind in (("part", part, Partition), ("workers", workers, Workers)):
         if not isinstance(value, kind):
             raise ValueError(f"{name} must be a uepgpu.{kind.__name__}, got {shown(value)}; the order is part, code, workers")
+    require_one_message(workers, "products")
     if part.matrices is None:
         raise ValueError("part has no matrices: make it with Partition.rxc(A, B, …) or Partition.cxr(A, B, …)")
 

@@ -11,6 +11,7 @@ from uepgpu.plan import DECODERS, decoding_rule, make_plan, resolve_decoder
 from uepgpu.replay.draws import Packet, draw
 from uepgpu.replay.told import Action, Evaluation, Moment, Replay, Step, Window
 from uepgpu.theory.received import received_law
+from uepgpu.workers.together import require_one_message
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -86,6 +87,7 @@ def replay(
     (8, 8, 8, 8, 8, 18, 8, 18, 18)
     """
     number = word64("realization", realization)
+    require_one_message(workers, "replays")
     plan = make_plan(code, part, workers, seed=seed, deadlines=deadlines)
     if evaluate is not None and plan.domain == "deadline":
         raise ValueError("evaluate is for the count domain: with deadlines, arrival times are drawn and losses need no weights")

@@ -145,6 +145,14 @@ WORKERS = (
         "States that workers pass through, instead of `latency`: `transition`, `laws`. A sweep meets single rounds.",
         '{ transition = [[0.9, 0.1], [0.3, 0.7]], laws = ["exponential", { law = "exponential", rate = 0.1 }] }',
     ),
+    Key("messages", WHOLE, "1", "Packets that every worker returns in turn.", "3"),
+    Key(
+        "progress",
+        one_of("linear", "erlang"),
+        '"linear"',
+        "When its messages come: the j-th at j times the time of the first, or each after a fresh exponential time.",
+        '"erlang"',
+    ),
 )
 
 PARTITION = (

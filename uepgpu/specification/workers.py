@@ -212,10 +212,11 @@ def worker_grid(where: str, data: dict[str, Any], folder: Path) -> list[tuple[st
     racks = table.get("racks", _racks(where, folder), None)
     backup = table.get("backup", _backup(where), None)
     states = table.get("states", _states(where, folder), None)
+    more = {"messages": table.get("messages", whole, 1), "progress": table.get("progress", text, "linear")}
     result = []
     for count, omega, (law_name, law), work in itertools.product(counts, omegas, laws, works):
         varies: list[tuple[Sized, str]] = [(counts, f"W = {count}"), (omegas, f"Ω = {omega}"), (laws, law_name)]
         with located(where):
-            workers = Workers(count, law, omega, work, lossy, speeds, racks=racks, backup=backup, states=states)  # type: ignore[arg-type]
+            workers = Workers(count, law, omega, work, lossy, speeds, racks=racks, backup=backup, states=states, **more)  # type: ignore[arg-type]
         result.append(("".join(f", {name}" for values, name in varies if len(values) > 1), workers))
     return result

@@ -70,14 +70,15 @@ def view(counts: Counts, workers: Workers | None, deadlines: ArrayLike | None) -
         raise ValueError("workers and deadlines belong together: give both, or neither for losses by received packets")
     instance("workers", workers, Workers)
     times = deadlines_array(deadlines)
-    n = workers.count
+    n = workers.n_packets
     if n > counts.n_packets or (n < counts.n_packets and counts.tied):
         why = (
             f"packets are tied to workers, so only W = {counts.n_packets} is served"
             if counts.tied
             else f"at most the W = {counts.n_packets} that were simulated are served"
         )
-        raise ValueError(f"workers: W = {n} does not fit this tally: {why}")
+        packets = f"W = {n}" if workers.messages == 1 else f"W m = {n}"
+        raise ValueError(f"workers: {packets} does not fit this tally: {why}")
     if counts.tied and not (workers.alike or workers.shuffled):
         how = "differ in speed or law" if workers.independent else "do not answer independently"
         raise ValueError(f"workers {how}, and packets are tied to them: what arrives first depends on the worker")
@@ -90,5 +91,5 @@ def received_weight(counts: Counts, workers: Workers, times: Floats) -> Floats:
     """Return Pr[N(t) = N] for N = 0..W of the tally, by workers that it serves, shape (D, W + 1)."""
     work = 1 if counts.packet_work is None else counts.packet_work  # any number at unit work
     weight = np.zeros((times.size, counts.n_packets + 1))
-    weight[:, : workers.count + 1] = received_law(workers, times, counts.classes.size, work)
+    weight[:, : workers.n_packets + 1] = received_law(workers, times, counts.classes.size, work)
     return weight

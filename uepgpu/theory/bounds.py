@@ -78,7 +78,7 @@ def lower_bound(part: Partition, workers: Workers, *, deadlines: ArrayLike, clas
     factor = _least_share(part.gram)
     energy = np.sort(part.energy)[::-1] / part.norm2
     missing = np.append(np.cumsum(energy[::-1])[::-1], 0.0)  # of all but the first N
-    tail = factor * (counts @ missing[np.minimum(np.arange(workers.count + 1), energy.size)])
+    tail = factor * (counts @ missing[np.minimum(np.arange(workers.n_packets + 1), energy.size)])
     sizes, share, of_items = np.ones(energy.size, dtype=np.int64), energy, factor
     if classes:
         sizes = np.array(part.class_sizes)

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from uepgpu.checks import deadlines_array, instance, shown
 from uepgpu.codes import Code
-from uepgpu.codes.law import support_law
+from uepgpu.codes.law import packets_law, support_law
 from uepgpu.partition import Partition
 from uepgpu.text.variables import dataset as labelled
 from uepgpu.theory import chain, disjoint
@@ -191,7 +191,7 @@ class Problem:
             if workers is None:
                 raise ValueError("workers must be given for deadlines: their number and latency law decide what has arrived")
             times = deadlines_array(deadlines)
-            law = support_law(code, part, workers.count)
+            law = packets_law(code, part, workers)
             structure = _structure(law, code)
             counts = deadline_counts(law, structure, workers, times, code)
             return cls(code, law, structure, counts, "deadline", times, workers.count)
@@ -235,7 +235,7 @@ def _received_law(code: Code, part: Partition, workers: Workers | None, received
             return support_law(code, part, n_workers), n_workers
         except ValueError as error:
             raise ValueError(f"{error}; W was taken from max(received) = {most}: give workers to say how many there are") from None
-    law = support_law(code, part, workers.count)
+    law = packets_law(code, part, workers)
     if law.tied and most > workers.count:
         raise ValueError(f"received must be at most the number of workers W = {workers.count} that packets are tied to, got {most}")
     return law, workers.count

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from uepgpu.checks import deadlines_array, instance, real_array, shown
 from uepgpu.codes import Code
-from uepgpu.codes.law import support_law
+from uepgpu.codes.law import packets_law
 from uepgpu.partition import Partition
 from uepgpu.text.variables import dataset as labelled
 from uepgpu.theory import chain, disjoint
@@ -92,7 +92,7 @@ def completion_time(
     # What comes later, if at all; the rounding of a difference must not look like a tail.
     rest = lambda t: np.where((left := missing(t) - never) > ROUNDING * never, left, 0.0)[:, None]  # noqa: E731
     extremes = least_time(lambda t: missing(t) - never <= np.array([1 - 1e-14, 0.5]) * (1 - never), 2)
-    jumps = steps(workers, part.n_subproducts, sorted(set(support_law(code, part, workers.count).occurring_work.tolist())))
+    jumps = steps(workers, part.n_subproducts, sorted(set(packets_law(code, part, workers).occurring_work.tolist())))
     mean = second = error = 0.0
     if extremes[1] > 0:
         found = integral(rest, max(float(extremes[0]), 1e-300), float(extremes[1]), jumps)
@@ -140,7 +140,7 @@ def check_levels(quantiles: ArrayLike) -> Floats:
 
 def _missing(code: Code, part: Partition, workers: Workers, goal: Until) -> Callable[[Floats], Floats]:
     """Return the probability that the goal is not reached, as a function of time."""
-    law = support_law(code, part, workers.count)
+    law = packets_law(code, part, workers)
     structure = window_structure(law, code)
     if law.field in disjoint.ORDER and (structure.kind == "chain" or isinstance(goal, float)):
         raise no_closed_form(code, f"the completion time over the finite field {law.field}")

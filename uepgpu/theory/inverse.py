@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from uepgpu.checks import instance, integer, positive, shown
-from uepgpu.codes.law import support_law
+from uepgpu.codes.law import packets_law
 from uepgpu.partition import Partition
 from uepgpu.text.variables import dataset as labelled
 from uepgpu.theory.closed_forms import loss as expected_loss
@@ -137,7 +137,7 @@ def workers_for(code: Code, part: Partition, workers: Workers, *, loss: ArrayLik
     for count in range(1, most + 1):
         pool = replace(workers, count=count)
         try:
-            support_law(code, part, count)
+            packets_law(code, part, pool)
         except ValueError as error:  # uncoded workers, repetition and matrices fit one number only
             refusal = error
             continue

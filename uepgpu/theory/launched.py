@@ -6,7 +6,7 @@ import numpy as np
 
 from uepgpu.checks import instance
 from uepgpu.codes import Code
-from uepgpu.codes.law import support_law
+from uepgpu.codes.law import packets_law
 from uepgpu.partition import Partition
 from uepgpu.workers import Workers
 
@@ -14,7 +14,7 @@ __all__ = ["describe_launches", "launched_packets"]
 
 
 def launched_packets(code: Code, part: Partition, workers: Workers) -> float:
-    """Return how many packets workers launch on average, second tries included: W without :class:`Backup` and :class:`Relaunch`.
+    """Return how many packets workers launch on average, second tries included: without those one per message.
 
     Parameters
     ----------
@@ -41,13 +41,13 @@ def launched_packets(code: Code, part: Partition, workers: Workers) -> float:
     """
     instance("part", part, Partition)
     instance("workers", workers, Workers)
-    law = support_law(code, part, workers.count)
+    law = packets_law(code, part, workers)
     kinds, number = workers.kinds()
     copies = np.stack([workers.launched(law.n_subproducts, law.work, *kind) for kind in kinds])[number]  # (W, windows)
     if law.window is not None:
         return float(copies[np.arange(workers.count), law.window].sum())
     assert law.probabilities is not None
-    return float((copies @ law.probabilities).sum() / law.probabilities.sum())
+    return workers.messages * float((copies @ law.probabilities).sum() / law.probabilities.sum())
 
 
 def describe_launches(code: Code, part: Partition, workers: Workers) -> str:

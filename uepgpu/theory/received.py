@@ -7,13 +7,14 @@ decide (docs/mathematics.md §4): closed forms and count-domain tallies weigh th
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from uepgpu.latency import Trace
-from uepgpu.theory.arrays import binomial, convolve, log_binomial
+from uepgpu.latency import Exponential, Trace
+from uepgpu.theory.arrays import binomial, convolve, log_binomial, log_poisson
 
 if TYPE_CHECKING:
     from uepgpu.workers import Workers
@@ -24,7 +25,7 @@ Floats = NDArray[np.float64]
 
 
 def received_law(workers: Workers, deadlines: Floats, n_subproducts: int, work: int) -> Floats:
-    """Return Pr[N(t) = N] for N = 0..W, shape (D, W + 1); every row sums to 1.
+    """Return Pr[N(t) = N] for N = 0..W m, shape (D, W m + 1), m messages per worker; every row sums to 1.
 
     Workers that answer independently give a Poisson-binomial law, by convolution of the binomial laws of those that are alike;
     racks are convolved likewise, each the mixture of two such laws. All are sums of positive terms, so that both tails keep their
@@ -44,6 +45,8 @@ def received_law(workers: Workers, deadlines: Floats, n_subproducts: int, work: 
     >>> from uepgpu.workers import Workers
     >>> received_law(Workers(2, omega=1.0, speeds=[1.0, 2.0]), np.array([1.0]), 9, 1).round(4).tolist()
     [[0.0498, 0.4036, 0.5466]]
+    >>> received_law(Workers(1, messages=2), np.array([1.0]), 9, 1).round(4).tolist()
+    [[0.3679, 0.2387, 0.3935]]
     """
     if isinstance(workers.latency, Trace):
         return _by_round(workers, workers.latency, deadlines, n_subproducts, work)
@@ -53,7 +56,9 @@ def received_law(workers: Workers, deadlines: Floats, n_subproducts: int, work: 
         """Return the law of the number received of so many independent workers of every kind."""
         laws = []
         for kind, count in zip(kinds, counts, strict=True):
-            if count:
+            if count and workers.messages > 1:
+                laws += [_of_messages(workers, kind, deadlines, n_subproducts, work)] * count
+            elif count:
                 arrived = workers.arrival(deadlines, n_subproducts, work, *kind, struck=struck)
                 late = workers.absence(deadlines, n_subproducts, work, *kind, struck=struck)
                 laws.append(binomial(count, arrived, late, count))
@@ -72,17 +77,46 @@ def received_law(workers: Workers, deadlines: Floats, n_subproducts: int, work: 
     return np.asarray(chance / chance.sum(axis=1, keepdims=True))
 
 
+def _of_messages(workers: Workers, kind: tuple[float, int], deadlines: Floats, n_subproducts: int, work: int) -> Floats:
+    """Return the law of the number of messages of one worker that have arrived, shape (D, m + 1)."""
+    speed, number = kind
+    m = workers.messages
+    if workers.progress == "erlang":
+        from scipy.special import gammainc
+
+        law = workers.laws[number]
+        assert isinstance(law, Exponential)
+        mean = law.rate * workers.unit_time(deadlines, n_subproducts, work, speed)[:, None]
+        ended = np.isinf(mean)
+        sent = np.exp(log_poisson(np.arange(m + 1), np.where(ended, 0.0, mean)))
+        sent[:, m:] = gammainc(m, np.where(ended, 0.0, mean))
+        sent = np.where(ended, np.arange(m + 1) == m, sent)
+    else:
+        sure = replace(workers, loss_probability=0.0)  # channels lose messages one by one, below
+        times = deadlines[:, None] / np.arange(1, m + 1)
+        none = np.zeros((deadlines.size, 1))
+        arrived = np.hstack([none + 1, sure.arrival(times, n_subproducts, work, speed, number), none])
+        late = np.hstack([none, sure.absence(times, n_subproducts, work, speed, number), none + 1])
+        # The difference of the smaller two keeps its digits.
+        sent = np.maximum(np.where(arrived[:, :-1] < 0.5, arrived[:, :-1] - arrived[:, 1:], late[:, 1:] - late[:, :-1]), 0.0)
+    return _thinned(sent, workers.loss_probability)
+
+
+def _thinned(sent: Floats, lost: float) -> Floats:
+    """Return the law of how many of the packets that were sent are not lost, each on its own."""
+    if lost == 0:
+        return sent
+    numbers = np.arange(sent.shape[1])
+    return np.asarray(sent @ np.exp(log_binomial(numbers, numbers[:, None], np.array(1 - lost), np.array(lost))))
+
+
 def _by_round(workers: Workers, trace: Trace, deadlines: Floats, n_subproducts: int, work: int) -> Floats:
     """Return the law of the number received over the rounds of a trace, all of them equally likely."""
     chance = np.zeros((deadlines.size, workers.count + 1))
     for d, time in enumerate(deadlines):
         answered = trace.answered(workers.unit_time(time, n_subproducts, work, workers.speed()))
         chance[d] = np.bincount(answered, minlength=workers.count + 1) / trace.n_rounds
-    if workers.loss_probability == 0:
-        return chance
-    lost = workers.loss_probability
-    kept = log_binomial(np.arange(workers.count + 1), np.arange(workers.count + 1)[:, None], np.array(1 - lost), np.array(lost))
-    return np.asarray(chance @ np.exp(kept))
+    return _thinned(chance, workers.loss_probability)
 
 
 def _sum(laws: list[Floats]) -> Floats:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from uepgpu.checks import integer, real_array, shown
+from uepgpu.latency import Latency, Staged
+from uepgpu.latency.trace import Recorded
 
-__all__ = ["positive_array", "unit_time"]
+__all__ = ["answered", "positive_array", "unit_time"]
 
 Floats = NDArray[np.float64]
 
@@ -39,6 +42,23 @@ def unit_time(
         shapes = f"{times.shape}, {charged.shape} and {speeds.shape}"
         raise ValueError(f"time, work and speed must have shapes that fit together, got {shapes}") from None
     return np.asarray(times * (above * speeds) / (below * charged))
+
+
+def answered(chosen: Latency, per_unit: Callable[[ArrayLike], Floats], time: ArrayLike, *, late: bool) -> Floats:
+    """Return the chance that a worker has answered, or with `late` that it has not, whatever the channel does.
+
+    `chosen` is its law, and `per_unit` gives the time that one unit of work may take.
+    """
+    if isinstance(chosen, Staged) and not chosen.scales:
+        load = 1.0 / per_unit(1.0)
+        return chosen.sf(time, load) if late else chosen.cdf(time, load)
+    chosen = chosen.compute if isinstance(chosen, Staged) else chosen
+    times = per_unit(time)
+    # Laws are asked for finite times only; a worker that answers at all has answered by infinity.
+    ever = np.isinf(times)
+    ask = chosen.sf if late else chosen.cdf
+    last = chosen.ever if isinstance(chosen, Recorded) else 1.0
+    return np.where(ever, 1.0 - last if late else last, ask(np.where(ever, 0.0, times)))
 
 
 def positive_array(name: str, value: ArrayLike) -> Floats:

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from uepgpu.checks import choice, integer, positive, probability, shown
-from uepgpu.latency import Exponential, Latency, Staged, Trace
-from uepgpu.latency.trace import Recorded
+from uepgpu.latency import Exponential, Latency, Trace
 from uepgpu.text.html import html_table
 from uepgpu.workers.backup import Backup, Chance, Relaunch
 from uepgpu.workers.laws import checked_latency, checked_speeds, distinct_laws
-from uepgpu.workers.load import positive_array, unit_time
+from uepgpu.workers.load import answered, positive_array, unit_time
 from uepgpu.workers.racks import Racks
 from uepgpu.workers.states import Markov, law_of_states
+from uepgpu.workers.together import Progress, check_together, checked_progress
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +31,7 @@ MOST_WORKERS = 1_000_000
 
 @dataclass(frozen=True)
 class Workers:
-    """A pool of workers, each of which returns one packet.
+    """A pool of workers, each of which returns one packet, or several.
 
     A packet of work r from a worker of speed s has arrived by time t with probability
     (1 - loss_probability) F(Ω s t / r), where r = 1 if `work` is ``"unit"`` (docs/mathematics.md §4); of a
@@ -59,6 +59,10 @@ class Workers:
         A second try at packets that have not come by an age. Default: none.
     states : Markov, optional
         States that workers pass through from round to round, with a law each, in the place of `latency`. Default: none.
+    messages : int
+        Packets m that every worker returns in turn, 1 to 1000.
+    progress : "linear" or "erlang"
+        When they come: the j-th at j times the time of the first, or each after a fresh exponential time.
 
     Raises
     ------
@@ -84,6 +88,8 @@ class Workers:
     racks: Racks | None = field(default=None, kw_only=True)
     backup: Backup | Relaunch | None = field(default=None, kw_only=True)
     states: Markov | None = field(default=None, kw_only=True)
+    messages: int = field(default=1, kw_only=True)
+    progress: Progress = field(default="linear", kw_only=True)
 
     def __post_init__(self) -> None:
         integer("count (number of workers W)", self.count, 1, MOST_WORKERS)
@@ -97,14 +103,9 @@ class Workers:
             positive("omega", self.omega)
         choice("work", self.work, ("true", "unit"))
         probability("loss_probability", self.loss_probability, one=False)
-        if isinstance(self.latency, Trace) and (self.racks is not None or self.backup is not None):
-            raise ValueError("latency must not be a trace where there are racks or backup: what was recorded has neither")
-        if self.racks is not None and not isinstance(self.racks, Racks):
-            raise ValueError(f"racks must be a uepgpu.Racks, got {shown(self.racks)}")
-        if self.racks is not None and len(self.racks.of) != self.count:
-            raise ValueError(f"racks must give one rack per worker: {self.count} workers, got {len(self.racks.of)} racks")
-        if self.backup is not None and not isinstance(self.backup, Backup | Relaunch):
-            raise ValueError(f"backup must be a uepgpu.Backup or a uepgpu.Relaunch, got {shown(self.backup)}")
+        check_together(self.count, self.latency, self.racks, self.backup)
+        others = {name: getattr(self, name) for name in ("racks", "backup", "states")}
+        object.__setattr__(self, "progress", checked_progress(self.messages, self.progress, self.latency, others))
         if self.speeds is not None:
             object.__setattr__(self, "speeds", checked_speeds(self.speeds, self.count))
 
@@ -127,8 +128,13 @@ class Workers:
 
     @property
     def independent(self) -> bool:
-        """Whether workers answer independently of each other."""
-        return not isinstance(self.latency, Trace) and (self.racks is None or self.racks.probability == 0)
+        """Whether packets arrive independently of each other: workers answer so, and return one each."""
+        return self.messages == 1 and not isinstance(self.latency, Trace) and (self.racks is None or self.racks.probability == 0)
+
+    @property
+    def n_packets(self) -> int:
+        """Number of packets W m that all workers return."""
+        return self.count * self.messages
 
     @property
     def shuffled(self) -> bool:
@@ -137,7 +143,7 @@ class Workers:
 
     @property
     def alike(self) -> bool:
-        """Whether the arrivals of all workers are independent and have one law, so that whose packet comes first is a fair draw."""
+        """Whether the arrivals of all packets are independent and have one law, so that whose packet comes first is a fair draw."""
         return self.identical and self.independent
 
     @property
@@ -182,7 +188,7 @@ class Workers:
         return [(float(speed), int(law)) for speed, law in found.T], number.ravel()
 
     def describe_latency(self) -> str:
-        """Return the law or laws as people read them.
+        """Return the law or laws as people read them, and how many messages follow it.
 
         Examples
         --------
@@ -191,9 +197,10 @@ class Workers:
         """
         if isinstance(self.latency, Trace):
             return repr(self.latency)
+        more = "" if self.messages == 1 else f", {self.messages} messages each ({self.progress})"
         if len(self.laws) == 1:
-            return repr(self.laws[0])
-        return ", ".join(f"{n} × {law!r}" for law, n in zip(self.laws, np.bincount(self.law_of()).tolist(), strict=True))
+            return f"{self.laws[0]!r}{more}"
+        return ", ".join(f"{n} × {law!r}" for law, n in zip(self.laws, np.bincount(self.law_of()).tolist(), strict=True)) + more
 
     def _repr_html_(self) -> str:
         rows = [
@@ -320,23 +327,8 @@ class Workers:
                 return np.broadcast_shapes(np.shape(time), np.shape(work), np.shape(speed))
 
             return lambda time: np.zeros(shape(time)), lambda time: np.ones(shape(time))
-        lost, answer = self.loss_probability, partial(self._answer, n_subproducts, work, speed, chosen)
+        lost, answer = self.loss_probability, partial(answered, chosen, lambda t: self.unit_time(t, n_subproducts, work, speed))
         return lambda time: (1.0 - lost) * answer(time, late=False), lambda time: lost + (1.0 - lost) * answer(time, late=True)
-
-    def _answer(
-        self, n_subproducts: int, work: ArrayLike, speed: ArrayLike, chosen: Latency, time: ArrayLike, *, late: bool
-    ) -> NDArray[np.float64]:
-        """Return the chance that a worker has answered, or with `late` that it has not, whatever the channel does."""
-        if isinstance(chosen, Staged) and not chosen.scales:
-            load = 1.0 / self.unit_time(1.0, n_subproducts, work, speed)
-            return chosen.sf(time, load) if late else chosen.cdf(time, load)
-        chosen = chosen.compute if isinstance(chosen, Staged) else chosen
-        times = self.unit_time(time, n_subproducts, work, speed)
-        # Laws are asked for finite times only; a worker that answers at all has answered by infinity.
-        ever = np.isinf(times)
-        ask = chosen.sf if late else chosen.cdf
-        last = chosen.ever if isinstance(chosen, Recorded) else 1.0
-        return np.where(ever, 1.0 - last if late else last, ask(np.where(ever, 0.0, times)))
 
     def unit_time(self, time: ArrayLike, n_subproducts: int, work: ArrayLike, speed: ArrayLike) -> NDArray[np.float64]:
         """Return Ω s t / r, the time that one unit of work may take.
