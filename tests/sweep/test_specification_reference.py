@@ -69,7 +69,7 @@ def sweep_with(section: str, key: str, value: Any) -> dict[str, Any]:
     series: dict[str, Any] = {"code": {"name": "ew"}}
     data: dict[str, Any] = {"deadlines": [0.3, 0.6], "gamma": GAMMA, "series": [series]}
     if section == "workers":
-        workers[key] = value
+        workers |= {key: value} | ({"messages": 2} if key == "progress" else {})
         if key == "count":
             partition = dict(TILES)
     elif section == "law":

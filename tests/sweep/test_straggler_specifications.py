@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,16 @@ def test_a_specification_describes_second_tries():
     assert again.backup == Relaunch(1)
     assert read_workers(write_workers(again)) == again
     assert "backup" not in write_workers(read())
+
+
+def test_a_specification_describes_messages():
+    several = read(messages=3, progress="erlang")
+    assert several == Workers(3, messages=3, progress="erlang")
+    assert read_workers(write_workers(several)) == several
+    assert read(messages=2) == Workers(3, messages=2)
+    one = read(messages=1, progress="erlang")
+    assert write_workers(one) == write_workers(read())
+    assert not {"messages", "progress"} & set(json.loads(write_workers(one)))
 
 
 def test_a_specification_describes_racks():
@@ -113,6 +124,10 @@ def test_a_specification_reads_recorded_latencies(tmp_path):
         ({"states": {"transition": [1], "laws": ["exponential"]}}, "transition must be a list of rows, each a list, got"),
         ({"states": {"transition": [[0.9]], "laws": ["exponential"]}}, "transition: row 0 sums to 0.9, it must sum to 1"),
         ({"states": {"transition": [[1]], "laws": "exponential"}}, "laws must be a list of one law per state"),
+        ({"messages": 0}, "messages must be an integer from 1 to 1,000, got 0"),
+        ({"messages": 2, "progress": "erland"}, "did you mean 'erlang'"),
+        ({"messages": 2, "progress": "erlang", "latency": {"law": "pareto", "shape": 2}}, "needs exponential latencies"),
+        ({"messages": 2, "backup": {"name": "backup", "after": 1}}, "messages must be 1 where there are racks, backup"),
         ({"backup": {"name": "backup"}}, r"\[workers\]: backup: after is missing"),
         ({"backup": {"name": "bakcup", "after": 1}}, "did you mean 'backup'"),
         ({"backup": {"name": "relaunch", "after": 0}}, "after must be a finite number > 0, got 0"),

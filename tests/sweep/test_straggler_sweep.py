@@ -54,7 +54,20 @@ workers = { racks = { of = [0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2], probability = 0
 label = "trace"
 code = "ew"
 workers = { latency = { law = "trace", latencies = "trace.csv", round = "step", worker = "node", latency = "seconds" } }
+
+[[series]]
+label = "linear messages"
+code = "ew"
+workers = { messages = 2, omega = 0.5 }
+
+[[series]]
+label = "erlang messages"
+code = "ew"
+workers = { messages = 2, omega = 0.5, progress = "erlang" }
 """
+
+MESSAGES = {f"{p} messages": f"Exponential(rate=1.0), 2 messages each ({p})" for p in ("linear", "erlang")}
+"""Series whose workers return several messages, and what is said of them."""
 
 
 @pytest.fixture(scope="module")
@@ -68,8 +81,9 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_points_come_back_and_agree_with_theory(store: Path) -> None:
     points = read_points(str(store))
-    assert [p.point.series for p in points] == ["two laws", "stages", "backup", "racks", "trace"]
-    assert len({p.tally_id for p in points}) == 1, "they differ in arrivals only, and share their realizations"
+    assert [p.point.series for p in points] == ["two laws", "stages", "backup", "racks", "trace", *MESSAGES]
+    assert len({p.tally_id for p in points[:5]}) == 1, "they differ in arrivals only, and share their realizations"
+    assert points[5].tally_id == points[6].tally_id != points[0].tally_id, "more packets, whose arrivals do not matter"
     for stored in points:
         point, tally = stored.point, stored.tally
         exact = theory.loss(point.code, point.part, point.workers, deadlines=point.deadlines).loss.values
@@ -86,14 +100,20 @@ def test_replays_reports_and_exports_say_what_workers_do(store: Path, monkeypatc
     }
     said |= {"backup": "Backup(after=0.5): 19.28 packets launched", "trace": "Trace(5 rounds of 12 workers"}
     for stored in read_points(str(store)):
+        if stored.point.series in MESSAGES:
+            assert call(monkeypatch, "replay", str(store), stored.short_id, "5") == 2
+            assert "one packet each for replays, got messages=2" in capsys.readouterr().err
+            continue
         assert call(monkeypatch, "replay", str(store), stored.short_id, "5") == 0
         shown = " ".join(capsys.readouterr().out.split())
         assert said[stored.point.series] in shown
     page = tmp_path / "report.html"
     assert call(monkeypatch, "report", str(store), "--output", str(page)) == 0
     text = page.read_text(encoding="utf-8")
-    for words in said.values():
+    for words in (*said.values(), *MESSAGES.values()):
         assert words.replace("'", "&#x27;") in text
     table = tmp_path / "out.csv"
     assert call(monkeypatch, "export", str(store), "--csv", str(table)) == 0
-    assert "Trace(5 rounds of 12 workers" in table.read_text(encoding="utf-8")
+    exported = table.read_text(encoding="utf-8")
+    assert "Trace(5 rounds of 12 workers" in exported
+    assert all(words in exported for words in MESSAGES.values())

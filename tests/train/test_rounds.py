@@ -92,13 +92,15 @@ def test_a_rack_is_struck_for_a_whole_step(slow):
     assert 0 < hits < 180
 
 
-def test_states_and_blocks_are_refused():
+def test_states_blocks_and_messages_are_refused():
     states = uep.Markov([[0.9, 0.1], [0.3, 0.7]], [LATENCY, LATENCY])
     with pytest.raises(ValueError, match="workers must have no states for training"):
         decoded(uncoded(states=states))
     blocks = uep.latency.Trace(np.ones((2, 9)), "blocks", block=2)
     with pytest.raises(ValueError, match="latency must be a trace in order or at random for training"):
         decoded(uncoded(latency=blocks))
+    with pytest.raises(ValueError, match="workers must return one packet each for training, got messages=2"):
+        decoded(uncoded(latency=LATENCY, messages=2))
 
 
 def test_racks_that_are_never_struck_change_no_integer():

@@ -135,7 +135,7 @@ def _notes(simulated: Sequence[Simulated], shown: Sequence[Simulated], kind: str
 
 def _received(simulated: Sequence[Simulated], at: Sequence[float]) -> tuple[float, ...]:
     """Return numbers of received packets: those of `at`, or a few."""
-    most = max(s.point.workers.count for s in simulated)
+    most = max(s.point.workers.n_packets for s in simulated)
     for n in at:
         if not float(n).is_integer() or not 0 <= n <= most:
             raise ValueError(f"--at must be numbers of received packets from 0 to {most}, got {n:g}")

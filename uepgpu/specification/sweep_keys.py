@@ -51,6 +51,7 @@ _CLASSES = Type(
 _ROWS = Type("list of lists of numbers", list_of(NUMBERS, "").schema)
 _OMEGA = either(NUMBER, one_of("fair"))
 _WORK = one_of("true", "unit")
+_PROGRESS = one_of("linear", "erlang")
 _ENCODING = one_of("auto", "free", "factored", "stacked")
 _WINDOW = one_of("level-pair", "max-rectangle", "nested", "bounding-box")
 _WINDOWS = one_of("drawn", "fixed")
@@ -146,13 +147,7 @@ WORKERS = (
         '{ transition = [[0.9, 0.1], [0.3, 0.7]], laws = ["exponential", { law = "exponential", rate = 0.1 }] }',
     ),
     Key("messages", WHOLE, "1", "Packets that every worker returns in turn.", "3"),
-    Key(
-        "progress",
-        one_of("linear", "erlang"),
-        '"linear"',
-        "When its messages come: the j-th at j times the time of the first, or each after a fresh exponential time.",
-        '"erlang"',
-    ),
+    Key("progress", _PROGRESS, '"linear"', "The j-th comes at j times the time of the first, or each takes its own.", '"erlang"'),
 )
 
 PARTITION = (

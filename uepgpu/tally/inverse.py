@@ -76,7 +76,7 @@ def workers_for(counts: Counts, part: Partition, loss: ArrayLike, workers: Worke
         raise ValueError(f"this tally {why}, so that it serves W = {counts.n_packets} alone: simulate each number of workers")
     check_partition(counts, part, workers)
     require_scalable(workers)
-    sizes = np.arange(1, counts.n_packets + 1)
+    sizes = np.arange(1, max(counts.n_packets // workers.messages, 1) + 1)
     weight = np.concatenate([_weight(counts, replace(workers, count=int(n)), time) for n in sizes])
     curve = loss_along(counts, part, View("workers", sizes, weight))
     found = {}

@@ -46,7 +46,7 @@ class Workers:
         latencies of all.
     omega : float or "fair"
         Load normalisation Ω. By default 1: a unit of work takes the latency that is given. ``"fair"`` means K / W, so that all
-        workers together do the same work however many share it; latencies are then stretched by W / K.
+        workers together do the same work however many share it; latencies are then stretched by W / K. Messages do not enter.
     work : "true" or "unit"
         ``"true"`` charges a packet the number r of block products that it takes, ``"unit"`` charges one.
     loss_probability : float
@@ -60,9 +60,9 @@ class Workers:
     states : Markov, optional
         States that workers pass through from round to round, with a law each, in the place of `latency`. Default: none.
     messages : int
-        Packets m that every worker returns in turn, 1 to 1000.
+        Packets m that every worker returns in turn, 1 to 1000; all are computed afresh, and lost one by one.
     progress : "linear" or "erlang"
-        When they come: the j-th at j times the time of the first, or each after a fresh exponential time.
+        When they come: the j-th at j times the time of the first, or each after a fresh exponential time. ``"linear"`` where m = 1.
 
     Raises
     ------
