@@ -49,8 +49,20 @@ POOLS = {
     "1 rack of 30": racks(30),
     "recorded rounds": pool(TRACE),
 }
+AGAIN = float(SLOW[1:][SLOW[:-1]].mean())
+"""How often a slow round is followed by a slow one."""
+
+
+def states() -> uep.Workers:
+    """Return workers that turn slow and fast each on its own, as often and for as long as recorded rounds do."""
+    fast, slow = (uep.latency.Empirical(LATENCIES[rounds].ravel()) for rounds in (~SLOW, SLOW))
+    turn = (1 - AGAIN) * float(SLOW.mean()) / (1 - float(SLOW.mean()))
+    return uep.Workers(W, omega=1.0, work="unit", states=uep.Markov([[1 - turn, turn], [1 - AGAIN, AGAIN]], [fast, slow]))
+
+
 ROUNDS = {
     "independent": POOLS["independent"],
+    "Markov states": states(),
     "rounds at random": POOLS["recorded rounds"],
     "rounds in order": pool(uep.latency.Trace(LATENCIES, replay="order")),
 }

@@ -22,6 +22,7 @@ __all__ = [
     "PACKETS",
     "RACKS",
     "SERVERS",
+    "STATES",
     "STREAMS",
     "SUPPORTS",
     "TRACES",
@@ -36,7 +37,7 @@ LAYOUT = 2
 PACKETS, ORDER, COEFFICIENTS, SUPPORTS = np.uint64(0), np.uint64(1), np.uint64(2), np.uint64(3)
 FACTORS = np.uint64(4)
 RACKS, TRACES, MESSAGES = np.uint64(6), np.uint64(7), np.uint64(8)
-SERVERS, BLOCKS = np.uint64(4), np.uint64(5)
+SERVERS, BLOCKS, STATES = np.uint64(4), np.uint64(5), np.uint64(9)
 
 NUMBERED = 12
 """Up to so many sub-products, a drawn support is one word: its number among the supports of its size."""
@@ -52,7 +53,7 @@ class Stream(NamedTuple):
     layout: str  # which word is whose
 
 
-CODED, DESCENT = "coded products", "gradient coding"
+CODED, DESCENT, TRAINING = "coded products", "gradient coding", "training"
 
 STREAMS = (
     Stream(
@@ -145,6 +146,20 @@ STREAMS = (
         DESCENT,
         "two words an iteration: whether the replay of a trace starts anew, and at which row",
         "iteration t has words 2t and 2t + 1",
+    ),
+    Stream(
+        STATES,
+        "server states",
+        DESCENT,
+        "one word a server and iteration: which state it is in",
+        "server r of R has word 4⌈R/4⌉t + r in iteration t",
+    ),
+    Stream(
+        STATES,
+        "worker states",
+        TRAINING,
+        "one word a worker and step: which state it is in, of the realization of slot 0 in step 0",
+        "worker w of W has word 4⌈W/4⌉s + w in step s",
     ),
 )
 """Every stream, by kind of study and number. Entries never change under one layout number."""

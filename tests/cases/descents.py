@@ -44,14 +44,18 @@ R = 12
 RACK_OF = [w // 4 for w in range(R)]
 TABLE = np.random.default_rng(5).exponential(size=(5, R))
 GAPS = np.where(TABLE > 2.0, np.inf, TABLE)
+CHAIN = uep.Markov([[0.8, 0.2, 0.0], [0.3, 0.4, 0.3], [0.5, 0.0, 0.5]], [Exponential(2.0), Exponential(0.5), Exponential(0.1)])
 SERVERS = {
     "laws and speeds": {"latency": [Exponential(1.0 + w % 2) for w in range(R)], "speeds": [1.0, 0.5, 2.0] * 4},
+    "states": {"states": CHAIN, "speeds": [1.0, 0.5, 2.0] * 4},
+    "states with losses": {"states": CHAIN, "loss_probability": 0.25},
     "slow racks": {"racks": uep.Racks(RACK_OF, 0.3, Exponential(0.2))},
     "dark racks": {"racks": uep.Racks(RACK_OF, 0.3)},
     "lossy": {"loss_probability": 0.25},
     "lossy in slow racks": {"loss_probability": 0.25, "racks": uep.Racks(RACK_OF, 0.3, Exponential(0.2))},
     "trace in order": {"latency": uep.latency.Trace(TABLE, replay="order"), "speeds": [1.0, 0.5, 2.0] * 4},
     "trace at random": {"latency": uep.latency.Trace(TABLE)},
+    "trace in blocks": {"latency": uep.latency.Trace(TABLE, "blocks", block=2.5)},
     "trace shuffled": {"latency": uep.latency.Trace(GAPS, replay="order", shuffle=True), "speeds": [1.0, 0.5, 2.0] * 4},
     "trace with losses": {"latency": uep.latency.Trace(GAPS), "loss_probability": 0.25},
 }

@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 
 import uepgpu as uep
-from tests.cases import descents, problems
+from tests.cases import problems
 from tests.cases.paper import EW, GAMMA, MDS, RXC
 from tests.oracles import naive
 from uepgpu import Markov, Workers, codes, theory
-from uepgpu import gradient_coding as gc
 from uepgpu.backends import BACKENDS, get_backend
 from uepgpu.latency import Exponential, Staged, Trace
 from uepgpu.plan import DECODERS, make_plan, resolve_decoder
@@ -188,10 +187,6 @@ REFUSED = {
     ),
     "no rounds": (lambda: by("auto", EW, RXC, unit(), rounds=0), "rounds must be"),
     "CUDA": (lambda: BACKENDS["cuda"].round_sampler(None, "count", "patterns", 1), "rounds are not simulated by backend='cuda'"),
-    "gradient coding": (
-        lambda: gc.descend(descents.PROBLEM, gc.ExactGradient(), unit(count=1), iterations=1, realizations=1, seed=1),
-        "workers must have no states for gradient coding",
-    ),
     "fewer rounds": (lambda: by("numba", *CASES["EW"]) + by("numba", *CASES["EW"], rounds=2), "as many rounds to be added"),
 }
 

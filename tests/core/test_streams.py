@@ -71,4 +71,6 @@ def test_numbers_of_layout_2_stay_as_they_are():
         "server order": 1,
         "server racks": 6,
         "server traces": 7,
+        "server states": 9,
+        "worker states": 9,
     }

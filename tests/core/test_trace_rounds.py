@@ -6,11 +6,9 @@ import numpy as np
 import pytest
 
 import uepgpu as uep
-from tests.cases import descents
 from tests.cases.paper import EW, MDS, RXC
 from tests.oracles import naive
 from uepgpu import Workers
-from uepgpu import gradient_coding as gc
 from uepgpu.latency import Trace
 from uepgpu.plan import make_plan
 from uepgpu.points.notation import read_workers, write_workers
@@ -93,9 +91,3 @@ def test_traces_in_blocks_have_text_of_their_own():
 def test_blocks_of_no_length_are_refused(replay, block, reason):
     with pytest.raises(ValueError, match=reason):
         Trace(TABLE, replay, block=block)
-
-
-def test_descents_refuse_blocks():
-    one = unit([[1.0]], 1, replay="blocks", block=2)
-    with pytest.raises(ValueError, match="latency must be a trace in order or at random for gradient coding"):
-        gc.descend(descents.PROBLEM, gc.ExactGradient(), one, iterations=1, realizations=1, seed=1)

@@ -26,7 +26,7 @@ RULES = {
     "exact": gc.ExactGradient(),
     "sampled": gc.SampledSketch(7),
 }
-LOSSY = ("dark racks", "lossy", "lossy in slow racks", "trace shuffled", "trace with losses")
+LOSSY = ("states with losses", "dark racks", "lossy", "lossy in slow racks", "trace shuffled", "trace with losses")
 PAIRS = [(pool, rule) for pool in SERVERS for rule in RULES if pool not in LOSSY or getattr(RULES[rule], "until", None) is not None]
 
 
@@ -44,7 +44,12 @@ def latencies(pool, seed, i, t, work, n):
     load = [work / s for s in pool.speed().tolist()]
     if isinstance(pool.latency, uep.latency.Trace):
         table = np.asarray(pool.latency.latencies)
-        row = naive.word(seed, i, 7, 2 * t + 1) * len(table) >> 32 if pool.latency.replay == "random" else (i + t) % len(table)
+        row = (i + t) % len(table)
+        if pool.latency.replay != "order":
+            begin = t
+            while pool.latency.replay == "blocks" and begin > 0 and naive.word(seed, i, 7, 2 * begin) >= int(2**32 / 2.5):
+                begin -= 1
+            row = ((naive.word(seed, i, 7, 2 * begin + 1) * len(table) >> 32) + t - begin) % len(table)
         place = list(range(R))
         if pool.latency.shuffle:
             for k in range(R - 1, 0, -1):
@@ -53,7 +58,14 @@ def latencies(pool, seed, i, t, work, n):
         return [table[row, place[r]] * load[place[r]] if comes[r] else math.inf for r in range(n)], [0] * n
     found = []
     for r in range(n):
-        rate = pool.laws[pool.law_of()[r]].rate
+        if pool.states is None:
+            rate = pool.laws[pool.law_of()[r]].rate
+        else:
+            state = None
+            for s in range(t + 1):
+                row = pool.states.stationary if state is None else pool.states.transition[state]
+                state = naive.cell(naive.word(seed, i, 9, 4 * s * -(-n // 4) + r), naive.thresholds(row.tolist()))
+            rate = pool.states.laws[state].rate
         if pool.racks is not None and draw(6, pool.racks.of[r], 3) < int(pool.racks.probability * 2**32):
             rate = 0.0 if pool.racks.latency is None else pool.racks.latency.rate
         p = (word[r] + 0.5) / 2**32 / (1 - pool.loss_probability)
@@ -206,6 +218,32 @@ def test_racks_that_are_never_struck_change_no_integer():
             for r in (None, uep.Racks(RACK_OF, 0.0))
         )
         assert plain.equals(racks)
+
+
+def test_one_state_changes_no_integer():
+    call = {"iterations": 5, "realizations": 60, "seed": 9}
+    for rule in ("fastest", "until", "exact"):
+        pools = uep.Workers(R, omega=1.0), uep.Workers(R, omega=1.0, states=uep.Markov([[1.0]], [uep.latency.Exponential(1.0)]))
+        plain, one = (gc.draw_sketches(PROBLEM, RULES[rule], pool, **call) for pool in pools)
+        assert np.array_equal(plain.copies, one.copies)
+        np.testing.assert_allclose(plain.time, one.time, rtol=1e-12)
+
+
+def test_states_last_from_iteration_to_iteration():
+    """Every iteration has the law of independent servers; that of two iterations has the covariance of docs/mathematics.md §4."""
+    n, lags = 20_000, (1, 3)
+    problem = gc.Problem(PROBLEM.A, PROBLEM.b, blocks=R)
+    states = uep.Markov([[0.9, 0.1], [0.3, 0.7]], [uep.latency.Exponential(1.0), uep.latency.Exponential(0.1)])
+    pool = uep.Workers(R, omega=1.0, states=states)
+    draws = gc.draw_sketches(problem, gc.IgnoreStragglers(until=0.6), pool, iterations=4, realizations=n, seed=6)
+    here = draws.copies.values  # 0 or 1
+    share = pool.arrival(0.6, R, 1).item()
+    assert np.all(np.abs(here.mean(axis=(0, 2)) - share) <= 4 * math.sqrt(share * (1 - share) / (n * R)))
+    for lag in lags:
+        product = (here[:, 0] - share) * (here[:, lag] - share)
+        exact = states.covariance(0.6, lag)
+        assert abs(product.mean() - exact) <= 4 * product.std() / math.sqrt(n * R)
+        assert exact > 4 * product.std() / math.sqrt(n * R)  # it is there to be seen
 
 
 def test_racks_of_one_are_losses_in_law_and_racks_of_many_vary_more():

@@ -50,6 +50,25 @@ def test_all_products_of_a_step_meet_the_row_of_the_step(replay, replica):
     assert len(set(rows)) > 3
 
 
+@pytest.mark.parametrize("block", [1.0, 3.0, 700.0])
+def test_blocks_begin_where_words_say(block):
+    scheme = uncoded(latency=uep.latency.Trace(TABLE, "blocks", block=block))
+    draws = Draws(scheme)
+    chunks = np.concatenate([draws.chunk(1, number) for number in range(2)]) != 0
+
+    def word(step, number):
+        return naive.word(SEED, realization_number(0, step, 0), 7, number)
+
+    for step in (0, 1, 2, 5, 9, 30, 31, CHUNK - 1, CHUNK, CHUNK + 4, 2 * CHUNK - 1):
+        begin = step
+        while begin > 0 and word(begin, 0) >= int(2**32 / block):
+            begin -= 1
+        row = ((word(begin, 1) * 7 >> 32) + step - begin) % 7
+        expected = [TABLE[row, w] <= 0.8 for w in range(9)]
+        assert draws.decoded(0, step).tolist() == expected
+        assert chunks[step].tolist() == expected
+
+
 def test_a_trace_in_a_file_is_the_trace_in_memory(tmp_path):
     table = np.where(np.isinf(TABLE), np.nan, TABLE).astype(np.float32)
     np.save(tmp_path / "trace.npy", table)
@@ -92,13 +111,42 @@ def test_a_rack_is_struck_for_a_whole_step(slow):
     assert 0 < hits < 180
 
 
-def test_states_blocks_and_messages_are_refused():
-    states = uep.Markov([[0.9, 0.1], [0.3, 0.7]], [LATENCY, LATENCY])
-    with pytest.raises(ValueError, match="workers must have no states for training"):
-        decoded(uncoded(states=states))
-    blocks = uep.latency.Trace(np.ones((2, 9)), "blocks", block=2)
-    with pytest.raises(ValueError, match="latency must be a trace in order or at random for training"):
-        decoded(uncoded(latency=blocks))
+def chain(*rates):
+    return uep.Markov([[0.8, 0.2, 0.0], [0.3, 0.4, 0.3], [0.5, 0.0, 0.5]], [uep.latency.Exponential(rate) for rate in rates])
+
+
+@pytest.mark.parametrize("replica", [0, 3])
+def test_workers_pass_through_their_states_by_a_step_each(replica):
+    states = chain(2.0, 0.5, 0.1)
+    found = decoded(uncoded(states=states), replica=replica)
+    by_law = [decoded(uncoded(latency=law), replica=replica) for law in states.laws]
+    first = realization_number(replica, 0, 0)
+    visited = set()
+    for w in range(9):
+        state = None
+        for step in range(20):
+            row = states.stationary if state is None else states.transition[state]
+            state = naive.cell(naive.word(SEED, first, 9, 12 * step + w), naive.thresholds(row.tolist()))
+            visited.add(state)
+            assert np.array_equal(found[step, :, w], by_law[state][step, :, w])
+    assert visited == {0, 1, 2}
+
+
+def test_states_are_the_same_in_whatever_order_steps_are_asked_for():
+    scheme = uncoded(states=chain(2.0, 0.5, 0.1))
+    draws = Draws(scheme)
+    chunks = np.concatenate([draws.chunk(1, number) for number in range(3)]) != 0
+    for step in (5, 2 * CHUNK + 1, 4, CHUNK, CHUNK - 1, 0):
+        assert np.array_equal(draws.decoded(1, step), chunks[step])
+        assert np.array_equal(Draws(scheme).decoded(1, step), chunks[step])
+
+
+def test_one_state_changes_no_integer():
+    one = uep.Markov([[1.0]], [LATENCY])
+    assert np.array_equal(decoded(uncoded(latency=LATENCY)), decoded(uncoded(states=one)))
+
+
+def test_several_messages_are_refused():
     with pytest.raises(ValueError, match="workers must return one packet each for training, got messages=2"):
         decoded(uncoded(latency=LATENCY, messages=2))
 

@@ -16,7 +16,6 @@ from uepgpu.gradient_coding.quantile import latency_of_words
 from uepgpu.gradient_coding.schemes import Scheme
 from uepgpu.gradient_coding.servers import Servers, always_answer, plain
 from uepgpu.gradient_coding.waiting import Waiting
-from uepgpu.latency import Trace
 from uepgpu.workers import Workers
 from uepgpu.workers.together import require_one_message
 from uepgpu_kernels.descent_job import BY_GRAM, BY_ROWS, DUAL, LOGISTIC, DescentJob
@@ -117,10 +116,6 @@ def _check(problem: Any, workers: Any) -> None:
         if not isinstance(value, kind):
             raise ValueError(f"{name} must be a {kind.__name__}, got {shown(value)}; the order is problem, scheme, workers")
     require_one_message(workers, "gradient coding")
-    if workers.states is not None:
-        raise ValueError("workers must have no states for gradient coding, whose iterations would not remember them")
-    if isinstance(workers.latency, Trace) and workers.latency.replay == "blocks":
-        raise ValueError("latency must be a trace in order or at random for gradient coding, got replay='blocks'")
 
 
 def _check_waiting(scheme: Scheme, placement: Placement, workers: Workers) -> None:

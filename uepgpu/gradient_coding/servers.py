@@ -10,9 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from uepgpu.gradient_coding.quantile import latencies_with_losses, latency_of_words
 from uepgpu.latency import Staged, Trace
-from uepgpu.workers import Workers
+from uepgpu.workers import Markov, Workers
 from uepgpu_kernels.reference.sample import words
-from uepgpu_kernels.streams import ORDER, RACKS, SERVERS, TRACES
+from uepgpu_kernels.streams import ORDER, RACKS, SERVERS, STATES, TRACES
 
 __all__ = ["Servers", "always_answer", "plain"]
 
@@ -28,7 +28,7 @@ def plain(workers: Workers) -> bool:
     """Whether the least word is the fastest server: all are alike, lose nothing and answer once."""
     law = workers.laws[0]
     scales = not isinstance(law, Staged) or law.scales
-    return workers.alike and workers.loss_probability == 0 and workers.backup is None and scales
+    return workers.alike and workers.loss_probability == 0 and workers.backup is None and workers.states is None and scales
 
 
 def always_answer(workers: Workers) -> bool:
@@ -65,7 +65,8 @@ class Servers:
         """Return latencies and the words behind them, shape (realizations, iterations, R); infinite: no answer comes.
 
         Iterations are the rounds of a trajectory: a trace that is replayed in order begins at row i mod (rows) in realization i and
-        goes on by a row an iteration; racks are struck in every iteration anew.
+        goes on by a row an iteration, in blocks from a drawn row; racks are struck in every iteration anew; states are passed
+        through by a step an iteration.
         """
         number = np.uint64(first) + np.arange(realizations, dtype=np.uint64)
         word = self._words(number, SERVERS, self.count, iterations)
@@ -86,6 +87,8 @@ class Servers:
     # --- laws ---------------------------------------------------------------------------------------------------------
 
     def _drawn(self, number: U64, word: U64) -> Floats:
+        if self.workers.states is not None:
+            return self._in_states(self.workers.states, number, word)
         kinds, kind_of = self.workers.kinds()
         struck = self._struck(number, word.shape[1])
         latency = np.empty(word.shape)
@@ -98,6 +101,17 @@ class Servers:
                     mine[where] = self._quantile(word[:, :, of][where], speed, law, struck=state)
                     latency[:, :, of] = mine
         return latency
+
+    def _in_states(self, states: Markov, number: U64, word: U64) -> Floats:
+        """Return latencies of servers that pass through states from iteration to iteration."""
+        pool = self.workers
+        state = states.path(self._words(number, STATES, self.count, word.shape[1]), axis=1)
+        load = float(pool.charge(self.work)) / (pool.resolved_omega(self.n_blocks) * pool.speed()[: self.count])
+        latency = np.empty(word.shape)
+        for s, law in enumerate(states.laws):
+            here = state == s
+            latency[here] = latencies_with_losses(law, word[here], pool.loss_probability)
+        return latency * load
 
     def _struck(self, number: U64, iterations: int) -> NDArray[np.bool_]:
         """Return whether the rack of each server is struck, shape (realizations, iterations, R)."""
@@ -137,8 +151,12 @@ class Servers:
         if trace.replay == "order":
             start = (number % rows)[:, None] + np.arange(iterations, dtype=np.uint64)
             return np.asarray(start % rows, dtype=np.int64)
-        drawn = words(self.seed, number, TRACES, 0, 2 * iterations)[:, 1::2]
-        return np.asarray((drawn * rows) >> np.uint64(32), dtype=np.int64)
+        drawn = words(self.seed, number, TRACES, 0, 2 * iterations)
+        anew = trace.restarts(drawn[:, 0::2])
+        row = ((drawn[:, 1::2] * rows) >> np.uint64(32)).astype(np.int64)
+        for t in range(1, iterations):
+            row[:, t] = np.where(anew[:, t], row[:, t], (row[:, t - 1] + 1) % trace.n_rounds)
+        return row
 
     def _places(self, number: U64, iterations: int) -> NDArray[np.int64]:
         """Return whose latency and speed each server has in every iteration, shape (realizations, iterations, R)."""

@@ -192,6 +192,19 @@ class Trace:
         rows = np.asarray(self.latencies)[np.asarray(rounds)].astype(np.float64)
         return np.where(np.isnan(rows), np.inf, rows)
 
+    def restarts(self, word: ArrayLike) -> NDArray[np.bool_]:
+        """Return whether a word has a round be drawn anew, instead of being the one after that of the round before.
+
+        Always with ``"random"``, never with ``"order"``, and with ``"blocks"`` for words below floor(2³² / block).
+
+        Examples
+        --------
+        >>> Trace([[1.0], [2.0]], "blocks", block=4.0).restarts([0, 2**30 - 1, 2**30]).tolist()
+        [True, True, False]
+        """
+        below = {"random": 1.0, "order": 0.0}.get(self.replay, 1.0 / (self.block or 1.0))
+        return np.asarray(np.asarray(word, dtype=np.uint64) < np.uint64(np.floor(below * 2.0**32)))
+
     def first(self, count: int) -> Trace:
         """Return the trace of the first workers.
 

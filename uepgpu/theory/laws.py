@@ -56,7 +56,8 @@ def deadline_counts(law: SupportLaw, structure: Structure, workers: Workers, dea
         what = "packets of unequal work" if law.exchangeable else "packets tied to workers"
         raise no_closed_form(code, f"a set of {what} whose arrivals are not independent")
     if not workers.independent and workers.n_packets > MOST_MIXED:
-        raise no_closed_form(code, f"a set of {workers.n_packets:,} packets (at most {MOST_MIXED:,}) that are not independent")
+        what = "workers" if workers.messages == 1 else "packets"
+        raise no_closed_form(code, f"a set of {workers.n_packets:,} {what} (at most {MOST_MIXED:,}) that are not independent")
     if law.window is None and not workers.alike and workers.count > MOST_DIFFERENT:
         raise no_closed_form(code, f"a set of {workers.count:,} workers, of which at most {MOST_DIFFERENT:,} may differ,")
     if (law.window is None or not workers.independent) and not workers.alike and charged_alike:

@@ -12,7 +12,6 @@ import numpy as np
 from uepgpu.checks import choice, integer, positive, probability, shown, word64
 from uepgpu.codes import Code
 from uepgpu.codes.law import support_law
-from uepgpu.latency import Trace
 from uepgpu.partition import Classes, Partition
 from uepgpu.workers import Workers
 from uepgpu.workers.together import require_one_message
@@ -91,11 +90,7 @@ class Scheme:
     def __post_init__(self) -> None:
         if not isinstance(self.workers, Workers):
             raise ValueError(f"workers must be a uepgpu.Workers, got {shown(self.workers)}")
-        if self.workers.states is not None:
-            raise ValueError("workers must have no states for training, whose steps would not remember them")
         require_one_message(self.workers, "training")
-        if isinstance(self.workers.latency, Trace) and self.workers.latency.replay == "blocks":
-            raise ValueError("latency must be a trace in order or at random for training, got replay='blocks'")
         if not (isinstance(self.deadline, float) and self.deadline == math.inf):
             positive("deadline", self.deadline, zero=True)
         choice("paradigm", self.paradigm, ("rxc", "cxr"))

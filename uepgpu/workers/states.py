@@ -89,6 +89,38 @@ class Markov:
         found = np.clip(np.linalg.lstsq(system, np.append(np.zeros(len(table)), 1.0), rcond=None)[0], 0.0, 1.0)
         return np.asarray(found / found.sum())
 
+    def path(self, words: ArrayLike, axis: int, before: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
+        """Return the states that words lead through, round by round along an axis, of the shape of the words.
+
+        Parameters
+        ----------
+        words : array_like of int
+            0..2³² − 1; a state is the number of thresholds floor(2³² · cumulative probability) that are <= its word.
+        axis : int
+            Of rounds.
+        before : array of int, optional
+            States in the round before the first; by default the first round has the stationary law.
+
+        Examples
+        --------
+        >>> from uepgpu.latency import Exponential
+        >>> states = Markov([[0.75, 0.25], [0.75, 0.25]], [Exponential(1.0), Exponential(0.1)])
+        >>> states.path([0, 2**32 - 1, 2**31], axis=0).tolist()
+        [0, 1, 0]
+        """
+        rounds = np.moveaxis(np.asarray(words, dtype=np.uint64), axis, 0)
+        state = np.empty(rounds.shape, dtype=np.int64)
+        table = np.vstack([np.asarray(self.transition), self.stationary])
+        upper = np.floor(np.cumsum(table, axis=1) * 2.0**32)
+        # Rounding must not lead beyond the last state that may be.
+        upper[np.arange(table.shape[1]) >= table.shape[1] - 1 - np.argmax(table[:, ::-1] > 0, axis=1)[:, None]] = 2.0**32
+        bounds = upper.astype(np.uint64)
+        for r, word in enumerate(rounds):
+            last = before if r == 0 else state[r - 1]
+            row = bounds[len(table) - 1] if last is None else bounds[last]
+            state[r] = (row <= word[..., None]).sum(axis=-1)
+        return np.moveaxis(state, 0, axis)
+
     def covariance(self, time: float, lag: int = 1) -> float:
         """Return the covariance of having answered by `time`, for a unit of work at speed 1, in one round and `lag` rounds later.
 
