@@ -112,6 +112,9 @@ def test_replays_reports_and_exports_say_what_workers_do(store: Path, monkeypatc
     text = page.read_text(encoding="utf-8")
     for words in (*said.values(), *MESSAGES.values()):
         assert words.replace("'", "&#x27;") in text
+    drawn = ("--kind", "packets", "--x", "omega", "--output", str(tmp_path / "packets.svg"))
+    assert call(monkeypatch, "plot", str(store), *drawn, "--at", "10,24") == 0, "24 packets of 12 workers"
+    assert call(monkeypatch, "plot", str(store), *drawn, "--at", "25") == 2
     table = tmp_path / "out.csv"
     assert call(monkeypatch, "export", str(store), "--csv", str(table)) == 0
     exported = table.read_text(encoding="utf-8")

@@ -17,6 +17,7 @@ from uepgpu import Workers, codes, theory
 from uepgpu import gradient_coding as gc
 from uepgpu.latency import Deterministic, Exponential, Pareto
 from uepgpu.replay import replay
+from uepgpu.theory.integrals import steps
 from uepgpu.theory.received import received_law
 
 TIMES = [1.0, 2.0]
@@ -181,6 +182,11 @@ def test_one_worker_does_all():
     steady = theory.completion_time(MDS, part, pool(3, 4, latency=Deterministic(0.5), omega=1.0))
     assert (steady["mean"].item(), steady["sd"].item()) == pytest.approx((1.5, 0), abs=1e-7)
     assert steady.quantile_time.values == pytest.approx([1.5] * 3, rel=1e-9)
+
+
+def test_every_message_has_its_steps():
+    workers = Workers(3, Deterministic(0.5), omega=2.0, speeds=[1, 1, 2], messages=3)
+    assert steps(workers, 9, [4]).tolist() == [0.5, 1.0, 1.5, 2.0, 3.0]  # 4 · .5 / 2 and half of it, once, twice, three times
 
 
 def test_designs_and_bounds_take_the_law_of_the_number():
