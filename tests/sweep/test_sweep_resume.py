@@ -13,6 +13,9 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -20,6 +23,7 @@ import uepgpu as uep
 from tests.cases.sweeping import cluster, command, environment, killed_runs, run, same_tallies, start, stored_ranges, write_spec
 from uepgpu.cli import main
 from uepgpu.store.stored import read_points
+from uepgpu.sweep.dask_cluster import DaskCluster
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals")
 NUMPY = ("--backend", "numpy")
@@ -101,6 +105,27 @@ def test_a_cluster_that_loses_a_worker_ends_with_the_same_integers(tmp_path: Pat
         assert (process.returncode, complaints) == (0, [])
         assert running, "the sweep had ended before the worker was killed"
     assert same_tallies(tmp_path / "whole" / "store.db", tmp_path / "out" / "store.db")
+
+
+def test_a_result_that_died_with_its_worker_is_waited_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    distributed = pytest.importorskip("distributed")
+    # A future is lost between the answer that it is done and the look at it, and dask runs its task again.
+    seen: list[int] = []
+    future: Any = Mock(status="lost", result=lambda: ran, on_finish=seen.append)
+    ran, claim = SimpleNamespace(tally=SimpleNamespace(realizations=7)), object()
+    monkeypatch.setattr(distributed, "wait", lambda futures, **_: (set(futures), set()))
+    cluster = DaskCluster("tcp://127.0.0.1:1")
+    cluster._client = SimpleNamespace(status="running")
+    cluster._running = {future: claim}
+    assert cluster.collect(0.1) == []
+    assert cluster._running == {future: claim}
+    future.status = "finished"
+    assert cluster.collect(0.1) == [(claim, ran)]
+    assert (seen, cluster._running) == ([7], {})
+    future.status = "cancelled"
+    cluster._running = {future: claim}
+    with pytest.raises(ValueError, match=r"the scheduler tcp://127\.0\.0\.1:1 does not answer any more"):
+        cluster.collect(0.1)
 
 
 @pytest.mark.slow

@@ -169,9 +169,11 @@ class DaskCluster:
                 return []
             finished = []
             for future in done:
+                if future.status == "lost":  # its worker has died since; dask runs it again
+                    continue
                 claim = self._running.pop(future)
-                if future.status in ("cancelled", "lost"):
-                    raise CancelledError(f"a range is {future.status}")
+                if future.status == "cancelled":
+                    raise CancelledError("a range is cancelled")
                 if future.status != "finished":
                     raise ValueError(f"a range failed on the cluster: {' '.join(str(future.exception()).split()) or future.status}")
                 ran: Ran = future.result()
