@@ -14,14 +14,13 @@ __all__ = [
     "BY_TIME",
     "IN_BLOCKS",
     "IN_ORDER",
-    "ORDERS",
     "SUB_BATCHES",
     "Job",
     "RawTally",
     "guide_tables",
 ]
 
-BY_INDEX, BY_PERMUTATION, BY_TIME = ORDERS = (0, 1, 2)
+BY_INDEX, BY_PERMUTATION, BY_TIME = 0, 1, 2
 """Arrival orders: packet 0 first; a random permutation; by the drawn arrival time."""
 
 IN_ORDER, AT_RANDOM, IN_BLOCKS = 0, 1, 2

@@ -13,10 +13,10 @@ from uepgpu.monte_carlo import decode_times
 from uepgpu.plan import make_plan
 from uepgpu_kernels.bodies.sample import draw_subset
 from uepgpu_kernels.cpu import peeled, plain_vectors, slices, vectors
-from uepgpu_kernels.cpu.draw import draw_cells
 from uepgpu_kernels.cpu.nests import _cells
 from uepgpu_kernels.cpu.supports import draw_masks, new_draws, supports_of
 from uepgpu_kernels.cpu.vectors import LANES, WORDS
+from uepgpu_kernels.cpu.ways import way_of
 
 
 @pytest.mark.parametrize("n", [1, 2, 5])
@@ -48,7 +48,7 @@ def test_masks_of_a_tile_are_the_subsets_of_its_realizations(k):
     job, lanes, first, stride = plan.job, 70, np.uint64(2**32 - 40), np.uint64(3)
     words, window = np.empty((4, lanes), np.uint32), np.empty((n, lanes), np.uint16)
     masks, marks = np.empty((n, lanes), np.uint64), np.empty(k + 3, np.uint64)
-    draw_cells(job, first, stride, words, _cells(job, np.dtype(np.uint32)), window)
+    way_of(job).draw(job, first, stride, words, _cells(job, np.dtype(np.uint32)), window)
     # Every degree is there, the largest too.
     window[:, :k] = np.arange(k)
     draws = new_draws(lanes)

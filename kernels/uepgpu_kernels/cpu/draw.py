@@ -15,18 +15,20 @@ from uepgpu_kernels.bodies.philox import MASK, SHIFT, philox4x32
 from uepgpu_kernels.bodies.sample import below, combination_of
 from uepgpu_kernels.cpu.compile import allocation, stage
 from uepgpu_kernels.cpu.look_up import FEW, count_each, find_cells, give_values, look_up_each
-from uepgpu_kernels.job import AT_RANDOM, BY_TIME, IN_ORDER
+from uepgpu_kernels.job import AT_RANDOM, IN_ORDER
 from uepgpu_kernels.joint import CELL_BITS
 from uepgpu_kernels.streams import ORDER, PACKETS, RACKS, TRACES
 
 __all__ = [
     "Cells",
+    "draw_apart",
     "draw_block",
-    "draw_cells",
     "draw_combinations",
     "draw_counted",
+    "draw_in_racks",
+    "draw_in_states",
+    "draw_in_trace",
     "draw_space",
-    "draw_timed",
     "permute",
     "sort_columns",
 ]
@@ -80,39 +82,18 @@ def draw_space(job: Any, lanes: Any) -> Any:
 
 
 @stage
-def draw_cells(job: Any, first: Any, stride: Any, words: Any, cells: Any, out: Any) -> None:
-    """Draw a cell for every packet and write what ``cells.value`` has for it, shape (W, lanes)."""
-    if job.order == BY_TIME:
-        draw_timed(job, first, stride, words, cells, out)
-    else:
-        draw_counted(job, first, stride, words, cells, out)
-
-
-@stage
 def draw_counted(job: Any, first: Any, stride: Any, words: Any, cells: Any, out: Any) -> None:
-    """As :func:`draw_cells`, for jobs that count packets."""
+    """Draw a cell for every packet and write what ``cells.value`` has for it, shape (W, lanes): of jobs that count packets."""
     if job.per_word > 1:
         draw_together(job, first, stride, words, cells.together, cells.value[0], out)
     else:
-        draw_apart(job, first, stride, words, cells.value, out)
+        draw_apart(job, first, stride, words, cells, out)
 
 
 @stage
-def draw_timed(job: Any, first: Any, stride: Any, words: Any, cells: Any, out: Any) -> None:
-    """As :func:`draw_cells`, for jobs whose packets arrive at drawn times."""
-    if job.n_states > 0:
-        draw_in_states(job, first, stride, words, cells.value, out)
-    elif job.n_racks > 0:
-        draw_in_racks(job, first, stride, words, cells.value, out)
-    else:
-        draw_apart(job, first, stride, words, cells.value, out)
-    if job.arrival.shape[0] > 0:
-        read_arrivals(job, first, stride, words, cells, out)
-
-
-@stage
-def draw_apart(job: Any, first: Any, stride: Any, words: Any, value: Any, out: Any) -> None:
-    """Draw a cell for every packet by a word of its own."""
+def draw_apart(job: Any, first: Any, stride: Any, words: Any, cells: Any, out: Any) -> None:
+    """As :func:`draw_counted`, each by a word of its own."""
+    value = cells.value
     blocks = (job.n_packets + 3) // 4
     for w in range(job.n_packets):
         g = job.group[w]
@@ -120,6 +101,13 @@ def draw_apart(job: Any, first: Any, stride: Any, words: Any, value: Any, out: A
         if job.n_threshold[g] > 0 and (w // 4 != (w - 1) // 4 or job.n_threshold[job.group[w - 1]] == 0):
             draw_block(words, job.seed, first, stride, job.round * blocks + w // 4, PACKETS)
         find_cells(job, words[w % 4], g, value, out[w])
+
+
+@stage
+def draw_in_trace(job: Any, first: Any, stride: Any, words: Any, cells: Any, out: Any) -> None:
+    """As :func:`draw_counted`, with the times of arrival that a trace has."""
+    draw_apart(job, first, stride, words, cells, out)
+    read_arrivals(job, first, stride, words, cells, out)
 
 
 @stage
@@ -171,9 +159,9 @@ def draw_rows(job: Any, first: Any, stride: Any, words: Any, row: Any) -> None:
 
 
 @stage
-def draw_in_racks(job: Any, first: Any, stride: Any, words: Any, value: Any, out: Any) -> None:
-    """Draw which racks are struck, then the cells of packets by the tables that follow, as :func:`draw_cells`."""
-    lanes = words.shape[1]
+def draw_in_racks(job: Any, first: Any, stride: Any, words: Any, cells: Any, out: Any) -> None:
+    """Draw which racks are struck, then the cells of packets by the tables that follow, as :func:`draw_counted`."""
+    value, lanes = cells.value, words.shape[1]
     for head in range(0, job.n_racks, 4):
         states = words[4 + head : 8 + head]
         draw_block(states, job.seed, first, stride, head // 4, RACKS)
@@ -194,12 +182,12 @@ def draw_in_racks(job: Any, first: Any, stride: Any, words: Any, value: Any, out
 
 
 @stage
-def draw_in_states(job: Any, first: Any, stride: Any, words: Any, value: Any, out: Any) -> None:
-    """Draw the cells of packets by the states in which the last round left workers, and leave their next ones, as `draw_cells`.
+def draw_in_states(job: Any, first: Any, stride: Any, words: Any, cells: Any, out: Any) -> None:
+    """Draw the cells of packets by the states in which the last round left workers, and leave their next ones, as `draw_counted`.
 
     Cells of one number stand for one window, time and next state in the tables of every state.
     """
-    lanes, n, states = words.shape[1], job.n_packets, np.uint64(job.n_states)
+    value, lanes, n, states = cells.value, words.shape[1], job.n_packets, np.uint64(job.n_states)
     tables = np.uint64(job.n_threshold.shape[0]) // (states + ONE)
     blocks, start = (n + 3) // 4, np.intp((first - job.state_first) // stride)
     halvings = 0

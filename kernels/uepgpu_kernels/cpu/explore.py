@@ -16,8 +16,9 @@ from uepgpu_kernels.automaton import Automaton
 from uepgpu_kernels.bodies.match import match_decoded, match_take
 from uepgpu_kernels.cpu.compile import entry, stage
 from uepgpu_kernels.cpu.draw import Cells, draw_space
-from uepgpu_kernels.cpu.lockstep import WIDE_TILE, draw_by_window
+from uepgpu_kernels.cpu.lockstep import WIDE_TILE
 from uepgpu_kernels.cpu.vectors import PLAIN
+from uepgpu_kernels.cpu.ways import Way, draw_by_window, way_of
 from uepgpu_kernels.job import Job
 
 __all__ = ["MOST_ENTRIES", "explore"]
@@ -114,46 +115,52 @@ def take_window(
     return then
 
 
-@entry
-def discover(
-    job: Any,
-    first: Any,
-    count: Any,
-    cells: Any,
-    following: Any,
-    decoded: Any,
-    waiting: Any,
-    n_waiting: Any,
-    slot: Any,
-    found: Any,
-) -> None:
-    """Add the states that realizations meet, or all that follow from those there are if `count` is 0.
+@functools.cache
+def discover(way: Way) -> Any:
+    """Return the entry that discovers states, for one way."""
+    draw = draw_by_window(way)
 
-    ``found[0]`` counts states, ``found[1]`` realizations that met one for which there was no room.
-    """
-    n, k, lanes = job.n_packets, job.k, WIDE_TILE
-    words = draw_space(job, lanes)
-    keys = np.empty((n, lanes), dtype=cells.value.dtype)
-    window = np.empty((n, lanes), dtype=cells.label.dtype)
-    owner = np.empty(k, dtype=np.uint64)
-    parent = np.empty(k, dtype=np.int64)
-    new = np.empty(k + 1, dtype=np.uint64)
-    for done in range(0, count, lanes):
-        draw_by_window(job, first + np.uint64(done), np.uint64(1), cells, words, keys, window)
-        for lane in range(min(lanes, count - done)):
+    def nest(
+        job: Any,
+        first: Any,
+        count: Any,
+        cells: Any,
+        following: Any,
+        decoded: Any,
+        waiting: Any,
+        n_waiting: Any,
+        slot: Any,
+        found: Any,
+    ) -> None:
+        """Add the states that realizations meet, or all that follow from those there are if `count` is 0.
+
+        ``found[0]`` counts states, ``found[1]`` realizations that met one for which there was no room.
+        """
+        n, k, lanes = job.n_packets, job.k, WIDE_TILE
+        words = draw_space(job, lanes)
+        keys = np.empty((n, lanes), dtype=cells.value.dtype)
+        window = np.empty((n, lanes), dtype=cells.label.dtype)
+        owner = np.empty(k, dtype=np.uint64)
+        parent = np.empty(k, dtype=np.int64)
+        new = np.empty(k + 1, dtype=np.uint64)
+        for done in range(0, count, lanes):
+            draw(job, first + np.uint64(done), np.uint64(1), cells, words, keys, window)
+            for lane in range(min(lanes, count - done)):
+                at = np.intp(0)
+                for w in range(n):
+                    s = np.intp(window[w, lane])
+                    at = take_window(job, at, s, following, decoded, waiting, n_waiting, slot, found, owner, parent, new)
+                    if at == UNKNOWN:
+                        found[1] += 1
+                        break
+        if count == 0:
             at = np.intp(0)
-            for w in range(n):
-                s = np.intp(window[w, lane])
-                at = take_window(job, at, s, following, decoded, waiting, n_waiting, slot, found, owner, parent, new)
-                if at == UNKNOWN:
-                    found[1] += 1
-                    break
-    if count == 0:
-        at = np.intp(0)
-        while at < found[0]:
-            for each in range(following.shape[1]):
-                take_window(job, at, np.intp(each), following, decoded, waiting, n_waiting, slot, found, owner, parent, new)
-            at += np.intp(1)
+            while at < found[0]:
+                for each in range(following.shape[1]):
+                    take_window(job, at, np.intp(each), following, decoded, waiting, n_waiting, slot, found, owner, parent, new)
+                at += np.intp(1)
+
+    return entry(nest, f"discover, {way.name}")
 
 
 class _Windows:
@@ -180,7 +187,7 @@ def explore(job: Job, cells: Cells, most_entries: int = MOST_ENTRIES) -> Automat
 
 @functools.lru_cache(maxsize=64)
 def _explore(windows: _Windows, most_entries: int) -> Automaton | None:
-    job, cells = windows.job, windows.cells
+    job, cells, way = windows.job, windows.cells, way_of(windows.job)
     n_windows = job.support.shape[0]
     most = min(most_entries // n_windows - 1, MOST_BYTES // (8 * job.k))
     if most < 2:
@@ -195,13 +202,13 @@ def _explore(windows: _Windows, most_entries: int) -> Automaton | None:
     arrays = (cells, following, decoded, waiting, n_waiting, slot, found)
     for start in range(0, WALKS, WIDE_TILE):
         found[1], before = 0, int(found[0])
-        discover(job, np.uint64(start), WIDE_TILE, *arrays)
+        discover(way)(job, np.uint64(start), WIDE_TILE, *arrays)
         if found[1] or found[0] == before:
             break
     if found[1] > MOST_FALLEN * WIDE_TILE:
         return None
     if found[1] == 0:
-        discover(job, np.uint64(0), 0, *arrays)
+        discover(way)(job, np.uint64(0), 0, *arrays)
     n = int(found[0])
     table: NDArray[np.int64] = np.where(following[:n] == UNKNOWN, n, following[:n]).astype(np.int64)
     automaton = Automaton(np.append(table, np.full((1, n_windows), n), axis=0), np.append(decoded[:n], ZERO))

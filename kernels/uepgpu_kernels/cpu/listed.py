@@ -1,4 +1,4 @@
-"""What the nests share that decode packets in an order of arrival of their own: the order, words by packet, times."""
+"""What the nests share that decode packets in an order of arrival of their own: words by packet, and times."""
 
 from __future__ import annotations
 
@@ -8,39 +8,9 @@ import numpy as np
 
 from uepgpu_kernels.bodies.philox import MASK, SHIFT, philox4x32
 from uepgpu_kernels.cpu.compile import stage
-from uepgpu_kernels.cpu.draw import draw_cells, permute, sort_columns
-from uepgpu_kernels.job import BY_PERMUTATION, BY_TIME
 from uepgpu_kernels.streams import COEFFICIENTS
 
-__all__ = ["draw_by_packet", "draw_own", "times_of_lane"]
-
-PACKET_BITS = 16
-
-
-@stage
-def draw_by_packet(
-    job: Any, first: Any, stride: Any, cells: Any, words: Any, window: Any, keys: Any, packet: Any, time: Any
-) -> None:
-    """Fill `packet` and `time` in order of arrival, and `window` by packet. `keys` is uint32 scratch."""
-    n, lanes = job.n_packets, keys.shape[1]
-    draw_cells(job, first, stride, words, cells, keys)
-    by_time = job.order == BY_TIME
-    for w in range(n):
-        for lane in range(lanes):
-            window[w, lane] = keys[w, lane] & cells.low if by_time else keys[w, lane]
-        for lane in range(lanes):
-            keys[w, lane] = ((keys[w, lane] >> cells.shift) << PACKET_BITS) | w if by_time else w
-    if by_time:
-        sort_columns(keys, cells.network)
-    if job.order == BY_PERMUTATION:
-        permute(job, first, stride, words, keys, packet)
-    else:
-        for w in range(n):
-            for lane in range(lanes):
-                packet[w, lane] = keys[w, lane]
-    for w in range(n):
-        for lane in range(lanes):
-            time[w, lane] = keys[w, lane] >> PACKET_BITS if by_time else w + 1
+__all__ = ["draw_own", "times_of_lane"]
 
 
 @stage

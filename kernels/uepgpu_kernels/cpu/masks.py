@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,10 @@ from uepgpu_kernels.bodies.match import match_decoded, match_take
 from uepgpu_kernels.cpu.compile import entry, stage
 from uepgpu_kernels.cpu.draw import draw_space
 from uepgpu_kernels.cpu.ledger import new_ledger, note_lane, tally_lanes
-from uepgpu_kernels.cpu.listed import draw_by_packet
 from uepgpu_kernels.cpu.supports import draw_masks, new_draws
 from uepgpu_kernels.cpu.tally import record_times
 from uepgpu_kernels.cpu.vectors import LANES
+from uepgpu_kernels.cpu.ways import Way, draw_by_packet
 from uepgpu_kernels.job import BY_TIME
 
 __all__ = ["match_one", "run_match"]
@@ -52,49 +53,53 @@ def match_one(job: Any, packet: Any, support_of: Any, time: Any, masks: Any, int
             decoded = after
 
 
-def nest(
-    job: Any,
-    first: Any,
-    count: Any,
-    stride: Any,
-    cells: Any,
-    tables: Any,
-    transitions: Any,
-    pairs: Any,
-    marginals: Any,
-    record: Any,
-) -> None:
-    """Draw tiles, and match and tally their realizations."""
-    n, k = job.n_packets, job.k
-    width = LANES if n <= MOST_PACKETS else FEW_LANES
-    words = draw_space(job, width)
-    keys = np.empty((n, width), dtype=np.uint32)
-    time = np.empty((n, width), dtype=np.uint16)
-    packet = np.empty((n, width), dtype=np.uint16)
-    window = np.empty((n, width), dtype=np.uint16)
-    support = np.empty((n, width), dtype=np.uint64)
-    fallen = np.zeros(width, dtype=np.uint8)
-    ledger = new_ledger(job, True)
-    draws = new_draws(width)
-    masks = np.empty(max(n, k), dtype=np.uint64)
-    ints = np.empty(k, dtype=np.int64)
-    for done in range(0, count, width):
-        start = first + stride * np.uint64(done)
-        draw_by_packet(job, start, stride, cells, words, window, keys, packet, time)
-        for w in range(n):
-            draw_masks(job, start, stride, tables, words, draws, w, window[w], support[w])
-        lanes = min(width, count - done)
-        for lane in range(lanes):
-            ledger.when[:] = job.n_times
-            arrived = n
-            if job.order == BY_TIME:
-                arrived = 0
-                while arrived < n and time[arrived, lane] < job.n_times:
-                    arrived += 1
-            match_one(job, packet[:arrived, lane], support[:, lane], time[:, lane], masks, ints, ledger.when)
-            note_lane(ledger, lane)
-            record_times(record, done + lane, ledger.when)
-        tally_lanes(ledger, job, lanes, fallen, transitions, pairs, marginals)
+@functools.cache
+def run_match(way: Way) -> Any:
+    """Return the loop nest for one way."""
+    by_time, draw = way.order == BY_TIME, draw_by_packet(way)
 
+    def nest(
+        job: Any,
+        first: Any,
+        count: Any,
+        stride: Any,
+        cells: Any,
+        tables: Any,
+        transitions: Any,
+        pairs: Any,
+        marginals: Any,
+        record: Any,
+    ) -> None:
+        """Draw tiles, and match and tally their realizations."""
+        n, k = job.n_packets, job.k
+        width = LANES if n <= MOST_PACKETS else FEW_LANES
+        words = draw_space(job, width)
+        keys = np.empty((n, width), dtype=np.uint32)
+        time = np.empty((n, width), dtype=np.uint16)
+        packet = np.empty((n, width), dtype=np.uint16)
+        window = np.empty((n, width), dtype=np.uint16)
+        support = np.empty((n, width), dtype=np.uint64)
+        fallen = np.zeros(width, dtype=np.uint8)
+        ledger = new_ledger(job, True)
+        draws = new_draws(width)
+        masks = np.empty(max(n, k), dtype=np.uint64)
+        ints = np.empty(k, dtype=np.int64)
+        for done in range(0, count, width):
+            start = first + stride * np.uint64(done)
+            draw(job, start, stride, cells, words, window, keys, packet, time)
+            for w in range(n):
+                draw_masks(job, start, stride, tables, words, draws, w, window[w], support[w])
+            lanes = min(width, count - done)
+            for lane in range(lanes):
+                ledger.when[:] = job.n_times
+                arrived = n
+                if by_time:
+                    arrived = 0
+                    while arrived < n and time[arrived, lane] < job.n_times:
+                        arrived += 1
+                match_one(job, packet[:arrived, lane], support[:, lane], time[:, lane], masks, ints, ledger.when)
+                note_lane(ledger, lane)
+                record_times(record, done + lane, ledger.when)
+            tally_lanes(ledger, job, lanes, fallen, transitions, pairs, marginals)
 
-run_match = entry(nest, "match")
+    return entry(nest, f"run_match, {way.name}")

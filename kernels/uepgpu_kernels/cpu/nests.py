@@ -9,15 +9,17 @@ import numpy as np
 from uepgpu_kernels.automaton import Automaton, undecoded_classes
 from uepgpu_kernels.cpu.draw import Cells
 from uepgpu_kernels.cpu.explore import MOST_ENTRIES, explore
-from uepgpu_kernels.cpu.lists import run_match_lists, run_peel_lists
+from uepgpu_kernels.cpu.lists import run_peel_lists
 from uepgpu_kernels.cpu.lockstep import run_automaton, run_chains, run_steps
 from uepgpu_kernels.cpu.masks import run_match
+from uepgpu_kernels.cpu.match_lists import run_match_lists
 from uepgpu_kernels.cpu.members import member_table
 from uepgpu_kernels.cpu.one_by_one import run_eliminate
 from uepgpu_kernels.cpu.peeled import run_peel
-from uepgpu_kernels.cpu.sliced import run_gf2, run_gf256
+from uepgpu_kernels.cpu.sliced import run_sliced
 from uepgpu_kernels.cpu.supports import supports_of
 from uepgpu_kernels.cpu.walk_vectors import run_walk
+from uepgpu_kernels.cpu.ways import way_of
 from uepgpu_kernels.job import BY_TIME, Job
 from uepgpu_kernels.joint import cells_of_columns
 from uepgpu_kernels.network import merge_exchange
@@ -51,7 +53,7 @@ class Nest(Protocol):
 def count(job: Job) -> Nest:
     """Decode by counting along chains of windows."""
     narrow = _walk_type(job)
-    one_by_one = _with(run_chains, job, _cells(job, narrow), job.capacity.astype(narrow))
+    one_by_one = _with(run_chains(way_of(job)), job, _cells(job, narrow), job.capacity.astype(narrow))
     automaton = chain_states(job) if job.per_word > 1 and job.class_unit.size else None
     return _by_words(job, one_by_one, one_by_one, automaton)
 
@@ -74,29 +76,29 @@ def match_by_automaton(job: Job, automaton: Automaton) -> Nest:
     classes = undecoded_classes(automaton, job).astype(np.uint8) << np.arange(job.n_classes, dtype=np.uint8)
     open_classes = classes.sum(axis=1).astype(np.uint8)
     undecoded = (~automaton.decoded).astype("<u8").view(np.uint8).reshape(-1, 8).T[: (job.k + 7) // 8]
-    walk = _with(run_walk[job.order], job, cells, following, np.ascontiguousarray(undecoded))
+    walk = _with(run_walk(way_of(job)), job, cells, following, np.ascontiguousarray(undecoded))
     if not np.all(automaton.following[:-1] < len(automaton.following) - 1):
         return walk
-    patterns = _with(run_automaton, job, cells, following, open_classes, np.empty(0, dtype=narrow))
+    patterns = _with(run_automaton(way_of(job)), job, cells, following, open_classes, np.empty(0, dtype=narrow))
     return _by_words(job, patterns, walk, (automaton.following, undecoded_classes(automaton, job)))
 
 
 def match_by_paths(job: Job) -> Nest:
     """Decode by alternating paths, packet by packet."""
-    return _listed(job, run_match if job.k <= MOST_MASK else run_match_lists, supports_of(job))
+    return _listed(job, (run_match if job.k <= MOST_MASK else run_match_lists)(way_of(job)), supports_of(job))
 
 
 def peel(job: Job) -> Nest:
     """Decode by peeling."""
     small = job.k <= MOST_MASK and job.n_packets <= MOST_WAITING
-    return _listed(job, run_peel[job.order] if small else run_peel_lists, supports_of(job))
+    return _listed(job, (run_peel if small else run_peel_lists)(way_of(job)), supports_of(job))
 
 
 def eliminate(job: Job) -> Nest:
     """Decode by elimination over the job's finite field."""
     if job.field == 0 or job.generator.shape[0] > 0:
-        return _listed(job, run_eliminate)
-    return _listed(job, (run_gf2 if job.field == 1 else run_gf256)[job.order], member_table(job))
+        return _listed(job, run_eliminate(way_of(job)))
+    return _listed(job, run_sliced(1 if job.field == 1 else 8, way_of(job)), member_table(job))
 
 
 def _listed(job: Job, entry: Any, *tables: Any) -> Nest:

@@ -5,6 +5,7 @@ It takes and adds to the same arrays as those of :mod:`uepgpu_kernels.cpu.lockst
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,8 @@ from uepgpu_kernels.bodies.eliminate import eliminate_decoded, eliminate_nothing
 from uepgpu_kernels.bodies.sample import draw_coefficients, draw_subset
 from uepgpu_kernels.cpu.compile import entry, stage
 from uepgpu_kernels.cpu.draw import draw_space
-from uepgpu_kernels.cpu.listed import draw_by_packet
 from uepgpu_kernels.cpu.tally import record_times, tally_subproducts
+from uepgpu_kernels.cpu.ways import Way, draw_by_packet
 from uepgpu_kernels.job import BY_TIME
 
 __all__ = ["run_eliminate"]
@@ -88,38 +89,42 @@ def eliminate_one(
             note_sums(job, rows, pivot, left, time[w], when)
 
 
-def nest(
-    job: Any, first: Any, count: Any, stride: Any, cells: Any, transitions: Any, pairs: Any, marginals: Any, record: Any
-) -> None:
-    """Draw tiles, and decode and tally their realizations."""
-    n, k = job.n_packets, job.k
-    words = draw_space(job, TILE)
-    keys = np.empty((n, TILE), dtype=np.uint32)
-    time = np.empty((n, TILE), dtype=np.uint16)
-    packet = np.empty((n, TILE), dtype=np.uint16)
-    window = np.empty((n, TILE), dtype=np.uint16)
-    marks = np.empty(k + 3, dtype=np.uint64)
-    pivot = np.empty(k, dtype=np.int64)
-    rows = np.empty((k, k), dtype=np.uint64)
-    left = np.empty(job.target.shape, dtype=np.uint64)
-    stream = np.empty(k + 3, dtype=np.uint64)
-    when = np.empty(k, dtype=np.int64)
-    class_time = np.empty(job.n_classes, dtype=np.int64)
-    for done in range(0, count, TILE):
-        draw_by_packet(job, first + stride * np.uint64(done), stride, cells, words, window, keys, packet, time)
-        for lane in range(min(TILE, count - done)):
-            when[:] = job.n_times
-            arrived = n
-            if job.order == BY_TIME:
-                arrived = 0
-                while arrived < n and time[arrived, lane] < job.n_times:
-                    arrived += 1
-            realization = first + stride * np.uint64(done + lane)
-            eliminate_one(
-                job, realization, packet[:arrived, lane], window[:, lane], time[:, lane], marks, pivot, rows, left, stream, when
-            )
-            tally_subproducts(when, job.class_of, class_time, job.n_classes, job.n_times, transitions, pairs, marginals)
-            record_times(record, done + lane, when)
+@functools.cache
+def run_eliminate(way: Way) -> Any:
+    """Return the loop nest for one way."""
+    by_time, draw = way.order == BY_TIME, draw_by_packet(way)
 
+    def nest(
+        job: Any, first: Any, count: Any, stride: Any, cells: Any, transitions: Any, pairs: Any, marginals: Any, record: Any
+    ) -> None:
+        """Draw tiles, and decode and tally their realizations."""
+        n, k = job.n_packets, job.k
+        words = draw_space(job, TILE)
+        keys = np.empty((n, TILE), dtype=np.uint32)
+        time = np.empty((n, TILE), dtype=np.uint16)
+        packet = np.empty((n, TILE), dtype=np.uint16)
+        window = np.empty((n, TILE), dtype=np.uint16)
+        marks = np.empty(k + 3, dtype=np.uint64)
+        pivot = np.empty(k, dtype=np.int64)
+        rows = np.empty((k, k), dtype=np.uint64)
+        left = np.empty(job.target.shape, dtype=np.uint64)
+        stream = np.empty(k + 3, dtype=np.uint64)
+        when = np.empty(k, dtype=np.int64)
+        class_time = np.empty(job.n_classes, dtype=np.int64)
+        for done in range(0, count, TILE):
+            draw(job, first + stride * np.uint64(done), stride, cells, words, window, keys, packet, time)
+            for lane in range(min(TILE, count - done)):
+                when[:] = job.n_times
+                arrived = n
+                if by_time:
+                    arrived = 0
+                    while arrived < n and time[arrived, lane] < job.n_times:
+                        arrived += 1
+                realization = first + stride * np.uint64(done + lane)
+                eliminate_one(
+                    job, realization, packet[:arrived, lane], window[:, lane], time[:, lane], marks, pivot, rows, left, stream, when
+                )
+                tally_subproducts(when, job.class_of, class_time, job.n_classes, job.n_times, transitions, pairs, marginals)
+                record_times(record, done + lane, when)
 
-run_eliminate = entry(nest, "eliminate")
+    return entry(nest, f"run_eliminate, {way.name}")

@@ -6,20 +6,21 @@ as often as any needs. With many that is too often, and each realization has its
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
 
 from uepgpu_kernels.bodies.peel import peel_take
 from uepgpu_kernels.cpu.compile import entry, stage
-from uepgpu_kernels.cpu.draw import draw_counted, draw_space
+from uepgpu_kernels.cpu.draw import draw_space
 from uepgpu_kernels.cpu.ledger import begin_tile, end_tile, new_ledger, note_packet, tally_lanes
-from uepgpu_kernels.cpu.listed import draw_by_packet
 from uepgpu_kernels.cpu.plain_vectors import WORDS
 from uepgpu_kernels.cpu.slices import is_any_set, set_first_lanes
 from uepgpu_kernels.cpu.supports import draw_masks, new_draws
 from uepgpu_kernels.cpu.vectors import LANES, copy, lone, meet, reveal, slice_bytes
-from uepgpu_kernels.job import BY_INDEX, BY_TIME, ORDERS
+from uepgpu_kernels.cpu.ways import Way, draw_by_packet
+from uepgpu_kernels.job import BY_INDEX, BY_TIME
 
 __all__ = ["run_peel"]
 
@@ -81,9 +82,11 @@ def take_each(mask: Any, known: Any, waiting: Any, n_waiting: Any) -> None:
         known[lane], n_waiting[lane] = peel_take(mask[lane], waiting[lane], n_waiting[lane], known[lane])
 
 
-def peel_nest(order: int) -> Any:
-    """Return the loop nest for jobs of one order."""
-    in_step, by_time = order == BY_INDEX, order == BY_TIME
+@functools.cache
+def run_peel(way: Way) -> Any:
+    """Return the loop nest for one way."""
+    in_step, by_time = way.order == BY_INDEX, way.order == BY_TIME
+    draw, draw_listed = way.draw, draw_by_packet(way)
 
     def nest(
         job: Any,
@@ -124,9 +127,9 @@ def peel_nest(order: int) -> Any:
             start = first + stride * np.uint64(done)
             lanes = min(LANES, count - done)
             if in_step:
-                draw_counted(job, start, stride, words, cells, window)
+                draw(job, start, stride, words, cells, window)
             else:
-                draw_by_packet(job, start, stride, cells, words, window, keys, numbers, time)
+                draw_listed(job, start, stride, cells, words, window, keys, numbers, time)
                 for w in range(n):
                     draw_masks(job, start, stride, tables, words, draws, w, window[w], masks[w])
             set_first_lanes(lanes, used)
@@ -159,7 +162,4 @@ def peel_nest(order: int) -> Any:
             if by_time:
                 tally_lanes(ledger, job, lanes, fallen, transitions, pairs, marginals)
 
-    return entry(nest, f"peel, {order}")
-
-
-run_peel = {order: peel_nest(order) for order in ORDERS}
+    return entry(nest, f"peel, {way.name}")

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
 
 from uepgpu_kernels.cpu.compile import entry, stage
-from uepgpu_kernels.cpu.draw import draw_block, draw_counted, draw_space
+from uepgpu_kernels.cpu.draw import draw_block, draw_space
 from uepgpu_kernels.cpu.echelon import echelon
 from uepgpu_kernels.cpu.ledger import begin_tile, end_tile, new_ledger, note_packet, tally_lanes
-from uepgpu_kernels.cpu.listed import draw_by_packet, draw_own
+from uepgpu_kernels.cpu.listed import draw_own
 from uepgpu_kernels.cpu.members import member_bytes
 from uepgpu_kernels.cpu.plain_vectors import WORDS
 from uepgpu_kernels.cpu.slices import is_any_set, set_first_lanes
 from uepgpu_kernels.cpu.vectors import LANES, copy, meet, slice_bytes
-from uepgpu_kernels.job import BY_INDEX, BY_TIME, ORDERS
+from uepgpu_kernels.cpu.ways import Way, draw_by_packet
+from uepgpu_kernels.job import BY_INDEX, BY_TIME
 from uepgpu_kernels.streams import COEFFICIENTS
 
-__all__ = ["run_gf2", "run_gf256"]
+__all__ = ["run_sliced"]
 
 ZERO = np.uint64(0)
 BYTE = np.uint32(0xFF)
@@ -44,9 +46,11 @@ def byte_of(chunk: Any, lane: Any, bit: Any) -> Any:
     return np.uint8((both >> np.uint64(bit & 31)) & np.uint64(BYTE))
 
 
-def sliced(planes: int, order: int, name: str) -> Any:
-    """Return the loop nest of GF(2) (1 plane) or GF(256) (8 planes) for jobs of one order."""
-    in_step, by_time = order == BY_INDEX, order == BY_TIME
+@functools.cache
+def run_sliced(planes: int, way: Way) -> Any:
+    """Return the loop nest of GF(2) (1 plane) or GF(256) (8 planes) for one way."""
+    in_step, by_time = way.order == BY_INDEX, way.order == BY_TIME
+    draw, draw_listed = way.draw, draw_by_packet(way)
     take = echelon(planes).take
     size = planes * WORDS
     per_block = BLOCK_BITS // planes
@@ -128,9 +132,9 @@ def sliced(planes: int, order: int, name: str) -> Any:
             start = first + stride * np.uint64(done)
             lanes = min(LANES, count - done)
             if in_step:
-                draw_counted(job, start, stride, words, cells, window)
+                draw(job, start, stride, words, cells, window)
             else:
-                draw_by_packet(job, start, stride, cells, words, window, keys, numbers, time)
+                draw_listed(job, start, stride, cells, words, window, keys, numbers, time)
             set_first_lanes(lanes, used)
             rows[:] = ZERO
             pivot[:] = ZERO
@@ -156,8 +160,4 @@ def sliced(planes: int, order: int, name: str) -> Any:
             if by_time:
                 tally_lanes(ledger, job, lanes, fallen, transitions, pairs, marginals)
 
-    return entry(nest, name)
-
-
-run_gf2 = {order: sliced(1, order, f"gf2, {order}") for order in ORDERS}
-run_gf256 = {order: sliced(8, order, f"gf256, {order}") for order in ORDERS}
+    return entry(nest, f"sliced, {planes}, {way.name}")

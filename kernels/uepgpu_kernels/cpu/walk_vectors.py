@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -9,20 +10,21 @@ import numpy as np
 from uepgpu_kernels.cpu.compile import entry
 from uepgpu_kernels.cpu.draw import draw_space
 from uepgpu_kernels.cpu.ledger import begin_tile, end_tile, new_ledger, note_packet, tally_lanes
-from uepgpu_kernels.cpu.lockstep import draw_by_window
 from uepgpu_kernels.cpu.masks import match_one
 from uepgpu_kernels.cpu.plain_vectors import WORDS
 from uepgpu_kernels.cpu.slices import set_first_lanes
 from uepgpu_kernels.cpu.tally import record_times, tally_subproducts
 from uepgpu_kernels.cpu.vectors import LANES, meet, slice_bytes
-from uepgpu_kernels.job import BY_TIME, ORDERS
+from uepgpu_kernels.cpu.ways import Way, draw_by_window
+from uepgpu_kernels.job import BY_TIME
 
 __all__ = ["run_walk"]
 
 
-def walk_nest(order: int) -> Any:
-    """Return the loop nest for jobs of one order."""
-    by_time = order == BY_TIME
+@functools.cache
+def run_walk(way: Way) -> Any:
+    """Return the loop nest for one way."""
+    by_time, draw = way.order == BY_TIME, draw_by_window(way)
 
     def nest(
         job: Any,
@@ -67,7 +69,7 @@ def walk_nest(order: int) -> Any:
         for done in range(0, count, LANES):
             start = first + stride * np.uint64(done)
             lanes = min(LANES, count - done)
-            draw_by_window(job, start, stride, cells, words, keys, window)
+            draw(job, start, stride, cells, words, keys, window)
             for w in range(time.shape[0]):
                 for lane in range(LANES):
                     time[w, lane] = keys[w, lane] >> cells.shift
@@ -109,7 +111,4 @@ def walk_nest(order: int) -> Any:
                     tally_subproducts(when, job.class_of, class_time, job.n_classes, job.n_times, transitions, pairs, marginals)
                     record_times(record, done + lane, when)
 
-    return entry(nest, f"walk, {order}")
-
-
-run_walk = {order: walk_nest(order) for order in ORDERS}
+    return entry(nest, f"walk, {way.name}")
