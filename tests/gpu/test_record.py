@@ -83,6 +83,7 @@ def test_the_budget_ends_what_runs_and_starts_no_more(tmp_path):
 def test_a_record_that_is_interrupted_ends_its_sections(tmp_path, number):
     code = """
 import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has children in the background ignore it
 from pathlib import Path
 from bench.gpu import __main__ as command
 from tests.cases.record_sections import hanging
@@ -99,6 +100,7 @@ sys.exit(command.main())
         assert process.wait(20) != 0
     finally:
         process.kill()
+        process.wait()
     (began,) = json.loads(record.read_text())
     wait_until(lambda: gone(began["child"]))
 
