@@ -8,14 +8,13 @@ from dataclasses import replace
 
 from uepgpu.charts.along import along_chart
 from uepgpu.charts.chart import Chart, NothingToShow
-from uepgpu.charts.decoding import decoding_chart
 from uepgpu.charts.distribution import distribution_chart
 from uepgpu.charts.exceedance import exceedance_chart
 from uepgpu.charts.heat import heat_chart
 from uepgpu.charts.looks import MOST_LOOKS
 from uepgpu.charts.loss import BOUND, chart_of_curves, loss_chart
 from uepgpu.charts.packets import packets_chart
-from uepgpu.charts.probability import probability_chart
+from uepgpu.charts.probability import decoding_chart, probability_chart
 from uepgpu.charts.workers import line_groups, workers_chart
 from uepgpu.results.axes import Axis
 from uepgpu.results.curve import curve_of
