@@ -10,7 +10,11 @@ from uepgpu_kernels.bodies.philox import MASK, SHIFT, philox4x32
 from uepgpu_kernels.cpu.compile import stage
 from uepgpu_kernels.streams import COEFFICIENTS
 
-__all__ = ["draw_own", "times_of_lane"]
+__all__ = ["FEW_LANES", "MOST_PACKETS", "draw_own", "times_of_lane"]
+
+FEW_LANES = 64
+MOST_PACKETS = 1024
+"""Beyond so many packets, tiles have few lanes, so that they stay small."""
 
 
 @stage

@@ -10,17 +10,15 @@ import numpy as np
 from uepgpu_kernels.cpu.compile import allocation, entry, stage
 from uepgpu_kernels.cpu.draw import draw_space
 from uepgpu_kernels.cpu.ledger import new_ledger, note_lane, tally_lanes
+from uepgpu_kernels.cpu.listed import FEW_LANES, MOST_PACKETS
 from uepgpu_kernels.cpu.supports import list_members
 from uepgpu_kernels.cpu.tally import record_times
 from uepgpu_kernels.cpu.vectors import LANES
 from uepgpu_kernels.cpu.ways import Way, draw_by_packet
 from uepgpu_kernels.job import BY_TIME
 
-__all__ = ["FEW_LANES", "MOST_PACKETS", "run_peel_lists"]
+__all__ = ["run_peel_lists"]
 
-FEW_LANES = 64
-MOST_PACKETS = 1024
-"""Beyond so many packets, tiles have few lanes, so that they stay small."""
 ZERO = np.uint64(0)
 
 

@@ -12,6 +12,7 @@ from uepgpu_kernels.bodies.match import match_decoded, match_take
 from uepgpu_kernels.cpu.compile import entry, stage
 from uepgpu_kernels.cpu.draw import draw_space
 from uepgpu_kernels.cpu.ledger import new_ledger, note_lane, tally_lanes
+from uepgpu_kernels.cpu.listed import FEW_LANES, MOST_PACKETS
 from uepgpu_kernels.cpu.supports import draw_masks, new_draws
 from uepgpu_kernels.cpu.tally import record_times
 from uepgpu_kernels.cpu.vectors import LANES
@@ -20,9 +21,6 @@ from uepgpu_kernels.job import BY_TIME
 
 __all__ = ["match_one", "run_match"]
 
-FEW_LANES = 64
-MOST_PACKETS = 1024
-"""Beyond so many packets, tiles have few lanes, so that they stay small."""
 
 ZERO = np.uint64(0)
 

@@ -11,7 +11,7 @@ from uepgpu_kernels.bodies.bits import bit, lowest
 from uepgpu_kernels.cpu.compile import entry, stage
 from uepgpu_kernels.cpu.draw import draw_space
 from uepgpu_kernels.cpu.ledger import new_ledger, note_lane, tally_lanes
-from uepgpu_kernels.cpu.lists import FEW_LANES, MOST_PACKETS
+from uepgpu_kernels.cpu.listed import FEW_LANES, MOST_PACKETS
 from uepgpu_kernels.cpu.supports import list_members
 from uepgpu_kernels.cpu.tally import record_times
 from uepgpu_kernels.cpu.vectors import LANES
