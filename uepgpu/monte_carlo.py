@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, overload
 
 import numpy as np
@@ -200,7 +201,8 @@ def simulate(
     plans = [plan] if rounds is None else [plan.of_round(r) for r in range(rounds)]
     found = []
     for of_round, counted in zip(plans, raw, strict=True):
-        found.append(_tally(repr(code), part, of_round, rule, chosen.name, kind, counted, (first, first + n), took))
+        of_round_tally = _tally(repr(code), part, of_round, rule, chosen.name, kind, counted, (first, first + n), took)
+        found.append(of_round_tally if deadlines is None else replace(of_round_tally, time_unit=workers.time_unit))
     return found[0] if rounds is None else Trajectories(tuple(found))
 
 

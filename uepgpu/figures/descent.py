@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from uepgpu.figures.plain import plain
 from uepgpu.figures.style import style
-from uepgpu.results.setting import describe_workers
+from uepgpu.results.setting import axis_of_time, describe_workers
 from uepgpu.tally.intervals import NORMAL
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def draw(curves: Sequence[Convergence], title: str) -> Figure:
         grid[1, column].set_xlim(right=max(members[0].point.deadlines))
         n, d = members[0].point.problem.shape
         _decorate(grid[0, column], floor, "iteration t", f"{name}: A {n} × {d}, over iterations")
-        _decorate(grid[1, column], floor, "time (unit of the latency law)", f"{name}: over simulated time")
+        _decorate(grid[1, column], floor, axis_of_time("time", members[0].point.workers.time_unit), f"{name}: over simulated time")
     handles, texts = [], []
     for column in range(len(names)):
         for handle, text in zip(*grid[0, column].get_legend_handles_labels(), strict=True):

@@ -14,6 +14,7 @@ from matplotlib.ticker import NullFormatter
 
 from uepgpu.figures.file import to_bytes
 from uepgpu.figures.style import LINES, OKABE_ITO
+from uepgpu.results.setting import axis_of_time
 from uepgpu.train.results import Series, accuracy_band
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ DOTS_PER_INCH = 90
 """Resolution; sixteen panels with bands make large files."""
 
 PARADIGMS = {"rxc": "row-times-column", "cxr": "column-times-row", "any": ""}
-TIME, STEP = "simulated time (unit of the latency law)", "step"
+TIME, STEP = axis_of_time("simulated time", None), "step"
 
 
 def _color(series: Series) -> str:

@@ -106,7 +106,9 @@ def summary(study: Study, curves: Sequence[Convergence]) -> Iterator[tuple[str, 
         members = [c for c in curves if c.point.data == name]
         iterations = study.show_iterations or (members[0].point.iterations,)
         times = study.show or (members[0].point.deadlines[-1],)
-        header = ("series", *(f"t = {t}" for t in iterations), *(f"T = {t:g}" for t in times), "time/iteration", "diverged")
+        unit = f" {members[0].point.workers.time_unit or ''}".rstrip()
+        mean = f"time/iteration{unit and f' [{unit[1:]}]'}"
+        header = ("series", *(f"t = {t}" for t in iterations), *(f"T = {t:g}{unit}" for t in times), mean, "diverged")
         at = [members[0].point.deadlines.index(t) for t in times]
         rows = []
         for curve in members:

@@ -122,12 +122,9 @@ def run_sweep(
 def _section(path: Path, sweep: Sweep, ids: tuple[str, ...]) -> Section:
     """Return the points of this specification, called what it calls them, whatever else the store holds."""
     rows = [s for s in reversed(read_sweeps(path)) if s.points == ids]
-    row = max(rows, key=lambda s: s.name == sweep.name)
+    row = max(rows, key=lambda s: (s.name, s.time_unit) == (sweep.name, sweep.time_unit))
     stored = {p.id: p for p in read_points(path)}
-    points = tuple(
-        replace(stored[i], sweep=row.name, point=replace(stored[i].point, series=p.series, partition=p.partition))
-        for i, p in zip(ids, sweep.points, strict=True)
-    )
+    points = tuple(stored[i].called(row.name, p) for i, p in zip(ids, sweep.points, strict=True))
     return Section(sweep.title, row, points, 0)
 
 

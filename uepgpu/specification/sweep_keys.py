@@ -148,6 +148,7 @@ WORKERS = (
     ),
     Key("messages", WHOLE, "1", "Packets that every worker returns in turn.", "3"),
     Key("progress", _PROGRESS, '"linear"', "The j-th comes at j times the time of the first, or each takes its own.", '"erlang"'),
+    Key("time_unit", TEXT, "none", "What latencies and deadlines are measured in: a label, the same for all series.", '"ms"'),
 )
 
 PARTITION = (

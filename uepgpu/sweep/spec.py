@@ -99,6 +99,9 @@ def parse_spec(data: dict[str, Any], *, name: str, folder: Path, realizations: i
                     f"the grids ask for more than {MAX_POINTS:,} points; make them coarser or use several specifications"
                 )
     refuse_duplicates((((*p.panel, p.series), p.describe()) for p in points), "label, partition or workers")
+    units = list(dict.fromkeys(p.workers.time_unit for p in points))
+    if len(units) > 1:
+        raise SpecError(f"[workers]: time_unit must be the same for all series, as they share axes, got {shown(units)}")
     warn_of_stacked(list(shared.costly.items()), max(p.part.n_subproducts for p in points))
     return Sweep(name, top.get("title", text, name), tuple(points), show)
 

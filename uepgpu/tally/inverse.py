@@ -41,14 +41,15 @@ def deadline_for(counts: Counts, part: Partition, loss: ArrayLike, workers: Work
     if counts.domain == "deadline":
         seen = view(counts, workers, None)
         check_partition(counts, part, workers)
-        return _answers(counts, "deadline", targets, _by_grid(loss_along(counts, part, seen), np.asarray(seen.coordinate), targets))
+        by_grid = _by_grid(loss_along(counts, part, seen), np.asarray(seen.coordinate), targets)
+        return _answers(counts, "deadline", targets, by_grid, counts.time_unit)
     if workers is None:
         raise ValueError("workers must be given for a count-domain tally: their latency law decides when packets have arrived")
     instance("workers", workers, Workers)
     check_partition(counts, part, workers)
     start = typical_time(workers, part.n_subproducts)
     found = {end: [first_time(_curve(counts, part, workers, end), t, start) for t in targets.tolist()] for end in ENDS}
-    return _answers(counts, "deadline", targets, {end: np.array(times) for end, times in found.items()})
+    return _answers(counts, "deadline", targets, {end: np.array(times) for end, times in found.items()}, workers.time_unit)
 
 
 def _curve(counts: Counts, part: Partition, workers: Workers, end: str) -> Any:
@@ -92,5 +93,6 @@ def _weight(counts: Counts, workers: Workers, time: float) -> Floats:
     return weight
 
 
-def _answers(counts: Counts, name: str, targets: Floats, found: dict[str, Floats]) -> xr.Dataset:
-    return labelled({f"{name}{end}": ("target", value) for end, value in found.items()}, {"target": targets}, attributes(counts))
+def _answers(counts: Counts, name: str, targets: Floats, found: dict[str, Floats], time_unit: str | None = None) -> xr.Dataset:
+    values = {f"{name}{end}": ("target", value) for end, value in found.items()}
+    return labelled(values, {"target": targets}, attributes(counts), time_unit)

@@ -177,6 +177,7 @@ class Problem:
     dim: str
     points: Floats | Ints
     n_workers: int
+    time_unit: str | None = None
 
     @classmethod
     def make(cls, code: Code, part: Partition, workers: Workers | None, deadlines: Any, received: Any) -> Problem:
@@ -194,7 +195,7 @@ class Problem:
             law = packets_law(code, part, workers)
             structure = _structure(law, code)
             counts = deadline_counts(law, structure, workers, times, code)
-            return cls(code, law, structure, counts, "deadline", times, workers.count)
+            return cls(code, law, structure, counts, "deadline", times, workers.count, workers.time_unit)
         numbers = _received_array(received)
         law, n_workers = _received_law(code, part, workers, numbers)
         structure = _structure(law, code)
@@ -210,7 +211,7 @@ class Problem:
             "classes": list(part.class_sizes),
             "workers": self.n_workers,
         }
-        return labelled(variables, {self.dim: self.points} | (coords or {}), attributes)
+        return labelled(variables, {self.dim: self.points} | (coords or {}), attributes, self.time_unit)
 
 
 def _structure(law: SupportLaw, code: Code) -> Structure:

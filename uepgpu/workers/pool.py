@@ -12,7 +12,7 @@ from uepgpu.checks import choice, integer, positive, probability, shown
 from uepgpu.latency import Exponential, Latency, Trace
 from uepgpu.text.html import html_table
 from uepgpu.workers.backup import Backup, Chance, Relaunch
-from uepgpu.workers.laws import checked_latency, checked_speeds, distinct_laws
+from uepgpu.workers.laws import checked_latency, checked_speeds, checked_time_unit, distinct_laws
 from uepgpu.workers.load import answered, positive_array, unit_time
 from uepgpu.workers.racks import Racks
 from uepgpu.workers.states import Markov, law_of_states
@@ -63,6 +63,8 @@ class Workers:
         Packets m that every worker returns in turn, 1 to 1000; all are computed afresh, and lost one by one.
     progress : "linear" or "erlang"
         When they come: the j-th at j times the time of the first, or each after a fresh exponential time. ``"linear"`` where m = 1.
+    time_unit : str, optional
+        What latencies and deadlines are measured in, say ``"ms"``: a label of axes and tables, never compared.
 
     Raises
     ------
@@ -90,6 +92,7 @@ class Workers:
     states: Markov | None = field(default=None, kw_only=True)
     messages: int = field(default=1, kw_only=True)
     progress: Progress = field(default="linear", kw_only=True)
+    time_unit: str | None = field(default=None, kw_only=True, compare=False)
 
     def __post_init__(self) -> None:
         integer("count (number of workers W)", self.count, 1, MOST_WORKERS)
@@ -106,6 +109,7 @@ class Workers:
         check_together(self.count, self.latency, self.racks, self.backup)
         others = {name: getattr(self, name) for name in ("racks", "backup", "states")}
         object.__setattr__(self, "progress", checked_progress(self.messages, self.progress, self.latency, others))
+        checked_time_unit(self.time_unit)
         if self.speeds is not None:
             object.__setattr__(self, "speeds", checked_speeds(self.speeds, self.count))
 
@@ -210,7 +214,7 @@ class Workers:
             ("work", self.work),
         ]
         default = {f.name: f.default for f in fields(self)}
-        others = ("loss_probability", "speeds", "racks", "backup", "states")
+        others = ("loss_probability", "speeds", "racks", "backup", "states", "time_unit")
         more = [(name, value) for name in others if (value := getattr(self, name)) != default[name]]
         return html_table("Workers", [*rows, *more])
 
