@@ -63,7 +63,9 @@ FOUND: dict[str, Callable[[], Any]] = {
     "condition": lambda: uep.condition(EW, REAL, POOL, deadline=0.6, realizations=5, seed=1, backend="numpy"),
     "design": lambda: uep.design.gamma(EW, PART, POOL, deadlines=0.5).tried,
     "descent": descend,
-    "descent's completion": lambda: gc.completion_time(PROBLEM, gc.ReplicatedSketch(3), SERVERS, realizations=50, seed=1, times=[1.0]),
+    "descent's completion": lambda: gc.completion_time(
+        PROBLEM, gc.ReplicatedSketch(3), SERVERS, realizations=50, seed=1, times=[1]
+    ),
     "sketches": lambda: gc.draw_sketches(PROBLEM, gc.ReplicatedSketch(3), SERVERS, iterations=2, realizations=2, seed=1),
     "sweep": lambda: uep.run_sweep(SPEC, realizations=100, backend="numpy").dataset(),
 }

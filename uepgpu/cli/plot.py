@@ -40,20 +40,23 @@ def plot(
     style: str | None = None,
     force: bool = False,
 ) -> int:
-    """Draw a figure from a store: marks with 95 % intervals, exact values as lines where there is a formula.
+    """Draw a figure: of a store marks with 95 % intervals, and exact values as lines where there is a formula.
 
     Where nothing was observed, an arrow stands at the upper bound.
 
     Parameters
     ----------
     store
-        The file that "uepgpu sweep --store" wrote.
+        The file that "uepgpu sweep --store" wrote; for descent the table.csv of "uepgpu sweep gradient-coding", for training
+        the curves.csv of "uepgpu train".
     kind
         loss (against deadline), packets (loss against packets received), workers (loss against number of workers),
         probability (that a class is decoded, against deadline), decoding (that, against packets received), distribution
-        (quantiles of the loss by code) or exceedance (how often the loss of one realization exceeds x).
+        (quantiles of the loss by code), exceedance (how often the loss of one realization exceeds x), descent (error of
+        gradient descent, over iterations and over time) or training (accuracy against steps; with --x time against time).
     output
-        File to write, .png, .svg or .pdf; an earlier figure is replaced. Default: SWEEP-KIND.png in the current folder.
+        File to write, .png, .svg or .pdf; an earlier figure is replaced. Default: SWEEP-KIND.png, or KIND.png, in the current
+        folder.
     sweep
         Which sweep of the store; needed where it has several.
     series

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
+
 from uepgpu.charts import KINDS, build_chart
 from uepgpu.charts.arrange import Arrangement, arranged
+from uepgpu.charts.curves import CURVES, Asked, Curves, curves_chart
 from uepgpu.charts.kinds import too_many
 from uepgpu.charts.times import preferred
 from uepgpu.checks import choice, real_array, shown
 from uepgpu.figures.layout import layout_of
 from uepgpu.results.axes import axis
 from uepgpu.results.opened import Results, chosen, in_words_of_python
+from uepgpu.results.studies import StudyResults
 from uepgpu.store.sections import only_series
 
 if TYPE_CHECKING:
@@ -24,8 +27,8 @@ __all__ = ["plot"]
 
 
 def plot(
-    results: Results | str | os.PathLike[str],
-    kind: str = "loss",
+    results: Results | Curves,
+    kind: str | None = None,
     *,
     sweep: str | None = None,
     series: str | Sequence[str] = (),
@@ -48,12 +51,15 @@ def plot(
 
     Parameters
     ----------
-    results : Results or path
-        What :func:`uepgpu.run_sweep` or :func:`uepgpu.open_store` returned, or the file of a store.
+    results : Results, StudyResults, mapping or path
+        What :func:`uepgpu.run_sweep` or :func:`uepgpu.open_store` returned, or the file of a store. Of descents what
+        :func:`uepgpu.run_study` returned, or the ``table.csv`` that ``uepgpu sweep`` wrote, or labels with what
+        :func:`uepgpu.gradient_coding.descend` returned; of trainings the ``curves.csv`` that ``uepgpu train`` wrote.
     kind : str
-        ``"loss"`` against the deadline, ``"packets"`` (loss against packets received), ``"workers"`` (against their number),
-        ``"probability"`` (of decoding, by class), ``"decoding"`` (that, against packets received), ``"distribution"`` of the
-        loss of one realization, ``"exceedance"`` of it.
+        Of stores ``"loss"`` against the deadline (their default), ``"packets"`` (loss against packets received), ``"workers"``
+        (against their number), ``"probability"`` (of decoding, by class), ``"decoding"`` (that, against packets received),
+        ``"distribution"`` of the loss of one realization, ``"exceedance"`` of it. ``"descent"``: error of gradient descent, over
+        iterations and over time. ``"training"``: accuracy against steps, or against simulated time with ``x="time"``.
     sweep : str, optional
         Which sweep of a store that has several.
     series : str or sequence of str
@@ -106,16 +112,26 @@ def plot(
     """
     from uepgpu.figures.paint import draw_chart
 
-    found = chosen(results)
-    choice("kind", kind, tuple(KINDS))
-    axes = [None if name is None else axis(argument, name) for argument, name in (("x", x), ("y", y))]
-    times = tuple(real_array("at", at).ravel().tolist())
+    studied = isinstance(results, StudyResults | Mapping)
+    kind = kind or ("descent" if studied else "loss")
+    choice("kind", kind, (*KINDS, *CURVES))
+    patterns = (series,) if isinstance(series, str) else tuple(series)
     for name, scale in (("x_scale", x_scale), ("y_scale", y_scale)):
         if scale is not None:
             choice(name, scale, ("linear", "log"))
-    patterns = (series,) if isinstance(series, str) else tuple(series)
     arrangement = Arrangement(tuple(panels), patterns, dict(names or {}), title, x_scale, y_scale)
     layout = layout_of(width, height, font, x_limits, y_limits)
+    if kind in CURVES:
+        if isinstance(results, Results):
+            raise ValueError(f"results must be those of gradient coding or training for kind={shown(kind)}, got {results!r}")
+        asked = Asked("", {"sweep": sweep, "at": np.size(at), "y": y, "bound": bound})
+        with in_words_of_python():
+            return draw_chart(arranged(curves_chart(kind, results, asked, patterns, x), arrangement), layout)
+    if isinstance(results, StudyResults | Mapping):
+        raise ValueError(f"results of gradient coding have kind='descent', got kind={shown(kind)}")
+    found = chosen(results)
+    axes = [None if name is None else axis(argument, name) for argument, name in (("x", x), ("y", y))]
+    times = tuple(real_array("at", at).ravel().tolist())
     with in_words_of_python():
         section = found.only(sweep)
         points = only_series(section.points, patterns)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from uepgpu.points.point import Point
     from uepgpu.workers import Workers
 
-__all__ = ["axis_of_time", "describe_setting", "describe_workers", "in_unit", "time_axis", "time_unit"]
+__all__ = ["axis_of_time", "describe_setting", "describe_workers", "in_unit", "setting_line", "time_axis", "time_unit"]
 
 MOST_NAMED = 3
 """Series that are named beside a value that they alone have."""
@@ -82,8 +82,13 @@ def describe_workers(workers: Workers, n_subproducts: int) -> str:
     'W = 30; latency Exponential(rate=1.0); Ω = K/W = 0.3; true work.'
     """
     omega = f"{'K/W = ' if workers.omega == 'fair' else ''}{workers.resolved_omega(n_subproducts):g}"
-    times = "" if workers.time_unit is None else f"; times in {workers.time_unit}"
-    return f"W = {workers.count}; latency {_short(workers.describe_latency())}; Ω = {omega}; {workers.work} work{times}."
+    return setting_line(workers.count, workers.describe_latency(), omega, workers.work, workers.time_unit)
+
+
+def setting_line(count: int | str, latency: str, omega: str, work: str, unit: str | None) -> str:
+    """Return W, latency, Ω, work and the unit of time, however they are known."""
+    times = "" if unit is None else f"; times in {unit}"
+    return f"W = {count}; latency {_short(latency)}; Ω = {omega}; {work} work{times}."
 
 
 def _short(text: str) -> str:

@@ -14,7 +14,7 @@ from uepgpu.store.opening import reading
 from uepgpu.store.rows import Rows
 from uepgpu.store.stored import StoredPoint, StoredSweep, points_of, sweeps_of
 
-__all__ = ["Section", "only_section", "only_series", "read_sections"]
+__all__ = ["Section", "fitting", "only_section", "only_series", "read_sections"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,14 +113,17 @@ def only_series(points: Sequence[StoredPoint], patterns: Sequence[str]) -> tuple
     ValueError
         If a pattern fits no label.
     """
-    if not patterns:
-        return tuple(points)
-    labels = list(dict.fromkeys(p.point.series for p in points))
-    wanted: set[str] = set()
+    wanted = fitting(list(dict.fromkeys(p.point.series for p in points)), patterns)
+    return tuple(p for p in points if p.point.series in wanted)
+
+
+def fitting(labels: Sequence[str], patterns: Sequence[str]) -> set[str]:
+    """Return the labels that fit one of the patterns, as :func:`only_series` takes them; all where there is no pattern."""
+    wanted: set[str] = set() if patterns else set(labels)
     for pattern in patterns:
         fits = {pattern} if pattern in labels else {label for label in labels if fnmatch.fnmatchcase(label, pattern)}
         if not fits:
             known = ", ".join(labels[:20]) + (", …" if len(labels) > 20 else "")
             raise ValueError(f"--series must fit a label, got {shown(pattern)}{closest(pattern, labels)}; there are {known}")
         wanted |= fits
-    return tuple(p for p in points if p.point.series in wanted)
+    return wanted
