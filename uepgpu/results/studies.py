@@ -67,7 +67,7 @@ class StudyResults:
         --------
         >>> import uepgpu as uep
         >>> found = uep.run_study("gradient-coding", realizations=2, backend="numpy").dataset()
-        >>> found.error.dims, found.data.values[0]
+        >>> found.error.dims, str(found.data.values[0])
         (('point', 'iteration'), 'coherent')
         """
         import xarray as xr
