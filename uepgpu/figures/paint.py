@@ -11,8 +11,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
+from matplotlib.scale import FuncScale
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from uepgpu.charts.chart import LOSS, Chart, Line, Panel
 from uepgpu.charts.crowd import emphasized
@@ -20,6 +21,7 @@ from uepgpu.charts.loss import chart_of_curves
 from uepgpu.figures.boxes import box_handles, draw_boxes
 from uepgpu.figures.cells import draw_cells, scale_of
 from uepgpu.figures.layout import Layout
+from uepgpu.figures.legend import BACKGROUND, LABEL_CHARACTERS, legend_handles
 from uepgpu.figures.plain import plain
 from uepgpu.figures.style import GUIDE, Style, style
 
@@ -28,19 +30,16 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
     from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
 
     from uepgpu.results.curve import Curve
 
-__all__ = ["draw", "draw_chart"]
+__all__ = ["draw", "draw_chart", "draw_panel"]
 
 CHARACTERS_PER_INCH = 9
 """Characters of the title that fit in an inch."""
 TITLE_CHARACTERS = 52
 """How many characters of a panel's title fit."""
-BACKGROUND = "0.78"
-"""Colour of series without a name."""
-LABEL_CHARACTERS = 40
-"""How many characters of a series' name fit in a line of the legend."""
 ENTRY, EXTRA_LINE = 0.175, 0.14
 """Inches that an entry of the legend takes, and each further line of it."""
 MEANINGS = 6
@@ -72,7 +71,7 @@ def draw_chart(chart: Chart, layout: Layout | None = None) -> Figure:
     chart = _in_columns(emphasized(chart), layout)
     boxes = any(p.boxes for p in chart.panels)
     styles = {label: style(number) for label, number in chart.looks.items()}
-    handles = box_handles() if boxes else [*_series_handles(chart, styles), *_meanings(chart)]
+    handles = box_handles() if boxes else legend_handles(chart, styles)
     across = _legend_columns(handles, layout)
     width, height = _size(chart, layout, -(-len(handles) // across))
     note = _note(chart, width, layout)
@@ -89,12 +88,7 @@ def draw_chart(chart: Chart, layout: Layout | None = None) -> Figure:
             if panel is None:
                 axes.set_visible(False)
                 continue
-            if panel.cells is not None:
-                maps = draw_cells(axes, panel.cells, scale)
-            elif panel.boxes:
-                draw_boxes(axes, panel, styles, chart, named=j == 0)
-            else:
-                _draw_lines(axes, panel, styles, chart)
+            maps = _draw_panel(axes, panel, styles, chart, scale, named=j == 0)
             _finish(axes, panel, layout, width / len(row))
     if maps is not None:
         figure.colorbar(maps, ax=grid, label=LOSS, shrink=0.8).ax.tick_params(labelsize=sizes.tick)
@@ -107,6 +101,50 @@ def draw_chart(chart: Chart, layout: Layout | None = None) -> Figure:
             legend.set_in_layout(False)  # room for it is left here, since notes stand below it
             foot += legend.get_window_extent().height / figure.dpi + sizes.legend / 72
     return _titled(figure, chart, layout, note, foot)
+
+
+def draw_panel(chart: Chart, axes: Axes, layout: Layout) -> None:
+    """Draw a chart of one panel into axes of someone's own, with its legend or the scale of its colours, without title and notes.
+
+    Parameters
+    ----------
+    chart : Chart
+    axes : Axes
+    layout : Layout
+        Without a width, which is that of the axes.
+
+    Raises
+    ------
+    ValueError
+        If the chart has several panels.
+    """
+    if len(chart.panels) > 1:
+        raise ValueError(f"ax takes one panel, this figure has {len(chart.panels)}: choose one by panels=[1], or draw without ax")
+    chart = emphasized(chart)
+    styles = {label: style(number) for label, number in chart.looks.items()}
+    (panel,) = chart.panels
+    maps = _draw_panel(axes, panel, styles, chart, scale_of(chart), named=True)
+    _finish(axes, panel, layout, 0.0)
+    if maps is not None:
+        figure = axes.get_figure(root=True)
+        assert figure is not None
+        figure.colorbar(maps, ax=axes, label=LOSS)
+    else:
+        handles = box_handles() if panel.boxes else legend_handles(chart, styles)
+        axes.legend(handles=handles, fontsize=layout.sizes.legend, frameon=False, handlelength=3.2)
+
+
+def _draw_panel(
+    axes: Axes, panel: Panel, styles: dict[str, Style], chart: Chart, scale: Normalize, *, named: bool
+) -> ScalarMappable | None:
+    """Draw what a panel shows, and return what its colours mean, if it has any."""
+    if panel.cells is not None:
+        return draw_cells(axes, panel.cells, scale)
+    if panel.boxes:
+        draw_boxes(axes, panel, styles, chart, named=named)
+    else:
+        _draw_lines(axes, panel, styles, chart)
+    return None
 
 
 def _in_columns(chart: Chart, layout: Layout) -> Chart:
@@ -155,10 +193,20 @@ def _finish(axes: Axes, panel: Panel, layout: Layout, width: float) -> None:
     axes.tick_params(labelsize=sizes.tick)
     for side in ("top", "right"):
         axes.spines[side].set_visible(panel.cells is not None)
+    for name in layout.roots:
+        axes.set(**{f"{name}scale": FuncScale(None, (_root, _square))})
     if layout.x_limits is not None:
         axes.set_xlim(layout.x_limits)
     if layout.y_limits is not None:
         axes.set_ylim(layout.y_limits)
+
+
+def _root(x: ArrayLike) -> NDArray[np.float64]:
+    return np.asarray(np.sign(x) * np.sqrt(np.abs(x)))
+
+
+def _square(x: ArrayLike) -> NDArray[np.float64]:
+    return np.asarray(np.sign(x) * np.square(x))
 
 
 def _note(chart: Chart, width: float, layout: Layout) -> list[str]:
@@ -261,42 +309,3 @@ def _draw_bounds(axes: Axes, x: NDArray[np.float64], y: NDArray[np.float64], dir
     axes.plot(x, y, marker="_", markersize=ARROW + 2, markeredgewidth=1.3, gid=f"bound {label}", **common)
     arrow = "$\\downarrow$" if direction < 0 else "$\\uparrow$"
     axes.plot(x, y, marker=arrow, markersize=ARROW + 2, markeredgewidth=0.4, **common)
-
-
-def _series_handles(chart: Chart, styles: dict[str, Style]) -> list[Line2D]:
-    marked = {line.label for line in chart.lines if line.simulated}
-    return [
-        Line2D(
-            [],
-            [],
-            color=s.color,
-            linestyle=GUIDE if label in chart.without_exact else s.line,
-            marker=s.marker if label in marked else "",
-            markerfacecolor="white",
-            markersize=5,
-            linewidth=1.4,
-            label=plain(textwrap.fill(label, LABEL_CHARACTERS)),
-        )
-        for label, s in styles.items()
-    ]
-
-
-def _meanings(chart: Chart) -> list[Line2D]:
-    """Return the legend of what marks and lines mean."""
-    grey: dict[str, Any] = {"color": "0.4"}
-    handles = [Line2D([], [], linewidth=1.4, label="line: exact", **grey)]
-    if chart.muted:
-        handles.insert(0, Line2D([], [], linewidth=1.2, color=BACKGROUND, label=f"{len(chart.muted)} others, without marks"))
-    if chart.without_exact:
-        text = "dotted: no closed form, through the marks"
-        handles.append(Line2D([], [], linestyle=GUIDE, linewidth=1.2, label=text, **grey))
-    if any(line.simulated for line in chart.lines):
-        text = "mark: simulated, 95 % interval"
-        handles.append(Line2D([], [], linestyle="none", marker="o", markerfacecolor="white", label=text, **grey))
-    if any(line.upper_bound.any() for line in chart.lines):
-        text = "arrow down: nothing observed, 95 % upper bound"
-        handles.append(Line2D([], [], linestyle="none", marker="$\\downarrow$", markersize=8, label=text, **grey))
-    if chart.probability and any(line.lower_bound.any() for line in chart.lines):
-        text = "arrow up: no failure observed, 95 % lower bound"
-        handles.append(Line2D([], [], linestyle="none", marker="$\\uparrow$", markersize=8, label=text, **grey))
-    return handles
