@@ -68,6 +68,12 @@ def test_whatever_is_written_fits_the_width(points: tuple[StoredPoint, ...], kin
     for axes in visible:
         assert not notes[0].get_window_extent().overlaps(axes.get_tightbbox())
         assert not any(legend.get_window_extent().overlaps(axes.get_tightbbox()) for legend in figure.legends)
+    for axes in visible:  # labels beside an axis and titles do not run into each other
+        for other in visible:
+            assert other is axes or not axes.get_tightbbox().overlaps(other.get_tightbbox())
+        assert axes.get_window_extent().height >= 0.4 * axes.get_window_extent().width or kind == "distribution"
+        title = figure._suptitle  # type: ignore[attr-defined]  # matplotlib has no other way to ask for it
+        assert not title.get_window_extent().overlaps(axes.get_tightbbox())
     for text in texts(figure):
         if text in unseen:
             continue
@@ -319,3 +325,9 @@ def test_results_of_several_sweeps_are_one_figure(store: Path) -> None:
         uep.plot([])
     with pytest.raises(ValueError, match="both hold"):
         uep.plot([one, one])
+
+
+def test_a_notebook_shows_a_figure_though_nothing_loaded_pyplot(store: Path) -> None:
+    figure = uep.plot(store, panels=[1])
+    shown: bytes = figure._repr_png_()  # type: ignore[attr-defined]  # what IPython asks for
+    assert shown == to_bytes(figure, "png")

@@ -20,6 +20,7 @@ from uepgpu.charts.crowd import emphasized
 from uepgpu.charts.loss import chart_of_curves
 from uepgpu.figures.boxes import box_handles, draw_boxes
 from uepgpu.figures.cells import draw_cells, scale_of
+from uepgpu.figures.file import Picture
 from uepgpu.figures.layout import Layout
 from uepgpu.figures.legend import BACKGROUND, LABEL_CHARACTERS, legend_handles
 from uepgpu.figures.plain import plain
@@ -48,8 +49,10 @@ ARROW = 5.5
 """Size of the arrows of bounds."""
 LETTER, HANDLE, MARGIN = 0.56 / 72, 5.0 / 72, 8.0 / 72
 """Inches that a letter takes, the sample of a legend's entry, and what stands beside an axis, for each point of the font."""
-PANEL, LINE = 0.78, 1.45 / 72
-"""Height of a panel by its width where that is given, and inches of a line for each point of the font."""
+BODY, BOX = 0.58, 2.2 / 72
+"""Height of a panel without what is written around it, by its width where that is given; of a box, for each point of the font."""
+LINE = 1.45 / 72
+"""Inches of a line for each point of the font."""
 
 
 def draw(curves: Sequence[Curve], title: str) -> Figure:
@@ -77,7 +80,7 @@ def draw_chart(chart: Chart, layout: Layout | None = None) -> Figure:
     note = _note(chart, width, layout)
     foot = 0.0 if layout.width is None else LINE * sizes.note * len(note)  # below the legend
     height += 0.0 if layout.height else foot
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure = Picture(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     grid = figure.subplots(len(chart.rows), max(map(len, chart.rows)), squeeze=False, sharex=False, sharey=False)
     scale = scale_of(chart)
@@ -171,9 +174,11 @@ def _size(chart: Chart, layout: Layout, legend_rows: int) -> tuple[float, float]
     n_rows, n_columns = len(chart.rows), max(map(len, chart.rows))
     boxes = max((len(p.boxes) for p in chart.panels), default=0)
     if layout.width is not None:
-        row = max(PANEL * layout.width / n_columns, 0.5 + 2.2 * layout.sizes.label / 72 * boxes)
-        height = row * n_rows + LINE * layout.sizes.legend * legend_rows
-        return layout.width, layout.height or height
+        sizes, width = layout.sizes, layout.width / n_columns
+        body = 0.3 + BOX * sizes.label * boxes if boxes else BODY * width
+        height = sum(body + max(_around(p, layout, width) for p in row if p is not None) for row in chart.rows)
+        height += LINE * sizes.title * len(_title(chart, layout.width, layout))
+        return layout.width, layout.height or height + LINE * sizes.legend * legend_rows
     longest = max((len(label) for label in chart.looks), default=0)
     width = 4.4 * n_columns + max(2.9, 0.9 + 0.07 * min(longest, LABEL_CHARACTERS))
     row = max(3.6, 1.2 + 0.34 * boxes) if boxes else 3.6
@@ -182,14 +187,33 @@ def _size(chart: Chart, layout: Layout, legend_rows: int) -> tuple[float, float]
     return width, layout.height or (height if boxes else max(height, legend))
 
 
+def _written(panel: Panel, layout: Layout, width: float) -> tuple[list[str], list[str], list[str]]:
+    """Return the lines of the title, the x label and the y label of a panel that is `width` inches wide."""
+    sizes = layout.sizes
+    if layout.width is None:
+        return textwrap.wrap(panel.title, TITLE_CHARACTERS), [panel.x_label], [panel.y_label]
+    beside = max(MARGIN * sizes.label, LETTER * sizes.tick * max((len(box.label) for box in panel.boxes), default=0))
+    across = max(12, int((width - beside) / (LETTER * sizes.panel)))
+    up = max(12, int(1.15 * BODY * width / (LETTER * sizes.label)))  # it may be a little longer than the axis
+    return textwrap.wrap(panel.title, across), textwrap.wrap(panel.x_label, across), textwrap.wrap(panel.y_label, up)
+
+
+def _around(panel: Panel, layout: Layout, width: float) -> float:
+    """Return the inches that title, x label and ticks of a panel take above and below it."""
+    sizes = layout.sizes
+    title, label, _ = _written(panel, layout, width)
+    # Words as ticks stand askew.
+    slanted = 0.7 * LETTER * sizes.tick * max(map(len, panel.ticks), default=0)
+    return LINE * (sizes.panel * len(title) + sizes.label * len(label) + sizes.tick) + slanted
+
+
 def _finish(axes: Axes, panel: Panel, layout: Layout, width: float) -> None:
     """Write what stands around a panel that is `width` inches wide, and set the ends of its axes."""
     sizes = layout.sizes
-    beside = max(MARGIN * sizes.label, LETTER * sizes.tick * max((len(box.label) for box in panel.boxes), default=0))
-    fits = TITLE_CHARACTERS if layout.width is None else max(12, int((width - beside) / (LETTER * sizes.panel)))
-    axes.set_title(plain(textwrap.fill(panel.title, fits)), fontsize=sizes.panel)
-    axes.set_xlabel(panel.x_label if layout.width is None else textwrap.fill(panel.x_label, fits), fontsize=sizes.label)
-    axes.set_ylabel(panel.y_label, fontsize=sizes.label)
+    title, x_label, y_label = (plain("\n".join(lines)) for lines in _written(panel, layout, width))
+    axes.set_title(title, fontsize=sizes.panel)
+    axes.set_xlabel(x_label, fontsize=sizes.label)
+    axes.set_ylabel(y_label, fontsize=sizes.label)
     axes.tick_params(labelsize=sizes.tick)
     for side in ("top", "right"):
         axes.spines[side].set_visible(panel.cells is not None)
@@ -215,6 +239,12 @@ def _note(chart: Chart, width: float, layout: Layout) -> list[str]:
     return textwrap.wrap(" ".join(chart.notes), fits)
 
 
+def _title(chart: Chart, width: float, layout: Layout) -> list[str]:
+    """Return the lines of the title."""
+    fits = int(width * CHARACTERS_PER_INCH) if layout.width is None else int(width / (LETTER * layout.sizes.title))
+    return textwrap.wrap(chart.title, fits)
+
+
 def _titled(figure: Figure, chart: Chart, layout: Layout, note: list[str], foot: float) -> Figure:
     """Write the title above the panels and the notes below them, where `foot` inches are left for these below all else."""
     sizes, (width, height) = layout.sizes, figure.get_size_inches()
@@ -222,9 +252,8 @@ def _titled(figure: Figure, chart: Chart, layout: Layout, note: list[str], foot:
         engine = figure.get_layout_engine()
         assert isinstance(engine, ConstrainedLayoutEngine)
         engine.set(rect=(0.0, foot / height, 1.0, 1.0 - foot / height))
-    fits = int(width * CHARACTERS_PER_INCH) if layout.width is None else int(width / (LETTER * sizes.title))
     if chart.title:
-        figure.suptitle(plain(textwrap.fill(chart.title, fits)), fontsize=sizes.title, x=0.01, ha="left")
+        figure.suptitle(plain("\n".join(_title(chart, width, layout))), fontsize=sizes.title, x=0.01, ha="left")
     if note:
         style_of_note: dict[str, Any] = {"fontsize": sizes.note, "ha": "left", "color": "0.3"}
         text = plain("\n".join(note))
