@@ -233,7 +233,7 @@ def test_a_backend_that_is_not_there_is_refused_before_anything_is_written(tmp_p
 def test_an_interrupted_sweep_keeps_its_ranges(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from uepgpu.results import running
 
-    def interrupted(*arguments: Any) -> Any:
+    def interrupted(*arguments: Any, **options: Any) -> Any:
         from contextlib import contextmanager
 
         @contextmanager
@@ -295,3 +295,23 @@ def test_what_holds_arrays_says_their_shapes() -> None:
     result = uep.multiply(real, uep.codes.MDS(), workers, deadline=1.0, realizations=50, seed=1, keep="product", backend="numpy")
     expected = "50 realizations of 30 packets, 9 sub-products, normalized loss 0, 0 flagged, backend='numpy', product 50 × 6 × 3"
     assert re.sub("loss [0-9.e-]+", "loss 0", repr(result)) == f"ProductResult({expected})"
+
+
+def test_a_function_of_ones_own_sees_the_progress_and_can_end_a_sweep(tmp_path: Path) -> None:
+    seen: list[tuple[str, int]] = []
+    results = uep.run_sweep(KEYS, backend="numpy", progress=lambda point, count: seen.append((point.series, count)))
+    for found in results:
+        assert sum(count for series, count in seen if series == found.point.series) == 2000
+
+    class Enough(Exception):
+        pass
+
+    def end(point: Any, count: int) -> None:
+        if point.series == "mds":
+            raise Enough
+
+    file = tmp_path / "kept.db"
+    with pytest.raises(Enough):
+        uep.run_sweep(KEYS, store=file, backend="numpy", progress=end)
+    assert [p.point.series for p in uep.open_store(file)] == ["EW"]
+    assert uep.run_sweep(KEYS, store=file, backend="numpy").tallies == results.tallies

@@ -127,3 +127,9 @@ def test_commands_say_the_unit(
 def test_a_combined_store_keeps_the_unit(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert call(monkeypatch, "combine", str(store), "-o", str(tmp_path / "new.db")) == 0
     assert {p.point.workers.time_unit for p in uep.open_store(tmp_path / "new.db")} == {"ms"}
+
+
+def test_stores_in_different_units_share_no_figure(store: Path, tmp_path: Path) -> None:
+    other = make_store(tmp_path, IN_MS.replace('"ms"', '"s"').replace("seed = 7", "seed = 8"))
+    with pytest.raises(ValueError, match=r"measure deadlines differently: 'ms' in .*, 's' in .*; give all of them one time_unit"):
+        uep.plot([store, other])

@@ -45,13 +45,13 @@ class Asked:
     given: dict[str, Any]
 
 
-def curves_chart(kind: str, curves: Curves, asked: Asked, series: Sequence[str], x: str | None) -> Chart:
+def curves_chart(kind: str, curves: object, asked: Asked, series: Sequence[str], x: str | None) -> Chart:
     """Return the chart of a kind of :data:`CURVES`.
 
     Parameters
     ----------
     kind : str
-    curves : StudyResults, mapping of str to xarray.Dataset, or path
+    curves : Curves
         For ``"training"`` a path.
     asked : Asked
     series : sequence of str
@@ -67,6 +67,8 @@ def curves_chart(kind: str, curves: Curves, asked: Asked, series: Sequence[str],
     for name, value in asked.given.items():
         if value:
             raise ValueError(f"{asked.dash}{name} is for what was swept into a store, not for {asked.dash}kind {kind}")
+    if not isinstance(curves, StudyResults | Mapping | str | os.PathLike):
+        raise ValueError(f"results must be those of gradient coding or training for kind={shown(kind)}, got {curves!r}")
     if kind == "training":
         if not isinstance(curves, str | os.PathLike):
             raise ValueError(f"results must be the curves.csv that `uepgpu train` wrote, got {shown(curves)}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -175,13 +174,9 @@ def run_study(
     realizations = None if realizations is None else integer("realizations", realizations, 1, MOST_REALIZATIONS)
     study = _read(spec, name, realizations, None if seed is None else word64("seed", seed))
     total = sum(p.realizations for p in study.points)
-    with shown_progress(f"{len(study.points)} points", total) if progress else nullcontext(_silent) as advance:
+    with shown_progress(f"{len(study.points)} points", total, quiet=not progress) as advance:
         curves = tuple(run_point(point, backend=backend, threads=threads, advance=advance) for point in study.points)
     return StudyResults(study.name, study.title, curves)
-
-
-def _silent(count: int, description: str = "") -> None:
-    """Show nothing."""
 
 
 def _read(spec: Any, name: str, realizations: int | None, seed: int | None) -> Study:
