@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from uepgpu.backends import Backend, Devices, get_backend, parse_devices
 from uepgpu.checks import integer, realization_range, shown, thread_count
 from uepgpu.codes import Code
+from uepgpu.codes.cost import warn_of_default
 from uepgpu.latency import Trace
 from uepgpu.partition import Partition
 from uepgpu.plan import Plan, decoding_rule, make_plan, possible_counts, resolve_decoder, resolve_tally
@@ -169,6 +170,8 @@ def simulate(
         if not (workers.states is not None or isinstance(workers.latency, Trace)) or deadlines is None:
             raise ValueError(f"rounds={shown(rounds)} needs workers with states or a trace, and deadlines")
     plan = make_plan(code, part, workers, seed=seed, deadlines=deadlines, rounds=rounds is not None)
+    if deadlines is not None:
+        warn_of_default(code, plan.law, workers)
     rule = resolve_decoder(plan, decoder)
     size_decides = n if devices is None else None
     chosen: Backend = get_backend(

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from uepgpu.checks import closest, shown
-from uepgpu.codes import MDS, Code, ExpandingWindow, NonOverlappingWindow
+from uepgpu.codes import Code
+from uepgpu.codes.cost import costly_packets, warn_of_stacked
 from uepgpu.partition import Partition
 from uepgpu.points.point import Point, Sweep, code_name
 from uepgpu.points.stop import MOST_REALIZATIONS, StopRule
 from uepgpu.specification import describe
 from uepgpu.specification.axes import CODE, MAX_POINTS, PARTITION, WORKERS, Choice, choices
-from uepgpu.specification.cost import warn_of_stacked
 from uepgpu.specification.fields import (
     SpecError,
     TomlTable,
@@ -41,8 +41,6 @@ __all__ = ["parse_spec", "read_spec"]
 
 TOP_KEYS, SERIES_KEYS, STOP_KEYS = names(TOP), names(SERIES), names(STOP)
 DEFAULT_REALIZATIONS = 100_000
-WINDOWED = (NonOverlappingWindow, ExpandingWindow, MDS)
-"""Codes for which another encoding makes packets that cost 1."""
 
 
 def read_spec(spec: str, *, realizations: int | None = None, seed: int | None = None) -> Sweep:
@@ -173,8 +171,7 @@ def _points(shared: _Shared, table: TomlTable) -> Iterator[Point]:
                 point = Point(series, name, best, part, made, times, stop, seed)
                 with describe.located(at):
                     law = point.law
-                largest = int(law.occurring_work.max())
-                if "work" not in workers and isinstance(code, WINDOWED) and law.encoding == "stacked" and largest > 1:
+                if "work" not in workers and (largest := costly_packets(code, law)) > 1:
                     shared.costly[point.describe()] = largest
                 yield point
 

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from uepgpu.checks import deadlines_array, instance, shown
 from uepgpu.codes import Code
+from uepgpu.codes.cost import warn_of_default
 from uepgpu.codes.law import packets_law, support_law
 from uepgpu.partition import Partition
 from uepgpu.text.variables import dataset as labelled
@@ -193,6 +194,7 @@ class Problem:
                 raise ValueError("workers must be given for deadlines: their number and latency law decide what has arrived")
             times = deadlines_array(deadlines)
             law = packets_law(code, part, workers)
+            warn_of_default(code, law, workers)
             structure = _structure(law, code)
             counts = deadline_counts(law, structure, workers, times, code)
             return cls(code, law, structure, counts, "deadline", times, workers.count, workers.time_unit)

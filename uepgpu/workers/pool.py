@@ -17,6 +17,7 @@ from uepgpu.workers.load import answered, positive_array, unit_time
 from uepgpu.workers.racks import Racks
 from uepgpu.workers.states import Markov, law_of_states
 from uepgpu.workers.together import Progress, check_together, checked_progress
+from uepgpu.workers.work import DEFAULT_WORK
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,7 +49,8 @@ class Workers:
         Load normalisation Ω. By default 1: a unit of work takes the latency that is given. ``"fair"`` means K / W, so that all
         workers together do the same work however many share it; latencies are then stretched by W / K. Messages do not enter.
     work : "true" or "unit"
-        ``"true"`` charges a packet the number r of block products that it takes, ``"unit"`` charges one.
+        ``"true"`` charges a packet the number r of block products that it takes, ``"unit"`` charges one. Left to the default it
+        warns where that makes a code hopeless (:class:`uepgpu.codes.CostWarning`).
     loss_probability : float
         Chance ε that a packet is lost in the channel, in [0, 1).
     speeds : sequence of float, optional
@@ -84,7 +86,7 @@ class Workers:
     count: int
     latency: Latency | Sequence[Latency] | Trace = field(default_factory=Exponential)
     omega: float | Literal["fair"] = 1.0
-    work: Literal["true", "unit"] = "true"
+    work: Literal["true", "unit"] = DEFAULT_WORK
     loss_probability: float = 0.0
     speeds: Sequence[float] | None = None
     racks: Racks | None = field(default=None, kw_only=True)
