@@ -132,7 +132,13 @@ def test_a_descent_is_drawn_over_iterations_and_over_time(study: uep.StudyResult
     assert np.array_equal(line.value, run.error)
     assert np.array_equal(chart.panels[2].lines[0].x, run.deadline)
     # 95 % of a normal distribution are within 1.96 standard errors.
-    assert np.allclose(line.high - line.value, 1.959964 * run.error_stderr, rtol=1e-6)
+    drawn, line = study[1].run, chart.panels[0].lines[1]
+    assert float(drawn.error_stderr[-1]) > 0
+    assert np.allclose(line.high - line.value, 1.96 * drawn.error_stderr, rtol=1e-4)
+    assert np.allclose(line.value - line.low, np.minimum(1.96 * drawn.error_stderr, drawn.error - 1e-7), rtol=1e-4)
+    (band,) = uep.plot({"sketch": drawn}).axes[0].collections
+    ends = band.get_paths()[0].vertices[:, 1]
+    assert {float(line.low[-1]), float(line.high[-1])} <= set(ends.tolist())
 
 
 def test_what_diverges_leaves_the_panel_once(study: uep.StudyResults) -> None:
