@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, overload
 
 import numpy as np
@@ -18,6 +18,7 @@ from uepgpu.partition import Partition
 from uepgpu.plan import Plan, decoding_rule, make_plan, possible_counts, resolve_decoder, resolve_tally
 from uepgpu.tally import Tally, Trajectories
 from uepgpu.workers import Workers
+from uepgpu_kernels.job import RawTrajectories
 
 if TYPE_CHECKING:
     from uepgpu_kernels.job import RawTally
@@ -176,7 +177,7 @@ def simulate(
     kind = resolve_tally(plan, rule, tally)
     run = _runner(chosen, plan, rule, kind, threads, devices, rounds)
     began = time.perf_counter()
-    raw: list[RawTally] | None = None
+    raw: RawTrajectories | None = None
     done = 0
     step = size or FIRST_BATCH
     while done < n:
@@ -187,7 +188,7 @@ def simulate(
         if raw is None:
             raw = more
         else:
-            for held, new in zip(itertools.chain(*raw), itertools.chain(*more), strict=True):
+            for held, new in zip(_arrays(raw), _arrays(more), strict=True):
                 if held is not None and new is not None:
                     np.add(held, new, out=held)
         done += count
@@ -199,20 +200,25 @@ def simulate(
     took = time.perf_counter() - began
     plans = [plan] if rounds is None else [plan.of_round(r) for r in range(rounds)]
     found = []
-    for of_round, counted in zip(plans, raw, strict=True):
+    for of_round, counted in zip(plans, raw.rounds, strict=True):
         found.append(_tally(repr(code), part, of_round, rule, chosen.name, kind, counted, (first, first + n), took))
-    return found[0] if rounds is None else Trajectories(tuple(found))
+    return found[0] if rounds is None else Trajectories(tuple(found), raw.squares)
 
 
 def _runner(
     chosen: Backend, plan: Plan, rule: str, kind: str, threads: int | None, devices: Devices, rounds: int | None
-) -> Callable[[int, int], list[RawTally]]:
-    """Return what tallies a range, a list of one or of every round."""
+) -> Callable[[int, int], RawTrajectories]:
+    """Return what tallies every round of a range, or the only one."""
     if rounds is None:
         sampler = chosen.sampler(plan, rule, kind, threads, devices)
-        return lambda first, count: [sampler.run(first, count)]
+        return lambda first, count: RawTrajectories([sampler.run(first, count)], None)
     trajectories = chosen.round_sampler(plan, rule, kind, threads)
     return lambda first, count: trajectories.run_rounds(first, count, rounds)
+
+
+def _arrays(raw: RawTrajectories) -> Iterator[NDArray[np.int64] | None]:
+    """Yield all counters."""
+    return itertools.chain(*raw.rounds, [raw.squares])
 
 
 def _tally(
