@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -27,9 +28,22 @@ class Inner(CPUDispatcher):
         return self.py_func(*arguments)
 
 
+def _tell_apart(function: Callable[..., Any]) -> None:
+    """Give a function that a factory makes the name of what it was made for.
+
+    Numba numbers the functions of a process, and names symbols by qualified name, number and types. Two functions of one factory
+    that two processes have compiled may so have one symbol, and a third process that loads both from disk runs one for the other.
+    """
+    held = [cell.cell_contents for cell in function.__closure__ or ()]
+    if held:
+        words = [getattr(x, "py_func", x).__qualname__ if callable(x) else repr(x) for x in held]
+        function.__qualname__ += f"_{hashlib.sha256(' '.join(words).encode()).hexdigest()[:16]}"
+
+
 def _inner(function: Step, **options: bool) -> Step:
     if getattr(numba.config, "DISABLE_JIT", 0):
         return function
+    _tell_apart(function)
     options = {"nopython": True, "nogil": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True} | options
     return Inner(function, targetoptions=options)  # type: ignore[return-value]
 
@@ -52,6 +66,7 @@ def entry(function: Callable[..., None], name: str = "") -> Any:
 
     `name` tells apart entries that one factory makes.
     """
+    _tell_apart(function)
     dispatcher: Any = njit(nogil=True)(function)
     if getattr(numba.config, "DISABLE_JIT", 0):
         return dispatcher
