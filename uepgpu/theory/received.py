@@ -19,7 +19,7 @@ from uepgpu.theory.arrays import binomial, convolve, log_binomial, log_poisson
 if TYPE_CHECKING:
     from uepgpu.workers import Workers
 
-__all__ = ["received_law"]
+__all__ = ["received_law", "thinned"]
 
 Floats = NDArray[np.float64]
 
@@ -99,10 +99,10 @@ def _of_messages(workers: Workers, kind: tuple[float, int], deadlines: Floats, n
         late = np.hstack([none, sure.absence(times, n_subproducts, work, speed, number), none + 1])
         # The difference of the smaller two keeps its digits.
         sent = np.maximum(np.where(arrived[:, :-1] < 0.5, arrived[:, :-1] - arrived[:, 1:], late[:, 1:] - late[:, :-1]), 0.0)
-    return _thinned(sent, workers.loss_probability)
+    return thinned(sent, workers.loss_probability)
 
 
-def _thinned(sent: Floats, lost: float) -> Floats:
+def thinned(sent: Floats, lost: float) -> Floats:
     """Return the law of how many of the packets that were sent are not lost, each on its own."""
     if lost == 0:
         return sent
@@ -116,7 +116,7 @@ def _by_round(workers: Workers, trace: Trace, deadlines: Floats, n_subproducts: 
     for d, time in enumerate(deadlines):
         answered = trace.answered(workers.unit_time(time, n_subproducts, work, workers.speed()))
         chance[d] = np.bincount(answered, minlength=workers.count + 1) / trace.n_rounds
-    return _thinned(chance, workers.loss_probability)
+    return thinned(chance, workers.loss_probability)
 
 
 def _sum(laws: list[Floats]) -> Floats:
