@@ -11,11 +11,19 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from uepgpu.backends import Backend, Devices, get_backend, parse_devices
-from uepgpu.checks import integer, realization_range, shown, thread_count
+from uepgpu.checks import instance, integer, realization_range, require_memory, shown, thread_count
 from uepgpu.codes import Code
-from uepgpu.latency import Trace
 from uepgpu.partition import Partition
-from uepgpu.plan import Plan, decoding_rule, make_plan, possible_counts, resolve_decoder, resolve_tally
+from uepgpu.plan import (
+    Plan,
+    check_rounds,
+    decoding_rule,
+    make_plan,
+    possible_counts,
+    problem_of_round,
+    resolve_decoder,
+    resolve_tally,
+)
 from uepgpu.tally import Tally, Trajectories
 from uepgpu.workers import Workers
 from uepgpu_kernels.job import RawTrajectories
@@ -26,7 +34,6 @@ if TYPE_CHECKING:
 __all__ = ["decode_times", "simulate"]
 
 FIRST_BATCH = 1 << 14
-MOST_ROUNDS = 100_000
 TARGET_SECONDS = 0.2
 """Batches are grown until they take about this long, so that progress and Ctrl-C stay responsive."""
 
@@ -130,7 +137,7 @@ def simulate(
     progress : callable, optional
         Called with the number of realizations finished since the last call.
     rounds : int, optional
-        With :class:`uepgpu.Markov` states or a trace: a realization is a trajectory of so many rounds, >= 1, each by all
+        With :class:`uepgpu.Markov` states or a trace: a realization is a trajectory of so many rounds, 1..100,000, each by all
         deadlines. Not on CUDA, which ``"auto"`` passes over.
 
     Returns
@@ -165,9 +172,10 @@ def simulate(
     if progress is not None and not callable(progress):
         raise ValueError(f"progress must be callable, got {shown(progress)}")
     if rounds is not None:
-        integer("rounds", rounds, 1, MOST_ROUNDS)
-        if not (workers.states is not None or isinstance(workers.latency, Trace)) or deadlines is None:
-            raise ValueError(f"rounds={shown(rounds)} needs workers with states or a trace, and deadlines")
+        instance("workers", workers, Workers)
+        check_rounds(rounds, workers)
+        if deadlines is None:
+            raise ValueError(f"rounds={shown(rounds)} needs deadlines: rounds depend on each other through arrivals")
     plan = make_plan(code, part, workers, seed=seed, deadlines=deadlines, rounds=rounds is not None)
     rule = resolve_decoder(plan, decoder)
     size_decides = n if devices is None else None
@@ -175,6 +183,10 @@ def simulate(
         backend, part.n_subproducts, decoder=rule, without=() if rounds is None else ("cuda",), realizations=size_decides
     )
     kind = resolve_tally(plan, rule, tally)
+    if rounds is not None:
+        job = plan.job
+        each = 32 * job.n_times * {"patterns": 1 << job.n_classes, "pairs": job.k * (job.k + 1) // 2, "marginals": job.k}[kind]
+        require_memory(f"{rounds:,} rounds of {job.n_times:,} deadlines", 3 * 8 * rounds * each)
     run = _runner(chosen, plan, rule, kind, threads, devices, rounds)
     began = time.perf_counter()
     raw: RawTrajectories | None = None
@@ -198,10 +210,15 @@ def simulate(
             step = int(np.clip(step * TARGET_SECONDS / max(took, 1e-9), step // 4 + 1, step * 4))
     assert raw is not None
     took = time.perf_counter() - began
-    plans = [plan] if rounds is None else [plan.of_round(r) for r in range(rounds)]
+    problem = plan.digest(decoding_rule(rule))
     found = []
-    for of_round, counted in zip(plans, raw.rounds, strict=True):
-        found.append(_tally(repr(code), part, of_round, rule, chosen.name, kind, counted, (first, first + n), took))
+    for r, counted in enumerate(raw.rounds):
+        seconds = took / len(raw.rounds)
+        found.append(
+            _tally(
+                repr(code), part, plan, rule, chosen.name, kind, counted, (first, first + n), seconds, problem_of_round(problem, r)
+            )
+        )
     return found[0] if rounds is None else Trajectories(tuple(found), raw.squares)
 
 
@@ -222,11 +239,20 @@ def _arrays(raw: RawTrajectories) -> Iterator[NDArray[np.int64] | None]:
 
 
 def _tally(
-    code: str, part: Partition, plan: Plan, rule: str, backend: str, kind: str, raw: RawTally, span: tuple[int, int], seconds: float
+    code: str,
+    part: Partition,
+    plan: Plan,
+    rule: str,
+    backend: str,
+    kind: str,
+    raw: RawTally,
+    span: tuple[int, int],
+    seconds: float,
+    problem: str,
 ) -> Tally:
     law = plan.law
     return Tally(
-        problem=plan.digest(decoding_rule(rule)),
+        problem=problem,
         code=code,
         decoder=rule,
         backend=backend,

@@ -65,7 +65,7 @@ class Job(NamedTuple):
     round: int
     state: NDArray[np.uint8]  # (W, n) states of realizations state_first + i·stride, which rounds leave to the next; or (0, 0)
     state_first: np.uint64
-    class_time: NDArray[np.uint16]  # (L, n) where a nest of class patterns leaves when classes were decoded, by realization; or (0, 0)
+    class_time: NDArray[np.uint16]  # (L, n) where nests of class patterns leave when classes were decoded; or (0, 0)
     next_state: NDArray[np.uint8]  # (C + 1,) where there are states, else (0,)
     guide: NDArray[np.uint16] | NDArray[np.uint32]  # (G, 2^b): cell of the least word of each bucket
     guide_shift: np.uint32
@@ -99,7 +99,7 @@ class RawTrajectories(NamedTuple):
     """Integer tallies of a range of trajectories: of every round, and of how rounds depend on each other.
 
     Where class patterns say everything, c_e is the number of rounds of a trajectory in which both classes of pair e were undecoded
-    (pairs l' <= l, row by row, E = L(L + 1)/2 of them), and `squares` has the sums of c_e·c_f over trajectories, f <= e, row by row.
+    (pairs l' <= l, row by row, E = L(L + 1)/2 of them). `squares` has the sums of c_e·c_f over trajectories, f <= e, row by row.
     """
 
     rounds: list[RawTally]

@@ -187,7 +187,7 @@ REFUSED = {
     ),
     "no deadlines": (
         lambda: uep.simulate(EW, RXC, unit(), realizations=1, seed=1, rounds=2),
-        "rounds=2 needs workers with states or a trace, and deadlines",
+        "rounds=2 needs deadlines: rounds depend on each other through arrivals",
     ),
     "no rounds": (lambda: by("auto", EW, RXC, unit(), rounds=0), "rounds must be"),
     "CUDA": (lambda: BACKENDS["cuda"].round_sampler(None, "count", "patterns", 1), "rounds are not simulated by backend='cuda'"),

@@ -72,9 +72,7 @@ def test_joint_laws_of_two_rounds_are_sums_over_all_states_and_arrivals(lag):
 
     pairs = [  # of each worker, Pr[arrived or not in both rounds]
         {
-            (a, b): sum(
-                pi[s] * chance(v, s, a) * ahead[s, t] * chance(v, t, b) for s, t in itertools.product(range(3), repeat=2)
-            )
+            (a, b): sum(pi[s] * chance(v, s, a) * ahead[s, t] * chance(v, t, b) for s, t in itertools.product(range(3), repeat=2))
             for a, b in itertools.product((0, 1), repeat=2)
         }
         for v in (1, 0.5, 1)
@@ -135,8 +133,8 @@ def test_trajectories_have_these_moments(name):
 
 def test_what_never_varies_has_no_correlation():
     found = theory.trajectory_moments(EW, RXC, unit(), deadlines=[0.0], rounds=2)
-    assert found.normalized_loss.item() == 1 and found.loss_sd.item() == 0
-    assert np.isnan(found.correlation.values).all() and np.isnan(found.expected_correlation.values).all()
+    assert (found.normalized_loss.item(), found.loss_sd.item()) == (1, 0)
+    assert np.isnan([found.correlation.values, found.expected_correlation.values]).all()
 
 
 @pytest.mark.parametrize(

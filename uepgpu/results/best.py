@@ -13,7 +13,7 @@ from uepgpu.results.summary import place
 if TYPE_CHECKING:
     from uepgpu.points.point import Point
     from uepgpu.results.axes import Axis
-    from uepgpu.results.simulated import Simulated
+    from uepgpu.results.simulated import Simulated, loss_of
 
 __all__ = ["Answer", "Question", "Ranking", "rank"]
 
@@ -151,7 +151,7 @@ def _answer(simulated: Simulated, question: Question) -> Answer | None:
         row = 0 if counted else place(point.deadlines, question.value)
         if row is None:
             return None
-        found = tally.loss(point.part, workers=point.workers, deadlines=[question.value]) if counted else tally.loss(point.part)
+        found = loss_of(simulated, **({"workers": point.workers, "deadlines": [question.value]} if counted else {}))
         value, low, high = (float(found[f"normalized_loss{end}"].values[row]) for end in ("", "_low", "_high"))
     return Answer(point, value, low, high, _exact(point, question))
 

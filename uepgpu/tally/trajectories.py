@@ -4,24 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from uepgpu.checks import instance
 from uepgpu.partition import Partition
 from uepgpu.tally.estimates import check_partition, loss_events
 from uepgpu.tally.events import classes_undecoded
 from uepgpu.tally.intervals import ENOUGH, batch_stderr, t_factor
+from uepgpu.tally.inverse import deadline_on_grid
 from uepgpu.tally.tally import Tally
 from uepgpu.text.variables import dataset as labelled
+from uepgpu.theory.distribution import losses_array
 from uepgpu_kernels.job import SUB_BATCHES
 
 if TYPE_CHECKING:
     import xarray as xr
 
 __all__ = ["Trajectories"]
+
+SHARED = (
+    *("problem", "code", "decoder", "backend", "domain", "seed", "deadlines", "n_packets", "tied", "packet_work", "paradigm"),
+    *("classes", "n_classes", "class_wise", "ranges", "sub_batch_sizes"),
+)
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -101,6 +108,23 @@ class Trajectories:
         """Number of trajectories."""
         return self.tallies[0].realizations
 
+    @property
+    def seconds(self) -> float:
+        """Time spent simulating."""
+        return sum(tally.seconds for tally in self)
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what the tallies of all rounds share, such as ``code``, ``seed``, ``deadlines``, ``ranges`` and ``class_wise``.
+
+        ``problem`` is that of round 0.
+        """
+        if name not in SHARED:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return getattr(self.tallies[0], name)
+
+    def __repr__(self) -> str:
+        return f"Trajectories({len(self)} rounds of {self.tallies[0]!r})"
+
     # --- adding ---------------------------------------------------------------------------------------------------
 
     def __add__(self, other: Trajectories) -> Trajectories:
@@ -137,11 +161,11 @@ class Trajectories:
         Returns
         -------
         xarray.Dataset
-            Over ``deadline``: ``loss``, ``loss_stderr``, ``loss_low``, ``loss_high``, the mean over trajectories with its standard
-            error and 95 % interval; ``loss_sd``, the standard deviation of one trajectory; and ``normalized_`` of each. All count how
-            rounds depend on each other: from `squares`, or without them from the spread of 32 sub-batches, to about 13 %. Intervals
-            are Student's t where pairs of classes (or sub-products) that the loss weighs were undecoded, and not, in 30 trajectories a
-            round; else, wider, the mean of those of rounds.
+            Over ``deadline``: ``loss``, ``loss_stderr``, ``loss_low``, ``loss_high``, the mean over trajectories with its
+            standard error and 95 % interval; ``loss_sd``, the standard deviation of one trajectory; and ``normalized_`` of each.
+            All count how rounds depend on each other: from `squares`, or without them from the spread of 32 sub-batches, to
+            about 13 %. Intervals are Student's t where pairs of classes (or sub-products) that the loss weighs were undecoded,
+            and not, in 30 trajectories a round; else, wider, the mean of those of rounds.
 
         Raises
         ------
@@ -177,6 +201,10 @@ class Trajectories:
         values |= {f"normalized_{name}": value * scale for name, value in values.items()}
         return labelled({name: ("deadline", value) for name, value in values.items()}, coords={"deadline": first.deadlines})
 
+    def deadline_for(self, part: Partition, *, loss: ArrayLike, workers: object = None) -> xr.Dataset:
+        """Return the first deadline by which the mean over rounds is at most `loss`, as :meth:`Tally.deadline_for` does."""
+        return deadline_on_grid(self.tallies[0], self.mean_loss(part), losses_array("loss", loss))
+
     def mean_decoding_probability(self) -> xr.Dataset:
         """Return the share of rounds in which a class is decoded, the mean over rounds.
 
@@ -188,7 +216,7 @@ class Trajectories:
         """
         first, n = self.tallies[0], self.realizations
         each = [classes_undecoded(tally) for tally in self]
-        counts = sum(events.counts for events in each) / len(self)
+        counts = np.sum([events.counts for events in each], axis=0) / len(self)
         share = counts.sum(axis=0) / n
         stderr, freedom = batch_stderr(counts, first.sub_batch_sizes)
         half = t_factor(max(freedom, 1)) * stderr

@@ -6,13 +6,14 @@ is drawn anew. So Cov(loss, loss') = Cov(g(N), g(N')) with g(N) = E[loss | N], f
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from uepgpu.checks import deadlines_array, instance, integer, shown
+from uepgpu.checks import deadlines_array, instance
 from uepgpu.latency import Trace
+from uepgpu.plan import check_rounds
 from uepgpu.theory.closed_forms import Problem
 from uepgpu.theory.patterns import loss_law
 from uepgpu.theory.received import received_law, thinned
@@ -32,9 +33,9 @@ __all__ = ["trajectory_moments"]
 
 Floats = NDArray[np.float64]
 
-MOST_ROUNDS = 100_000
 MOST_PRODUCTS = 5e10
 """Multiplications that convolving the joint laws of two rounds may take: minutes."""
+_BOTH = ("deadline", "lag")
 AT_ONCE = 1 << 22
 """Probabilities of joint laws that are held at a time."""
 
@@ -55,8 +56,8 @@ def trajectory_moments(code: Code, part: Partition, workers: Workers, *, deadlin
     Returns
     -------
     Dataset
-        float64 variables over ``deadline``: ``loss``, the expected loss of any round; ``loss_sd``, the standard deviation of the mean
-        over R rounds, and ``loss_sd_independent``, what it were of independent rounds; ``expected_loss_sd`` and
+        float64 variables over ``deadline``: ``loss``, the expected loss of any round; ``loss_sd``, the standard deviation of the
+        mean over R rounds, and ``loss_sd_independent``, what it were of independent rounds; ``expected_loss_sd`` and
         ``expected_loss_sd_independent``, the same of E[loss | number received] instead of the loss, which has the same mean;
         ``normalized_`` of each. Over ``deadline`` and ``lag`` (0..R-1): ``correlation`` of the losses of two rounds, and
         ``expected_correlation``; NaN where they do not vary.
@@ -88,11 +89,9 @@ def trajectory_moments(code: Code, part: Partition, workers: Workers, *, deadlin
     """
     instance("workers", workers, Workers)
     require_one_message(workers, "trajectories")
-    integer("rounds", rounds, 1, MOST_ROUNDS)
+    check_rounds(rounds, workers)
     times = deadlines_array(deadlines)
     trace = workers.latency if isinstance(workers.latency, Trace) else None
-    if workers.states is None and trace is None:
-        raise ValueError(f"rounds={shown(rounds)} needs workers with states or a trace, got {workers.describe_latency()}")
     if trace is None and float(times.size) * rounds * workers.count**3 > MOST_PRODUCTS:
         raise no_closed_form(code, f"the joint law of {workers.count:,} workers in {rounds:,} rounds")
     problem = Problem.make(code, part, workers, None, np.arange(workers.count + 1))
@@ -105,9 +104,7 @@ def trajectory_moments(code: Code, part: Partition, workers: Workers, *, deadlin
         assert workers.states is not None
         chance = received_law(workers, times, part.n_subproducts, work)
         chances = [_in_states(workers, workers.states, t, part.n_subproducts, work) for t in times]
-        moments = [
-            _of_states(p, own, workers.states, given, given_square, rounds) for p, own in zip(chance, chances, strict=True)
-        ]
+        moments = [_of_states(p, own, workers.states, given, given_square, rounds) for p, own in zip(chance, chances, strict=True)]
     mean, variance, covariance = (np.array([m[i] for m in moments]) for i in range(3))
     weight = np.arange(rounds, 0, -1) * np.where(np.arange(rounds) == 0, 1.0, 2.0) / rounds**2
     between = covariance @ weight
@@ -119,14 +116,13 @@ def trajectory_moments(code: Code, part: Partition, workers: Workers, *, deadlin
         "expected_loss_sd_independent": covariance[:, 0] / rounds,
     }
     found = {"loss": mean} | {name: np.sqrt(np.maximum(value, 0.0)) for name, value in sds.items()}
-    variables = {name: ("deadline", value) for name, value in found.items()}
+    variables: dict[str, Any] = {name: ("deadline", value) for name, value in found.items()}
     variables |= {f"normalized_{name}": ("deadline", value * scale) for name, value in found.items()}
-    both = ("deadline", "lag")
-    expected = covariance / _nan_for_none(covariance[:, 0], mean)[:, None]
-    between_losses = covariance / _nan_for_none(variance, mean)[:, None]
-    between_losses[:, 0] = np.where(np.isnan(between_losses[:, 0]), np.nan, 1.0)
-    coords = {"deadline": times, "lag": np.arange(rounds)}
-    return problem.dataset(part, variables | {"correlation": (both, between_losses), "expected_correlation": (both, expected)}, coords)
+    of_losses = covariance / _nan_for_none(variance, mean)[:, None]
+    of_losses[:, 0] = np.where(np.isnan(of_losses[:, 0]), np.nan, 1.0)
+    of_expected = covariance / _nan_for_none(covariance[:, 0], mean)[:, None]
+    variables |= {"correlation": (_BOTH, of_losses), "expected_correlation": (_BOTH, of_expected)}
+    return problem.dataset(part, variables, {"deadline": times, "lag": np.arange(rounds)})
 
 
 def _nan_for_none(variance: Floats, mean: Floats) -> Floats:
