@@ -286,8 +286,11 @@ def decode_times(
     backend: str = "auto",
     decoder: str = "auto",
     first_realization: int = 0,
+    round: int | None = None,
 ) -> NDArray[np.int64]:
     """Return when each sub-product of each realization is decoded: the realizations that :func:`simulate` tallies.
+
+    With `round`, in that round of trajectories, from 0; on NumPy, which alone begins in the middle of one.
 
     Returns
     -------
@@ -295,7 +298,12 @@ def decode_times(
         Deadline domain: index of the first deadline by which X_k is decoded, D if none. Count domain: number of packets
         received by then, W + 1 if it never is. A term of a decoded sum counts as decoded.
     """
-    plan = make_plan(code, part, workers, seed=seed, deadlines=deadlines)
+    if round is not None:
+        check_rounds(integer("round", round, 0) + 1, workers)
+        if backend not in ("auto", "numpy"):
+            raise ValueError(f"round={round} needs backend='numpy', got backend={shown(backend)}")
+        backend = "numpy"
+    plan = make_plan(code, part, workers, seed=seed, deadlines=deadlines, rounds=round is not None).of_round(round or 0)
     rule = resolve_decoder(plan, decoder)
     span = realization_range(first_realization, realizations)
     chosen = get_backend(backend, part.n_subproducts, decoder=rule, realizations=span[1])

@@ -12,8 +12,8 @@ __all__ = ["AXIS", "LEVELS", "UNKNOWN", "distribution_chart"]
 
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 UNKNOWN = (
-    "no code here decodes class by class, and tallies of pairs of sub-products give the mean loss only; codes that do are now, ew "
-    "and mds with free or stacked encoding, in classes of at least one sub-product, for example"
+    "no code here decodes class by class, and tallies of pairs of sub-products give the mean loss only, as do means over rounds; "
+    "codes that do are now, ew and mds with free or stacked encoding, in classes of at least one sub-product, for example"
 )
 """Why there is nothing to show."""
 AXIS = "normalized loss of one realization  ‖C − Ĉ‖² / ‖C‖²"

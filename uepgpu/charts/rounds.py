@@ -13,7 +13,7 @@ from uepgpu.results.simulated import Simulated, every_round
 
 __all__ = ["rounds_chart"]
 
-AXIS = "round"
+AXIS = "round, from 0"
 
 
 def rounds_chart(simulated: Sequence[Simulated], title: str, at: Sequence[float]) -> Chart:
@@ -61,5 +61,5 @@ def _lines(simulated: Simulated, times: Sequence[float]) -> list[Line | None]:
             result.append(None)
             continue
         closed = None if exact is None else np.full(len(found), exact[d])
-        result.append(Line(point.series, np.arange(1.0, len(found) + 1), value[:, d], low[:, d], high[:, d], closed))
+        result.append(Line(point.series, np.arange(float(len(found))), value[:, d], low[:, d], high[:, d], closed))
     return result

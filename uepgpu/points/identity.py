@@ -78,9 +78,8 @@ def identify(point: Point) -> Identity:
     """
     times, rounds = simulated_deadlines(point), point.rounds
     if rounds is not None and check_rounds(rounds, point.workers) * len(point.deadlines) > MOST_TIMES:
-        raise ValueError(
-            f"rounds={rounds:,} of {len(point.deadlines):,} deadlines: a store keeps at most {MOST_TIMES:,} of them together"
-        )
+        what = f"rounds={rounds} of {len(point.deadlines):,} deadlines"
+        raise ValueError(f"{what}: a store keeps at most {MOST_TIMES:,} deadlines of all rounds together")
     plan = make_plan(
         point.code, point.part, point.workers, seed=point.seed, deadlines=times, law=point.law, rounds=rounds is not None
     )

@@ -32,7 +32,7 @@ NETCDF = Kind(("nc", "netcdf"), b"\x89HDF", TITLE.encode())
 EXTRA = ("point", "tally", "sweep", "stop_reason", "seconds", "devices", "versions", "latency")
 """Columns that a store adds to those of ``table.csv``."""
 OF_THE_ROUND = ("round",)
-"""Column of ``--rounds``: the round, from 1; empty for single rounds."""
+"""Column of ``--rounds``: the round, from 0; empty for single rounds."""
 OF_THE_BOUND = ("lower_bound", "distance")
 """Columns of ``--bound``: the lower bound of the normalized loss, and how many times that the loss is, exact where it is known."""
 LOSSES = ("loss", "loss_stderr", "loss_low", "loss_high")
@@ -58,7 +58,7 @@ def _rows(path: Path | str, bound: bool, by_round: bool) -> Iterator[dict[str, A
         extra = _extra(stored)
         least = limits.bound(stored.point) if bound else ()
         rounds: Sequence[Simulated] = every_round(stored) if by_round else ()
-        for r, curve in enumerate((curve_of(s) for s in rounds or [stored]), start=1):
+        for r, curve in enumerate(curve_of(s) for s in rounds or [stored]):
             number = {"round": r if rounds else ""} if by_round else {}
             for d, row in enumerate(rows([curve])):
                 yield row | extra | (_distance(row, float(least[d])) if bound else {}) | number
