@@ -135,11 +135,11 @@ def draw(job: Job, realization: int, *, coefficients: bool, before: tuple[int, .
     drawn = take(PACKETS, -(-n // m), 1 if m == 1 else 0, each_round * job.round)
     deciding = [drawn[w // m] for w in range(n)]
     table, shared = [int(g) for g in job.group], []
-    states = None
+    present: tuple[int, ...] | None = None
     if job.n_states and job.round:
-        states = before or _states_before(job, realization, each_round)
-        table = [_table_of(job, w, states[w]) for w in range(n)]
-        shared.append(_told_states("states", states))
+        present = before or _states_before(job, realization, each_round)
+        table = [_table_of(job, w, s) for w, s in enumerate(present)]
+        shared.append(_told_states("states", present))
     if job.n_racks:
         states = [word < int(job.rack_below) for word in take(RACKS, job.n_racks, 0)]
         table = [int(job.struck[w]) if states[job.rack[w]] else table[w] for w in range(n)]
@@ -183,7 +183,7 @@ def draw(job: Job, realization: int, *, coefficients: bool, before: tuple[int, .
         drawn = take(COEFFICIENTS, (n * k * bits + 31) // 32, k if bits == 32 else 0)
         rows = [tuple(_coefficient(drawn, w * k + i, bits) if i in support[w] else 0 for i in range(k)) for w in range(n)]
     packets = tuple(Packet(w, deciding[w], *cells[w][1:], window[w], support[w], rows[w], time[w]) for w in range(n))
-    return Drawn(tuple(streams[s] for s in sorted(streams)), packets, tuple(order), tuple(shared), states, following)
+    return Drawn(tuple(streams[s] for s in sorted(streams)), packets, tuple(order), tuple(shared), present, following)
 
 
 def _table_of(job: Job, w: int, state: int | None) -> int:

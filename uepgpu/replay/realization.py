@@ -154,13 +154,13 @@ def _told(
     rule: str,
     number: int,
     round: int | None,
-    before: tuple[int, ...] | None,
+    left: tuple[int, ...] | None,
     evaluate: ArrayLike | None,
 ) -> Replay:
-    """Return a realization, or a round of it, of a plan; `before` are the states that the round before left, if they are known."""
+    """Return a realization, or a round of it, of a plan; `left` are the states that the round before left, if they are known."""
     job = plan.of_round(round or 0).job
     entry = DECODERS[rule]
-    draws = draw(job, number, coefficients=entry.coefficients, before=before)
+    draws = draw(job, number, coefficients=entry.coefficients, before=left)
     state: _Decoder = entry.implementation("teller")(job)
     steps: list[Step] = []
     decoded: frozenset[int] = frozenset()
