@@ -64,6 +64,7 @@ class Job(NamedTuple):
     n_states: int  # that workers pass through from round to round; 0: there are no rounds
     round: int
     state: NDArray[np.uint8]  # (W, n) states of realizations state_first + i·stride, which rounds leave to the next; or (0, 0)
+    row: NDArray[np.uint32]  # (n,) rounds of a trace in blocks that those realizations met last, likewise; or (0,)
     state_first: np.uint64
     class_time: NDArray[np.uint16]  # (L, n) where nests of class patterns leave when classes were decoded; or (0, 0)
     next_state: NDArray[np.uint8]  # (C + 1,) where there are states, else (0,)

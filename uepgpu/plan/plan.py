@@ -217,6 +217,7 @@ def make_plan(
         n_states=n_states,
         round=0,
         state=np.zeros((0, 0), dtype=np.uint8),
+        row=np.zeros(0, dtype=np.uint32),
         state_first=np.uint64(0),
         class_time=np.zeros((0, 0), dtype=np.uint16),
         next_state=(np.arange(threshold.shape[1] if n_states else 0) % max(n_states, 1)).astype(np.uint8),

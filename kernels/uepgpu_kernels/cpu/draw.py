@@ -118,6 +118,8 @@ def read_arrivals(job: Any, first: Any, stride: Any, words: Any, cells: Any, out
     if job.replay == IN_ORDER:
         for lane in range(row.shape[0]):
             row[lane] = ((first + stride * np.uint64(lane)) % n_rounds + np.uint64(job.round)) % n_rounds
+    elif job.row.shape[0] > 0:
+        follow_rows(job, first, stride, words, row)
     else:
         draw_rows(job, first, stride, words, row)
     if job.shuffle:
@@ -133,6 +135,21 @@ def read_arrivals(job: Any, first: Any, stride: Any, words: Any, cells: Any, out
             if work < n_works:
                 time = np.uint32(job.arrival[work, row[lane], words[5 + w, lane] if job.shuffle else w])
             out[w, lane] = (time << cells.shift) | (key & np.uint32(cells.low))
+
+
+@stage
+def follow_rows(job: Any, first: Any, stride: Any, words: Any, row: Any) -> None:
+    """Write which round of a trace in blocks comes after that which a trajectory met last, and leave it to the next."""
+    n_rounds, start = np.uint64(job.arrival.shape[1]), np.intp((first - job.state_first) // stride)
+    draw_block(words, job.seed, first, stride, job.round // 2, TRACES)
+    again, anew = words[2 * (job.round % 2)], words[2 * (job.round % 2) + 1]
+    last = job.row[start : start + row.shape[0]]
+    for lane in range(row.shape[0]):
+        begun = np.uint32(below(np.uint64(anew[lane]), n_rounds))
+        following = last[lane] + np.uint32(1)
+        following = following if following < n_rounds else np.uint32(0)
+        row[lane] = begun if job.round == 0 or np.uint64(again[lane]) < job.restart_below else following
+        last[lane] = row[lane]
 
 
 @stage
@@ -190,9 +207,6 @@ def draw_in_states(job: Any, first: Any, stride: Any, words: Any, cells: Any, ou
     value, lanes, n, states = cells.value, words.shape[1], job.n_packets, np.uint64(job.n_states)
     tables = np.uint64(job.n_threshold.shape[0]) // (states + ONE)
     blocks, start = (n + 3) // 4, np.intp((first - job.state_first) // stride)
-    halvings = 0
-    while job.guide_steps >> halvings > 0:
-        halvings += 1
     few = job.threshold.shape[1] * job.n_states <= 4 * FEW
     for w in range(n):
         if w % 4 == 0:
@@ -210,7 +224,7 @@ def draw_in_states(job: Any, first: Any, stride: Any, words: Any, cells: Any, ou
         if few:
             count_each(word, table, g, tables, states if job.round > 0 else ZERO, job.threshold, job.n_threshold, words[6], after)
         else:
-            look_up_each(word, table, job.threshold, job.n_threshold, job.guide, job.guide_shift, halvings, after)
+            look_up_each(word, table, job.threshold, job.n_threshold, job.guide, job.guide_shift, job.guide_steps, after)
         if job.state.shape[1] > 0:
             state = job.state[w, start : start + lanes]
             for lane in range(lanes):

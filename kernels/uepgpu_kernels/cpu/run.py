@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from uepgpu_kernels.cpu.nests import Nest
 from uepgpu_kernels.cpu.tally import add_squares, tally_times
 from uepgpu_kernels.cpu.threads import in_threads
-from uepgpu_kernels.job import SUB_BATCHES, Job, RawTally, RawTrajectories
+from uepgpu_kernels.job import IN_BLOCKS, SUB_BATCHES, Job, RawTally, RawTrajectories
 from uepgpu_kernels.transitions import patterns_of, undecoded
 
 __all__ = ["decode_times", "run", "run_rounds"]
@@ -101,7 +101,8 @@ def run_rounds(job: Job, nest: Nest, kind: str, first: int, count: int, threads:
         transitions = np.zeros((rounds, (t + 1) * n_classes << n_classes), dtype=np.int64)
         pair_times = np.zeros((rounds, 0 if pairs is None else t, width), dtype=np.int64)
         each_time = np.zeros((rounds, 0 if marginals is None else t, k), dtype=np.int64)
-        state = np.zeros((job.n_packets, min(n, chunk) + SPARE), dtype=np.uint8)
+        state = np.zeros((job.n_packets if job.n_states else 0, min(n, chunk) + SPARE), dtype=np.uint8)
+        row = np.zeros(min(n, chunk) + SPARE if job.replay == IN_BLOCKS else 0, dtype=np.uint32)
         # Nests that do not keep the times of classes record those of sub-products.
         met = np.zeros((rounds if squares is not None else 0, n_classes, min(n, chunk)), dtype=np.uint16)
         record = np.empty((0 if squares is None or nest.keeps_classes else min(n, chunk), k), dtype=np.int64)
@@ -110,7 +111,7 @@ def run_rounds(job: Job, nest: Nest, kind: str, first: int, count: int, threads:
             for r in range(rounds):
                 out = (transitions[r], pair_times[r], each_time[r], record)
                 kept = {"class_time": met[r]} if squares is not None and nest.keeps_classes else {}
-                nest.of(round=r, state=state, state_first=start, **kept)(start, lanes, np.uint64(SUB_BATCHES), *out)
+                nest.of(round=r, state=state, row=row, state_first=start, **kept)(start, lanes, np.uint64(SUB_BATCHES), *out)
                 if record.size:
                     for c, members in enumerate(of_class):
                         met[r, c, :lanes] = np.minimum(record[:lanes, members].max(axis=1), t)

@@ -125,8 +125,32 @@ def tally_times(times: Any, job: Any, transitions: Any, pairs: Any, marginals: A
         tally_subproducts(times[r], job.class_of, class_time, job.n_classes, job.n_times, transitions, pairs, marginals)
 
 
-TOGETHER = 16
-"""Trajectories whose counters stay in the first-level cache, side by side in vectors."""
+TOGETHER = 64
+"""Trajectories whose counters stay in the caches, side by side in vectors, of which one sum is taken."""
+SHORT = 1 << 13
+"""Up to so many rounds, the sum of so many squares fits 32 bits: TOGETHER·SHORT² = 2³²."""
+
+
+@stage
+def sum_of_products(a: Any, b: Any) -> Any:
+    """Return the sum of a·b, of the type of both."""
+    total = a[0] * b[0]
+    for lane in range(1, TOGETHER):
+        total += a[lane] * b[lane]
+    return total
+
+
+@stage
+def add_products(ended: Any, left: Any, n_times: Any, squares: Any) -> None:
+    """Add products of the numbers of rounds in which events last, `left` (E, TOGETHER) of them before the first time."""
+    for t in range(n_times):
+        at = 0
+        for e in range(left.shape[0]):
+            for lane in range(TOGETHER):
+                left[e, lane] -= ended[t, e, lane]
+            for f in range(e + 1):
+                squares[t, at] += np.int64(sum_of_products(left[e], left[f]))
+                at += 1
 
 
 @entry
@@ -137,8 +161,11 @@ def add_squares(class_time: Any, count: Any, n_times: Any, squares: Any) -> None
     """
     rounds, n_classes = class_time.shape[0], class_time.shape[1]
     n_events = n_classes * (n_classes + 1) // 2
-    ended = np.empty((n_times, n_events, TOGETHER), dtype=np.uint32)
-    left = np.empty((n_events, TOGETHER), dtype=np.uint32)
+    # The last row is of what is never decoded.
+    ended = np.empty((n_times + 1, n_events, TOGETHER), dtype=np.uint32)
+    short = np.empty((n_events, TOGETHER), dtype=np.uint32)
+    wide = np.empty((n_events, TOGETHER), dtype=np.uint64)
+    never = np.uint16(n_times)
     for done in range(0, count, TOGETHER):
         lanes = min(TOGETHER, count - done)
         ended[:] = 0
@@ -148,20 +175,12 @@ def add_squares(class_time: Any, count: Any, n_times: Any, squares: Any) -> None
                 for d in range(c + 1):
                     for lane in range(lanes):
                         time = min(class_time[r, c, done + lane], class_time[r, d, done + lane])
-                        if time < n_times:
-                            ended[time, e, lane] += np.uint32(1)
+                        ended[np.intp(min(time, never)), e, lane] += np.uint32(1)
                     e += 1
         for e in range(n_events):
             for lane in range(TOGETHER):
-                left[e, lane] = rounds if lane < lanes else 0
-        for t in range(n_times):
-            at = 0
-            for e in range(n_events):
-                for lane in range(TOGETHER):
-                    left[e, lane] -= ended[t, e, lane]
-                for f in range(e + 1):
-                    total = np.uint64(0)
-                    for lane in range(TOGETHER):
-                        total += np.uint64(left[e, lane]) * np.uint64(left[f, lane])
-                    squares[t, at] += np.int64(total)
-                    at += 1
+                short[e, lane] = wide[e, lane] = rounds if lane < lanes else 0
+        if rounds < SHORT:
+            add_products(ended, short, n_times, squares)
+        else:
+            add_products(ended, wide, n_times, squares)
