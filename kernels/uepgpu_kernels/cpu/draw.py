@@ -93,35 +93,56 @@ def draw_counted(job: Any, first: Any, stride: Any, words: Any, cells: Any, out:
 @stage
 def draw_apart(job: Any, first: Any, stride: Any, words: Any, cells: Any, out: Any) -> None:
     """As :func:`draw_counted`, each by a word of its own."""
-    value = cells.value
-    blocks = (job.n_packets + 3) // 4
     for w in range(job.n_packets):
-        g = job.group[w]
-        # Where there is nothing to draw, the worker determines the packet.
-        if job.n_threshold[g] > 0 and (w // 4 != (w - 1) // 4 or job.n_threshold[job.group[w - 1]] == 0):
-            draw_block(words, job.seed, first, stride, job.round * blocks + w // 4, PACKETS)
-        find_cells(job, words[w % 4], g, value, out[w])
+        draw_packet(job, first, stride, words, cells.value, w, out[w])
+
+
+@stage
+def draw_packet(job: Any, first: Any, stride: Any, words: Any, value: Any, w: Any, out: Any) -> None:
+    """Draw the cell of a packet after the one before it, and write what `value` (G, C + 1) has for it."""
+    g = job.group[w]
+    # Where there is nothing to draw, the worker determines the packet.
+    if job.n_threshold[g] > 0 and (w // 4 != (w - 1) // 4 or job.n_threshold[job.group[w - 1]] == 0):
+        draw_block(words, job.seed, first, stride, job.round * ((job.n_packets + 3) // 4) + w // 4, PACKETS)
+    find_cells(job, words[w % 4], g, value, out)
+
+
+LINE = 32
+"""Times of arrival in a line of the cache."""
 
 
 @stage
 def draw_in_trace(job: Any, first: Any, stride: Any, words: Any, cells: Any, out: Any) -> None:
-    """As :func:`draw_counted`, with the times of arrival that a trace has."""
-    draw_apart(job, first, stride, words, cells, out)
+    """As :func:`draw_counted`, with the times of arrival that a trace has.
+
+    While packets are drawn, the rows that a few lanes will read are asked for, so that the memory of long traces is not waited for.
+    """
+    choose_rows(job, first, stride, words, words[4])
+    n, lanes, asked = job.n_packets, words.shape[1], np.uint32(0)
+    for w in range(n):
+        asked += ask_for(job.arrival, words[4, w * lanes // n : (w + 1) * lanes // n])
+        draw_packet(job, first, stride, words, cells.value, w, out[w])
+    words[0, 0] = asked  # without a use it would not be read
     read_arrivals(job, first, stride, words, cells, out)
+
+
+@stage
+def ask_for(arrival: Any, rows: Any) -> Any:
+    """Read from every line of the cache that rows of a trace are in; return a sum of what was there."""
+    total, last = np.uint32(0), arrival.shape[2] - 1
+    for v in range(arrival.shape[0]):
+        for lane in range(rows.shape[0]):
+            total += np.uint32(arrival[v, rows[lane], 0]) + np.uint32(arrival[v, rows[lane], last])
+        for at in range(LINE, last, LINE):
+            for lane in range(rows.shape[0]):
+                total += np.uint32(arrival[v, rows[lane], at])
+    return total
 
 
 @stage
 def read_arrivals(job: Any, first: Any, stride: Any, words: Any, cells: Any, out: Any) -> None:
     """Put the time at which a packet arrives in the round of a trace in the place of what work it is charged."""
-    n_works, n_rounds = job.arrival.shape[0], np.uint64(job.arrival.shape[1])
-    row = words[4]
-    if job.replay == IN_ORDER:
-        for lane in range(row.shape[0]):
-            row[lane] = ((first + stride * np.uint64(lane)) % n_rounds + np.uint64(job.round)) % n_rounds
-    elif job.row.shape[0] > 0:
-        follow_rows(job, first, stride, words, row)
-    else:
-        draw_rows(job, first, stride, words, row)
+    n_works, row = job.arrival.shape[0], words[4]
     if job.shuffle:
         for w in range(job.n_packets):
             for lane in range(row.shape[0]):
@@ -135,6 +156,19 @@ def read_arrivals(job: Any, first: Any, stride: Any, words: Any, cells: Any, out
             if work < n_works:
                 time = np.uint32(job.arrival[work, row[lane], words[5 + w, lane] if job.shuffle else w])
             out[w, lane] = (time << cells.shift) | (key & np.uint32(cells.low))
+
+
+@stage
+def choose_rows(job: Any, first: Any, stride: Any, words: Any, row: Any) -> None:
+    """Write which round of a trace every realization meets."""
+    n_rounds = np.uint64(job.arrival.shape[1])
+    if job.replay == IN_ORDER:
+        for lane in range(row.shape[0]):
+            row[lane] = ((first + stride * np.uint64(lane)) % n_rounds + np.uint64(job.round)) % n_rounds
+    elif job.row.shape[0] > 0:
+        follow_rows(job, first, stride, words, row)
+    else:
+        draw_rows(job, first, stride, words, row)
 
 
 @stage
