@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
-import subprocess
-import sys
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,9 +24,6 @@ from uepgpu.machine.selftest import run_selftest
 from uepgpu.monte_carlo import decode_times
 from uepgpu.plan import DECODERS
 from uepgpu_kernels.bodies.philox import philox4x32
-from uepgpu_kernels.cpu import lockstep
-from uepgpu_kernels.cpu.sliced import run_sliced
-from uepgpu_kernels.cpu.ways import WAYS, draw_by_packet, draw_by_window
 from uepgpu_kernels.reference.sample import philox, words
 
 MASK = 2**32 - 1
@@ -275,23 +269,3 @@ def test_a_wrong_or_missing_backend_gets_the_same_message_everywhere(name, monke
     missing = "backend 'cuda' cannot run: there is no driver"
     assert said("cuda") in (("BackendUnavailable", missing), ("said", missing))
     assert list(tmp_path.iterdir()) == []
-
-
-FACTORIES = {
-    "counting": (lockstep.run_chains, [(way,) for way in WAYS.values()]),
-    "packets by window": (draw_by_window, [(way,) for way in WAYS.values()]),
-    "packets one by one": (draw_by_packet, [(way,) for way in WAYS.values()]),
-    "slices": (run_sliced, list(itertools.product((1, 8), WAYS.values()))),
-}
-
-
-@pytest.mark.parametrize("name", FACTORIES)
-def test_functions_of_one_factory_have_symbols_of_their_own_in_every_process(name):
-    # Symbols are made of the name and a number that begins anew in each process that fills the cache.
-    factory, arguments = FACTORIES[name]
-    made = [getattr(f, "py_func", f).__qualname__ for f in itertools.starmap(factory, arguments)]
-    assert len(set(made)) == len(arguments)
-    code = "from uepgpu_kernels.cpu.ways import WAYS, draw_by_window as f; print(f(WAYS['states']).py_func.__qualname__)"
-    if name == "packets by window" and hasattr(factory(WAYS["states"]), "py_func"):
-        again = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ)
-        assert again.stdout.strip() == factory(WAYS["states"]).py_func.__qualname__

@@ -11,7 +11,6 @@ from uepgpu.plan import DECODERS, check_rounds, decoding_rule, make_plan, proble
 from uepgpu.replay.draws import Packet, draw
 from uepgpu.replay.told import Action, Evaluation, Moment, Replay, Step, Window
 from uepgpu.theory.received import received_law
-from uepgpu.workers.together import require_one_message
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -90,7 +89,6 @@ def replay(
     (8, 8, 8, 8, 8, 18, 8, 18, 18)
     """
     number = word64("realization", realization)
-    require_one_message(workers, "replays")
     if round is not None:
         check_rounds(integer("round", round, 0) + 1, workers)
         if deadlines is None:
@@ -186,6 +184,7 @@ def _told(
         decoder=rule,
         field={"gf2": "GF(2)", "gf256": "GF(256)", "real": "given real numbers"}.get(plan.law.field, "generic real numbers"),
         n_packets=job.n_packets,
+        messages=workers.messages,
         n_subproducts=job.k,
         subproduct_class=tuple(int(c) + 1 for c in job.class_of),
         deadlines=None if plan.deadlines is None else tuple(plan.deadlines.tolist()),

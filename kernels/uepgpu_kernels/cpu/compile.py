@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import uuid
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -29,15 +29,13 @@ class Inner(CPUDispatcher):
 
 
 def _tell_apart(function: Callable[..., Any]) -> None:
-    """Give a function that a factory makes the name of what it was made for.
+    """Give a function that a factory makes a name of its own in compiled code.
 
-    Numba numbers the functions of a process, and names symbols by qualified name, number and types. Two functions of one factory
-    that two processes have compiled may so have one symbol, and a third process that loads both from disk runs one for the other.
+    There Numba calls it by its qualified name, its types and a number that starts anew in every process. Two functions of one
+    factory, cached by two processes, could have one name, and a third process would run the first that it loads for both.
     """
-    held = [cell.cell_contents for cell in function.__closure__ or ()]
-    if held:
-        words = [getattr(x, "py_func", x).__qualname__ if callable(x) else repr(x) for x in held]
-        function.__qualname__ += f"_{hashlib.sha256(' '.join(words).encode()).hexdigest()[:16]}"
+    if function.__closure__:
+        function.__qualname__ += f".{uuid.uuid4().hex}"
 
 
 def _inner(function: Step, **options: bool) -> Step:
@@ -66,11 +64,11 @@ def entry(function: Callable[..., None], name: str = "") -> Any:
 
     `name` tells apart entries that one factory makes.
     """
-    _tell_apart(function)
     dispatcher: Any = njit(nogil=True)(function)
     if getattr(numba.config, "DISABLE_JIT", 0):
         return dispatcher
-    cache = cache_of(function, name)
+    cache = cache_of(function, name)  # its files have the name that the function has in the source
     if cache is not None:
         dispatcher._cache = cache
+    _tell_apart(function)
     return dispatcher
