@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from uepgpu import theory
+from uepgpu.results.simulated import loss_of
 from uepgpu.results.summary import place
 
 if TYPE_CHECKING:
     from uepgpu.points.point import Point
     from uepgpu.results.axes import Axis
-    from uepgpu.results.simulated import Simulated, loss_of
+    from uepgpu.results.simulated import Simulated
 
 __all__ = ["Answer", "Question", "Ranking", "rank"]
 
