@@ -134,7 +134,8 @@ def descend(
         if progress is not None:
             progress(len(record))
     assert total is not None
-    return _dataset(plan, scheme, total, ends, backend=name, seed=int(plan.job.seed), realizations=n, diverged=diverged)
+    facts: dict[str, int | str] = {"backend": name, "seed": int(plan.job.seed), "realizations": n, "diverged": diverged}
+    return _dataset(plan, scheme, total, ends, facts, workers.time_unit)
 
 
 def _at_deadlines(error: Floats, clock: Floats, deadlines: Floats) -> Floats:
@@ -146,7 +147,12 @@ def _at_deadlines(error: Floats, clock: Floats, deadlines: Floats) -> Floats:
 
 
 def _dataset(
-    plan: DescentPlan, scheme: Scheme, total: list[Moments], deadlines: Floats | None, **attributes: int | str
+    plan: DescentPlan,
+    scheme: Scheme,
+    total: list[Moments],
+    deadlines: Floats | None,
+    attributes: dict[str, int | str],
+    time_unit: str | None,
 ) -> xr.Dataset:
     record, clock = total[:2]
     variables: dict[str, tuple[str, Floats]] = {}
@@ -159,7 +165,7 @@ def _dataset(
         coords["deadline"] = deadlines
         variables["error_at_deadline"] = ("deadline", total[2].mean)
         variables["error_at_deadline_stderr"] = ("deadline", total[2].stderr)
-    return labelled(variables, coords, {"scheme": repr(scheme), "unheard": plan.unheard, **attributes})
+    return labelled(variables, coords, {"scheme": repr(scheme), "unheard": plan.unheard, **attributes}, time_unit)
 
 
 def draw_sketches(
@@ -211,4 +217,5 @@ def draw_sketches(
         },
         {"realization": np.uint64(first) + np.arange(n, dtype=np.uint64)},
         {"unheard": plan.unheard},
+        workers.time_unit,
     )

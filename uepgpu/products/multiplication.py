@@ -9,6 +9,7 @@ import numpy as np
 from uepgpu.backends import find_place, usable_cores
 from uepgpu.checks import choice, flag, integer, positive, realization_range, shown, thread_count
 from uepgpu.codes import Code
+from uepgpu.codes.cost import warn_of_default
 from uepgpu.partition import Partition
 from uepgpu.plan import make_plan, resolve_decoder
 from uepgpu.products.coefficients import require_real
@@ -126,6 +127,8 @@ def multiply(
         raise ValueError(f"output='device' needs backend='cuda', got backend={backend!r}, which runs on {place.name}")
     memory = place.free_memory() // 4 if max_memory is None else max_memory
     plan = make_plan(code, part, workers, seed=seed, deadlines=deadline_times(deadline))
+    if np.isfinite(deadline):
+        warn_of_default(code, plan.law, workers)
     require_real(plan.law)
     rule = resolve_decoder(plan, "peel" if decoder == "peel" else "auto")
     room = memory - _held(part, n, memory, keep)

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from uepgpu.checks import deadlines_array, instance, shown
 from uepgpu.codes import Code
+from uepgpu.codes.cost import warn_of_default
 from uepgpu.codes.law import packets_law, support_law
 from uepgpu.partition import Partition
 from uepgpu.text.variables import dataset as labelled
@@ -177,6 +178,7 @@ class Problem:
     dim: str
     points: Floats | Ints
     n_workers: int
+    time_unit: str | None = None
 
     @classmethod
     def make(cls, code: Code, part: Partition, workers: Workers | None, deadlines: Any, received: Any) -> Problem:
@@ -192,9 +194,10 @@ class Problem:
                 raise ValueError("workers must be given for deadlines: their number and latency law decide what has arrived")
             times = deadlines_array(deadlines)
             law = packets_law(code, part, workers)
+            warn_of_default(code, law, workers)
             structure = _structure(law, code)
             counts = deadline_counts(law, structure, workers, times, code)
-            return cls(code, law, structure, counts, "deadline", times, workers.count)
+            return cls(code, law, structure, counts, "deadline", times, workers.count, workers.time_unit)
         numbers = _received_array(received)
         law, n_workers = _received_law(code, part, workers, numbers)
         structure = _structure(law, code)
@@ -210,7 +213,7 @@ class Problem:
             "classes": list(part.class_sizes),
             "workers": self.n_workers,
         }
-        return labelled(variables, {self.dim: self.points} | (coords or {}), attributes)
+        return labelled(variables, {self.dim: self.points} | (coords or {}), attributes, self.time_unit)
 
 
 def _structure(law: SupportLaw, code: Code) -> Structure:
