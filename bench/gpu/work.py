@@ -13,7 +13,7 @@ __all__ = ["gradient", "multiply", "train"]
 
 def multiply(notes: Notes) -> None:
     """Multiply real matrices in three precisions: the same sub-products are decoded as by NumPy, the loss is equal to rounding."""
-    size = 3000 if notes.on_device and notes.share == 1 else 300
+    size = notes.size(3000 if notes.on_device and notes.share == 1 else 300, 60)
     rng = np.random.default_rng(1)
     part = uep.Partition.rxc(rng.normal(size=(size, size)), rng.normal(size=(size, size)), rows=3, cols=3, classes=(3, 3, 3))
     code, workers = uep.codes.ExpandingWindow(GAMMA), uep.Workers(30)
@@ -40,7 +40,7 @@ def gradient(notes: Notes) -> None:
 
     table = gc.gaussian(rows=4000, columns=60, noise=0.1, seed=1)
     problem = gc.Problem(table.A, table.b, blocks=60)
-    n = int((2048 if notes.on_device else 128) * max(notes.share, 0.25))
+    n = notes.size(int((2048 if notes.on_device else 128) * max(notes.share, 0.25)), 70)
     for scheme in (gc.ReplicatedSketch(10), gc.CyclicCode(5), gc.StochasticBlocks(20)):
         name = type(scheme).__name__
         with notes.step(name):
@@ -65,7 +65,7 @@ def train(notes: Notes) -> None:
     from uepgpu.train.replicas import Member, Stack
     from uepgpu.train.scheme import Scheme
 
-    widths, replicas, where = (784, 100, 200, 10), 8, "cuda" if notes.on_device else "cpu"
+    widths, replicas, where = (784, 100, 200, 10), notes.size(8, 2), notes.torch_device
     scheme = Scheme(uep.codes.Uncoded(), uep.Workers(9, latency=uep.latency.Exponential(0.5)), deadline=2.0)
     members = [Member(scheme, r) for r in range(replicas)]
     x, y = torch.rand(replicas, 64, 784), torch.randint(0, 10, (replicas, 64))

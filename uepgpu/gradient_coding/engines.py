@@ -49,7 +49,11 @@ def find_engine(backend: str, *, without: Collection[str] = ()) -> tuple[str, Ke
     """
     place = find_place(backend, without=without)
     host = host_kernels(place.host.name)
-    return place.name, DeviceKernels(place, host) if place.on_device else host
+    if not place.on_device:
+        return place.name, host
+    from uepgpu_kernels.cuda import DescentDraws
+
+    return place.name, DeviceKernels(place, host, DescentDraws)
 
 
 def host_kernels(backend: str) -> Any:
