@@ -58,9 +58,12 @@ def main() -> int:
             fresh.replace(record.with_suffix(suffix))
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # an exit ends the sections
-    found = run(chosen, rows, backend=asked.backend, pretended=asked.pretended, budget=asked.budget, at_once=asked.at_once, rewrite=rewrite)
+    found = run(
+        chosen, rows, backend=asked.backend, pretended=asked.pretended, budget=asked.budget, at_once=asked.at_once, rewrite=rewrite
+    )
     failed = [row for row in found if row["ok"] is False]
-    print(f"{record.with_suffix('.md')}{', of a pretended device' if asked.pretended else ''}: {sum(row['ok'] is True for row in found)} checks passed, {len(failed)} failed")
+    what = f"{record.with_suffix('.md')}{', of a pretended device' if asked.pretended else ''}"
+    print(f"{what}: {sum(row['ok'] is True for row in found)} checks passed, {len(failed)} failed")
     for row in failed:
         print(
             f"  {row['section']}, {row['what']}: {row.get('error', '')}"[

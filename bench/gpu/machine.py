@@ -64,6 +64,13 @@ def environment(notes: Notes) -> None:
 
 def selftest(notes: Notes) -> None:
     """Run ``uepgpu info --selftest``."""
-    command = [sys.executable, *(["-c", FEW] if notes.pretended else ["-m", "uepgpu"]), "info", "--selftest", "--backend", notes.backend]
+    command = [
+        sys.executable,
+        *(["-c", FEW] if notes.pretended else ["-m", "uepgpu"]),
+        "info",
+        "--selftest",
+        "--backend",
+        notes.backend,
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     notes.say("uepgpu info --selftest", ok=done.returncode == 0, text=done.stdout[-8000:], error=done.stderr[-1500:])

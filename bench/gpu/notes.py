@@ -71,6 +71,8 @@ class Notes:
     def say(self, what: str, *, ok: bool | None = None, **figures: Any) -> None:
         """Write a row: `ok` False is a failure, None a figure that nothing is compared with."""
         row = {"section": self.section, "what": what, "ok": ok, "at": round(time.time() - self.began, 1)}
+        if self.pretended:
+            row["pretended"] = True
         row |= {key: float(f"{x:.4g}") if isinstance(x, float) else x for key, x in figures.items()}
         with self.file.open("a") as file:
             file.write(json.dumps(row, default=str) + "\n")

@@ -99,7 +99,12 @@ def _start(name: str, section: Section, folder: Path, about: Mapping[str, Any]) 
     command = [sys.executable, "-m", "bench.gpu.section", section.target, json.dumps(about)]
     if section.shard is not None:
         command.append(str(section.shard))
-    paths = [*([str(PRETENDED)] if about["pretended"] else ()), str(ROOT), str(ROOT / "kernels"), *filter(None, [os.environ.get("PYTHONPATH")])]
+    paths = [
+        *([str(PRETENDED)] if about["pretended"] else ()),
+        str(ROOT),
+        str(ROOT / "kernels"),
+        *filter(None, [os.environ.get("PYTHONPATH")]),
+    ]
     with (folder / f"{name}.errors").open("wb") as errors:
         return subprocess.Popen(
             command,

@@ -88,7 +88,10 @@ def agreement(draws, label, first, count, iterations):
     found = draws.memory.get(weight)
     yield f"{label}, words", np.array_equal(last, words) and last.dtype == words.dtype
     rounding = 1e-12 if draws.job.decode == DUAL else 0.0
-    yield f"{label}, weights", found.shape == wanted.shape and float(np.abs(found - wanted).max()) <= rounding * np.abs(wanted).max()
+    yield (
+        f"{label}, weights",
+        found.shape == wanted.shape and float(np.abs(found - wanted).max()) <= rounding * np.abs(wanted).max(),
+    )
     counted, last = draws.count(first, count, iterations)
     yield f"{label}, copies", np.array_equal(counted, copies) and np.array_equal(last, words)
 

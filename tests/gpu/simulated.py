@@ -100,6 +100,7 @@ class Short(Memory):
 
 
 if __name__ == "__main__":
+    sys.setswitchinterval(5e-4)  # the simulator waits for its threads in a loop, which holds them up
     todo, count, names = sys.argv[1], int(sys.argv[2]), sys.argv[3:]
     run = {"tallies": tallies, "launches": launches, "descents": descents}[todo]
     results = [result for name in names for result in run(name, count)]

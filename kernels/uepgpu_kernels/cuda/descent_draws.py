@@ -147,11 +147,12 @@ def _draw(first: Any, count: Any, iterations: Any, decode: Any, given: Any, colu
 typeof: Any = numba.typeof
 _one, _two = np.zeros(1), np.zeros((1, 1))
 _integers = np.zeros(1, np.int64)
+_five = np.int64(0), np.int64(0), np.int64(0), np.int64(0), np.int64(0)
 TYPES = tuple(
     typeof(x)
     for x in (
         *(np.uint64(0), np.int64(0), np.int64(0), np.int64(0)),
-        _Given(np.uint64(0), *[np.int64(0)] * 5, _integers, _one, np.zeros(1, np.uint64), _two, _two, _one),
+        _Given(np.uint64(0), *_five, _integers, _one, np.zeros(1, np.uint64), _two, _two, _one),
         _Columns(np.zeros((1, 1), np.uint32), np.zeros((1, 1), np.int32), _two, np.zeros((1, 1, 1))),
         *(_two, np.zeros(1, np.uint32)),
     )

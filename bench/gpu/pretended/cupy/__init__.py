@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+
 from cupy import arrays as _arrays
 from cupy import cuda as cuda
 from cupy.arrays import ndarray as ndarray
@@ -17,7 +18,21 @@ from cupy.arrays import ndarray as ndarray
 PRETENDED = True
 
 _KNOWN = (
-    *("abs", "any", "argsort", "broadcast_to", "concat", "exp", "full_like", "isfinite", "log1p", "matmul", "max", "maximum", "mean"),
+    *(
+        "abs",
+        "any",
+        "argsort",
+        "broadcast_to",
+        "concat",
+        "exp",
+        "full_like",
+        "isfinite",
+        "log1p",
+        "matmul",
+        "max",
+        "maximum",
+        "mean",
+    ),
     *("permute_dims", "reshape", "sqrt", "stack", "sum", "take", "tanh", "where", "zeros_like"),
 )
 """Functions of the array API standard that the library calls."""

@@ -69,7 +69,9 @@ class ndarray:
         return types.SimpleNamespace(ptr=self._host.ctypes.data)
 
     def __array__(self, *args: Any, **kwargs: Any) -> Any:
-        raise TypeError("Implicit conversion to a NumPy array is not allowed. Please use `.get()` to construct a NumPy array explicitly.")
+        raise TypeError(
+            "Implicit conversion to a NumPy array is not allowed. Please use `.get()` to construct a NumPy array explicitly."
+        )
 
     def __len__(self) -> int:
         return len(self._host)
