@@ -80,7 +80,8 @@ def launches(name, count):
         sampler.most = count // 3
         yield f"{label}, smaller batches", equal(sampler.run(first, count), wanted)
         times = reference.decode_times(job, DECODERS[decoder].implementation("reference"), first, count)
-        yield f"{label}, times", np.array_equal(sampler.decode_times(first, count), times)
+        for of_times in (sampler, CudaBackend().sampler(plan, decoder, "times", None)):
+            yield f"{label}, times", np.array_equal(of_times.decode_times(first, count), times)
 
 
 def descents(name, count):

@@ -16,7 +16,9 @@ from tests.cases.descents import GRADIENT_NORM, PAIRS, PROBLEM, PROBLEMS, SCHEME
 from uepgpu import BackendUnavailable
 from uepgpu import gradient_coding as gc
 from uepgpu.backends import BACKENDS, Place, find_place
+from uepgpu.backends.cuda import CudaBackend
 from uepgpu.gradient_coding.device import DeviceKernels, weigh_blocks
+from uepgpu.gradient_coding.engines import find_engine
 from uepgpu.gradient_coding.plan import make_plan
 from uepgpu_kernels.cpu import descent as compiled
 from uepgpu_kernels.dense import descent as dense_descent
@@ -110,3 +112,14 @@ def test_a_device_gives_the_compiled_curves():
         a, b = (gc.descend(problem, scheme, workers_for(problem), **call, backend=e) for e in ("cuda", "numba"))
         np.testing.assert_allclose(a.error, b.error, rtol=1e-9)
         np.testing.assert_array_equal(a.time, b.time)
+
+
+def test_no_device_is_asked_for_few_iterations(monkeypatch):
+    asked = []
+    monkeypatch.setattr(CudaBackend, "unavailable", lambda self: asked.append(True) or "there is none")
+    few = {"iterations": 5, "realizations": 10, "seed": 1}
+    assert gc.descend(PROBLEM, SCHEMES["exact"], uep.Workers(12), **few).attrs["backend"] == "numba"
+    gc.draw_sketches(PROBLEM, SCHEMES["exact"], uep.Workers(12), **few)
+    assert not asked
+    assert find_engine("auto", iterations=10**6)[0] == "numba"
+    assert asked == [True]
