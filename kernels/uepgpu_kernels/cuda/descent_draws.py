@@ -21,7 +21,7 @@ from uepgpu_kernels.cuda.stage import cuda, stage
 from uepgpu_kernels.descent_job import DUAL, FASTEST, GROUPS, DescentJob
 from uepgpu_kernels.streams import BLOCKS, SERVERS
 
-__all__ = ["TYPES", "DescentDraws"]
+__all__ = ["TYPES", "DescentDraws", "draw_iterations"]
 
 Floats = NDArray[np.float64]
 
@@ -97,7 +97,8 @@ def _count_drawn(given: Any, realization: Any, t: Any, weight: Any) -> None:
                 weight[block_of_word(np.uint64(word), given.threshold, weight.shape[0])] += 1.0
 
 
-def _draw(first: Any, count: Any, iterations: Any, decode: Any, given: Any, columns: Any, weight: Any, last: Any) -> None:
+def draw_iterations(first: Any, count: Any, iterations: Any, decode: Any, given: Any, columns: Any, weight: Any, last: Any) -> None:
+    """Write weights (realizations · iterations, K), and the words of the last servers, of iterations from realization `first` on."""
     thread = cuda.grid(1)
     n_threads = columns.words.shape[1]
     i = thread
@@ -172,7 +173,7 @@ class DescentDraws:
 
     def __init__(self, job: DescentJob, memory: Memory | None = None) -> None:
         self.job, self.memory = job, memory_of(0) if memory is None else memory
-        self.kernel = self.memory.function(_draw, TYPES)
+        self.kernel = self.memory.function(draw_iterations, TYPES)
         with self.memory.chosen():
             self.given = _Given._make(self.memory.put(x) if isinstance(x, np.ndarray) else x for x in _given(job))
 
