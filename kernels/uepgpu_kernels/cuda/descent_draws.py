@@ -98,7 +98,7 @@ def _count_drawn(given: Any, realization: Any, t: Any, weight: Any) -> None:
 
 
 def draw_iterations(first: Any, count: Any, iterations: Any, decode: Any, given: Any, columns: Any, weight: Any, last: Any) -> None:
-    """Write weights (realizations · iterations, K), and the words of the last servers, of iterations from realization `first` on."""
+    """Add to `weight` (iterations of all realizations, K), and write the words of the last servers into `last` (iterations,)."""
     thread = cuda.grid(1)
     n_threads = columns.words.shape[1]
     i = thread
@@ -109,8 +109,6 @@ def draw_iterations(first: Any, count: Any, iterations: Any, decode: Any, given:
         drawn_in = 0 if given.fixed != 0 else t
         n = given.n_servers
         words, answered, row = columns.words[:, thread], columns.answered[:, thread], weight[i]
-        for k in range(row.shape[0]):
-            row[k] = 0.0
         _fill(words, given.seed, realization, drawn_in, n)
         word = np.uint64(0)
         if given.fastest != 0:
