@@ -17,7 +17,7 @@ STRICT = """
 import cupy
 import numpy as np
 from cupy import arrays, cuda
-from uepgpu_kernels.cuda.memory import is_out_of_memory
+from uepgpu_kernels.cuda.memory import flat_arguments, is_out_of_memory, memory_of
 x, here = cupy.asarray(np.ones((2, 3))), np.ones((2, 3))
 refused = []
 mixed = lambda: cupy.matmul(x, here.T), lambda: x.__setitem__(0, here[0])
@@ -43,6 +43,22 @@ else:
     raise AssertionError
 cuda.runtime.free(held)
 assert not hasattr(cupy, "einsum_path")
+columns = np.asfortranarray(np.arange(6.0).reshape(2, 3))
+assert cupy.asarray(columns)._host.flags.f_contiguous  # as CuPy has it
+device = memory_of(0)
+with device.chosen():
+    put = device.put(columns)
+seen = cuda.function._taken("array(float64, 2d, C)", flat_arguments((put,)))
+assert seen.tolist() == columns.tolist()
+empty = device.put(np.zeros((4, 0)))
+assert cuda.function._taken("array(float64, 2d, C)", flat_arguments((empty,))).shape == (4, 1)
+refused = []
+for what in (lambda: cuda.function.Module().load(b"text"), lambda: cuda.Device(1), cuda.Event().synchronize):
+    try:
+        what()
+    except (RuntimeError, ValueError):
+        refused.append(1)
+assert len(refused) == 3
 """
 
 SKETCHES = """

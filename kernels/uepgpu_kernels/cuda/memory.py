@@ -123,7 +123,7 @@ class _Device(Memory):
         return {name: int(ask(number, function.ptr)) for name, number in FUNCTION_ATTRIBUTES.items()}
 
     def put(self, array: NDArray[Any]) -> Any:
-        return self.cupy.asarray(super().put(array))
+        return self.cupy.asarray(np.ascontiguousarray(super().put(array)))  # CuPy keeps the order that it finds
 
     def zeros(self, size: int, dtype: Any) -> Any:
         return self.cupy.zeros(size, dtype=dtype)

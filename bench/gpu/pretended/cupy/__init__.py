@@ -42,7 +42,7 @@ def asarray(array: Any, dtype: Any = None) -> ndarray:
     """Copy to the device, unless it is there."""
     if isinstance(array, ndarray) and dtype in (None, array.dtype):
         return array
-    return ndarray(np.array(_arrays.inside(array) if isinstance(array, ndarray) else array, dtype=dtype, order="C"))
+    return ndarray(np.array(_arrays.inside(array) if isinstance(array, ndarray) else array, dtype=dtype, order="K"))
 
 
 def asnumpy(array: Any) -> Any:
