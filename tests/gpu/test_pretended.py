@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import importlib.util
+import json
+import operator
 import os
 import subprocess
 import sys
+import types
 
 import pytest
 
 from bench.gpu.processes import PRETENDED
-from tests.cases.requirements import ROOT
+from tests.cases.requirements import ROOT, missing
 
 pytestmark = pytest.mark.usefixtures("numba_cuda")
 
@@ -103,11 +107,48 @@ for worth, wanted in ((10**6, []), (12, ["times"])):
     assert kinds == wanted
 """
 
+NAMES = """
+import json
+import cupy
+from cupy import cuda
+from cupy.cuda import driver, function, runtime
+own = ["asarray", "asnumpy", "zeros", "empty", "ndarray", "get_default_memory_pool"]
+names = {"cupy": [*cupy._KNOWN, *own], "cupy.cuda": cuda.__all__}
+modules = {"cupy.cuda.driver": driver, "cupy.cuda.runtime": runtime, "cupy.cuda.function": function}
+for name, module in modules.items():
+    here = [x for x in vars(module).values() if getattr(x, "__module__", "") == name and not x.__name__.startswith("_")]
+    names[name] = [x.__name__ for x in here]
+classes = {
+    "cupy": [cupy.ndarray],
+    "cupy.cuda": [cuda.Device, cuda.Event, cuda.Stream],
+    "cupy.cuda.function": [function.Module, function.Function],
+}
+for name, some in classes.items():
+    names[name] += [f"{c.__name__}.{member}" for c in some for member in vars(c) if not member.startswith("_")]
+print(json.dumps(names))
+"""
 
-@pytest.mark.parametrize("code", [STRICT, SKETCHES, DESCENTS, PRODUCTS], ids=["strict", "sketches", "descents", "products"])
-def test_on_a_pretended_device(code):
+
+def pretending(code):
     paths = os.pathsep.join([str(PRETENDED), str(ROOT), str(ROOT / "kernels")])
     environment = {k: v for k, v in os.environ.items() if not k.startswith("NUMBA_")}
     environment |= {"PYTHONPATH": paths, "UEPGPU_PRETENDED_CODE": "0"}
     done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
+
+
+def test_cupy_has_all_that_is_pretended():
+    if importlib.util.find_spec("cupy") is None:
+        missing("CuPy is not installed (pip install cupy-cuda13x)")
+    cupy = importlib.import_module("cupy")
+    for module, names in json.loads(pretending(NAMES)).items():
+        assert names
+        within = operator.attrgetter(module)(types.SimpleNamespace(cupy=cupy))  # not all of them can be imported by name
+        for name in names:
+            operator.attrgetter(name)(within)
+
+
+@pytest.mark.parametrize("code", [STRICT, SKETCHES, DESCENTS, PRODUCTS], ids=["strict", "sketches", "descents", "products"])
+def test_on_a_pretended_device(code):
+    pretending(code)
