@@ -20,7 +20,7 @@ class RowBlocks(NamedTuple):
     `h` is the height of the tallest block; others are padded with zeros.
     """
 
-    gram: Any  # (d, K d), the matrices side by side, or None
+    gram: Any  # (K d, d), the matrices one below the other, or None
     moment: Any  # (K, d) or None
     rows: Any  # (K h, d) or None
     target: Any  # (1, K h) or None
@@ -34,8 +34,7 @@ def make_blocks(xp: Any, job: DescentJob) -> RowBlocks:
     gram = moment = rows = target = None
     d = job.start.size
     if job.form == BY_GRAM:
-        wide = np.ascontiguousarray(job.gram.transpose(1, 0, 2)).reshape(d, -1)
-        gram, moment = xp.asarray(wide), xp.asarray(job.moment)
+        gram, moment = xp.asarray(job.gram.reshape(-1, d)), xp.asarray(job.moment)
     else:
         height = int(np.diff(job.bounds).max())
         padded, b = np.zeros((job.n_blocks, height, d)), np.zeros((job.n_blocks, height))
@@ -49,7 +48,7 @@ def make_blocks(xp: Any, job: DescentJob) -> RowBlocks:
 def iterate_values(job: DescentJob) -> int:
     """Return how many numbers a realization has at once in an iteration: what a batch must have room for."""
     width = job.start.size if job.form == BY_GRAM else int(np.diff(job.bounds).max())
-    return 4 * job.n_blocks * width
+    return (2 if job.form == BY_GRAM else 4) * job.n_blocks * width
 
 
 def descend(xp: Any, job: DescentJob, blocks: RowBlocks, weight: Any) -> Any:
@@ -67,27 +66,28 @@ def descend(xp: Any, job: DescentJob, blocks: RowBlocks, weight: Any) -> Any:
     x = xp.broadcast_to(xp.asarray(job.start), (count, job.start.size))
     record = []
     for t in range(iterations):
-        slopes = _slopes(xp, job, blocks, x)
-        estimate = _estimate(xp, job, blocks, weight[:, t, :], slopes)
-        record.append(_measure(xp, job, blocks, x, slopes, estimate))
+        z = None if job.form == BY_GRAM else _rows_times(xp, blocks, x)
+        estimate = _estimate(xp, job, blocks, weight[:, t, :], x, z)
+        record.append(_measure(xp, job, blocks, x, z, estimate))
         x = x - float(job.steps[t]) * (estimate + job.ridge * x)
-    record.append(_measure(xp, job, blocks, x, _slopes(xp, job, blocks, x) if job.form == LOGISTIC else None, None))
+    record.append(_measure(xp, job, blocks, x, _rows_times(xp, blocks, x) if job.form == LOGISTIC else None, None))
     return xp.stack(record, axis=1)
 
 
-def _slopes(xp: Any, job: DescentJob, blocks: RowBlocks, x: Any) -> Any:
-    """Return what the gradients of all blocks are made of: G x side by side (realizations, K d), or z = a·x of all rows."""
-    return xp.matmul(x, blocks.gram if job.form == BY_GRAM else xp.permute_dims(blocks.rows, (1, 0)))
+def _rows_times(xp: Any, blocks: RowBlocks, x: Any) -> Any:
+    """Return z = a·x of the rows of all blocks, shape (realizations, K h)."""
+    return xp.matmul(x, xp.permute_dims(blocks.rows, (1, 0)))
 
 
-def _estimate(xp: Any, job: DescentJob, blocks: RowBlocks, weight: Any, slopes: Any) -> Any:
+def _estimate(xp: Any, job: DescentJob, blocks: RowBlocks, weight: Any, x: Any, z: Any) -> Any:
     """Return Σ weight · block gradient, shape (realizations, d)."""
     count, k = weight.shape
+    weights = xp.reshape(weight, (count, k, 1))
     if job.form == BY_GRAM:
-        d = blocks.moment.shape[1]
-        each = xp.matmul(xp.reshape(weight, (count, 1, k)), xp.reshape(slopes, (count, k, d)))
-        return xp.reshape(each, (count, d)) - xp.matmul(weight, blocks.moment)
-    each = xp.reshape(_slope(xp, job, slopes, blocks.target), (count, k, -1)) * xp.reshape(weight, (count, k, 1))
+        # Σ w G x - h: the weighted iterates side by side, times the matrices one below the other.
+        each = xp.reshape(weights * xp.reshape(x, (count, 1, x.shape[1])), (count, -1))
+        return xp.matmul(each, blocks.gram) - xp.matmul(weight, blocks.moment)
+    each = xp.reshape(_slope(xp, job, z, blocks.target), (count, k, -1)) * weights
     return xp.matmul(xp.reshape(each, (count, -1)), blocks.rows)
 
 
