@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 
 from uepgpu_kernels.bodies.answers import block_of_word, greatest_word, mark_fastest
 from uepgpu_kernels.bodies.dual import avoid_stragglers
+from uepgpu_kernels.cuda.cubin import Kept, function_cubin
 from uepgpu_kernels.cuda.draw import block_of
 from uepgpu_kernels.cuda.memory import Memory, memory_of
 from uepgpu_kernels.cuda.stage import cuda, stage
 from uepgpu_kernels.descent_job import DUAL, FASTEST, GROUPS, DescentJob
 from uepgpu_kernels.streams import BLOCKS, SERVERS
 
-__all__ = ["TYPES", "DescentDraws", "draw_iterations"]
+__all__ = ["TYPES", "DescentDraws", "draw_iterations", "draws_cubin"]
 
 Floats = NDArray[np.float64]
 
@@ -156,6 +157,11 @@ TYPES = tuple(
         *(_two, np.zeros(1, np.uint32)),
     )
 )
+
+
+def draws_cubin(capability: tuple[int, int]) -> Kept:
+    """Return the machine code of the kernel."""
+    return function_cubin(draw_iterations, TYPES, capability)
 
 
 class DescentDraws:
