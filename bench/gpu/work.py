@@ -6,7 +6,7 @@ import numpy as np
 
 import uepgpu as uep
 from bench.gpu.notes import Notes, fastest
-from bench.gpu.problems import GAMMA, SEED
+from bench.gpu.problems import BEYOND_32_BITS, GAMMA, SEED
 
 __all__ = ["gradient", "multiply", "train"]
 
@@ -35,25 +35,34 @@ def multiply(notes: Notes) -> None:
 
 
 def gradient(notes: Notes) -> None:
-    """Run gradient coding: errors are those of the CPU to rounding."""
+    """Run gradient coding: draws are those of the CPU, errors too, to rounding."""
     from uepgpu import gradient_coding as gc
 
     table = gc.gaussian(rows=4000, columns=60, noise=0.1, seed=1)
     problem = gc.Problem(table.A, table.b, blocks=60)
+    iterations = notes.size(40, 4)
     n = notes.size(int((2048 if notes.on_device else 128) * max(notes.share, 0.25)), 2)
     for scheme in (gc.ReplicatedSketch(10), gc.CyclicCode(5), gc.StochasticBlocks(20)):
         name = type(scheme).__name__
         with notes.step(name):
 
             def run(backend: str, scheme: object = scheme) -> object:
-                return gc.descend(problem, scheme, uep.Workers(60), iterations=40, realizations=n, seed=SEED, backend=backend)
+                return gc.descend(
+                    problem, scheme, uep.Workers(60), iterations=iterations, realizations=n, seed=SEED, backend=backend
+                )
+
+            def draw(backend: str, scheme: object = scheme) -> object:
+                asked = {"iterations": iterations, "realizations": min(n, 256), "first_realization": BEYOND_32_BITS, "seed": SEED}
+                return gc.draw_sketches(problem, scheme, uep.Workers(60), **asked, backend=backend)
 
             ours, theirs = run(notes.backend), run("numba")
             with notes.device():
                 took = fastest(lambda run=run: run(notes.backend), 1)
+                drawn, wanted = (draw(backend) for backend in (notes.backend, "numba"))
             cpu = fastest(lambda run=run: run("numba"), 1)
-            wanted = np.abs(theirs.error.values)
-            gap = float(np.nanmax(np.abs(ours.error.values - theirs.error.values) / np.maximum(wanted, 1e-9)))
+            error = np.abs(theirs.error.values)
+            gap = float(np.nanmax(np.abs(ours.error.values - theirs.error.values) / np.maximum(error, 1e-9)))
+            notes.say(f"{name}: draws", ok=bool(drawn.identical(wanted)))
             notes.say(name, ok=gap < 1e-6, realizations=n, seconds=took, cpu_seconds=cpu, ratio=cpu / took, relative_gap=gap)
 
 

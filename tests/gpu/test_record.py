@@ -144,8 +144,9 @@ def test_sections_of_a_device_run_with_one_that_is_pretended(numba_cuda, tmp_pat
     assert all(row["pretended"] for row in rows)
     checks = [row["what"] for row in rows if row["ok"]]
     assert checks[0] == "the backend answers"
-    assert checks[-3:] == ["ReplicatedSketch", "CyclicCode", "StochasticBlocks"]
-    assert len(checks) == 7
+    schemes = ("ReplicatedSketch", "CyclicCode", "StochasticBlocks")
+    assert checks[-6:] == [what for name in schemes for what in (f"{name}: draws", name)]
+    assert len(checks) == 10
     (device,) = (row for row in rows if row["what"] == "device")
     assert "PRETENDED" in device["name"]
     (rate,) = of(rows, "rates0")
