@@ -56,13 +56,19 @@ seen = cuda.function._taken("array(float64, 2d, C)", flat_arguments((put,)))
 assert seen.tolist() == columns.tolist()
 empty = device.put(np.zeros((4, 0)))
 assert cuda.function._taken("array(float64, 2d, C)", flat_arguments((empty,))).shape == (4, 1)
+start, end = cuda.Event(), cuda.Event()
+start.record()
+end.record()
 refused = []
-for what in (lambda: cuda.function.Module().load(b"text"), lambda: cuda.Device(1), cuda.Event().synchronize):
+early = lambda: cuda.get_elapsed_time(start, end)
+for what in (early, lambda: cuda.function.Module().load(b"text"), lambda: cuda.Device(1), cuda.Event().synchronize):
     try:
         what()
     except (RuntimeError, ValueError):
         refused.append(1)
-assert len(refused) == 3
+assert len(refused) == 4
+end.synchronize()
+assert cuda.get_elapsed_time(start, end) >= 0
 """
 
 SKETCHES = """

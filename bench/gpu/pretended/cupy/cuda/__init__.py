@@ -71,18 +71,22 @@ def get_current_stream() -> Stream:
 class Event:
     def __init__(self) -> None:
         self._at: float | None = None
+        self._over = False
 
     def record(self, stream: Stream | None = None) -> None:
         assert stream is None or isinstance(stream, Stream)
-        self._at = time.perf_counter()
+        self._at, self._over = time.perf_counter(), False
 
     def synchronize(self) -> None:
         if self._at is None:
             raise RuntimeError("the event was never recorded")
+        self._over = True
 
 
 def get_elapsed_time(start: Event, end: Event) -> float:
     """Return milliseconds."""
     if start._at is None or end._at is None:
         raise RuntimeError("cudaErrorInvalidResourceHandle: an event was never recorded")
+    if not end._over:
+        raise RuntimeError("cudaErrorNotReady: nobody has waited for the event")
     return 1e3 * (end._at - start._at)
