@@ -94,12 +94,11 @@ class Trajectories:
         return len(self.tallies)
 
     def __eq__(self, other: object) -> bool:
-        """Whether all counts are the same."""
+        """Whether all counts are the same; squares where both have them."""
         if not isinstance(other, Trajectories):
             return NotImplemented
-        if self.squares is None or other.squares is None:
-            return self.tallies == other.tallies and self.squares is other.squares
-        return self.tallies == other.tallies and np.array_equal(self.squares, other.squares)
+        squares = self.squares is None or other.squares is None or np.array_equal(self.squares, other.squares)
+        return self.tallies == other.tallies and squares
 
     __hash__ = None  # type: ignore[assignment]  # arrays are compared, so there is nothing to hash
 
