@@ -126,6 +126,10 @@ def test_every_kind_of_figure_is_drawn(kind: str, store: Path) -> None:
     if kind == "workers":
         grid = KEYS | {"workers": {"count": [12, 20], "work": "unit"}}
         figure = uep.plot(uep.run_sweep(grid, backend="numpy"), kind)
+    elif kind == "rounds":
+        states = {"transition": [[0.9, 0.1], [0.3, 0.7]], "laws": ["exponential", {"law": "exponential", "rate": 0.1}]}
+        trajectories = OBJECTS | {"rounds": 4, "workers": {"count": 12, "states": states}}
+        figure = uep.plot(uep.run_sweep(trajectories, backend="numpy"), kind)
     else:
         figure = uep.plot(store, kind, title="mine & yours", series="MDS")
         assert figure.get_suptitle() == "mine & yours"

@@ -66,8 +66,9 @@ def plot(
     kind : str
         Of stores ``"loss"`` against the deadline (their default), ``"packets"`` (loss against packets received), ``"workers"``
         (against their number), ``"probability"`` (of decoding, by class), ``"decoding"`` (that, against packets received),
-        ``"distribution"`` of the loss of one realization, ``"exceedance"`` of it. ``"descent"``: error of gradient descent, over
-        iterations and over time. ``"training"``: accuracy against steps, or against simulated time with ``x="time"``.
+        ``"distribution"`` of the loss of one realization, ``"exceedance"`` of it, ``"rounds"`` (loss against the round of
+        trajectories). ``"descent"``: error of gradient descent, over iterations and over time. ``"training"``: accuracy against
+        steps, or against simulated time with ``x="time"``.
     sweep : str, optional
         Which sweep of a store that has several.
     series : str or sequence of str

@@ -91,10 +91,10 @@ def completion_time(
     levels = check_levels(quantiles)
     at = np.zeros(0) if times is None else deadlines_array(times, "times")
     by_iterate = getattr(scheme, "law", None) == "gradient-norm"
-    name, kernels = find_engine(backend, without=("cuda",) if by_iterate else ())
     first, n = realization_range(first_realization, realizations)
     cores = core_count(threads)
     plan = make_plan(problem, scheme, workers, iterations=iterations, step=step, decay=decay, start=start, seed=seed)
+    name, kernels = find_engine(backend, without=("cuda",) if by_iterate else (), iterations=n * plan.job.steps.size)
     found = [_reached(record, taken, goal) for record, taken in descents(plan, kernels, first, n, cores)]
     data = _law(np.sort(np.concatenate(found)), levels, at, until)
     attributes = {"scheme": repr(scheme), "backend": name, "seed": int(plan.job.seed), "realizations": n, "until": until}

@@ -72,8 +72,9 @@ def descend(
     deadlines : array_like of float, optional
         Non-decreasing times >= 0 at which the error of the latest iterate is reported too.
     backend : "auto", "numba", "numpy" or "cuda"
-        ``"auto"`` is Numba, else NumPy. ``"cuda"`` draws and decodes on the host and multiplies through CuPy; not for
-        gradient-norm sampling.
+        ``"auto"`` is Numba, else NumPy, and from a million iterations of all realizations on CUDA, if it can run. ``"cuda"``
+        draws, decodes and multiplies on the device; who is heard there is drawn on the host unless latencies are those of
+        servers alike. Not for gradient-norm sampling.
     threads : int, optional
         CPU threads of Numba. Default: all cores. Results do not depend on them, not even in the last bit.
     first_realization : int
@@ -115,11 +116,11 @@ def descend(
     docs/mathematics.md §8.
     """
     by_iterate = isinstance(scheme, SampledSketch) and scheme.law == "gradient-norm"
-    name, kernels = find_engine(backend, without=("cuda",) if by_iterate else ())
     first, n = realization_range(first_realization, realizations)
     cores = core_count(threads)
     ends = None if deadlines is None else deadlines_array(deadlines)
     plan = make_plan(problem, scheme, workers, iterations=iterations, step=step, decay=decay, start=start, seed=seed)
+    name, kernels = find_engine(backend, without=("cuda",) if by_iterate else (), iterations=n * plan.job.steps.size)
     total: list[Moments] | None = None
     diverged = 0
     for record, times in descents(plan, kernels, first, n, cores):
@@ -205,9 +206,9 @@ def draw_sketches(
     """
     if isinstance(scheme, SampledSketch) and scheme.law == "gradient-norm":
         raise ValueError("law='gradient-norm' draws blocks by gradients at iterates, so that only descend can draw them")
-    _, kernels = find_engine(backend)
     first, n = realization_range(first_realization, realizations)
     plan = make_plan(problem, scheme, workers, iterations=iterations, step=1.0, decay=0.0, start=None, seed=seed)
+    _, kernels = find_engine(backend, iterations=n * plan.job.steps.size)
     copies, times = sketches(plan, kernels, first, n, iterations)
     return labelled(
         {

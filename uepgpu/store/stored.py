@@ -21,20 +21,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from uepgpu import __version__
 from uepgpu.checks import deadlines_array, finite, integer, shown
-from uepgpu.plan import possible_counts
 from uepgpu.points.notation import read_code, read_partition, read_workers
 from uepgpu.points.point import Point
 from uepgpu.points.stop import MOST_REALIZATIONS, StopRule
 from uepgpu.store import tables
 from uepgpu.store.errors import StoreError
+from uepgpu.store.merged import merged
 from uepgpu.store.opening import reading
 from uepgpu.store.rows import Rows
 from uepgpu.store.spans import CountedRange, add_up
-from uepgpu.tally import Tally
+from uepgpu.tally import Tally, Trajectories
 from uepgpu.text import printable
 from uepgpu.workers.laws import checked_time_unit
 
@@ -43,7 +41,6 @@ __all__ = [
     "StoredSweep",
     "find_point",
     "iterate_points",
-    "merged",
     "points_of",
     "read_points",
     "read_progress",
@@ -68,7 +65,7 @@ class StoredPoint:
     sweep : str
         Name of the sweep that it is from.
     point : Point
-    tally : Tally
+    tally : Tally, or Trajectories of a point with rounds
         Everything that is stored.
     stop_reason : str
         Why it stopped; empty while it has not.
@@ -84,7 +81,7 @@ class StoredPoint:
     tally_id: str
     sweep: str
     point: Point
-    tally: Tally
+    tally: Tally | Trajectories
     stop_reason: str
     progress: str
     seconds: float
@@ -95,8 +92,7 @@ class StoredPoint:
     def called(self, sweep: str, point: Point) -> StoredPoint:
         """Return it by the labels that a sweep has for an equal point: series, partition and the unit of time."""
         mine = replace(self.point, series=point.series, partition=point.partition, workers=point.workers)
-        unit = None if self.tally.deadlines is None else point.workers.time_unit
-        return replace(self, sweep=sweep, point=mine, tally=replace(self.tally, time_unit=unit))
+        return replace(self, sweep=sweep, point=mine, tally=self.tally.measured_in(point.workers.time_unit))
 
     @property
     def short_id(self) -> str:
@@ -297,6 +293,7 @@ def _stored(
         deadlines=deadlines,
         stop=StopRule.from_json(rows.text(rule)),
         seed=integer("seed", frame["seed"], 0),
+        rounds=None if "rounds" not in frame else integer("rounds", frame["rounds"], 1),
     )
     sources = [json.loads(text) for text in counted.provenance]
     backends, devices, versions = (
@@ -321,23 +318,3 @@ def _identifier(text: str) -> str:
     if len(text) != 64 or not set(text) <= set("0123456789abcdef"):
         raise ValueError("an id that is no SHA-256")
     return text
-
-
-def merged(frame: dict[str, Any], point: Point, counted: CountedRange) -> Tally:
-    """Return the tally of a point from the sum of its stored ranges and the fields that counts do not hold."""
-    backends = sorted({name for text in counted.provenance for name in json.loads(text)["backend"].split("+")})
-    return Tally(
-        **frame,
-        backend="+".join(backends),
-        deadlines=np.asarray(point.deadlines) if frame["domain"] == "deadline" else None,
-        time_unit=point.workers.time_unit if frame["domain"] == "deadline" else None,
-        classes=point.part.classes,
-        patterns=counted.patterns,
-        pairs=counted.pairs,
-        marginals=None,
-        ranges=counted.ranges,
-        seconds=counted.seconds,
-        possible=possible_counts(
-            point.law, point.part.classes, frame["n_packets"], "patterns" if frame["class_wise"] else "pairs", frame["decoder"]
-        ),
-    )

@@ -15,7 +15,16 @@ from uepgpu_kernels.cuda.stage import cuda, simulated
 from uepgpu_kernels.cuda.tables import Tables
 from uepgpu_kernels.job import AT_RANDOM, BY_INDEX, BY_PERMUTATION, BY_TIME
 
-__all__ = ["VARIANTS", "Signature", "compile_for", "compile_function", "compile_ptx", "compile_shape", "signature_of"]
+__all__ = [
+    "VARIANTS",
+    "Signature",
+    "compile_for",
+    "compile_function",
+    "compile_function_for",
+    "compile_ptx",
+    "compile_shape",
+    "signature_of",
+]
 
 Signature = tuple[tuple[str, str], ...]
 
@@ -139,12 +148,18 @@ def compile_function(function: Callable[..., None], types: tuple[Any, ...], cc: 
 
 
 def compile_for(shape: Shape, capabilities: Sequence[tuple[int, int]]) -> dict[tuple[int, int], str]:
-    """Return the PTX of one shape for several compute capabilities.
+    """Return the PTX of one shape for several compute capabilities."""
+    return compile_function_for(kernel_of(shape).py_func, _types(shape), capabilities)
+
+
+def compile_function_for(
+    function: Callable[..., None], types: tuple[Any, ...], capabilities: Sequence[tuple[int, int]]
+) -> dict[tuple[int, int], str]:
+    """Return the PTX of a kernel for arguments of these types, for several compute capabilities.
 
     Numba's part of the work, nearly all of it, is done once: its output does not depend on the capability.
     """
-    function = kernel_of(shape).py_func
-    library, _ = cuda.compiler._compile_pyfunc_with_fixup(function, _types(shape), device=False, abi="numba", cc=capabilities[0])
+    library, _ = cuda.compiler._compile_pyfunc_with_fixup(function, types, device=False, abi="numba", cc=capabilities[0])
     return {cc: str("".join(library.get_asm_strs(cc=cc))) for cc in capabilities}
 
 
