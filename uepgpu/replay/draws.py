@@ -193,8 +193,9 @@ def _cell_together(job: Job, place: int, word: int) -> tuple[int, int, int]:
 def _done(job: Job, codes: list[int]) -> list[int | None]:
     """Return what work a worker has done with each packet, None where the packet is lost."""
     done: list[int | None] = []
+    total = 0
     for p, code in enumerate(codes):
-        total = code // 2 if p % job.messages == 0 else total + code // 2
+        total = (0 if p % job.messages == 0 else total) + code // 2
         done.append(None if code % 2 else total)
     return done
 
