@@ -12,6 +12,7 @@ import pytest
 import uepgpu as uep
 from tests.cases import problems
 from tests.cases.paper import CXR, EW, MDS, RXC
+from tests.cases.refusals import cases, refused
 from tests.oracles import brute_force as brute
 from uepgpu import Racks, Workers, codes, latency, theory
 from uepgpu.plan import make_plan
@@ -77,9 +78,11 @@ def test_losses_by_deadline_agree_with_closed_forms(workers):
 PART = uep.Partition.model("cxr", left_variances=[4, 1, 1], right_variances=[1, 1, 1], classes=(1, 2))
 CODE = codes.ExpandingWindow((0.4, 0.6))
 SUPPORTS, WORK, SHARE = [[1, 0, 0], [1, 1, 1]], (1, 3), (0.4, 0.6)
+TURNS = ((0.9, 0.1), (0.3, 0.7))
+IN_TURN = codes.InTurn([codes.ExpandingWindow(gamma) for gamma in TURNS])
 
 
-def enumerated(rates, m, t, *, true_work, lost):
+def enumerated(rates, m, t, *, true_work, lost, shares=()):
     """Return the expected loss at t of workers whose messages come one after the other, by all windows, arrivals and losses."""
     decoder, law = brute.Decoder(SUPPORTS), defaultdict(list)
     outcomes = []
@@ -90,7 +93,9 @@ def enumerated(rates, m, t, *, true_work, lost):
             by = [1.0, *(-math.expm1(-rate * t / c) for c in due), 0.0]
             for sent in range(m + 1):
                 for kept in itertools.product((0, 1), repeat=sent):
-                    chance = math.prod(SHARE[s] for s in windows) * (by[sent] - by[sent + 1])
+                    chance = math.prod((shares[j] if shares else SHARE)[s] for j, s in enumerate(windows)) * (
+                        by[sent] - by[sent + 1]
+                    )
                     chance *= math.prod(1 - lost if x else lost for x in kept)
                     mine.append((chance, [s for s, x in zip(windows, kept, strict=False) if x]))
         outcomes.append(mine)
@@ -108,6 +113,90 @@ def test_losses_of_few_workers_are_those_of_all_outcomes(rates, m, lost, true_wo
     exact = [enumerated(rates, m, t, true_work=true_work, lost=lost) for t in times]
     found = uep.simulate(CODE, PART, workers, deadlines=times, realizations=40_000, seed=8, backend="numpy").loss(PART)
     assert np.all(np.abs(found.loss.values - exact) <= 4 * found.loss_stderr.values)
+
+
+@pytest.mark.parametrize("true_work", [False, True])
+def test_losses_of_messages_in_turn_are_those_of_all_outcomes(true_work):
+    rates, times = (1.0, 2.0, 1.0), [0.5, 1.5, 4.0]
+    laws = [latency.Exponential(r) for r in rates]
+    workers = Workers(3, laws, 1.0, "true" if true_work else "unit", 0.2, messages=2)
+    exact = [enumerated(rates, 2, t, true_work=true_work, lost=0.2, shares=TURNS) for t in times]
+    found = uep.simulate(IN_TURN, PART, workers, deadlines=times, realizations=40_000, seed=8, backend="numpy").loss(PART)
+    assert np.all(np.abs(found.loss.values - exact) <= 4 * found.loss_stderr.values)
+    if true_work:
+        with pytest.raises(NotImplementedError, match="messages in turn of unequal work"):
+            theory.loss(IN_TURN, PART, workers, deadlines=times)
+    else:
+        assert theory.loss(IN_TURN, PART, workers, deadlines=times).loss.values == pytest.approx(exact, rel=1e-12)
+
+
+# --- windows in turn ----------------------------------------------------------------------------------------------------
+
+GAMMAS = ((0.8, 0.2, 0.0), (0.3, 0.5, 0.2), (0.0, 0.3, 0.7))
+
+
+@pytest.mark.parametrize("progress", ["linear", "erlang"])
+@pytest.mark.parametrize("kind", [codes.ExpandingWindow, codes.NonOverlappingWindow])
+def test_messages_in_turn_lose_what_their_closed_form_says(kind, progress):
+    workers = pool(20, progress=progress, loss_probability=0.1, speeds=[1, 2] * 10)
+    code, mean = codes.InTurn([kind(g) for g in GAMMAS]), kind(np.mean(GAMMAS, axis=0))
+    exact = theory.loss(code, RXC, workers, deadlines=TIMES).normalized_loss.values
+    assert near(uep.simulate(code, RXC, workers, deadlines=TIMES, realizations=24_000, seed=2).loss(RXC), exact)
+    drawn = theory.loss(mean, RXC, workers, deadlines=TIMES).normalized_loss.values
+    assert np.all(exact < 0.85 * drawn), "important windows first lose less"
+    alike = theory.loss(codes.InTurn([mean] * 3), RXC, workers, deadlines=TIMES).normalized_loss.values
+    assert alike == pytest.approx(drawn, rel=1e-12)
+
+
+def test_one_code_in_turn_is_the_code():
+    assert codes.InTurn([EW]).law(RXC, 30).by_message is None
+    plans = [make_plan(c, RXC, Workers(30), seed=1, deadlines=TIMES).digest("generic") for c in (codes.InTurn([EW]), EW)]
+    assert plans[0] == plans[1]
+
+
+TURN = codes.InTurn([EW, codes.ExpandingWindow((0.2, 0.3, 0.5))])
+REFUSED = {
+    "no code": (lambda: codes.InTurn([]), "codes", "at least one", "[]"),
+    "no codes": (lambda: codes.InTurn("ew"), "codes", "'ew'"),
+    "what is no code": (lambda: codes.InTurn([EW, 3]), "code", "law(partition, n_workers)", "3"),
+}
+USES = {
+    "tied packets": (lambda: codes.InTurn([EW, codes.Uncoded()]).law(RXC, 9), "draw a window for every packet", "Uncoded()"),
+    "other coefficients": (
+        lambda: codes.InTurn([EW, codes.ExpandingWindow((0.2, 0.3, 0.5), coefficients="gf2")]).law(RXC, 9),
+        "same coefficients",
+        "'gf2'",
+    ),
+    "one message": (
+        lambda: uep.simulate(TURN, RXC, pool(messages=1), deadlines=TIMES, realizations=9, seed=1),
+        "messages=2",
+        "got messages=1",
+    ),
+    "the count domain": (
+        lambda: uep.simulate(TURN, RXC, pool(messages=2), realizations=9, seed=1),
+        "different laws of windows",
+        "Give deadlines",
+    ),
+}
+
+
+@pytest.mark.parametrize("call, pieces", cases(codes=REFUSED, uses=USES))
+def test_what_does_not_fit_messages_in_turn_is_refused_in_one_line(call, pieces):
+    refused(call, pieces)
+
+
+def test_closed_forms_that_messages_in_turn_have_not_are_named():
+    for workers, what in (
+        (pool(messages=2, racks=Racks(RACKS, 0.1)), "do not answer independently"),
+        (pool(messages=2, latency=TRACE), "do not answer independently"),
+    ):
+        with pytest.raises(NotImplementedError, match=what):
+            theory.loss(TURN, RXC, workers, deadlines=TIMES)
+    with pytest.raises(NotImplementedError, match="number of messages in turn"):
+        theory.loss(TURN, RXC, pool(messages=2), received=[3])
+    many = codes.InTurn([codes.MDS(coefficients="gf2")] * 2)
+    with pytest.raises(NotImplementedError, match="over gf2"):
+        theory.loss(many, RXC, pool(messages=2), deadlines=TIMES)
 
 
 # --- draws --------------------------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """Codes: unequal error protection (NOW, EW), the baselines, and your own codes."""
 
 from uepgpu.codes.baselines import LT, MDS, Repetition, Uncoded
+from uepgpu.codes.in_turn import InTurn
 from uepgpu.codes.law import Code
 from uepgpu.codes.own import Generator, Windows
 from uepgpu.codes.supports import SupportLaw
@@ -12,6 +13,7 @@ __all__ = [
     "Code",
     "ExpandingWindow",
     "Generator",
+    "InTurn",
     "NonOverlappingWindow",
     "Repetition",
     "SupportLaw",
