@@ -19,7 +19,7 @@ from uepgpu.theory.arrays import binomial, convolve, log_binomial, log_poisson
 if TYPE_CHECKING:
     from uepgpu.workers import Workers
 
-__all__ = ["received_law", "sent_by_worker"]
+__all__ = ["received_law", "sent_by_worker", "thinned"]
 
 Floats = NDArray[np.float64]
 
@@ -58,7 +58,7 @@ def received_law(workers: Workers, deadlines: Floats, n_subproducts: int, work: 
         for kind, count in zip(kinds, counts, strict=True):
             if count and workers.messages > 1:
                 sent = sent_by_worker(workers, kind, deadlines, n_subproducts, work, struck=bool(struck))
-                laws += [_thinned(sent, workers.loss_probability)] * count
+                laws += [thinned(sent, workers.loss_probability)] * count
             elif count:
                 arrived = workers.arrival(deadlines, n_subproducts, work, *kind, struck=struck)
                 late = workers.absence(deadlines, n_subproducts, work, *kind, struck=struck)
@@ -108,7 +108,7 @@ def sent_by_worker(
     return np.asarray(np.maximum(sent, 0.0))
 
 
-def _thinned(sent: Floats, lost: float) -> Floats:
+def thinned(sent: Floats, lost: float) -> Floats:
     """Return the law of how many of the packets that were sent are not lost, each on its own."""
     if lost == 0:
         return sent
@@ -123,7 +123,7 @@ def _by_round(workers: Workers, trace: Trace, deadlines: Floats, n_subproducts: 
         limits = (workers.unit_time(time / j, n_subproducts, work, workers.speed()) for j in range(1, workers.messages + 1))
         sent = np.sum([trace.answered(limit) for limit in limits], axis=0)
         chance[d] = np.bincount(sent, minlength=workers.n_packets + 1) / trace.n_rounds
-    return _thinned(chance, workers.loss_probability)
+    return thinned(chance, workers.loss_probability)
 
 
 def _sum(laws: list[Floats]) -> Floats:
