@@ -85,6 +85,8 @@ def test_warp_instructions_per_realization(hot, domain, decoder, capsys):
         ("sixty racks", "deadline", "match"),
         ("trace true work", "deadline", "count"),
         ("trace of sixty", "deadline", "peel"),
+        ("messages uncoded", "deadline", "count"),
+        ("many messages", "deadline", "count"),
         ("eight classes now", "count", "count"),
     ],
 )

@@ -24,6 +24,7 @@ NINE = [
     ("racks", "slow racks fixed", "racks uncoded"),
     ("trace", "trace true work"),
     ("trace shuffled", "trace uncoded"),
+    ("messages", "messages uncoded", "many messages"),
 ]
 OTHERS = [
     ("one sub-product", "one packet", "two sub-products"),

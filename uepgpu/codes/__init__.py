@@ -2,6 +2,7 @@
 
 from uepgpu.codes.baselines import LT, MDS, Repetition, Uncoded
 from uepgpu.codes.cost import CostWarning
+from uepgpu.codes.in_turn import InTurn
 from uepgpu.codes.law import Code
 from uepgpu.codes.own import Generator, Windows
 from uepgpu.codes.supports import SupportLaw
@@ -14,6 +15,7 @@ __all__ = [
     "CostWarning",
     "ExpandingWindow",
     "Generator",
+    "InTurn",
     "NonOverlappingWindow",
     "Repetition",
     "SupportLaw",

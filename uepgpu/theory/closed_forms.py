@@ -16,6 +16,7 @@ from uepgpu.partition import Partition
 from uepgpu.text.variables import dataset as labelled
 from uepgpu.theory import chain, disjoint
 from uepgpu.theory.count_laws import CountLaw, ProductForm
+from uepgpu.theory.in_turn import JointCounts
 from uepgpu.theory.laws import deadline_counts, received_counts
 from uepgpu.theory.structure import Structure, code_name, no_closed_form, window_structure
 from uepgpu.workers import Workers
@@ -200,6 +201,8 @@ class Problem:
             return cls(code, law, structure, counts, "deadline", times, workers.count, workers.time_unit)
         numbers = _received_array(received)
         law, n_workers = _received_law(code, part, workers, numbers)
+        if law.by_message is not None:
+            raise no_closed_form(code, "a number of messages in turn, of which those of fast workers come first,")
         structure = _structure(law, code)
         return cls(code, law, structure, received_counts(law, structure, numbers), "received", numbers, n_workers)
 
@@ -245,9 +248,9 @@ def _received_law(code: Code, part: Partition, workers: Workers | None, received
     return law, workers.count
 
 
-def product_form(counts: CountLaw) -> ProductForm:
-    """Return the law of the counts of a chain, which has product form."""
-    assert isinstance(counts, ProductForm)  # deadline_counts refuses the rest for chains
+def product_form(counts: CountLaw) -> ProductForm | JointCounts:
+    """Return the law of the counts of a chain, which has product form or is a table."""
+    assert isinstance(counts, ProductForm | JointCounts)  # deadline_counts refuses the rest for chains
     return counts
 
 

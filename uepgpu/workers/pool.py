@@ -64,7 +64,8 @@ class Workers:
     messages : int
         Packets m that every worker returns in turn, 1 to 1000; all are computed afresh, and lost one by one.
     progress : "linear" or "erlang"
-        When they come: the j-th at j times the time of the first, or each after a fresh exponential time. ``"linear"`` where m = 1.
+        When they come: the j-th at j times the time of the first (of unequal work: when that of the first j is done), or each after
+        a fresh exponential time. ``"linear"`` where m = 1.
     time_unit : str, optional
         What latencies and deadlines are measured in, say ``"ms"``: a label of axes and tables, never compared.
 

@@ -13,7 +13,7 @@ from uepgpu_kernels.cuda.kernel import kernel_of
 from uepgpu_kernels.cuda.shape import Maker, Shape
 from uepgpu_kernels.cuda.stage import cuda, simulated
 from uepgpu_kernels.cuda.tables import Tables
-from uepgpu_kernels.job import AT_RANDOM, BY_INDEX, BY_PERMUTATION, BY_TIME
+from uepgpu_kernels.job import AT_RANDOM, BY_INDEX, BY_PERMUTATION, BY_TIME, ERLANG
 
 __all__ = [
     "VARIANTS",
@@ -70,6 +70,8 @@ VARIANTS: dict[str, Shape] = {
     "sorted-many-deadlines": _SORTED._replace(fine=True, bins=8192),
     "sorted-racks": _SORTED._replace(grouped=True, racked=True),
     "sorted-trace": _SORTED._replace(traced=True, replay=AT_RANDOM),
+    "count-messages": _of(_LISTED, decode.count, BY_TIME, n_packets=128, n_windows=3, grouped=True, racked=True, several=True),
+    "match-erlang-messages": _of(_LISTED, decode.match, BY_TIME, n_packets=128, grouped=True, several=True, progress=ERLANG),
     "count-fixed": _of(_LISTED, decode.count, BY_PERMUTATION, n_windows=3, grouped=True),
     "count-times": _of(_LISTED, decode.count, kind="times", n_windows=3, bins=0),
     "count-pairs": _of(_LISTED, decode.count, BY_TIME, kind="pairs", n_windows=3, bins=2048),

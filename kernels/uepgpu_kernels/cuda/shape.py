@@ -65,6 +65,8 @@ class Shape(NamedTuple):
     traced: bool = False  # tables give works, and a trace when they are done
     replay: int = 0
     shuffled: bool = False
+    several: bool = False  # workers send several messages
+    progress: int = 0
 
 
 def n_bins(job: Job, kind: str) -> int:
