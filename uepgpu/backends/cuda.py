@@ -7,7 +7,7 @@ import itertools
 import os
 import warnings
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,6 +65,13 @@ class CudaBackend:
         ValueError
             If K is beyond the decoder's limit, or there is no such device.
         """
+        return self._sampler(plan, decoder, kind, devices, rounds=False)
+
+    def round_sampler(self, plan: Plan, decoder: str, kind: str, threads: int | None, devices: Devices = None) -> CudaSampler:
+        """Make a plan of trajectories ready, as :meth:`sampler`."""
+        return self._sampler(plan, decoder, kind, devices, rounds=True)
+
+    def _sampler(self, plan: Plan, decoder: str, kind: str, devices: Devices, *, rounds: bool) -> CudaSampler:
         from uepgpu_kernels import cuda
 
         job, entry = plan.job, DECODERS[decoder]
@@ -74,18 +81,9 @@ class CudaBackend:
         step = entry.implementation("cuda")
 
         def prepare(kind: str, device: int) -> Any:
-            return cuda.prepare(job, step, kind, device)
+            return cuda.prepare(job, step, kind, device, rounds=rounds)
 
         return CudaSampler(prepare, kind, parse_devices(devices, cuda.device_count()))
-
-    def round_sampler(self, plan: Plan, decoder: str, kind: str, threads: int | None) -> NoReturn:
-        """Refuse: device code has no rounds.
-
-        Raises
-        ------
-        ValueError
-        """
-        raise ValueError("rounds are not simulated by backend='cuda': give 'numba' or 'numpy'")
 
 
 class CudaSampler:
@@ -98,19 +96,23 @@ class CudaSampler:
 
     def run(self, first: int, count: int) -> RawTally:
         """Tally realizations first .. first + count - 1: each device its part, all at once."""
-        total: RawTally | None = None
+        return self.run_rounds(first, count, 1)[0]
+
+    def run_rounds(self, first: int, count: int, rounds: int) -> list[RawTally]:
+        """Tally every round of realizations first .. first + count - 1, as :meth:`run`."""
+        total: list[RawTally] | None = None
         start, end = first, first + count
         while start < end:
             size = min(self.most, end - start)
             try:
                 parts = [(p, *part) for p, part in zip(self.prepared, split_range(start, size, len(self.devices)), strict=False)]
-                launched = [(p, p.queue(a, n), a, n) for p, a, n in parts]
-                tallies: list[RawTally] = [p.finished(out, a, n) for p, out, a, n in launched]
+                launched = [(p, p.queue(a, n, rounds), a, n) for p, a, n in parts]
+                tallies: list[list[RawTally]] = [p.finished(out, a, n, rounds) for p, out, a, n in launched]
             except Exception as error:
                 self._halve(error, size)
                 continue
             for tally in tallies:
-                total = tally if total is None else add_tallies(total, tally)
+                total = tally if total is None else [add_tallies(a, b) for a, b in zip(total, tally, strict=True)]
             start += size
         assert total is not None
         return total

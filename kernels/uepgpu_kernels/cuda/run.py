@@ -44,6 +44,8 @@ class Prepared:
         Launch geometry; `blocks` is a multiple of 32. The tally does not depend on it.
     packed, by_words : bool
         Which kernels may serve: see :func:`~uepgpu_kernels.cuda.shape_of`. The tally does not depend on it.
+    rounds : bool
+        Whether realizations are trajectories of rounds; their number is given with every range.
 
     Raises
     ------
@@ -63,9 +65,10 @@ class Prepared:
         threads: int | None = None,
         packed: bool = True,
         by_words: bool = True,
+        rounds: bool = False,
     ) -> None:
         self.job, self.device = job, device
-        self.shape: Shape = shape_of(job, decoder, kind, automaton, packed=packed, by_words=by_words)
+        self.shape: Shape = shape_of(job, decoder, kind, automaton, packed=packed, by_words=by_words, rounds=rounds)
         self.memory = memory_of(device)
         self.kernel = self.memory.kernel(self.shape)
         self.threads = threads or min(THREADS[self.shape.nest], self.memory.most_threads)
@@ -75,12 +78,15 @@ class Prepared:
             self.tables = Tables._make(self.memory.put(x) if isinstance(x, np.ndarray) else x for x in tables)
             self.flat = self.memory.flat((self.tables,))
 
-    def launch(self, first: int, count: int) -> tuple[Any, Any]:
-        """Queue realizations first .. first + count - 1; return device arrays of counters and of times, not waited for."""
+    def launch(self, first: int, count: int, rounds: int = 1) -> tuple[Any, Any]:
+        """Queue realizations first .. first + count - 1; return device arrays of counters and of times, not waited for.
+
+        Counters are by round, sub-batch and number; how many rounds there are is how often they are there.
+        """
         job, kind = self.job, self.shape.kind
         bins = 0 if kind == "times" else n_bins(job, kind)
         with self.memory.chosen():
-            out = self.memory.zeros(max(1, SUB_BATCHES * bins), np.uint64)
+            out = self.memory.zeros(max(1, rounds * SUB_BATCHES * bins), np.uint64)
             record = self.memory.zeros(count * job.k if kind == "times" else 1, np.uint32)
             rows = max(1, min(self.blocks, -(-count // self.threads)) // SUB_BATCHES)
             scalars = job.seed, np.uint64(first), np.uint64(count), np.uint32(job.n_times), np.uint32(bins)
@@ -89,21 +95,27 @@ class Prepared:
             )
         return out, record
 
-    def queue(self, first: int, count: int) -> list[Any]:
+    def queue(self, first: int, count: int, rounds: int = 1) -> list[Any]:
         """Queue a range of any length; return the device arrays of counters of its launches."""
         starts = range(first, first + count, MOST_AT_ONCE)
-        return [self.launch(start, min(MOST_AT_ONCE, first + count - start))[0] for start in starts]
+        return [self.launch(start, min(MOST_AT_ONCE, first + count - start), rounds)[0] for start in starts]
 
     def run(self, first: int, count: int) -> RawTally:
         """Tally realizations first .. first + count - 1."""
-        return self.finished(self.queue(first, count), first, count)
+        return self.run_rounds(first, count, 1)[0]
 
-    def finished(self, queued: list[Any], first: int, count: int) -> RawTally:
-        """Wait for a queued range and return its tally."""
-        job, kind = self.job, self.shape.kind
+    def run_rounds(self, first: int, count: int, rounds: int) -> list[RawTally]:
+        """Tally every round of realizations first .. first + count - 1."""
+        return self.finished(self.queue(first, count, rounds), first, count, rounds)
+
+    def finished(self, queued: list[Any], first: int, count: int, rounds: int = 1) -> list[RawTally]:
+        """Wait for a queued range and return the tally of every round."""
         with self.memory.chosen():
             each = [self.memory.get(out).astype(np.int64) for out in queued]
-        counters = np.sum(each, axis=0).reshape(SUB_BATCHES, -1)
+        return [self._tally(counters, first, count) for counters in np.sum(each, axis=0).reshape(rounds, SUB_BATCHES, -1)]
+
+    def _tally(self, counters: Ints, first: int, count: int) -> RawTally:
+        job, kind = self.job, self.shape.kind
         t, transitions = job.n_times, (job.n_times + 1) * job.n_classes << job.n_classes
         sizes = [max(0, -(-(count - (b - first) % SUB_BATCHES) // SUB_BATCHES)) for b in range(SUB_BATCHES)]
         patterns = np.stack([patterns_of(row[:transitions], n, t, job.n_classes) for row, n in zip(counters, sizes, strict=True)])
@@ -132,6 +144,6 @@ class Prepared:
             return self.memory.get(record).astype(np.int64).reshape(count, self.job.k)
 
 
-def prepare(job: Job, decoder: Maker, kind: str, device: int) -> Prepared:
+def prepare(job: Job, decoder: Maker, kind: str, device: int, *, rounds: bool = False) -> Prepared:
     """Make a job ready in the fastest way there is for it."""
-    return Prepared(job, decoder, kind, automaton_of(job) if decoder is decode.match else None, device=device)
+    return Prepared(job, decoder, kind, automaton_of(job) if decoder is decode.match else None, device=device, rounds=rounds)
