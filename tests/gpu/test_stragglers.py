@@ -1,0 +1,40 @@
+"""Every model of stragglers gives the same integers in NumPy, Numba, the simulator and the executed PTX."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.cases.stragglers import MODELS, TIMES, trajectories
+from tests.gpu.emulation import emulated
+from uepgpu.backends import BACKENDS
+from uepgpu.plan import make_plan, resolve_decoder
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("numba_cuda")]
+
+FIRST = 2**32 - 37
+
+
+def tallied(backend, model, first, count):
+    """Return patterns by round, of realizations that are not of rounds as if there were one."""
+    plan = make_plan(model.code, model.part, model.workers, seed=7, deadlines=TIMES, rounds=model.rounds is not None)
+    decoder = resolve_decoder(plan, model.decoder)
+    if model.rounds is None:
+        return [BACKENDS[backend].sampler(plan, decoder, "patterns", 1).run(first, count).patterns]
+    sampler = BACKENDS[backend].round_sampler(plan, decoder, "patterns", 1)
+    return [tally.patterns for tally in sampler.run_rounds(first, count, model.rounds)]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_executed_ptx_gives_the_tallies_of_numpy_and_numba(interpreter, name):
+    model, count = MODELS[name], 67
+    wanted = tallied("numpy", model, FIRST, count)
+    assert np.array_equal(wanted, tallied("numba", model, FIRST, count))
+    job = emulated(interpreter, model.problem, "deadline", model.decoder, deadlines=TIMES, rounds=model.rounds)
+    found, _ = job.launch(FIRST, count, threads=2)
+    assert np.array_equal(found if model.rounds else [found], wanted)
