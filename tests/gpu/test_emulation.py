@@ -73,11 +73,6 @@ def test_warp_instructions_per_realization(hot, domain, decoder, capsys):
         ("generator sums", "count", "eliminate"),
         ("generator sums", "deadline", "eliminate"),
         ("ew", "deadline", "eliminate"),
-        ("speeds", "deadline", "count"),
-        ("racks", "deadline", "count"),
-        ("sixty racks", "deadline", "match"),
-        ("trace true work", "deadline", "count"),
-        ("trace of sixty", "deadline", "peel"),
         ("eight classes now", "count", "count"),
     ],
 )

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.cases.stragglers import MODELS, TIMES, trajectories
+from tests.cases.stragglers import ELSE, MODELS, TIMES
 from tests.gpu.emulation import emulated
 from uepgpu.backends import BACKENDS
 from uepgpu.plan import make_plan, resolve_decoder
@@ -35,6 +35,14 @@ def test_the_executed_ptx_gives_the_tallies_of_numpy_and_numba(interpreter, name
     model, count = MODELS[name], 67
     wanted = tallied("numpy", model, FIRST, count)
     assert np.array_equal(wanted, tallied("numba", model, FIRST, count))
-    job = emulated(interpreter, model.problem, "deadline", model.decoder, deadlines=TIMES, rounds=model.rounds)
+    options = {"deadlines": TIMES, "rounds": model.rounds, "packed": not model.listed}
+    job = emulated(interpreter, model.problem, "deadline", model.decoder, **options)
     found, _ = job.launch(FIRST, count, threads=2)
     assert np.array_equal(found if model.rounds else [found], wanted)
+
+
+def test_simulated_trajectories_are_those_of_numpy():
+    arguments = [sys.executable, str(Path(__file__).with_name("simulated.py")), "trajectories", "35", *ELSE]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-4000:]
+    assert json.loads(done.stdout) == {"ran": len(ELSE) + 1, "differ": []}
