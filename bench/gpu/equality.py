@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from bench.gpu.notes import Notes
-from bench.gpu.problems import digest, equality_cases
+from bench.gpu.problems import by_round, digest, equality_cases
 
 __all__ = ["DIGESTS", "SHARDS", "equality", "make_digests", "read_digests"]
 
@@ -45,6 +45,6 @@ def equality(notes: Notes, shard: int) -> None:
             prepared = found == expected[label]
             # Where thresholds round otherwise than where digests were made, NumPy on this machine decides.
             equal = prepared or found == digest(problem.simulate(n, "numpy", first))
-            notes.say(label, ok=equal, as_prepared=prepared, first_call_seconds=seconds, ran=tally.backend)
+            notes.say(label, ok=equal, as_prepared=prepared, first_call_seconds=seconds, ran=by_round(tally)[0].backend)
         if said:
             notes.say(f"{label}: warnings", warnings=said)

@@ -96,7 +96,8 @@ class Short:
     def __init__(self, job, room):
         self.job, self.room = job, room
 
-    def queue(self, first, count):
+    def queue(self, first, count, rounds):
+        assert rounds in (1, 3)
         if count > self.room:
             raise MemoryError("out of memory")
         return [(first, count)]
@@ -104,9 +105,9 @@ class Short:
     def release(self):
         self.room += 1
 
-    def finished(self, queued, first, count):
+    def finished(self, queued, first, count, rounds):
         assert queued == [(first, count)]
-        return reference.run(self.job, decode.count, "patterns", first, count)
+        return [reference.run(self.job, decode.count, "patterns", first, count)] * rounds
 
 
 def test_short_memory_halves_the_batch_and_says_so(numba_cuda):
@@ -116,7 +117,9 @@ def test_short_memory_halves_the_batch_and_says_so(numba_cuda):
         warnings.simplefilter("always")
         tally = sampler.run(7, 300)
     assert [str(w.message).split(":")[1] for w in said] == [" continuing with 150", " continuing with 75"]
-    assert np.array_equal(tally.patterns, reference.run(job, decode.count, "patterns", 7, 300).patterns)
+    whole = reference.run(job, decode.count, "patterns", 7, 300).patterns
+    assert np.array_equal(tally.patterns, whole)
+    assert np.array_equal([tally.patterns for tally in sampler.run_rounds(7, 300, 3)], [whole] * 3)
     with pytest.raises(MemoryError):
         CudaSampler(lambda kind, device: Short(job, -9), "patterns", [0]).run(0, 1)
 

@@ -10,14 +10,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.cases.stragglers import ELSE, MODELS, TIMES
+from tests.cases.problems import line
+from tests.cases.stragglers import ELSE, GILBERT, MODELS, TIMES, Model
 from tests.gpu.emulation import emulated
+from uepgpu import Workers
 from uepgpu.backends import BACKENDS
 from uepgpu.plan import make_plan, resolve_decoder
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("numba_cuda")]
 
 FIRST = 2**32 - 37
+
+FEW = Model(MODELS["states"].code, Workers(5, states=GILBERT, omega=1.0, work="unit"), line(1, 1, 2))
+"""Of few states: one thread at a time, a large table would take minutes to copy."""
 
 
 def tallied(backend, model, first, count):
@@ -46,3 +51,10 @@ def test_simulated_trajectories_are_those_of_numpy():
     done = subprocess.run(arguments, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-4000:]
     assert json.loads(done.stdout) == {"ran": len(ELSE) + 1, "differ": []}
+
+
+def test_no_order_of_threads_changes_the_tallies_of_rounds(interpreter):
+    # One thread at a time, each as far as the next barrier: a missing one shows here alone.
+    job = emulated(interpreter, FEW.problem, "deadline", FEW.decoder, deadlines=(0.3, 1.0), rounds=2)
+    found, _ = job.launch(5, 67, threads=2, sched="thread")
+    assert np.array_equal(found, job.expected(5, 67))

@@ -77,11 +77,12 @@ def _shape(case: Case) -> object:
     from uepgpu_kernels.automaton import automaton_of
     from uepgpu_kernels.cuda import shape_of
 
-    plan = make_plan(case.code, case.part, case.workers, seed=0, deadlines=case.deadlines)
+    rounds = case.rounds is not None
+    plan = make_plan(case.code, case.part, case.workers, seed=0, deadlines=case.deadlines, rounds=rounds)
     decoder = resolve_decoder(plan, case.decoder)
     kind = resolve_tally(plan, decoder, case.tally)
     automaton = automaton_of(plan.job) if decoder == "match" else None
-    return shape_of(plan.job, DECODERS[decoder].implementation("cuda"), kind, automaton)
+    return shape_of(plan.job, DECODERS[decoder].implementation("cuda"), kind, automaton, rounds=rounds)
 
 
 def _compile(name: str, capability: tuple[int, int]) -> Compiled:

@@ -83,9 +83,7 @@ def shape_of(
     )
 
 
-def _fast_shape(
-    job: Job, decoder: Maker, kind: str, automaton: Automaton | None, *, by_words: bool, rounds: bool
-) -> Shape | None:
+def _fast_shape(job: Job, decoder: Maker, kind: str, automaton: Automaton | None, *, by_words: bool, rounds: bool) -> Shape | None:
     """Return the shape of a kernel that keeps nothing but a state and times in registers; None where there is none for the job."""
     counted, walked = decoder is decode.count and job.class_unit.size > 0, decoder is decode.match and automaton is not None
     grouped, bins = _grouped(job), n_bins(job, kind)
@@ -144,7 +142,7 @@ def _arrivals(job: Job, rounds: bool) -> dict[str, Any]:
 
 def _grouped(job: Job) -> bool:
     """Return whether packets have tables of their own, of every state."""
-    return job.threshold.shape[0] > job.n_states + 1
+    return len(job.threshold) > job.n_states + 1
 
 
 def _power(n: int, least: int) -> int:

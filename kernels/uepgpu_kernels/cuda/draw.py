@@ -164,7 +164,7 @@ def trace_maker(shape: Shape) -> tuple[Any, Any]:
         if traced:
             row = realization % t.n_rounds
             if drawn:
-                w0, w1, w2, w3 = block_of(seed, realization, 0, TRACES)
+                _, w1, _, _ = block_of(seed, realization, 0, TRACES)
                 row = below(np.uint64(w1), t.n_rounds)
             if shuffled:
                 shuffle(t, seed, realization, 0, columns)

@@ -39,7 +39,7 @@ ROWS = np.uint32(0xFFFFFFFC)
 
 
 def rounds_kernel(shape: Shape) -> Any:
-    """Return the kernel ``(seed, first, count, n_times, n_bins, t, out, record)``; `out` has counters by round, sub-batch, number."""
+    """Return the kernel ``(seed, first, count, n_times, n_bins, t, out, record)``, with `out` by round, sub-batch and number."""
     return _in_registers(shape) if shape.nest == "sorted" else _in_lists(shape)
 
 
@@ -59,7 +59,7 @@ def hand_over(hist: Any, n: Any, out: Any, row: Any) -> None:
 
 @stage
 def round_rows(n_bins: Any, out: Any) -> tuple[Any, Any, Any]:
-    """Return where the counters of the block's sub-batch begin in round 0, how far those of a round lie apart, and how many there are."""
+    """Return where the block's counters begin in round 0, how far rounds lie apart there, and how many there are."""
     width = BATCHES * np.uint64(n_bins)
     mine = np.uint64(np.uint32(cuda.blockIdx.x) & BATCH_MASK) * np.uint64(n_bins)
     return mine, width, np.uint32(np.uint64(out.shape[0]) // width)
