@@ -230,7 +230,7 @@ def test_a_backend_that_is_not_there_is_refused_before_anything_is_written(tmp_p
 def test_an_interrupted_sweep_keeps_its_ranges(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from uepgpu.results import running
 
-    def interrupted(*arguments: Any) -> Any:
+    def interrupted(*arguments: Any, **options: Any) -> Any:
         from contextlib import contextmanager
 
         @contextmanager
@@ -277,3 +277,23 @@ def test_notebooks_show_tables(results: uep.Results) -> None:
         assert all(piece in html for piece in pieces), (name, html)
     assert "speeds" not in workers._repr_html_()
     assert "<b>bold</b>" not in uep.Results("<b>bold</b>", results.sections)._repr_html_()
+
+
+def test_a_function_of_ones_own_sees_the_progress_and_can_end_a_sweep(tmp_path: Path) -> None:
+    seen: list[tuple[str, int]] = []
+    results = uep.run_sweep(KEYS, backend="numpy", progress=lambda point, count: seen.append((point.series, count)))
+    for found in results:
+        assert sum(count for series, count in seen if series == found.point.series) == 2000
+
+    class Enough(Exception):
+        pass
+
+    def end(point: Any, count: int) -> None:
+        if point.series == "mds":
+            raise Enough
+
+    file = tmp_path / "kept.db"
+    with pytest.raises(Enough):
+        uep.run_sweep(KEYS, store=file, backend="numpy", progress=end)
+    assert [p.point.series for p in uep.open_store(file)] == ["EW"]
+    assert uep.run_sweep(KEYS, store=file, backend="numpy").tallies == results.tallies

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import uepgpu as uep
+from tests.cases.command_line import call
 from tests.cases.specifications import GAMMA, parse, spec
 from uepgpu.results.curve import curve_of
 from uepgpu.specification.cost import CostWarning
@@ -311,3 +312,15 @@ def test_files_that_are_no_arrays_are_refused(tmp_path: Path, content: bytes, me
         (tmp_path / name).write_bytes(content)
         with pytest.raises(SpecError, match=r"^\[partitions.p\]: "):
             parse(spec(partitions={"p": {"paradigm": "rxc", "a": name, "b": name}}), tmp_path)
+
+
+@pytest.mark.parametrize("spec", ["paper", "gradient-coding"])
+def test_a_quiet_sweep_writes_its_files_and_says_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], spec: str
+) -> None:
+    options = ("--quiet", "--realizations", "10", "--backend", "numpy", "--out", str(tmp_path / "out"))
+    assert call(monkeypatch, "sweep", spec, *options) == 0
+    assert capsys.readouterr() == ("", "")
+    assert (tmp_path / "out" / "table.csv").stat().st_size > 0
+    assert call(monkeypatch, "sweep", spec, "--quiet", "--seed", "-1") == 2
+    assert capsys.readouterr().err.count("\n") == 1

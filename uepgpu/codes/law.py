@@ -87,7 +87,7 @@ def packets_law(code: Code, partition: Partition, workers: Workers) -> SupportLa
     Raises
     ------
     ValueError
-        As for :func:`support_law`; or packets are tied to workers that return several.
+        As for :func:`support_law`.
 
     Examples
     --------
@@ -96,16 +96,13 @@ def packets_law(code: Code, partition: Partition, workers: Workers) -> SupportLa
     >>> packets_law(codes.Uncoded(), part, Workers(3)).window.tolist()
     [0, 1, 2]
     """
-    several = f"messages={workers.messages} per worker need windows drawn for every packet"
     try:
-        law = support_law(code, partition, workers.n_packets)
+        return support_law(code, partition, workers.n_packets)
     except ValueError as error:
         if workers.messages == 1:
             raise
-        raise ValueError(f"{error}; {several}, and count as {workers.n_packets} packets") from None
-    if workers.messages > 1 and law.tied:
-        raise ValueError(f"{several}, got {shown(code)}, whose packets are tied to workers: what comes first depends on the worker")
-    return law
+        several = f"with messages={workers.messages} per worker there are {workers.n_packets} packets"
+        raise ValueError(f"{error}; {several}") from None
 
 
 def resolve_encoding(encoding: str, partition: Partition) -> str:

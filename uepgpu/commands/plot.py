@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import webbrowser
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -13,11 +14,12 @@ from uepgpu.charts.kinds import too_many
 from uepgpu.charts.times import preferred
 from uepgpu.checks import closest, shown
 from uepgpu.commands.options import check_drawing
-from uepgpu.commands.outcome import exits, refusing, writing
+from uepgpu.commands.outcome import Failure, exits, refusing, writing
 from uepgpu.files import check_file
 from uepgpu.files.kinds import FIGURES
 from uepgpu.results.axes import axis
-from uepgpu.store.sections import only_section, only_series, read_sections
+from uepgpu.results.conditions import only_where
+from uepgpu.store.sections import joined, names_of, only_section, only_series, read_sections
 from uepgpu.text import file_name
 
 if TYPE_CHECKING:
@@ -28,27 +30,30 @@ __all__ = ["run_plot"]
 
 @exits
 def run_plot(
-    store: str,
+    stores: Sequence[str],
     *,
     kind: str,
     output: str | None,
     sweep: str | None,
     series: Sequence[str],
     at: Sequence[float],
+    where: Sequence[str] = (),
     x: str | None = None,
     y: str | None = None,
     bound: bool = False,
     arrangement: Arrangement | None = None,
     layout: Layout | None = None,
     style: str | None = None,
+    dots_per_inch: int | None = None,
+    show: bool = False,
     force: bool = False,
 ) -> int:
-    """Draw one kind of chart from a store, and return the exit code.
+    """Draw one kind of chart from one or several stores, and return the exit code.
 
     Parameters
     ----------
-    store : str
-        Its file.
+    stores : sequence of str
+        Their files; at least one.
     kind : str
         One of :data:`uepgpu.charts.KINDS`.
     output : str or None
@@ -59,6 +64,8 @@ def run_plot(
         Patterns of labels, in the order of the legend; empty for all.
     at : sequence of float
         Deadlines; empty for those that the specification shows, or a few. Numbers of packets for ``packets`` along an axis.
+    where : sequence of str
+        Conditions that points fulfil, as :func:`uepgpu.results.conditions.only_where` takes them.
     x, y : str or None
         Axes of the grid: one on the x axis, or both for a heat map.
     bound : bool
@@ -69,6 +76,10 @@ def run_plot(
         Of the page.
     style : str, optional
         A style sheet of matplotlib: its name, or a file.
+    dots_per_inch : int, optional
+        Of a PNG.
+    show : bool
+        Open the file afterwards, with what this machine opens such files with.
     force : bool
         Replace a file that is no earlier figure.
     """
@@ -77,10 +88,11 @@ def run_plot(
         axes = [None if name is None else axis(option, name) for option, name in (("--x", x), ("--y", y))]
         if kind not in KINDS:
             raise ValueError(f"--kind must be one of {', '.join(KINDS)}, got {shown(kind)}{closest(kind, KINDS)}")
-        check = partial(check_file, "--output", kinds=FIGURES, force=force, inputs=(store,))
+        check = partial(check_file, "--output", kinds=FIGURES, force=force, inputs=stores)
         file = None if output is None else check(name=output)
-        section = only_section(read_sections(store, sweep=sweep))
-        points = only_series(section.points, series)
+        sections = [only_section(read_sections(store, sweep=sweep)) for store in stores]
+        section = joined(dict(zip(names_of(stores), sections, strict=True)))
+        points = only_series(only_where("--where", section.points, where), series)
         file = file or check(name="-".join(filter(None, (file_name(section.sweep.name), kind, x, y))) + ".png")
         if kind == "distribution" and x is None and (reason := too_many(kind, points)):  # of many lines the best are named
             raise ValueError(f"{reason}; choose some with --series, for example --series {shown(points[0].point.series)}")
@@ -91,10 +103,13 @@ def run_plot(
     from matplotlib.style import context
 
     from uepgpu.figures import draw_chart, to_bytes
+    from uepgpu.figures.file import DOTS_PER_INCH
 
     with writing("the figure", file.path), context(sheet):
-        file.write(to_bytes(draw_chart(chart, layout), file.path.suffix[1:].lower()))
+        file.write(to_bytes(draw_chart(chart, layout), file.path.suffix[1:].lower(), dots_per_inch or DOTS_PER_INCH))
     print(f"Figure  {file.path}")
+    if show and not webbrowser.open(file.path.resolve().as_uri()):
+        raise Failure(f"--show finds nothing on this machine that opens {file.path}", code=1)
     return 0
 
 

@@ -51,7 +51,9 @@ def run_study(spec: str, options: SweepOptions) -> int:
         with (
             refusing(),
             watched_compilation(here=options.backend != "numpy") as compiling,
-            progress(f"{len(study.points)} points", sum(p.realizations for p in study.points), compiling) as advance,
+            progress(
+                f"{len(study.points)} points", sum(p.realizations for p in study.points), compiling, quiet=options.quiet
+            ) as advance,
         ):
             for point in study.points:
                 curves.append(_run(point, options, advance))
@@ -61,7 +63,7 @@ def run_study(spec: str, options: SweepOptions) -> int:
             say("interrupted before any point was finished, nothing is written")
             return 130
         say(f"interrupted; kept {len(curves)} of {len(study.points)} points")
-    return _show(study, curves, folder, compiling.describe(), interrupted)
+    return _show(study, curves, folder, compiling.describe(), interrupted, options.quiet)
 
 
 def _run(point: StudyPoint, options: SweepOptions, advance: Callable[..., None]) -> Convergence:
@@ -85,7 +87,7 @@ def _run(point: StudyPoint, options: SweepOptions, advance: Callable[..., None])
     return Convergence(point, run)
 
 
-def _show(study: Study, curves: Sequence[Convergence], folder: Folder, compiled: str, interrupted: bool) -> int:
+def _show(study: Study, curves: Sequence[Convergence], folder: Folder, compiled: str, interrupted: bool, quiet: bool) -> int:
     """Write the files, then print: a reader that closes the pipe must not cost the files."""
     from uepgpu.figures import to_png
     from uepgpu.figures.descent import draw
@@ -100,15 +102,18 @@ def _show(study: Study, curves: Sequence[Convergence], folder: Folder, compiled:
     except OSError as error:
         failure = error
     first = curves[0].point
-    show(
-        [
-            describe_workers(first.workers, first.problem.blocks),
-            NOTE,
-            *(Table(rows, header, title) for title, header, rows in summary(study, curves)),
-        ]
-    )
+    if not quiet:
+        show(
+            [
+                describe_workers(first.workers, first.problem.blocks),
+                NOTE,
+                *(Table(rows, header, title) for title, header, rows in summary(study, curves)),
+            ]
+        )
     if failure is not None:
         raise Failure(f"the results could not be written to {str(folder.path)!r}: {failure}", UNWRITTEN)
+    if quiet:
+        return 130 if interrupted else 0
     table, figure = (output.path for output in folder.outputs.values())
     realizations = sum(c.point.realizations for c in curves)
     print(f"\nTable   {table}  ({text.count(chr(10)) - 1} rows)\nFigure  {figure}\nDone    {realizations:,} realizations{compiled}")

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from uepgpu_kernels.job import BY_INDEX, BY_TIME, IN_ORDER
+from uepgpu_kernels.job import BY_INDEX, BY_TIME, ERLANG, IN_ORDER
 from uepgpu_kernels.reference.sample import words
-from uepgpu_kernels.streams import COEFFICIENTS, NUMBERED, ORDER, PACKETS, RACKS, SUPPORTS, TRACES, purpose_of
+from uepgpu_kernels.streams import COEFFICIENTS, MESSAGES, NUMBERED, ORDER, PACKETS, RACKS, SUPPORTS, TRACES, purpose_of
 
 if TYPE_CHECKING:
     from uepgpu_kernels.job import Job
@@ -46,16 +46,17 @@ class Stream:
 
 @dataclass(frozen=True)
 class Packet:
-    """What one worker returns.
+    """What one worker returns, or one of its messages.
 
     Attributes
     ----------
     number : int
-        Number of the packet and of its worker.
+        Number of the packet and of its worker; of workers that return m messages, packet wm + j is the j-th of worker w.
     word : int
         The word of stream 0 that decides it; in the count domain it may decide several packets.
     least, end : int
-        Every word with least <= word < end means the same window and arrival, or the same windows of its packets.
+        Every word with least <= word < end means the same window and arrival, or the same windows of its packets. Of several
+        messages of a worker in the deadline domain, it means the window and whether the packet is lost.
     window : int
         Which of :attr:`Replay.windows`.
     support : tuple of int
@@ -123,21 +124,30 @@ def draw(job: Job, realization: int, *, coefficients: bool) -> Drawn:
     drawn = take(PACKETS, -(-n // m), 1 if m == 1 else 0)
     deciding = [drawn[w // m] for w in range(n)]
     table, shared = [int(g) for g in job.group], []
+    states: list[bool] = []
     if job.n_racks:
         states = [word < int(job.rack_below) for word in take(RACKS, job.n_racks, 0)]
-        table = [int(job.struck[w]) if states[job.rack[w]] else table[w] for w in range(n)]
+        if job.messages == 1:
+            table = [int(job.struck[w]) if states[job.rack[w]] else table[w] for w in range(n)]
         struck = [str(rack) for rack in range(job.n_racks) if states[rack]]
         shared.append(f"racks struck: {', '.join(struck) or 'none'}")
     cells = [_cell(job, table[w], deciding[w]) if m == 1 else _cell_together(job, w % m, deciding[w]) for w in range(n)]
     window = [int(job.cell_window[table[w], cells[w][0]]) for w in range(n)]
     if job.order == BY_TIME:
         bins = [int(job.cell_time[table[w], cells[w][0]]) for w in range(n)]
+        done = _done(job, bins) if job.messages > 1 else [v + 1 if v < job.arrival.shape[0] else None for v in bins]
         if job.arrival.size:
-            n_works, n_rounds, _ = job.arrival.shape
+            _, n_rounds, count = job.arrival.shape
             row = _below(take(TRACES, 2, 0)[1], n_rounds) if job.replay != IN_ORDER else realization % n_rounds
-            whose = _shuffled(take(ORDER, n, 1)) if job.shuffle else list(range(n))
-            bins = [int(job.arrival[v, row, whose[w]]) if v < n_works else job.n_times for w, v in enumerate(bins)]
+            whose = _shuffled(take(ORDER, count, 1)) if job.shuffle else list(range(count))
+            column = [whose[w // job.messages] for w in range(n)]
+            bins = [job.n_times if c is None else int(job.arrival[c - 1, row, v]) for c, v in zip(done, column, strict=True)]
             shared.append(f"round {row} of the trace" + (f", latencies of workers {whose}" if job.shuffle else ""))
+        elif job.messages > 1:
+            count = len(job.due)
+            first = [int(job.struck[w] if states and states[job.rack[w]] else job.due[w]) for w in range(count)]
+            drawn = take(MESSAGES, count * (job.n_times if job.progress == ERLANG else 1), 0)
+            bins = _erlang(job, first, drawn, done) if job.progress == ERLANG else _linear(job, first, drawn, done)
         order = [w for _, w in sorted((time, w) for w, time in enumerate(bins) if time < job.n_times)]
         time: list[int | None] = [t if t < job.n_times else None for t in bins]
     else:
@@ -178,6 +188,34 @@ def _cell_together(job: Job, place: int, word: int) -> tuple[int, int, int]:
     n_cells, start = int(job.n_threshold[0]) + 1, column * COLUMN
     number, least, end = (column, start, start + own) if rest < own else (alias, start + own, start + COLUMN)
     return number // n_cells**place % n_cells, least, end
+
+
+def _done(job: Job, codes: list[int]) -> list[int | None]:
+    """Return what work a worker has done with each packet, None where the packet is lost."""
+    done: list[int | None] = []
+    for p, code in enumerate(codes):
+        total = code // 2 if p % job.messages == 0 else total + code // 2
+        done.append(None if code % 2 else total)
+    return done
+
+
+def _linear(job: Job, first: list[int], drawn: tuple[int, ...], done: list[int | None]) -> list[int]:
+    """Return when packets arrive: a worker's word says when each work is done."""
+    m = job.messages
+    return [job.n_times if c is None else _cell(job, first[p // m] + c - 1, drawn[p // m])[0] for p, c in enumerate(done)]
+
+
+def _erlang(job: Job, first: list[int], drawn: tuple[int, ...], done: list[int | None]) -> list[int]:
+    """Return when packets arrive: words say how many messages of a worker come by each deadline that had not come before."""
+    m, n, bins = job.messages, len(first), [job.n_times] * len(done)
+    for w in range(n):
+        come = 0
+        for d in range(job.n_times):
+            more = _cell(job, first[w] + d, drawn[n * d + w])[0]
+            for j in range(come, min(come + more, m)):
+                bins[w * m + j] = d if done[w * m + j] is not None else job.n_times
+            come = min(come + more, m)
+    return bins
 
 
 def _below(word: int, n: int) -> int:

@@ -11,7 +11,6 @@ from uepgpu.plan import DECODERS, decoding_rule, make_plan, resolve_decoder
 from uepgpu.replay.draws import Packet, draw
 from uepgpu.replay.told import Action, Evaluation, Moment, Replay, Step, Window
 from uepgpu.theory.received import received_law
-from uepgpu.workers.together import require_one_message
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -87,7 +86,6 @@ def replay(
     (8, 8, 8, 8, 8, 18, 8, 18, 18)
     """
     number = word64("realization", realization)
-    require_one_message(workers, "replays")
     plan = make_plan(code, part, workers, seed=seed, deadlines=deadlines)
     if evaluate is not None and plan.domain == "deadline":
         raise ValueError("evaluate is for the count domain: with deadlines, arrival times are drawn and losses need no weights")
@@ -120,6 +118,7 @@ def replay(
         decoder=rule,
         field={"gf2": "GF(2)", "gf256": "GF(256)", "real": "given real numbers"}.get(plan.law.field, "generic real numbers"),
         n_packets=job.n_packets,
+        messages=workers.messages,
         n_subproducts=job.k,
         subproduct_class=tuple(int(c) + 1 for c in job.class_of),
         deadlines=None if plan.deadlines is None else tuple(plan.deadlines.tolist()),

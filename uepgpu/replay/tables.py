@@ -97,12 +97,16 @@ def _packets(told: Replay) -> TextTable:
         end = "2^32" if p.end == 2**32 else f"{p.end:08x}"
         return (str(p.number), f"{p.word:08x}", f"{p.least:08x} ≤ word < {end}", str(p.window), arrival(p), compact(p.support))
 
-    note = f"A packet's word lies between two thresholds, which give its window{'' if told.deadlines is None else ' and arrival'}."
+    m = told.messages
+    means = "" if told.deadlines is None else " and arrival" if m == 1 else ", and whether it is lost"
+    note = f"A packet's word lies between two thresholds, which give its window{means}."
     if told.streams[0].words_per_packet == 0:
         note = "A word decides several packets: it lies between two thresholds, which give the windows of all of them."
+    if m > 1:
+        note += f" Packets {m}w to {m}w + {m - 1} are the messages of worker w, in turn."
     note += "".join(f" {said[0].upper()}{said[1:]}." for said in told.shared)
     header = ("packet", "word", "thresholds", "window", "arrives", "sub-products")
-    return TextTable("Packets, one a worker", note, header, tuple(map(row, told.packets)))
+    return TextTable(f"Packets, {'one' if m == 1 else m} a worker", note, header, tuple(map(row, told.packets)))
 
 
 def _coefficients(told: Replay) -> TextTable:

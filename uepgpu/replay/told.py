@@ -168,7 +168,9 @@ class Replay:
     field : str
         Of the coefficients.
     n_packets, n_subproducts : int
-        W and K.
+        W and K; W m where workers return m messages each.
+    messages : int
+        Packets that every worker returns.
     subproduct_class : tuple of int
         Class of each sub-product.
     deadlines : tuple of float or None
@@ -206,6 +208,7 @@ class Replay:
     decoder: str
     field: str
     n_packets: int
+    messages: int
     n_subproducts: int
     subproduct_class: tuple[int, ...]
     deadlines: tuple[float, ...] | None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -28,7 +28,7 @@ from uepgpu.sweep.run import identify_all
 from uepgpu.sweep.spec import parse_spec, read_spec
 
 if TYPE_CHECKING:
-    from uepgpu.points.point import Sweep
+    from uepgpu.points.point import Point, Sweep
     from uepgpu.sweep.collect import Runner
 
 __all__ = ["run_sweep"]
@@ -44,7 +44,7 @@ def run_sweep(
     threads: int | None = None,
     dask: str | None = None,
     name: str = "sweep",
-    progress: bool = True,
+    progress: bool | Callable[[Point, int], None] = True,
 ) -> Results:
     """Simulate every point of a specification until its stop rule is met, and return all of them.
 
@@ -65,8 +65,9 @@ def run_sweep(
         Address of a dask scheduler, ``tcp://HOST:PORT``, or ``"local"`` for processes of this machine.
     name : str
         What a sweep is called that is given as a dict; a store tells its sweeps apart by their names.
-    progress : bool
-        Show a progress bar, on a terminal and in notebooks.
+    progress : bool or callable
+        Show a progress bar, on a terminal and in notebooks; or a function of your own, called with the point and the number of
+        realizations whenever some are finished. What it raises ends the sweep, and ``store`` keeps what is finished.
 
     Returns
     -------
@@ -112,9 +113,9 @@ def run_sweep(
         with Store(path) as kept:
             collection = Collection(kept, sweep, identities, options)
             left = sum(max(s.point.realizations - s.realizations, 0) for s in collection.status)
-            bar = shown_progress(f"{len(sweep.points)} points", left) if progress and left else nullcontext(_silent)
-            with bar as advance:
-                collection.run(runner, progress=lambda point, count: advance(count, point.describe()))
+            with shown_progress(f"{len(sweep.points)} points", left, quiet=progress is not True or not left) as advance:
+                tell = progress if callable(progress) else lambda point, count: advance(count, point.describe())
+                collection.run(runner, progress=tell)
         section = _section(path, sweep, tuple(identity.point for identity in identities))
     return Results(sweep.name if store is None else path.name, (section,))
 
@@ -129,10 +130,6 @@ def _section(path: Path, sweep: Sweep, ids: tuple[str, ...]) -> Section:
         for i, p in zip(ids, sweep.points, strict=True)
     )
     return Section(sweep.title, row, points, 0)
-
-
-def _silent(count: int, description: str = "") -> None:
-    """Show nothing."""
 
 
 def _runner(backend: str, threads: int | None, dask: str | None) -> AbstractContextManager[Runner]:

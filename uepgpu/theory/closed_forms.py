@@ -236,8 +236,9 @@ def _received_law(code: Code, part: Partition, workers: Workers | None, received
         except ValueError as error:
             raise ValueError(f"{error}; W was taken from max(received) = {most}: give workers to say how many there are") from None
     law = packets_law(code, part, workers)
-    if law.tied and most > workers.count:
-        raise ValueError(f"received must be at most the number of workers W = {workers.count} that packets are tied to, got {most}")
+    if law.tied and most > workers.n_packets:
+        what = f"workers W = {workers.count}" if workers.messages == 1 else f"packets W m = {workers.n_packets} of workers"
+        raise ValueError(f"received must be at most the number of {what} that packets are tied to, got {most}")
     return law, workers.count
 
 

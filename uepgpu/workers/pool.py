@@ -104,8 +104,8 @@ class Workers:
         choice("work", self.work, ("true", "unit"))
         probability("loss_probability", self.loss_probability, one=False)
         check_together(self.count, self.latency, self.racks, self.backup)
-        others = {name: getattr(self, name) for name in ("racks", "backup", "states")}
-        object.__setattr__(self, "progress", checked_progress(self.messages, self.progress, self.latency, others))
+        others = {name: getattr(self, name) for name in ("backup", "states")}
+        object.__setattr__(self, "progress", checked_progress(self.messages, self.progress, self.latency, self.racks, others))
         if self.speeds is not None:
             object.__setattr__(self, "speeds", checked_speeds(self.speeds, self.count))
 
@@ -195,9 +195,9 @@ class Workers:
         >>> Workers(3, latency=[Exponential(2.0), Exponential(1.0), Exponential(2.0)]).describe_latency()
         '2 × Exponential(rate=2.0), 1 × Exponential(rate=1.0)'
         """
-        if isinstance(self.latency, Trace):
-            return repr(self.latency)
         more = "" if self.messages == 1 else f", {self.messages} messages each ({self.progress})"
+        if isinstance(self.latency, Trace):
+            return f"{self.latency!r}{more}"
         if len(self.laws) == 1:
             return f"{self.laws[0]!r}{more}"
         return ", ".join(f"{n} × {law!r}" for law, n in zip(self.laws, np.bincount(self.law_of()).tolist(), strict=True)) + more

@@ -15,7 +15,7 @@ from uepgpu_kernels.bodies.philox import MASK, SHIFT, philox4x32
 from uepgpu_kernels.bodies.sample import below, combination_of
 from uepgpu_kernels.cpu.compile import allocation, stage
 from uepgpu_kernels.cpu.look_up import FEW, count_each, find_cells, give_values, look_up_each
-from uepgpu_kernels.job import AT_RANDOM, IN_ORDER
+from uepgpu_kernels.job import AT_RANDOM, ERLANG, IN_ORDER
 from uepgpu_kernels.joint import CELL_BITS
 from uepgpu_kernels.streams import ORDER, PACKETS, RACKS, TRACES
 
@@ -28,6 +28,8 @@ __all__ = [
     "draw_in_racks",
     "draw_in_states",
     "draw_in_trace",
+    "draw_racks",
+    "draw_round",
     "draw_space",
     "permute",
     "sort_columns",
@@ -69,7 +71,8 @@ def draw_space(job: Any, lanes: Any) -> Any:
     """Return the scratch `words` of all that draw, (rows, lanes) uint32.
 
     Four rows are for a block of words. Where there are racks, a row is for each, as many as whole blocks have, and one more;
-    with a trace one row, and where it is shuffled W more; where there are states three.
+    with a trace one row, and where it is shuffled W more; where there are states three. Several messages have the last two rows,
+    and before them W more where their progress is Erlang.
     """
     rows = 4
     if job.n_racks > 0:
@@ -77,7 +80,9 @@ def draw_space(job: Any, lanes: Any) -> Any:
     if job.n_states > 0:
         rows += 3
     if job.arrival.shape[0] > 0:
-        rows += 1 + (job.n_packets if job.shuffle else 0)
+        rows += 1 + (job.arrival.shape[2] if job.shuffle else 0)
+    if job.messages > 1:
+        rows += 2 + (job.due.shape[0] if job.progress == ERLANG else 0)
     return np.empty((rows, lanes), dtype=np.uint32)
 
 
@@ -113,18 +118,9 @@ def draw_in_trace(job: Any, first: Any, stride: Any, words: Any, cells: Any, out
 @stage
 def read_arrivals(job: Any, first: Any, stride: Any, words: Any, cells: Any, out: Any) -> None:
     """Put the time at which a packet arrives in the round of a trace in the place of what work it is charged."""
-    n_works, n_rounds = job.arrival.shape[0], np.uint64(job.arrival.shape[1])
+    n_works = job.arrival.shape[0]
     row = words[4]
-    if job.replay == IN_ORDER:
-        for lane in range(row.shape[0]):
-            row[lane] = ((first + stride * np.uint64(lane)) % n_rounds + np.uint64(job.round)) % n_rounds
-    else:
-        draw_rows(job, first, stride, words, row)
-    if job.shuffle:
-        for w in range(job.n_packets):
-            for lane in range(row.shape[0]):
-                words[5 + w, lane] = w
-        permute(job, first, stride, words, words[5:], words[5:])
+    draw_round(job, first, stride, words)
     for w in range(job.n_packets):
         for lane in range(row.shape[0]):
             key = np.uint32(out[w, lane])
@@ -133,6 +129,23 @@ def read_arrivals(job: Any, first: Any, stride: Any, words: Any, cells: Any, out
             if work < n_works:
                 time = np.uint32(job.arrival[work, row[lane], words[5 + w, lane] if job.shuffle else w])
             out[w, lane] = (time << cells.shift) | (key & np.uint32(cells.low))
+
+
+@stage
+def draw_round(job: Any, first: Any, stride: Any, words: Any) -> None:
+    """Write which round of a trace is met into row 4, and from row 5 on whose latency each worker has where it is shuffled."""
+    n_rounds, row = np.uint64(job.arrival.shape[1]), words[4]
+    if job.replay == IN_ORDER:
+        for lane in range(row.shape[0]):
+            row[lane] = ((first + stride * np.uint64(lane)) % n_rounds + np.uint64(job.round)) % n_rounds
+    else:
+        draw_rows(job, first, stride, words, row)
+    if job.shuffle:
+        whose = words[5 : 5 + job.arrival.shape[2]]
+        for w in range(whose.shape[0]):
+            for lane in range(row.shape[0]):
+                whose[w, lane] = w
+        permute(job, first, stride, words, whose, whose)
 
 
 @stage
@@ -159,15 +172,21 @@ def draw_rows(job: Any, first: Any, stride: Any, words: Any, row: Any) -> None:
 
 
 @stage
-def draw_in_racks(job: Any, first: Any, stride: Any, words: Any, cells: Any, out: Any) -> None:
-    """Draw which racks are struck, then the cells of packets by the tables that follow, as :func:`draw_counted`."""
-    value, lanes = cells.value, words.shape[1]
+def draw_racks(job: Any, first: Any, stride: Any, words: Any) -> None:
+    """Write whether each rack is struck, from row 4 on."""
     for head in range(0, job.n_racks, 4):
         states = words[4 + head : 8 + head]
         draw_block(states, job.seed, first, stride, head // 4, RACKS)
         for c in range(4):
-            for lane in range(lanes):
+            for lane in range(words.shape[1]):
                 states[c, lane] = np.uint64(states[c, lane]) < job.rack_below
+
+
+@stage
+def draw_in_racks(job: Any, first: Any, stride: Any, words: Any, cells: Any, out: Any) -> None:
+    """Draw which racks are struck, then the cells of packets by the tables that follow, as :func:`draw_counted`."""
+    value, lanes = cells.value, words.shape[1]
+    draw_racks(job, first, stride, words)
     for w in range(job.n_packets):
         if w % 4 == 0:
             draw_block(words, job.seed, first, stride, w // 4, PACKETS)
@@ -269,7 +288,7 @@ def exchange(a: Any, b: Any) -> None:
 def permute(job: Any, first: Any, stride: Any, words: Any, source: Any, out: Any) -> None:
     """Write the rows of `source` into `out` in a random order, drawn for each column (Fisher-Yates from the last row down)."""
     lanes = words.shape[1]
-    n, before = job.n_packets, job.round * ((job.n_packets + 3) // 4)
+    n, before = source.shape[0], job.round * ((source.shape[0] + 3) // 4)
     for w in range(n):
         for lane in range(lanes):
             out[w, lane] = source[w, lane]

@@ -164,6 +164,8 @@ def _cells(job: Job, least: np.dtype[Any]) -> Cells:
     if job.order != BY_TIME:
         return Cells(job.cell_window.astype(least), shift, least.type(0), label, merge_exchange(0), together)
     key = (job.cell_time.astype(np.uint32) << shift) | job.cell_window
-    greatest = (job.n_times << shift) | most if job.arrival.size else int(key.max())
+    greatest = int(key.max())
+    if job.arrival.size or job.messages > 1:  # times take the place of works
+        greatest = max(greatest, (job.n_times << shift) | most)
     narrow = np.promote_types(least, np.min_scalar_type(greatest))
     return Cells(key.astype(narrow), shift, narrow.type((1 << shift) - 1), label, merge_exchange(job.n_packets), together)
