@@ -131,7 +131,7 @@ def simulate(
         Called with the number of realizations finished since the last call.
     rounds : int, optional
         With :class:`uepgpu.Markov` states or a trace: a realization is a trajectory of so many rounds, >= 1, each by all
-        deadlines.
+        deadlines. Rounds of several messages are not for CUDA, which ``"auto"`` passes over then.
 
     Returns
     -------
@@ -171,7 +171,8 @@ def simulate(
     plan = make_plan(code, part, workers, seed=seed, deadlines=deadlines, rounds=rounds is not None)
     rule = resolve_decoder(plan, decoder)
     size_decides = n * (rounds or 1) if devices is None else None
-    chosen: Backend = get_backend(backend, part.n_subproducts, decoder=rule, realizations=size_decides)
+    without = ("cuda",) if rounds is not None and plan.job.messages > 1 else ()
+    chosen: Backend = get_backend(backend, part.n_subproducts, decoder=rule, without=without, realizations=size_decides)
     kind = resolve_tally(plan, rule, tally)
     run = _runner(chosen, plan, rule, kind, threads, devices, rounds)
     began = time.perf_counter()

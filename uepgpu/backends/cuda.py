@@ -68,7 +68,15 @@ class CudaBackend:
         return self._sampler(plan, decoder, kind, devices, rounds=False)
 
     def round_sampler(self, plan: Plan, decoder: str, kind: str, threads: int | None, devices: Devices = None) -> CudaSampler:
-        """Make a plan of trajectories ready, as :meth:`sampler`."""
+        """Make a plan of trajectories ready, as :meth:`sampler`.
+
+        Raises
+        ------
+        ValueError
+            As there, and where workers send several messages.
+        """
+        if plan.job.messages > 1:
+            raise ValueError("rounds of several messages are not simulated by backend='cuda': give 'numba' or 'numpy'")
         return self._sampler(plan, decoder, kind, devices, rounds=True)
 
     def _sampler(self, plan: Plan, decoder: str, kind: str, devices: Devices, *, rounds: bool) -> CudaSampler:
