@@ -36,7 +36,7 @@ def launch_cost(notes: Notes) -> None:
             ready = prepared(problem)
             ready.run(0, 1000)
             began = time.perf_counter()
-            kept = [ready.launch(0, 1000)[0] for _ in range(200)]
+            kept = [ready.launch(0, 1000) for _ in range(200)]
             queued = time.perf_counter() - began
             ready.finished(kept[-1:], 0, 1000)
             ended = time.perf_counter() - began

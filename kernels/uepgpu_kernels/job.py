@@ -19,6 +19,7 @@ __all__ = [
     "SUB_BATCHES",
     "Job",
     "RawTally",
+    "RawTrajectories",
     "guide_tables",
 ]
 
@@ -75,7 +76,9 @@ class Job(NamedTuple):
     n_states: int  # that workers pass through from round to round; 0: there are no rounds
     round: int
     state: NDArray[np.uint8]  # (W, n) states of realizations state_first + i·stride, which rounds leave to the next; or (0, 0)
+    row: NDArray[np.uint32]  # (n,) rounds of a trace in blocks that those realizations met last, likewise; or (0,)
     state_first: np.uint64
+    class_time: NDArray[np.uint16]  # (L, n) where nests of class patterns leave when classes were decoded; or (0, 0)
     next_state: NDArray[np.uint8]  # (C + 1,) where there are states, else (0,)
     guide: NDArray[np.uint16] | NDArray[np.uint32]  # (G, 2^b): cell of the least word of each bucket
     guide_shift: np.uint32
@@ -103,6 +106,17 @@ class RawTally(NamedTuple):
     patterns: NDArray[np.int64]  # (32, T, 2^L): bit l set where class l+1 is decoded
     pairs: NDArray[np.int64] | None  # (32, T, K(K+1)/2): X_k and X_k' both undecoded, k' <= k, row by row
     marginals: NDArray[np.int64] | None  # (32, T, K): X_k undecoded
+
+
+class RawTrajectories(NamedTuple):
+    """Integer tallies of a range of trajectories: of every round, and of how rounds depend on each other.
+
+    Where class patterns say everything, c_e is the number of rounds of a trajectory in which both classes of pair e were undecoded
+    (pairs l' <= l, row by row, E = L(L + 1)/2 of them). `squares` has the sums of c_e·c_f over trajectories, f <= e, row by row.
+    """
+
+    rounds: list[RawTally]
+    squares: NDArray[np.int64] | None  # (32, T, E(E+1)/2)
 
 
 def guide_tables(

@@ -40,10 +40,12 @@ class Emulated:
         job = self.job
         transitions = (job.n_times + 1) * job.n_classes << job.n_classes
         out = np.zeros((self.rounds or 1, SUB_BATCHES, transitions), dtype=np.uint64)
+        kept = 1 if self.rounds is None else self.rounds * job.n_classes * SUB_BATCHES * -(-count // SUB_BATCHES)
         sim = self.interpreter.Sim(self.interpreter.Module(ptx or self.ptx), sched=sched)
         tables = [np.zeros(1, x.dtype) if isinstance(x, np.ndarray) and x.size == 0 else x for x in self.tables]
         scalars = [job.seed, np.uint64(first), np.uint64(count), np.uint32(job.n_times), np.uint32(transitions)]
-        arguments = [*scalars, *tables, out.reshape(-1), np.zeros(1, dtype=np.uint32)]
+        arguments = [*scalars, *tables, out.reshape(-1), np.zeros(kept, dtype=np.uint32)]
+        self.record = arguments[-1]
         params = [p for a in arguments for p in self.interpreter.flat_numba(sim, a)]
         sim.launch(None, (blocks,), (threads,), params)
         sizes = [max(0, -(-(count - (b - first) % SUB_BATCHES) // SUB_BATCHES)) for b in range(SUB_BATCHES)]
@@ -55,12 +57,26 @@ class Emulated:
         )
         return found[0] if self.rounds is None else found, sim.nsteps
 
+    def squares(self, first, count):
+        """Return the squares (32, T, ·) of trajectories that have just been launched, by their kernel's PTX."""
+        from uepgpu_kernels.cuda.ptx import compile_function
+        from uepgpu_kernels.cuda.squares import SQUARES_TYPES, n_products, squares_kernel
+
+        ptx = compile_function(squares_kernel(self.job.n_classes), SQUARES_TYPES, (9, 0))
+        out = np.zeros(SUB_BATCHES * self.job.n_times * n_products(self.job.n_classes), dtype=np.uint64)
+        sim = self.interpreter.Sim(self.interpreter.Module(ptx))
+        scalars = [np.uint64(first), np.uint64(count), np.uint32(self.job.n_times), np.uint64(self.rounds)]
+        arguments = [*scalars, np.uint64(-(-count // SUB_BATCHES)), self.record, out]
+        params = [p for a in arguments for p in self.interpreter.flat_numba(sim, a)]
+        sim.launch(None, (64,), (3,), params)
+        return out.astype(np.int64).reshape(SUB_BATCHES, self.job.n_times, -1)
+
     def expected(self, first, count):
         """Return the CPU's patterns."""
         nest = DECODERS[self.decoder].implementation("cpu")(self.job)
         if self.rounds is not None:
             tallies = cpu.run_rounds(self.job, nest, self.kind, first, count, 1, self.rounds)
-            return np.stack([tally.patterns for tally in tallies])
+            return np.stack([tally.patterns for tally in tallies.rounds])
         return cpu.run(self.job, nest, self.kind, first, count, 1).patterns
 
 

@@ -20,6 +20,7 @@ from uepgpu import simulate
 from uepgpu.backends.cuda import CudaBackend, CudaSampler, parse_devices
 from uepgpu_kernels import reference
 from uepgpu_kernels.cuda.memory import Memory, is_out_of_memory
+from uepgpu_kernels.job import RawTrajectories
 from uepgpu_kernels.reference import decode
 
 HIDDEN = """
@@ -107,7 +108,8 @@ class Short:
 
     def finished(self, queued, first, count, rounds):
         assert queued == [(first, count)]
-        return [reference.run(self.job, decode.count, "patterns", first, count)] * rounds
+        tally = reference.run(self.job, decode.count, "patterns", first, count)
+        return RawTrajectories([tally] * rounds, tally.patterns.copy())
 
 
 def test_short_memory_halves_the_batch_and_says_so(numba_cuda):
@@ -119,7 +121,8 @@ def test_short_memory_halves_the_batch_and_says_so(numba_cuda):
     assert [str(w.message).split(":")[1] for w in said] == [" continuing with 150", " continuing with 75"]
     whole = reference.run(job, decode.count, "patterns", 7, 300).patterns
     assert np.array_equal(tally.patterns, whole)
-    assert np.array_equal([tally.patterns for tally in sampler.run_rounds(7, 300, 3)], [whole] * 3)
+    found = sampler.run_rounds(7, 300, 3)
+    assert np.array_equal([*(tally.patterns for tally in found.rounds), found.squares], [whole] * 4)
     with pytest.raises(MemoryError):
         CudaSampler(lambda kind, device: Short(job, -9), "patterns", [0]).run(0, 1)
 

@@ -100,7 +100,7 @@ def test_the_page_of_files_names_every_column_and_table() -> None:
 
     trained = {name for text in (curves_csv([]), reached_csv([], [])) for name in text.strip().split(",")}
     for heading, columns in {
-        "`table.csv` of a sweep": (*table.COLUMNS, *export.EXTRA, *export.OF_THE_BOUND),
+        "`table.csv` of a sweep": (*table.COLUMNS, *export.EXTRA, *export.OF_THE_BOUND, *export.OF_THE_ROUND),
         "`uepgpu best --csv`": best.COLUMNS,
         "`design.csv`": answers.COLUMNS,
         "`table.csv` of gradient coding": descents.COLUMNS,

@@ -24,6 +24,9 @@ from uepgpu.figures.layout import Layout, inches, layout_of
 from uepgpu.store.sections import read_sections
 from uepgpu.store.stored import StoredPoint
 
+SINGLE = [kind for kind in KINDS if kind != "rounds"]
+"""Kinds that points of single rounds have."""
+
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -47,7 +50,7 @@ def texts(figure: Figure) -> list[Text]:
 # --- layout -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", SINGLE)
 @pytest.mark.parametrize("width, columns", [("column", 1), ("page", 2)])
 def test_whatever_is_written_fits_the_width(points: tuple[StoredPoint, ...], kind: str, width: str, columns: int) -> None:
     chart = build_chart(kind, points, "Codes", (1.0,) if kind in ("workers", "distribution", "exceedance") else ())

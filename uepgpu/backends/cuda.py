@@ -17,7 +17,7 @@ from uepgpu.plan import DECODERS
 
 if TYPE_CHECKING:
     from uepgpu.plan import Plan
-    from uepgpu_kernels.job import RawTally
+    from uepgpu_kernels.job import RawTally, RawTrajectories
 
 __all__ = ["CudaBackend", "CudaSampler", "Devices", "add_tallies", "parse_devices", "split_range"]
 
@@ -104,23 +104,23 @@ class CudaSampler:
 
     def run(self, first: int, count: int) -> RawTally:
         """Tally realizations first .. first + count - 1: each device its part, all at once."""
-        return self.run_rounds(first, count, 1)[0]
+        return self.run_rounds(first, count, 1).rounds[0]
 
-    def run_rounds(self, first: int, count: int, rounds: int) -> list[RawTally]:
+    def run_rounds(self, first: int, count: int, rounds: int) -> RawTrajectories:
         """Tally every round of realizations first .. first + count - 1, as :meth:`run`."""
-        total: list[RawTally] | None = None
+        total: RawTrajectories | None = None
         start, end = first, first + count
         while start < end:
             size = min(self.most, end - start)
             try:
                 parts = [(p, *part) for p, part in zip(self.prepared, split_range(start, size, len(self.devices)), strict=False)]
                 launched = [(p, p.queue(a, n, rounds), a, n) for p, a, n in parts]
-                tallies: list[list[RawTally]] = [p.finished(out, a, n, rounds) for p, out, a, n in launched]
+                tallies: list[RawTrajectories] = [p.finished(out, a, n, rounds) for p, out, a, n in launched]
             except Exception as error:
                 self._halve(error, size)
                 continue
             for tally in tallies:
-                total = tally if total is None else [add_tallies(a, b) for a, b in zip(total, tally, strict=True)]
+                total = tally if total is None else add_trajectories(total, tally)
             start += size
         assert total is not None
         return total
@@ -169,6 +169,12 @@ def add_tallies(a: RawTally, b: RawTally) -> RawTally:
     """Return the sum of the tallies of two ranges."""
     both = zip(a, b, strict=True)
     return type(a)(*(None if x is None or y is None else x + y for x, y in both))  # type: ignore[arg-type]
+
+
+def add_trajectories(a: RawTrajectories, b: RawTrajectories) -> RawTrajectories:
+    """Return the sum of the tallies of two ranges of trajectories."""
+    rounds = [add_tallies(x, y) for x, y in zip(a.rounds, b.rounds, strict=True)]
+    return type(a)(rounds, None if a.squares is None or b.squares is None else a.squares + b.squares)
 
 
 def parse_devices(devices: Devices, present: int | None = None) -> list[int]:

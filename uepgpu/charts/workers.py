@@ -14,7 +14,7 @@ import numpy as np
 from uepgpu import theory
 from uepgpu.charts.chart import LOSS, Chart, Floats, Line, NothingToShow, Panel, call_for_log_x, panel_title, spread
 from uepgpu.charts.times import chosen_deadlines, lacking, place
-from uepgpu.results.simulated import Simulated
+from uepgpu.results.simulated import Simulated, loss_of
 from uepgpu.workers import Workers
 
 __all__ = ["line_groups", "workers_chart"]
@@ -115,10 +115,10 @@ def _values(simulated: Simulated, count: int, times: Sequence[float]) -> Values:
     columns = ("normalized_loss", "normalized_loss_low", "normalized_loss_high")
     exact = _exact(simulated, workers, times)
     if tally.domain == "count":
-        found = tally.loss(point.part, workers=workers, deadlines=times)
+        found = loss_of(simulated, workers=workers, deadlines=times)
         value, low, high = (np.asarray(found[name].values, dtype=np.float64) for name in columns)
         return value, low, high, exact
-    found = tally.loss(point.part)
+    found = loss_of(simulated)
     at = [place(point.deadlines, t) for t in times]
     value, low, high = (np.array([np.nan if i is None else found[name].values[i] for i in at]) for name in columns)
     return value, low, high, exact

@@ -56,7 +56,8 @@ def plot(
     kind
         loss (against deadline), packets (loss against packets received), workers (loss against number of workers),
         probability (that a class is decoded, against deadline), decoding (that, against packets received), distribution
-        (quantiles of the loss by code) or exceedance (how often the loss of one realization exceeds x).
+        (quantiles of the loss by code), exceedance (how often the loss of one realization exceeds x) or rounds (loss against
+        the round of trajectories).
     output
         File to write, .png, .svg or .pdf; an earlier figure is replaced. Default: SWEEP-KIND.png in the current folder.
     sweep
@@ -67,7 +68,7 @@ def plot(
     where
         Only points with this on an axis of the grid: workers>=20, code=ew,now, gamma=0.4/*. May be given several times.
     at
-        Deadlines that workers, distribution and exceedance show, e.g. 0.5,1. Default: those that the specification
+        Deadlines that workers, distribution, exceedance and rounds show, e.g. 0.5,1. Default: those that the specification
         shows, or three. With --x of every kind; of packets numbers of them.
     x
         An axis of the grid on the x axis: gamma (its first component; gamma_2 its second), workers, omega, code, classes,

@@ -60,7 +60,7 @@ def plot(
     kind : str
         ``"loss"`` against the deadline, ``"packets"`` (loss against packets received), ``"workers"`` (against their number),
         ``"probability"`` (of decoding, by class), ``"decoding"`` (that, against packets received), ``"distribution"`` of the
-        loss of one realization, ``"exceedance"`` of it.
+        loss of one realization, ``"exceedance"`` of it, ``"rounds"`` (loss against the round of trajectories).
     sweep : str, optional
         Which sweep of a store that has several.
     series : str or sequence of str

@@ -6,7 +6,6 @@ import itertools
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,9 +16,7 @@ from uepgpu.latency import Exponential, Trace
 from uepgpu.partition import Partition
 from uepgpu.plan import Plan, make_plan, resolve_decoder, resolve_tally
 from uepgpu.workers import Markov, Workers
-
-if TYPE_CHECKING:
-    from uepgpu_kernels.job import RawTally
+from uepgpu_kernels.job import RawTrajectories
 
 __all__ = ["Check", "cases", "run_selftest"]
 
@@ -142,13 +139,15 @@ def run_selftest(backend: str) -> Iterator[Check]:
             theirs = _tallied(reference, plan, decoder, kind, first, case.rounds)
             equal = all(
                 (a is None and b is None) or (a is not None and b is not None and np.array_equal(a, b))
-                for a, b in zip(itertools.chain(*ours), itertools.chain(*theirs), strict=True)
+                for a, b in zip(
+                    itertools.chain(*ours.rounds, [ours.squares]), itertools.chain(*theirs.rounds, [theirs.squares]), strict=True
+                )
             )
             yield Check(case.name + (", realizations beyond 2^32" if first else ""), equal, seconds)
 
 
-def _tallied(backend: Backend, plan: Plan, decoder: str, kind: str, first: int, rounds: int | None) -> list[RawTally]:
+def _tallied(backend: Backend, plan: Plan, decoder: str, kind: str, first: int, rounds: int | None) -> RawTrajectories:
     """Return the tally of every round; of realizations without rounds, one."""
     if rounds is None:
-        return [backend.sampler(plan, decoder, kind, None).run(first, REALIZATIONS)]
+        return RawTrajectories([backend.sampler(plan, decoder, kind, None).run(first, REALIZATIONS)], None)
     return backend.round_sampler(plan, decoder, kind, None).run_rounds(first, REALIZATIONS, rounds)

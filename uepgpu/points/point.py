@@ -44,6 +44,8 @@ class Point:
     stop : StopRule
         When it has been simulated enough.
     seed : int
+    rounds : int or None
+        Of every trajectory; None for single rounds.
     """
 
     series: str
@@ -54,6 +56,7 @@ class Point:
     deadlines: tuple[float, ...]
     stop: StopRule
     seed: int
+    rounds: int | None = None
 
     @property
     def realizations(self) -> int:

@@ -53,7 +53,8 @@ def multiply(
     part : Partition
         Made from matrices, by :meth:`Partition.rxc` or :meth:`Partition.cxr`.
     code, workers
-        As for :func:`uepgpu.simulate`; generic coefficients become normal ones of unit norm, from the same streams.
+        As for :func:`uepgpu.simulate`; generic coefficients become normal ones of unit norm, from the same streams. Workers with
+        states or a trace in blocks are in round 0 of a trajectory: noise and coefficients have no words of their own in later ones.
     deadline : float
         >= 0; ``math.inf`` waits for all.
     realizations, seed, first_realization, threads

@@ -9,7 +9,7 @@ from uepgpu.plan import DECODERS
 from uepgpu.replay.draws import Packet, Stream
 from uepgpu.replay.told import Replay, Window
 
-__all__ = ["TextTable", "compact", "tables"]
+__all__ = ["TextTable", "compact", "rounds_table", "tables"]
 
 PRIME = 2**31 - 1
 
@@ -58,6 +58,38 @@ def tables(told: Replay) -> Iterator[TextTable]:
         yield _evaluations(told)
 
 
+def rounds_table(told: Sequence[Replay], chosen: Sequence[int]) -> TextTable:
+    """Return the table of a trajectory, a row for every round, with what is received and lost by some of its deadlines."""
+    times = told[0].deadlines
+    assert times is not None
+    by = [f"t = {times[d]:g}" for d in chosen]
+
+    def row(one: Replay) -> tuple[str, ...]:
+        moments = [one.moments[d] for d in chosen]
+        received = (str(m.received) for m in moments)
+        return (
+            str(one.round),
+            *received,
+            *(f"{m.normalized_loss:.6g}" for m in moments),
+            compact(moments[-1].classes),
+            _shared_in_round(one),
+        )
+
+    header = ("round", *(f"received, {t}" for t in by), *(f"lost, {t}" for t in by), f"classes decoded, {by[-1]}", "workers")
+    note = "lost: ‖C − Ĉ‖² over ‖C‖². Rounds are counted from 0; --round tells one in full. In round 0 states are averaged over."
+    return TextTable("The trajectory, round by round", note, header, tuple(map(row, told)), left=2)
+
+
+def _shared_in_round(one: Replay) -> str:
+    """Return who is in which state, or which round of a trace is met."""
+    if one.next_states is not None and one.states is None:
+        return "–"
+    if one.states is None:
+        return "; ".join(one.shared)
+    states = one.states
+    return "; ".join(f"{s}: {compact([w for w, own in enumerate(states) if own == s])}" for s in sorted(set(states)))
+
+
 def _windows(told: Replay) -> TextTable:
     def row(w: Window) -> tuple[str, ...]:
         chance = "fixed" if w.probability is None else f"{w.probability:.6g}"
@@ -78,7 +110,11 @@ def _words(told: Replay, stream: Stream) -> TextTable:
     )
     words = stream.words
     rows = tuple(
-        (str(i // 4), compact(range(i, min(i + 4, len(words)))), "  ".join(f"{w:08x}" for w in words[i : i + 4]))
+        (
+            str((stream.first + i) // 4),
+            compact(range(stream.first + i, stream.first + min(i + 4, len(words)))),
+            "  ".join(f"{w:08x}" for w in words[i : i + 4]),
+        )
         for i in range(0, len(words), 4)
     )
     return TextTable(f"Stream {stream.number}: words drawn", note, ("block", "words", "hexadecimal"), rows)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from uepgpu.store.stored import StoredPoint
-    from uepgpu.tally import Tally
+    from uepgpu.tally import Tally, Trajectories
 
 __all__ = ["Results", "chosen", "chosen_all", "in_words_of_python", "open_store"]
 
@@ -62,8 +62,8 @@ class Results:
         return tuple(p for section in self.sections for p in section.points)
 
     @property
-    def tallies(self) -> dict[str, Tally]:
-        """The tally of every point, by the point's id."""
+    def tallies(self) -> dict[str, Tally | Trajectories]:
+        """The tally, or trajectories, of every point, by the point's id."""
         return {p.id: p.tally for p in self.points}
 
     def dataset(self) -> xr.Dataset:

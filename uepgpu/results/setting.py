@@ -26,7 +26,7 @@ DOUBLINGS, HALVINGS = 200, 60
 
 
 def describe_setting(points: Sequence[Point]) -> str:
-    """Return W, latency, Ω, work, encoding and Γ of points, compactly.
+    """Return W, latency, Ω, work, encoding, rounds and Γ of points, compactly.
 
     A value that all share stands once; else the commonest stands first and what others have after it, with their names.
 
@@ -45,6 +45,8 @@ def describe_setting(points: Sequence[Point]) -> str:
         f"{' and '.join(dict.fromkeys(str(p.workers.work) for p in points))} work",
         f"encoding {_shared(points, lambda p: ' '.join(filter(None, (p.encoding, p.window))))}",
     ]
+    if any(p.rounds for p in points):
+        parts.append(f"R = {_shared(points, lambda p: 'single rounds' if p.rounds is None else str(p.rounds))}")
     with_gamma = [p for p in points if getattr(p.code, "gamma", None)]
     if with_gamma:
         parts.append(f"Γ = {_shared(with_gamma, lambda p: '/'.join(f'{g:.4g}' for g in p.code.gamma))}")  # type: ignore[attr-defined]

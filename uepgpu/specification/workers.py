@@ -17,8 +17,8 @@ from uepgpu.specification.describe import Read, file_in, located, make, named
 from uepgpu.specification.fields import SpecError, TomlTable, flag, number, numbers, one_or_more, text, whole, whole_numbers
 from uepgpu.specification.keys import names
 from uepgpu.specification.names import LAUNCHES, LAWS
-from uepgpu.specification.sweep_keys import LAWS_OF_EACH, WORKERS
-from uepgpu.specification.worker_keys import RACKS, STATES
+from uepgpu.specification.sweep_keys import LAWS_OF_EACH
+from uepgpu.specification.worker_keys import RACKS, STATES, WORKERS
 from uepgpu.workers import Markov, Racks, Workers
 
 __all__ = ["WORKER_KEYS", "law_of_words", "worker_grid"]

@@ -22,10 +22,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from uepgpu import __version__
 from uepgpu.checks import deadlines_array, finite, integer, shown
-from uepgpu.plan import possible_counts
+from uepgpu.plan import possible_counts, problem_of_round
 from uepgpu.points.notation import read_code, read_partition, read_workers
 from uepgpu.points.point import Point
 from uepgpu.points.stop import MOST_REALIZATIONS, StopRule
@@ -34,7 +35,7 @@ from uepgpu.store.errors import StoreError
 from uepgpu.store.opening import reading
 from uepgpu.store.rows import Rows
 from uepgpu.store.spans import CountedRange, add_up
-from uepgpu.tally import Tally
+from uepgpu.tally import Tally, Trajectories
 from uepgpu.text import printable
 
 __all__ = [
@@ -67,7 +68,7 @@ class StoredPoint:
     sweep : str
         Name of the sweep that it is from.
     point : Point
-    tally : Tally
+    tally : Tally, or Trajectories of a point with rounds
         Everything that is stored.
     stop_reason : str
         Why it stopped; empty while it has not.
@@ -83,7 +84,7 @@ class StoredPoint:
     tally_id: str
     sweep: str
     point: Point
-    tally: Tally
+    tally: Tally | Trajectories
     stop_reason: str
     progress: str
     seconds: float
@@ -279,6 +280,7 @@ def _stored(rows: Rows, row: tables.Point, rule: int, names: tuple[str, str, str
         deadlines=deadlines,
         stop=StopRule.from_json(rows.text(rule)),
         seed=integer("seed", frame["seed"], 0),
+        rounds=None if "rounds" not in frame else integer("rounds", frame["rounds"], 1),
     )
     sources = [json.loads(text) for text in counted.provenance]
     backends, devices, versions = (
@@ -305,20 +307,35 @@ def _identifier(text: str) -> str:
     return text
 
 
-def merged(frame: dict[str, Any], point: Point, counted: CountedRange) -> Tally:
+def merged(frame: dict[str, Any], point: Point, counted: CountedRange) -> Tally | Trajectories:
     """Return the tally of a point from the sum of its stored ranges and the fields that counts do not hold."""
     backends = sorted({name for text in counted.provenance for name in json.loads(text)["backend"].split("+")})
-    return Tally(
-        **frame,
-        backend="+".join(backends),
-        deadlines=np.asarray(point.deadlines) if frame["domain"] == "deadline" else None,
-        classes=point.part.classes,
-        patterns=counted.patterns,
-        pairs=counted.pairs,
-        marginals=None,
-        ranges=counted.ranges,
-        seconds=counted.seconds,
-        possible=possible_counts(
-            point.law, point.part.classes, frame["n_packets"], "patterns" if frame["class_wise"] else "pairs", frame["decoder"]
-        ),
+    fields = {name: value for name, value in frame.items() if name not in ("rounds", "problem")}
+    counters, rounds = counted.counters, frame.get("rounds", 1)
+    possible = possible_counts(
+        point.law, point.part.classes, frame["n_packets"], "patterns" if frame["class_wise"] else "pairs", frame["decoder"]
     )
+    tallies = tuple(
+        Tally(
+            **fields,
+            problem=problem_of_round(frame["problem"], r),
+            backend="+".join(backends),
+            deadlines=np.asarray(point.deadlines) if frame["domain"] == "deadline" else None,
+            classes=point.part.classes,
+            patterns=patterns,
+            pairs=pairs,
+            marginals=None,
+            ranges=counted.ranges,
+            seconds=counted.seconds / rounds,
+            possible=possible,
+        )
+        for r, (patterns, pairs) in enumerate(
+            zip(_of_rounds(counters.patterns, rounds), _of_rounds(counters.pairs, rounds), strict=True)
+        )
+    )
+    return tallies[0] if "rounds" not in frame else Trajectories(tallies, counters.squares)
+
+
+def _of_rounds(counts: NDArray[np.int64] | None, rounds: int) -> Sequence[Any]:
+    """Return what is counted of every round, which stand one after another along the time axis."""
+    return [None] * rounds if counts is None else np.split(counts, rounds, axis=1)

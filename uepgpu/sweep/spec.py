@@ -12,6 +12,7 @@ from typing import Any
 from uepgpu.checks import closest, shown
 from uepgpu.codes import MDS, Code, ExpandingWindow, NonOverlappingWindow
 from uepgpu.partition import Partition
+from uepgpu.plan import check_rounds
 from uepgpu.points.point import Point, Sweep, code_name
 from uepgpu.points.stop import MOST_REALIZATIONS, StopRule
 from uepgpu.specification import describe
@@ -84,6 +85,7 @@ def parse_spec(data: dict[str, Any], *, name: str, folder: Path, realizations: i
         seed=top.get("seed", read_seed, 1) if seed is None else seed,
         fixed_seed=seed is not None,
         times=times,
+        rounds=top.get("rounds", whole, None),
         gamma=top.get("gamma", numbers, None),
         workers=TomlTable("[workers]", top.get("workers", as_it_is, {}), WORKER_KEYS).data,
         partitions=named_tables(top, "partitions"),
@@ -113,6 +115,7 @@ class _Shared:
     seed: int
     fixed_seed: bool
     times: tuple[float, ...]
+    rounds: int | None
     gamma: list[float] | None
     workers: dict[str, Any]
     partitions: dict[str, Any]
@@ -153,6 +156,8 @@ def _points(shared: _Shared, table: TomlTable) -> Iterator[Point]:
         times = choice.values.get("deadlines", table.data.get("deadlines"))
         times = shared.times if times is None else deadlines(f"{place}: deadlines", times)
         among(f"{place}: stop: deadlines", stop.deadlines, times)
+        rounds = choice.values.get("rounds", table.data.get("rounds", shared.rounds))
+        rounds = None if rounds is None else whole(f"{place}: rounds", rounds)
         seed = read_seed(f"{place}: seed", choice.values["seed"]) if "seed" in choice.values else shared.seed
         seed = shared.seed if shared.fixed_seed else seed
         chosen = choice.of(tuple(WORKERS))
@@ -167,8 +172,10 @@ def _points(shared: _Shared, table: TomlTable) -> Iterator[Point]:
                 series = f"{label}{choice.suffix}{suffix}".removeprefix(", ") or code_name(code)
                 at = f"{place} with partition {name!r}"
                 best = code if wanted is None else wanted.best(code, part, made, at)
-                point = Point(series, name, best, part, made, times, stop, seed)
+                point = Point(series, name, best, part, made, times, stop, seed, rounds)
                 with describe.located(at):
+                    if rounds is not None:
+                        check_rounds(rounds, made)
                     law = point.law
                 largest = int(law.occurring_work.max())
                 if "work" not in workers and isinstance(code, WINDOWED) and law.encoding == "stacked" and largest > 1:

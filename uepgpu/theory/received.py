@@ -19,7 +19,7 @@ from uepgpu.theory.arrays import binomial, convolve, log_binomial, log_poisson
 if TYPE_CHECKING:
     from uepgpu.workers import Workers
 
-__all__ = ["received_law"]
+__all__ = ["received_law", "thinned"]
 
 Floats = NDArray[np.float64]
 
@@ -102,10 +102,10 @@ def _of_messages(
         late = np.hstack([none, sure.absence(times, n_subproducts, work, speed, number, struck=struck), none + 1])
         # The difference of the smaller two keeps its digits.
         sent = np.maximum(np.where(arrived[:, :-1] < 0.5, arrived[:, :-1] - arrived[:, 1:], late[:, 1:] - late[:, :-1]), 0.0)
-    return _thinned(sent, workers.loss_probability)
+    return thinned(sent, workers.loss_probability)
 
 
-def _thinned(sent: Floats, lost: float) -> Floats:
+def thinned(sent: Floats, lost: float) -> Floats:
     """Return the law of how many of the packets that were sent are not lost, each on its own."""
     if lost == 0:
         return sent
@@ -120,7 +120,7 @@ def _by_round(workers: Workers, trace: Trace, deadlines: Floats, n_subproducts: 
         limits = (workers.unit_time(time / j, n_subproducts, work, workers.speed()) for j in range(1, workers.messages + 1))
         sent = np.sum([trace.answered(limit) for limit in limits], axis=0)
         chance[d] = np.bincount(sent, minlength=workers.n_packets + 1) / trace.n_rounds
-    return _thinned(chance, workers.loss_probability)
+    return thinned(chance, workers.loss_probability)
 
 
 def _sum(laws: list[Floats]) -> Floats:

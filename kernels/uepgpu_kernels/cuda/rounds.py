@@ -15,7 +15,7 @@ from uepgpu_kernels.bodies.sample import below
 from uepgpu_kernels.cuda.draw import block_of, look_up_maker, put_in_order, search, shuffle, trace_maker
 from uepgpu_kernels.cuda.shape import BUCKET_BITS, Shape
 from uepgpu_kernels.cuda.sorted import walker
-from uepgpu_kernels.cuda.span import clear, fill, sub_batch_start, thread_start, thread_step
+from uepgpu_kernels.cuda.span import BATCHES, clear, fill, sub_batch_start, thread_start, thread_step
 from uepgpu_kernels.cuda.stage import cuda, kernel, stage
 from uepgpu_kernels.cuda.tables import code_bits
 from uepgpu_kernels.cuda.tally import packed_tally, subproduct_tally
@@ -24,7 +24,6 @@ from uepgpu_kernels.streams import PACKETS, TRACES
 
 __all__ = ["rounds_kernel"]
 
-BATCHES = np.uint64(SUB_BATCHES)
 BATCH_MASK = np.uint32(SUB_BATCHES - 1)
 ZERO64 = np.uint64(0)
 ONE64 = np.uint64(1)
@@ -34,12 +33,16 @@ TWO32 = np.uint32(2)
 THREE32 = np.uint32(3)
 FOUR32 = np.uint32(4)
 BYTE = np.uint32(0xFF)
+FIVE64 = np.uint64(5)
 EIGHT, SIXTEEN = np.uint32(8), np.uint32(16)
 ROWS = np.uint32(0xFFFFFFFC)
 
 
 def rounds_kernel(shape: Shape) -> Any:
-    """Return the kernel ``(seed, first, count, n_times, n_bins, t, out, record)``, with `out` by round, sub-batch and number."""
+    """Return the kernel ``(seed, first, count, n_times, n_bins, t, out, record)``, with `out` by round, sub-batch and number.
+
+    Where class patterns alone are tallied, `record` gets the times of classes, as :mod:`uepgpu_kernels.cuda.squares` reads them.
+    """
     return _in_registers(shape) if shape.nest == "sorted" else _in_lists(shape)
 
 
@@ -63,6 +66,14 @@ def round_rows(n_bins: Any, out: Any) -> tuple[Any, Any, Any]:
     width = BATCHES * np.uint64(n_bins)
     mine = np.uint64(np.uint32(cuda.blockIdx.x) & BATCH_MASK) * np.uint64(n_bins)
     return mine, width, np.uint32(np.uint64(out.shape[0]) // width)
+
+
+@stage
+def record_place(count: Any, i: Any) -> tuple[Any, Any]:
+    """Return where `record` has the first class of realization i in round 0, and how far classes lie apart there."""
+    n_most = np.uint64(np.uint64(count + BATCHES - ONE64) >> FIVE64)
+    batch = np.uint64(np.uint32(cuda.blockIdx.x) & BATCH_MASK)
+    return batch * n_most + np.uint64(i >> FIVE64), BATCHES * n_most
 
 
 def _n_past(shape: Shape) -> int:
@@ -164,7 +175,7 @@ def _in_registers(shape: Shape) -> Any:
     key_bits = 16 + code_bits(shape)
     time_bits, code = np.uint32(key_bits), np.uint32(16 + shape.state_bits)
     low = np.uint32((1 << code_bits(shape) - shape.state_bits) - 1)
-    tally, next_row = packed_tally(shape), _row_maker(shape)
+    tally, next_row, n_classes = packed_tally(shape), _row_maker(shape), shape.n_classes
 
     @stage
     def key_time(key: Any) -> Any:
@@ -204,6 +215,7 @@ def _in_registers(shape: Shape) -> Any:
             row = ZERO64
             at = ZERO32
             counters = mine
+            place, apart = record_place(count, i)
             while at < n_rounds:
                 if i < count:
                     if traced:
@@ -213,7 +225,12 @@ def _in_registers(shape: Shape) -> Any:
                     while w < n:
                         keys[w] = np.uint32(n_times << time_bits)
                         w = np.uint32(w + ONE32)
-                    tally(hist, ZERO32, ONE32, np.uint64(sort_and_walk(keys, walk, n_times)), n_times)
+                    times = np.uint64(sort_and_walk(keys, walk, n_times))
+                    tally(hist, ZERO32, ONE32, times, n_times)
+                    for _ in range(n_classes):
+                        record[place] = np.uint32(np.uint32(times) & BYTE)
+                        times >>= np.uint64(8)
+                        place += apart
                 hand_over(hist, n_bins, out, counters)
                 counters += width
                 at = np.uint32(at + ONE32)
@@ -228,6 +245,7 @@ def _in_lists(shape: Shape) -> Any:
     size, state = max(bins, 1), np.uint32(shape.state_bits)
     low, high = np.uint32(0xFFFF), np.uint32(0xFFFF0000)
     tally, next_row, decode = subproduct_tally(shape), _row_maker(shape), shape.decoder(shape)
+    n_classes, recorded = shape.n_classes, shape.kind == "patterns"
 
     @stage
     def put(window: Any, keys: Any, w: Any, value: Any) -> None:
@@ -255,6 +273,7 @@ def _in_lists(shape: Shape) -> Any:
             row = ZERO64
             at = ZERO32
             counters = mine
+            place, apart = record_place(count, i)
             while at < n_rounds:
                 if i < count:
                     if traced:
@@ -268,6 +287,14 @@ def _in_lists(shape: Shape) -> Any:
                         tally(t, hist, ZERO32, ONE32, n_times, when)
                     else:
                         tally(t, out, counters, ONE64, n_times, when)
+                    if recorded:
+                        for c in range(n_classes):
+                            time = ZERO32
+                            for j in range(k):
+                                if t.class_of[j] == np.uint32(c):
+                                    time = max(time, when[j])
+                            record[place] = time
+                            place += apart
                 if bins > 0:
                     hand_over(hist, n_bins, out, counters)
                 counters += width
