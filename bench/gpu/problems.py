@@ -100,7 +100,9 @@ def by_round(found: uep.Tally | Trajectories) -> tuple[uep.Tally, ...]:
 
 def digest(found: uep.Tally | Trajectories) -> str:
     """Return a digest of all integers of a tally, or of those of every round."""
-    arrays = (x for tally in by_round(found) for x in (tally.patterns, tally.pairs, tally.marginals))
+    arrays = [x for tally in by_round(found) for x in (tally.patterns, tally.pairs, tally.marginals)]
+    if isinstance(found, Trajectories):
+        arrays.append(found.squares)
     parts = (b"-" if x is None else x.astype("<i8").tobytes() for x in arrays)
     return hashlib.sha256(b"|".join(parts)).hexdigest()[:16]
 

@@ -86,7 +86,7 @@ def _shape(case: Case) -> object:
 
 
 def _compile(name: str, capability: tuple[int, int]) -> Compiled:
-    from uepgpu_kernels.cuda import probe_cubin, shape_cubin
+    from uepgpu_kernels.cuda import probe_cubin, shape_cubin, squares_cubin
 
     began = time.perf_counter()
     if name == PROBE:
@@ -94,4 +94,7 @@ def _compile(name: str, capability: tuple[int, int]) -> Compiled:
     else:
         (case,) = (case for case in cases("cuda") if case.name == name)
         kept = shape_cubin(_shape(case), capability)  # type: ignore[arg-type]
+        if case.rounds is not None:
+            also = squares_cubin(case.part.n_classes, capability)
+            kept = kept._replace(found=kept.found and also.found)
     return Compiled(name, time.perf_counter() - began, kept.found)

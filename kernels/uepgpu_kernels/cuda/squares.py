@@ -12,11 +12,12 @@ from typing import Any
 import numba
 import numpy as np
 
+from uepgpu_kernels.cuda.cubin import Capability, Kept, function_cubin
 from uepgpu_kernels.cuda.span import BATCHES, sub_batch_start
 from uepgpu_kernels.cuda.stage import cuda
 from uepgpu_kernels.job import SUB_BATCHES
 
-__all__ = ["SQUARES_TYPES", "n_products", "squares_kernel"]
+__all__ = ["SQUARES_TYPES", "n_products", "squares_cubin", "squares_kernel"]
 
 BATCH_BITS, BATCH_MASK = np.uint32(5), np.uint32(SUB_BATCHES - 1)
 ZERO64, ONE64 = np.uint64(0), np.uint64(1)
@@ -88,3 +89,8 @@ def squares_kernel(n_classes: int) -> Callable[..., None]:
 
     squares.__name__ = f"squares_of_{n_classes}"  # machine code is kept under the name
     return squares
+
+
+def squares_cubin(n_classes: int, capability: Capability) -> Kept:
+    """Return the machine code of the kernel."""
+    return function_cubin(squares_kernel(n_classes), SQUARES_TYPES, capability)
