@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from uepgpu.backends import Backend, Devices, get_backend, parse_devices
 from uepgpu.checks import instance, integer, realization_range, require_memory, shown, thread_count
 from uepgpu.codes import Code
+from uepgpu.codes.cost import warn_of_default
 from uepgpu.partition import Partition
 from uepgpu.plan import (
     Plan,
@@ -178,6 +179,8 @@ def simulate(
         if deadlines is None:
             raise ValueError(f"rounds={shown(rounds)} needs deadlines: rounds depend on each other through arrivals")
     plan = make_plan(code, part, workers, seed=seed, deadlines=deadlines, rounds=rounds is not None)
+    if deadlines is not None:
+        warn_of_default(code, plan.law, workers)
     rule = resolve_decoder(plan, decoder)
     size_decides = n * (rounds or 1) if devices is None else None
     without = ("cuda",) if rounds is not None and plan.job.messages > 1 else ()
@@ -214,11 +217,10 @@ def simulate(
     found = []
     for r, counted in enumerate(raw.rounds):
         seconds = took / len(raw.rounds)
-        found.append(
-            _tally(
-                repr(code), part, plan, rule, chosen.name, kind, counted, (first, first + n), seconds, problem_of_round(problem, r)
-            )
+        of_round = _tally(
+            repr(code), part, plan, rule, chosen.name, kind, counted, (first, first + n), seconds, problem_of_round(problem, r)
         )
+        found.append(of_round.measured_in(workers.time_unit))
     return found[0] if rounds is None else Trajectories(tuple(found), raw.squares)
 
 

@@ -199,9 +199,7 @@ PROBLEMS = {
     "messages erlang": Problem(
         NOW, CXR, unit(7, omega=1.0, messages=2, progress="erlang", loss_probability=0.2, speeds=range(1, 8))
     ),
-    "messages true work": Problem(
-        codes.ExpandingWindow(GAMMA, coefficients="gf2"), CXR, Workers(5, messages=4, loss_probability=0.2)
-    ),
+    "messages true work": Problem(EW, CXR, Workers(5, messages=4, loss_probability=0.2)),
     "messages uncoded": Problem(
         codes.Uncoded(), CXR, Workers(3, omega="fair", messages=3, racks=Racks([1, 0, 1], 0.4, SLOW)), (0.1, 0.3, 0.3, 4.0)
     ),
@@ -285,9 +283,9 @@ def _features(name: str, domain: str) -> set[tuple[str, Any]]:
         ("sums", job.target.shape[0] > 0),
         ("drawn degrees", (job.degree.size > 0, width)),
         ("groups of workers", len(job.n_threshold) > 1),
-        ("trace", (job.arrival.shape[0] > 0, job.arrival.shape[0] > 1, job.replay, job.shuffle)),
+        ("trace", job.messages == 1 and (job.arrival.shape[0] > 0, job.arrival.shape[0] > 1, job.replay, job.shuffle)),
         ("racks", (job.n_racks > 0, job.n_racks > 32)),
-        ("messages", (job.messages > 1, job.progress, job.most_work > job.messages, job.arrival.size > 0, job.n_racks > 0)),
+        ("messages", job.messages > 1),
         ("nested windows", 0 < job.chain_start.sum() < job.chain_start.size),
         ("unreachable cells", bool(np.any(np.diff(job.n_threshold)))),
         ("classes", job.n_classes),

@@ -47,6 +47,7 @@ def test_numpy_and_numba_tally_the_same_integers_in_every_round(name):
     tally = "marginals" if name in ("LT", "rectangles at true cost") else "auto"
     compiled, vectorized = (by(backend, *CASES[name], tally=tally) for backend in ("numba", "numpy"))
     assert compiled == vectorized
+    assert (compiled.squares is None) == (vectorized.squares is None) == (not compiled.class_wise)
     assert len({t.problem for t in compiled}) == 4
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from uepgpu.plan import DECODERS, make_plan, resolve_decoder
 from uepgpu_kernels import cpu
 from uepgpu_kernels.automaton import build_automaton
+from uepgpu_kernels.cuda.memory import Memory
 from uepgpu_kernels.job import SUB_BATCHES
 from uepgpu_kernels.transitions import patterns_of
 
@@ -78,6 +79,27 @@ class Emulated:
             tallies = cpu.run_rounds(self.job, nest, self.kind, first, count, 1, self.rounds)
             return np.stack([tally.patterns for tally in tallies.rounds])
         return cpu.run(self.job, nest, self.kind, first, count, 1).patterns
+
+
+class Executed(Memory):
+    """A device that executes the PTX of kernels that have no shape."""
+
+    def __init__(self, interpreter, free=1 << 30):
+        self.interpreter, self.room = interpreter, free
+
+    @functools.cache  # noqa: B019
+    def function(self, function, types):
+        from uepgpu_kernels.cuda.ptx import compile_function
+
+        return self.interpreter.Module(compile_function(function, types, (9, 0)))
+
+    def launch(self, kernel, blocks, threads, arguments):
+        sim = self.interpreter.Sim(kernel)
+        flat = [x for a in arguments for x in (a if isinstance(a, tuple) else (a,))]
+        sim.launch(None, (blocks,), (threads,), [p for a in flat for p in self.interpreter.flat_numba(sim, a)])
+
+    def free(self):
+        return self.room
 
 
 @functools.cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +13,8 @@ import pytest
 import uepgpu as uep
 from tests.cases.command_line import call
 from tests.cases.specifications import GAMMA, parse, spec
+from uepgpu.codes import CostWarning
 from uepgpu.results.curve import curve_of
-from uepgpu.specification.cost import CostWarning
 from uepgpu.specification.fields import SpecError, deadlines
 from uepgpu.specification.load import bundled_specs
 from uepgpu.sweep.run import identify_all, run_points
@@ -178,7 +179,9 @@ def test_stacked_packets_at_a_cost_that_nobody_chose_are_warned_of_once() -> Non
 
 @pytest.mark.parametrize("name", ["paper", "fair", "backprop", "paper-design"])
 def test_bundled_specifications_say_what_packets_cost(name: str) -> None:
-    read_spec(name)  # a warning is an error
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        read_spec(name)
 
 
 def test_a_series_without_a_label_is_called_by_its_code() -> None:

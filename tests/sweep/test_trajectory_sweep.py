@@ -85,6 +85,7 @@ def test_a_store_keeps_every_round_to_the_bit(store: Path) -> None:
     for stored in points:
         assert stored.tally == simulated(stored.point)
     assert points[0].tally.squares is not None
+    assert np.array_equal(points[0].tally.squares, simulated(points[0].point).squares)
     assert points[1].tally.squares is None, "pairs of sub-products are counted"
     # The only round of a trajectory is a realization of a single round.
     single = uep.simulate(points[1].point.code, RXC, WORKERS, deadlines=(0.3, 0.6, 2), realizations=300, seed=7, backend="numpy")

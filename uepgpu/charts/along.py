@@ -13,6 +13,7 @@ from uepgpu import theory
 from uepgpu.charts.chart import LOSS, Chart, Floats, Line, NothingToShow, Panel, call_for_log_x, left_out, panel_title, spread
 from uepgpu.charts.times import chosen_deadlines, place
 from uepgpu.results.axes import Axis, Place, group_along
+from uepgpu.results.setting import in_unit
 from uepgpu.results.simulated import Simulated, decoding_of, knows_law, law_of, loss_of
 from uepgpu.results.summary import choose_deadlines
 
@@ -85,7 +86,7 @@ def along_chart(kind: str, simulated: Sequence[Simulated], title: str, at: Seque
             row: list[Panel | None] = []
             for t in times:
                 lines = [_line(label, group, t, r, known, places, x) for label, group in members.items()]
-                when = f"N = {t:g}" if kind == "packets" else f"t = {t:g}"
+                when = f"N = {t:g}" if kind == "packets" else in_unit(f"t = {t:g}", simulated[0].point.workers)
                 heading = ": ".join(filter(None, (f"{what}{when}", name)))
                 ticks = () if numeric else tuple(p.text for p in places)
                 kept = tuple(line for line in lines if line is not None)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from uepgpu.charts.chart import Box, Chart, NothingToShow, Panel, left_out, looks_of, panel_title, spread
 from uepgpu.charts.times import chosen_deadlines, lacking, place
+from uepgpu.results.setting import in_unit
 from uepgpu.results.simulated import Simulated, knows_law, law_of
 
 __all__ = ["AXIS", "LEVELS", "UNKNOWN", "distribution_chart"]
@@ -41,7 +42,7 @@ def distribution_chart(simulated: Sequence[Simulated], title: str, at: Sequence[
         row: list[Panel | None] = []
         for t in times:
             mine = tuple(b for s in members if (b := boxes[key, s.point.series].get(t)) is not None)
-            row.append(Panel(f"t = {t:g}: {name}", AXIS, "", boxes=mine) if mine else None)
+            row.append(Panel(f"{in_unit(f't = {t:g}', members[0].point.workers)}: {name}", AXIS, "", boxes=mine) if mine else None)
         rows.append(tuple(row))
     everything = [b for at_times in boxes.values() for b in at_times.values()]
     missing = left_out([s.point for s in simulated if not knows_law(s)])

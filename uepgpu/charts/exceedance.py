@@ -11,6 +11,7 @@ from uepgpu import theory
 from uepgpu.charts.chart import Chart, Floats, Line, NothingToShow, Panel, left_out, looks_of, panel_title
 from uepgpu.charts.distribution import AXIS, UNKNOWN
 from uepgpu.charts.times import chosen_deadlines, lacking, place
+from uepgpu.results.setting import in_unit
 from uepgpu.results.simulated import Simulated, knows_law, law_of
 
 __all__ = ["exceedance_chart"]
@@ -37,7 +38,8 @@ def exceedance_chart(simulated: Sequence[Simulated], title: str, at: Sequence[fl
         row: list[Panel | None] = []
         for t in times:
             lines = tuple(line for s in members if (line := _line(s, t)) is not None)
-            row.append(Panel(f"t = {t:g}: {name}", f"x: {AXIS}", "Pr[loss > x]", lines) if lines else None)
+            when = in_unit(f"t = {t:g}", members[0].point.workers)
+            row.append(Panel(f"{when}: {name}", f"x: {AXIS}", "Pr[loss > x]", lines) if lines else None)
         rows.append(tuple(row))
     missing = left_out([s.point for s in simulated if not knows_law(s)])
     unknown = "pairs of sub-products, or means over rounds, do not determine a distribution"

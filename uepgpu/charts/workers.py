@@ -14,6 +14,7 @@ import numpy as np
 from uepgpu import theory
 from uepgpu.charts.chart import LOSS, Chart, Floats, Line, NothingToShow, Panel, call_for_log_x, panel_title, spread
 from uepgpu.charts.times import chosen_deadlines, lacking, place
+from uepgpu.results.setting import in_unit
 from uepgpu.results.simulated import Simulated, loss_of
 from uepgpu.workers import Workers
 
@@ -55,8 +56,9 @@ def workers_chart(simulated: Sequence[Simulated], title: str, at: Sequence[float
             if where == panel:
                 for mine, line in zip(lines, _lines(label, counts, times), strict=True):
                     mine.extend(line)
-        name = panel_title(next(s.point for s in simulated if s.point.panel == panel))
-        row = [Panel(f"t = {t:g}: {name}", WORKERS, LOSS, tuple(mine)) for t, mine in zip(times, lines, strict=True)]
+        first = next(s.point for s in simulated if s.point.panel == panel)
+        when = [in_unit(f"t = {t:g}", first.workers) for t in times]
+        row = [Panel(f"{t}: {panel_title(first)}", WORKERS, LOSS, tuple(mine)) for t, mine in zip(when, lines, strict=True)]
         rows.append(tuple(p if p.lines else None for p in row))
     shared = any(len(counts) > len({id(s) for s in counts.values()}) for counts in groups.values())
     note = (

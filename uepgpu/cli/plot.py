@@ -45,21 +45,24 @@ def plot(
     show: bool = False,
     force: bool = False,
 ) -> int:
-    """Draw a figure from a store: marks with 95 % intervals, exact values as lines where there is a formula.
+    """Draw a figure: of a store marks with 95 % intervals, and exact values as lines where there is a formula.
 
     Where nothing was observed, an arrow stands at the upper bound.
 
     Parameters
     ----------
     stores
-        The file that "uepgpu sweep --store" wrote, or several, whose series are shown together.
+        The file that "uepgpu sweep --store" wrote, or several, whose series are shown together; for descent the table.csv of
+        "uepgpu sweep gradient-coding", for training the curves.csv of "uepgpu train".
     kind
         loss (against deadline), packets (loss against packets received), workers (loss against number of workers),
         probability (that a class is decoded, against deadline), decoding (that, against packets received), distribution
-        (quantiles of the loss by code), exceedance (how often the loss of one realization exceeds x) or rounds (loss against
-        the round of trajectories).
+        (quantiles of the loss by code), exceedance (how often the loss of one realization exceeds x), rounds (loss against
+        the round of trajectories), descent (error of gradient descent, over iterations and over time) or training (accuracy
+        against steps; with --x time against time).
     output
-        File to write, .png, .svg or .pdf; an earlier figure is replaced. Default: SWEEP-KIND.png in the current folder.
+        File to write, .png, .svg or .pdf; an earlier figure is replaced. Default: SWEEP-KIND.png, or KIND.png, in the current
+        folder.
     sweep
         Which sweep of the store; needed where it has several.
     series

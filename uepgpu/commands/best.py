@@ -15,7 +15,7 @@ from uepgpu.files import check_file, table_kind
 from uepgpu.results.axes import axis
 from uepgpu.results.best import Question, rank
 from uepgpu.results.conditions import only_where
-from uepgpu.results.setting import describe_setting
+from uepgpu.results.setting import describe_setting, in_unit
 from uepgpu.store.sections import only_section, only_series, read_sections
 from uepgpu.text import write_table
 
@@ -90,7 +90,9 @@ def run_best(
         points = only_series(only_where("--where", section.points, where), series)
         rankings = rank(points, question, along)
     asked = (
-        f"normalized loss at t = {question.value:g}" if loss is None else f"deadline for a normalized loss of {question.value:g}"
+        f"normalized loss at {in_unit(f't = {question.value:g}', points[0].point.workers)}"
+        if loss is None
+        else f"deadline for a normalized loss of {question.value:g}"
     )
     if csv == "-":
         ids = {id(p.point): p.id for p in points}

@@ -52,12 +52,13 @@ def run_replay(store: str, point: str, realization: int, *, number: int | None =
     with refusing():
         stored = choose(iterate_points(store), point)
         _check_round(stored, number)
-        told = replay_stored(stored, realization, number)
+        whole = stored.point.rounds is not None and number is None
+        told = trajectory_stored(stored, realization) if whole else (replay_stored(stored, realization, number),)
     differs = ", ".join(filter(None, (check(stored, one) for one in told)))
     facts = Table(_facts(stored, told[0], differs), text=(0, 1))
     if as_json:
-        print(to_json(stored, told, differs, whole=stored.point.rounds is not None and number is None))
-    elif stored.point.rounds is not None and number is None:
+        print(to_json(stored, told if whole else told[0], differs))
+    elif whole:
         times = stored.point.deadlines
         show([facts, COUNTING, _shown(rounds_table(told, choose_deadlines(times, (), MOST_DEADLINES)))])
     else:
@@ -109,16 +110,25 @@ def choose(points: Iterable[StoredPoint], name: str) -> StoredPoint:
     )
 
 
-def replay_stored(stored: StoredPoint, realization: int, number: int | None = None) -> tuple[Replay, ...]:
-    """Replay a realization of a stored point, as its tally counts it: of trajectories a round, or every one."""
-    point, tally = stored.point, stored.tally
-    counted = tally.domain == "count"
-    options: dict[str, Any] = {"realization": realization, "seed": tally.seed, "decoder": tally.decoder}
-    options["deadlines"] = None if counted else point.deadlines
-    if point.rounds is not None and number is None:
-        return trajectory(point.code, point.part, point.workers, rounds=point.rounds, **options)
-    evaluate = point.deadlines if counted else None
-    return (replay(point.code, point.part, point.workers, round=number, evaluate=evaluate, **options),)
+def replay_stored(stored: StoredPoint, realization: int, number: int | None = None) -> Replay:
+    """Replay a realization of a stored point, as its tally counts it; of trajectories round `number`."""
+    point = stored.point
+    evaluate = point.deadlines if stored.tally.domain == "count" else None
+    options = _options(stored, realization)
+    return replay(point.code, point.part, point.workers, round=number, evaluate=evaluate, **options)
+
+
+def trajectory_stored(stored: StoredPoint, realization: int) -> tuple[Replay, ...]:
+    """Replay every round of a trajectory of a stored point."""
+    point = stored.point
+    assert point.rounds is not None
+    return trajectory(point.code, point.part, point.workers, rounds=point.rounds, **_options(stored, realization))
+
+
+def _options(stored: StoredPoint, realization: int) -> dict[str, Any]:
+    tally = stored.tally
+    deadlines = None if tally.domain == "count" else stored.point.deadlines
+    return {"realization": realization, "seed": tally.seed, "decoder": tally.decoder, "deadlines": deadlines}
 
 
 def check(stored: StoredPoint, told: Replay) -> str:
@@ -150,18 +160,19 @@ def check(stored: StoredPoint, told: Replay) -> str:
     return ", ".join(wrong)
 
 
-def to_json(stored: StoredPoint, told: Sequence[Replay], differs: str, *, whole: bool = False) -> str:
-    """Return everything as JSON, of a `whole` trajectory by round; packets and sub-products counted from 0, classes from 1."""
-    plain = [_plain(one) for one in told]
+def to_json(stored: StoredPoint, told: Replay | Sequence[Replay], differs: str) -> str:
+    """Return everything as JSON, of several rounds by round; packets and sub-products counted from 0, classes from 1."""
+    one = told if isinstance(told, Replay) else told[0]
     where = {
         "id": stored.id,
         "sweep": stored.sweep,
         "series": stored.point.series,
         "partition": stored.point.partition,
-        "stored": _is_stored(stored, told[0]),
+        "stored": _is_stored(stored, one),
         "kernel_agrees": not differs,
     }
-    return json.dumps({"point": where, **({"rounds": plain} if whole else plain[0])}, indent=1)
+    rest = _plain(told) if isinstance(told, Replay) else {"rounds": [_plain(each) for each in told]}
+    return json.dumps({"point": where, **rest}, indent=1)
 
 
 def _plain(told: Replay) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 from matplotlib.lines import Line2D
 
 from uepgpu.charts.chart import Chart
+from uepgpu.figures.bands import band_handle
 from uepgpu.figures.plain import plain
 from uepgpu.figures.style import GUIDE, Style
 
@@ -31,7 +32,7 @@ def _series(chart: Chart, styles: dict[str, Style]) -> list[Line2D]:
             [],
             [],
             color=s.color,
-            linestyle=GUIDE if label in chart.without_exact else s.line,
+            linestyle=GUIDE if label in chart.without_exact and not chart.bands else s.line,
             marker=s.marker if label in marked else "",
             markerfacecolor="white",
             markersize=5,
@@ -45,6 +46,9 @@ def _series(chart: Chart, styles: dict[str, Style]) -> list[Line2D]:
 def _meanings(chart: Chart) -> list[Line2D]:
     """Return the legend of what marks and lines mean."""
     grey: dict[str, Any] = {"color": "0.4"}
+    if chart.bands:
+        others = [Line2D([], [], linewidth=1.2, color=BACKGROUND, label=f"{len(chart.muted)} others")] if chart.muted else []
+        return [*others, band_handle()]
     handles = [Line2D([], [], linewidth=1.4, label="line: exact", **grey)]
     if chart.muted:
         handles.insert(0, Line2D([], [], linewidth=1.2, color=BACKGROUND, label=f"{len(chart.muted)} others, without marks"))

@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from uepgpu.charts.chart import LOSS, Chart, Line, Panel
 from uepgpu.charts.crowd import emphasized
 from uepgpu.charts.loss import chart_of_curves
+from uepgpu.figures.bands import draw_band
 from uepgpu.figures.boxes import box_handles, draw_boxes
 from uepgpu.figures.cells import draw_cells, scale_of
 from uepgpu.figures.file import Picture
@@ -265,11 +266,14 @@ def _titled(figure: Figure, chart: Chart, layout: Layout, note: list[str], foot:
 
 
 def _draw_lines(axes: Axes, panel: Panel, styles: dict[str, Style], chart: Chart) -> None:
-    floor, top = chart.value_range()
+    floor, top = panel.y_range or chart.value_range()
     for line in panel.lines:
         if line.label in chart.muted:
             y = line.value if line.exact is None else np.where(np.isnan(line.exact), line.value, line.exact)
             axes.plot(*chart.path(line, _shown(y, chart)), color=BACKGROUND, linewidth=0.8, zorder=1, drawstyle=_style(chart))
+            continue
+        if chart.bands:
+            draw_band(axes, line, styles[line.label], chart.looks[line.label])
             continue
         _draw_line(axes, line, styles[line.label], chart, chart.turn(panel, line), floor)
     axes.set_ylim(floor, top)
@@ -278,10 +282,14 @@ def _draw_lines(axes: Axes, panel: Panel, styles: dict[str, Style], chart: Chart
         axes.set_ylim(floor, top)
         axes.yaxis.set_major_locator(LogLocator(base=10, numticks=15))
         axes.yaxis.set_minor_formatter(NullFormatter())
+    if chart.bands and not chart.log_x:
+        axes.margins(x=0)
     if chart.log_x:
         axes.set_xscale("log")
         if chart.steps:
             axes.set_xlim(left=chart.left)
+        if chart.bands:
+            axes.xaxis.set_minor_formatter(NullFormatter())
     elif panel.ticks:
         axes.set_xticks(range(len(panel.ticks)), [plain(t) for t in panel.ticks], rotation=30, ha="right")
     elif chart.whole_x:

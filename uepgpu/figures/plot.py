@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from uepgpu.charts import KINDS, build_chart
+import numpy as np
+
+from uepgpu.charts import KINDS, Chart, build_chart
 from uepgpu.charts.arrange import Arrangement, arranged
+from uepgpu.charts.curves import CURVES, Asked, Curves, curves_chart
 from uepgpu.charts.kinds import too_many
 from uepgpu.charts.times import preferred
 from uepgpu.checks import choice, real_array, shown
@@ -15,6 +18,7 @@ from uepgpu.figures.layout import layout_of
 from uepgpu.results.axes import axis
 from uepgpu.results.conditions import only_where
 from uepgpu.results.opened import Results, chosen_all, in_words_of_python
+from uepgpu.results.studies import StudyResults
 from uepgpu.store.sections import joined, only_series
 
 if TYPE_CHECKING:
@@ -26,8 +30,8 @@ __all__ = ["plot"]
 
 
 def plot(
-    results: Results | str | os.PathLike[str] | Sequence[Results | str | os.PathLike[str]],
-    kind: str = "loss",
+    results: Results | Curves | Sequence[Results | str | os.PathLike[str]],
+    kind: str | None = None,
     *,
     sweep: str | None = None,
     series: str | Sequence[str] = (),
@@ -54,13 +58,17 @@ def plot(
 
     Parameters
     ----------
-    results : Results or path
+    results : Results, StudyResults, mapping or path
         What :func:`uepgpu.run_sweep` or :func:`uepgpu.open_store` returned, or the file of a store; or several of them, whose
-        series are shown together.
+        series are shown together. Of descents what :func:`uepgpu.run_study` returned, or the ``table.csv`` that ``uepgpu sweep``
+        wrote, or labels with what :func:`uepgpu.gradient_coding.descend` returned; of trainings the ``curves.csv`` that
+        ``uepgpu train`` wrote.
     kind : str
-        ``"loss"`` against the deadline, ``"packets"`` (loss against packets received), ``"workers"`` (against their number),
-        ``"probability"`` (of decoding, by class), ``"decoding"`` (that, against packets received), ``"distribution"`` of the
-        loss of one realization, ``"exceedance"`` of it, ``"rounds"`` (loss against the round of trajectories).
+        Of stores ``"loss"`` against the deadline (their default), ``"packets"`` (loss against packets received), ``"workers"``
+        (against their number), ``"probability"`` (of decoding, by class), ``"decoding"`` (that, against packets received),
+        ``"distribution"`` of the loss of one realization, ``"exceedance"`` of it, ``"rounds"`` (loss against the round of
+        trajectories). ``"descent"``: error of gradient descent, over iterations and over time. ``"training"``: accuracy against
+        steps, or against simulated time with ``x="time"``.
     sweep : str, optional
         Which sweep of a store that has several.
     series : str or sequence of str
@@ -120,29 +128,52 @@ def plot(
     """
     from uepgpu.figures.paint import draw_chart, draw_panel
 
-    found = chosen_all(results)
+    kind = kind or ("descent" if isinstance(results, StudyResults | Mapping) else "loss")
+    choice("kind", kind, (*KINDS, *CURVES))
     if ax is not None and (width is not None or height is not None):
         raise ValueError("width and height are those of a new figure, ax has its own")
-    choice("kind", kind, tuple(KINDS))
-    axes = [None if name is None else axis(argument, name) for argument, name in (("x", x), ("y", y))]
-    times = tuple(real_array("at", at).ravel().tolist())
     for name, scale in (("x_scale", x_scale), ("y_scale", y_scale)):
         if scale is not None:
             choice(name, scale, ("linear", "sqrt", "log"))
     patterns = (series,) if isinstance(series, str) else tuple(series)
+    conditions = (where,) if isinstance(where, str) else tuple(where)
     arrangement = Arrangement(tuple(panels), patterns, dict(names or {}), title, x_scale, y_scale, x_label, y_label)
     layout = layout_of(width, height, font, x_limits, y_limits, (x_scale, y_scale))
-    conditions = (where,) if isinstance(where, str) else tuple(where)
     with in_words_of_python():
-        section = joined({name: one.only(sweep) for name, one in found.items()})
-        points = only_series(only_where("where", section.points, conditions), patterns)
-        if kind == "distribution" and x is None and (reason := too_many(kind, points)):
-            raise ValueError(f"{reason}; choose some by series=, for example series={shown(points[0].point.series)}")
-        times = times or (() if kind in ("packets", "decoding") else preferred(points, section.sweep.show))
-        chart = arranged(build_chart(kind, points, section.title, times, *axes, bound=bound), arrangement)
+        if kind in CURVES:
+            asked = Asked("", {"sweep": sweep, "where": conditions, "at": np.size(at), "y": y, "bound": bound})
+            chart = curves_chart(kind, results, asked, patterns, x)
+        else:
+            chart = _of_stores(results, kind, sweep, patterns, conditions, at, (x, y), bound=bound)
+        chart = arranged(chart, arrangement)
         if ax is not None:
             draw_panel(chart, ax, layout)
             figure = ax.get_figure(root=True)
             assert figure is not None
             return figure
     return draw_chart(chart, layout)
+
+
+def _of_stores(
+    results: Any,
+    kind: str,
+    sweep: str | None,
+    patterns: Sequence[str],
+    conditions: Sequence[str],
+    at: ArrayLike,
+    along: tuple[str | None, str | None],
+    *,
+    bound: bool,
+) -> Chart:
+    """Return the chart of what was swept."""
+    if isinstance(results, StudyResults | Mapping):
+        raise ValueError(f"results of gradient coding have kind='descent', got kind={shown(kind)}")
+    found = chosen_all(results)
+    axes = [None if name is None else axis(argument, name) for argument, name in zip(("x", "y"), along, strict=True)]
+    times = tuple(real_array("at", at).ravel().tolist())
+    section = joined({name: one.only(sweep) for name, one in found.items()})
+    points = only_series(only_where("where", section.points, conditions), patterns)
+    if kind == "distribution" and along[0] is None and (reason := too_many(kind, points)):
+        raise ValueError(f"{reason}; choose some by series=, for example series={shown(points[0].point.series)}")
+    times = times or (() if kind in ("packets", "decoding") else preferred(points, section.sweep.show))
+    return build_chart(kind, points, section.title, times, *axes, bound=bound)

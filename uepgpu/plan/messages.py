@@ -108,12 +108,18 @@ def _check_unequal(law: SupportLaw, workers: Workers, most: int) -> None:
 def _of_packets(law: SupportLaw, rank: Ints, workers: Workers, steps: Ints) -> tuple[list[Floats], list[Ints], list[Ints], Ints]:
     """Return cumulative probabilities, windows and codes of cells: windows of packets that arrive, then works of those lost."""
     lost = workers.loss_probability
-    packet_window = np.full(workers.n_packets, -1) if law.window is None else law.window
-    kinds, group = np.unique(packet_window, return_inverse=True)
+    packet, every = np.arange(workers.n_packets), np.arange(rank.size)
+    laws: list[tuple[Ints, Floats]]
+    if law.window is not None:
+        used, group = np.unique(law.window, return_inverse=True)
+        laws = [(np.array([s]), np.ones(1)) for s in used.tolist()]
+    elif law.by_message is not None:
+        laws, group = [(every, row) for row in law.by_message], packet % workers.messages
+    else:
+        assert law.probabilities is not None
+        laws, group = [(every, law.probabilities)], np.zeros_like(packet)
     cumulative, windows, codes = [], [], []
-    for s in kinds.tolist():
-        chosen = np.arange(rank.size) if s < 0 else np.array([s])
-        weight = np.ones(1) if s >= 0 or law.probabilities is None else law.probabilities
+    for chosen, weight in laws:
         works, which = np.unique(steps[chosen], return_inverse=True)
         of_work = np.bincount(which, weights=weight)
         share = np.append(weight * (1.0 - lost), of_work * lost)

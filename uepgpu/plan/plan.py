@@ -125,6 +125,8 @@ def count_domain_refusal(law: SupportLaw, workers: Workers) -> str | None:
     Packets whose contents have one law, whichever worker sends them, may arrive by any joint law: its number decides
     (docs/mathematics.md §4).
     """
+    if law.by_message is not None:
+        return "messages of a worker have different laws of windows, so that what arrives first depends on which it is"
     if not (workers.alike or law.exchangeable or workers.shuffled):
         how = "differ in speed or law" if workers.independent else "do not answer independently"
         return f"workers {how} and packets are tied to them, so that what arrives first depends on the worker"

@@ -123,3 +123,8 @@ class Sweep:
     points: Sequence[Point]
     show: tuple[float, ...] = ()
     text: str = ""
+
+    @property
+    def time_unit(self) -> str | None:
+        """What the deadlines of all its points are measured in."""
+        return next((p.workers.time_unit for p in self.points), None)

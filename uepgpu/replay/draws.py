@@ -254,7 +254,7 @@ def _done(job: Job, codes: list[int]) -> list[int | None]:
     done: list[int | None] = []
     total = 0
     for p, code in enumerate(codes):
-        total = code // 2 + (0 if p % job.messages == 0 else total)
+        total = (0 if p % job.messages == 0 else total) + code // 2
         done.append(None if code % 2 else total)
     return done
 

@@ -132,7 +132,7 @@ def trajectory(
     >>> code, workers = uep.codes.ExpandingWindow((0.5, 0.5)), uep.Workers(4, states=states, omega=1.0, work="unit")
     >>> told = trajectory(code, part, workers, realization=3, seed=7, deadlines=[1.0], rounds=3)
     >>> [(one.states, one.moments[0].received, one.moments[0].classes) for one in told]
-    [(None, 2, (1, 2)), ((1, 1, 0, 1), 2, (1, 2)), ((0, 1, 1, 0), 2, (1,))]
+    [(None, 3, (1, 2)), ((0, 0, 1, 1), 2, (1, 2)), ((1, 0, 0, 1), 2, (1,))]
     """
     number = word64("realization", realization)
     check_rounds(rounds, workers)

@@ -13,6 +13,7 @@ import numpy as np
 from uepgpu.files import Kind, Output
 from uepgpu.results.curve import curve_of
 from uepgpu.results.limits import Limits
+from uepgpu.results.setting import time_unit
 from uepgpu.results.simulated import Simulated, every_round
 from uepgpu.results.table import COLUMNS, OF_THE_LAW, rows
 from uepgpu.store.errors import StoreError
@@ -29,7 +30,7 @@ TITLE = "uepgpu sweep"
 PARQUET = Kind(("parquet",), b"PAR1", TITLE.encode())
 NETCDF = Kind(("nc", "netcdf"), b"\x89HDF", TITLE.encode())
 
-EXTRA = ("point", "tally", "sweep", "stop_reason", "seconds", "devices", "versions", "latency")
+EXTRA = ("point", "tally", "sweep", "stop_reason", "seconds", "devices", "versions", "latency", "time_unit")
 """Columns that a store adds to those of ``table.csv``."""
 OF_THE_ROUND = ("round",)
 """Column of ``--rounds``: the round, from 0; empty for single rounds."""
@@ -49,6 +50,7 @@ def _extra(stored: StoredPoint) -> dict[str, Any]:
         "devices": "; ".join(stored.devices),
         "versions": "; ".join(stored.versions),
         "latency": stored.point.workers.describe_latency(),
+        "time_unit": stored.point.workers.time_unit or "",
     }
 
 
@@ -136,7 +138,7 @@ def dataset(points: Sequence[StoredPoint]) -> xr.Dataset:
     coords["rounds"] = ("point", np.array([stored.point.rounds or 0 for stored in points]))
     coords["seed"] = ("point", np.array([stored.point.seed for stored in points], dtype=np.uint64))
     data = {name: (("point", "step"), over_steps(name)) for name in VALUES}
-    return labelled(data, coords=coords, attrs={"title": TITLE, "interval": "95 %"})
+    return labelled(data, coords, {"title": TITLE, "interval": "95 %"}, time_unit([stored.point for stored in points]))
 
 
 def write_netcdf(path: Path | str, target: Output) -> int:

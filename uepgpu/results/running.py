@@ -10,8 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from uepgpu.checks import integer, shown, word64
 from uepgpu.console import progress as shown_progress
 from uepgpu.files import expand
@@ -19,7 +17,7 @@ from uepgpu.points.stop import MOST_REALIZATIONS
 from uepgpu.results.opened import Results, in_words_of_python
 from uepgpu.specification.fields import SpecError
 from uepgpu.specification.load import load_spec
-from uepgpu.specification.written import to_toml
+from uepgpu.specification.written import plain, to_toml
 from uepgpu.store.sections import Section
 from uepgpu.store.store import Store
 from uepgpu.store.stored import read_points, read_sweeps
@@ -123,12 +121,9 @@ def run_sweep(
 def _section(path: Path, sweep: Sweep, ids: tuple[str, ...]) -> Section:
     """Return the points of this specification, called what it calls them, whatever else the store holds."""
     rows = [s for s in reversed(read_sweeps(path)) if s.points == ids]
-    row = max(rows, key=lambda s: s.name == sweep.name)
+    row = max(rows, key=lambda s: (s.name, s.time_unit) == (sweep.name, sweep.time_unit))
     stored = {p.id: p for p in read_points(path)}
-    points = tuple(
-        replace(stored[i], sweep=row.name, point=replace(stored[i].point, series=p.series, partition=p.partition))
-        for i, p in zip(ids, sweep.points, strict=True)
-    )
+    points = tuple(stored[i].called(row.name, p) for i, p in zip(ids, sweep.points, strict=True))
     return Section(sweep.title, row, points, 0)
 
 
@@ -148,7 +143,7 @@ def _runner(backend: str, threads: int | None, dask: str | None) -> AbstractCont
 def _read(spec: Any, name: str, realizations: int | None, seed: int | None) -> Sweep:
     """Return the sweep that a name, a file or a mapping describes."""
     if isinstance(spec, Mapping):
-        data = _plain(spec)
+        data = plain(spec)
         _refuse_other_kinds(data)
         return replace(parse_spec(data, name=name, folder=Path(), realizations=realizations, seed=seed), text=to_toml(data))
     if not isinstance(spec, str | os.PathLike):
@@ -157,15 +152,6 @@ def _read(spec: Any, name: str, realizations: int | None, seed: int | None) -> S
     return read_spec(os.fspath(spec), realizations=realizations, seed=seed)
 
 
-def _plain(value: Any) -> Any:
-    """Return tables, lists and numbers as TOML would give them; objects of this library stay."""
-    if isinstance(value, np.ndarray | np.generic):
-        return value.tolist()
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, list | tuple | range) else value
-
-
 def _refuse_other_kinds(data: dict[str, Any]) -> None:
     if data.get("kind") == "gradient-coding":
-        raise SpecError("run_sweep runs sweeps of coded products, got kind = 'gradient-coding'; use uepgpu.gradient_coding.descend")
+        raise SpecError("run_sweep runs sweeps of coded products, got kind = 'gradient-coding'; use run_study")

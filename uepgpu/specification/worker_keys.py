@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
-from uepgpu.specification.keys import LAW, NUMBER, NUMBERS, WHOLE, WHOLES, Key, Type, either, list_of, one_of, or_list, table_of
+from uepgpu.specification.keys import (
+    LAW,
+    NUMBER,
+    NUMBERS,
+    TEXT,
+    WHOLE,
+    WHOLES,
+    Key,
+    Type,
+    either,
+    list_of,
+    one_of,
+    or_list,
+    table_of,
+)
 
 __all__ = ["BACKUP", "OMEGA", "RACKS", "STATES", "WORK", "WORKERS"]
 
@@ -42,6 +56,7 @@ WORKERS = (
     ),
     Key("messages", WHOLE, "1", "Packets that every worker returns in turn.", "3"),
     Key("progress", _PROGRESS, '"linear"', "The j-th comes at j times the time of the first, or each takes its own.", '"erlang"'),
+    Key("time_unit", TEXT, "none", "What latencies and deadlines are measured in: a label, the same for all series.", '"ms"'),
 )
 
 RACKS = (

@@ -212,7 +212,8 @@ def worker_grid(where: str, data: dict[str, Any], folder: Path) -> list[tuple[st
     racks = table.get("racks", _racks(where, folder), None)
     backup = table.get("backup", _backup(where), None)
     states = table.get("states", _states(where, folder), None)
-    more = {"messages": table.get("messages", whole, 1), "progress": table.get("progress", text, "linear")}
+    label = table.get("time_unit", text, None)
+    more = {"messages": table.get("messages", whole, 1), "progress": table.get("progress", text, "linear"), "time_unit": label}
     result = []
     for count, omega, (law_name, law), work in itertools.product(counts, omegas, laws, works):
         varies: list[tuple[Sized, str]] = [(counts, f"W = {count}"), (omegas, f"Ω = {omega}"), (laws, law_name)]

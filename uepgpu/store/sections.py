@@ -15,7 +15,7 @@ from uepgpu.store.opening import reading
 from uepgpu.store.rows import Rows
 from uepgpu.store.stored import StoredPoint, StoredSweep, points_of, sweeps_of
 
-__all__ = ["Section", "joined", "names_of", "only_section", "only_series", "read_sections"]
+__all__ = ["Section", "fitting", "joined", "names_of", "only_section", "only_series", "read_sections"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,11 +131,15 @@ def joined(sections: Mapping[str, Section]) -> Section:
     Raises
     ------
     ValueError
-        If two of them hold realizations of one point: they have to be merged first.
+        If two of them hold realizations of one point: they have to be merged first; or their deadlines are in different units.
     """
     first = next(iter(sections.values()))
     if len(sections) == 1:
         return first
+    units = {section.sweep.time_unit: store for store, section in sections.items()}
+    if len(units) > 1:
+        said = ", ".join(f"{shown(unit) if unit else 'a unit without name'} in {store}" for unit, store in units.items())
+        raise ValueError(f"the stores measure deadlines differently: {said}; give all of them one time_unit")
     owner: dict[str, str] = {}
     users: dict[tuple[str, ...], set[str]] = {}
     for store, section in sections.items():
@@ -167,14 +171,17 @@ def only_series(points: Sequence[StoredPoint], patterns: Sequence[str]) -> tuple
     ValueError
         If a pattern fits no label.
     """
-    if not patterns:
-        return tuple(points)
-    labels = list(dict.fromkeys(p.point.series for p in points))
-    wanted: set[str] = set()
+    wanted = fitting(list(dict.fromkeys(p.point.series for p in points)), patterns)
+    return tuple(p for p in points if p.point.series in wanted)
+
+
+def fitting(labels: Sequence[str], patterns: Sequence[str]) -> set[str]:
+    """Return the labels that fit one of the patterns, as :func:`only_series` takes them; all where there is no pattern."""
+    wanted: set[str] = set() if patterns else set(labels)
     for pattern in patterns:
         fits = {pattern} if pattern in labels else {label for label in labels if fnmatch.fnmatchcase(label, pattern)}
         if not fits:
             known = ", ".join(labels[:20]) + (", …" if len(labels) > 20 else "")
             raise ValueError(f"--series must fit a label, got {shown(pattern)}{closest(pattern, labels)}; there are {known}")
         wanted |= fits
-    return tuple(p for p in points if p.point.series in wanted)
+    return wanted

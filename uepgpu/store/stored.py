@@ -17,33 +17,30 @@ import functools
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from uepgpu import __version__
 from uepgpu.checks import deadlines_array, finite, integer, shown
-from uepgpu.plan import possible_counts, problem_of_round
 from uepgpu.points.notation import read_code, read_partition, read_workers
 from uepgpu.points.point import Point
 from uepgpu.points.stop import MOST_REALIZATIONS, StopRule
 from uepgpu.store import tables
 from uepgpu.store.errors import StoreError
+from uepgpu.store.merged import merged
 from uepgpu.store.opening import reading
 from uepgpu.store.rows import Rows
 from uepgpu.store.spans import CountedRange, add_up
 from uepgpu.tally import Tally, Trajectories
 from uepgpu.text import printable
+from uepgpu.workers.laws import checked_time_unit
 
 __all__ = [
     "StoredPoint",
     "StoredSweep",
     "find_point",
     "iterate_points",
-    "merged",
     "points_of",
     "read_points",
     "read_progress",
@@ -92,6 +89,11 @@ class StoredPoint:
     devices: tuple[str, ...]
     versions: tuple[str, ...]
 
+    def called(self, sweep: str, point: Point) -> StoredPoint:
+        """Return it by the labels that a sweep has for an equal point: series, partition and the unit of time."""
+        mine = replace(self.point, series=point.series, partition=point.partition, workers=point.workers)
+        return replace(self, sweep=sweep, point=mine, tally=self.tally.measured_in(point.workers.time_unit))
+
     @property
     def short_id(self) -> str:
         """The first ten characters of the id."""
@@ -117,6 +119,8 @@ class StoredSweep:
         Seconds since 1970.
     points : tuple of str
         Ids of all its points, also of those without a finished range.
+    time_unit : str or None
+        What deadlines are measured in.
     """
 
     name: str
@@ -127,6 +131,7 @@ class StoredSweep:
     version: str
     started: float
     points: tuple[str, ...]
+    time_unit: str | None = None
 
 
 def read_sweeps(path: Path | str) -> list[StoredSweep]:
@@ -152,14 +157,19 @@ def sweeps_of(rows: Rows) -> list[StoredSweep]:
                 printable(row.name),
                 printable(row.title),
                 printable(row.text, keep="\n\t"),
-                {printable(name): _option(value) for name, value in json.loads(row.options).items()},
+                {printable(name): _option(value) for name, value in json.loads(row.options).items() if name != tables.TIME_UNIT},
                 tuple(finite("show", t) for t in json.loads(row.show)),
                 printable(row.version),
                 row.started,
                 tuple(points.get(row.key, ())),
+                _time_unit(row),
             )
             for row in rows.select(tables.Sweep, "ORDER BY key")
         ]
+
+
+def _time_unit(row: tables.Sweep) -> str | None:
+    return checked_time_unit(json.loads(row.options).get(tables.TIME_UNIT))
 
 
 def _option(value: Any) -> Any:
@@ -203,27 +213,28 @@ def iterate_points(path: Path | str, *, sweep: str | None = None) -> Iterator[St
 
 def points_of(rows: Rows, sweep: str | None) -> Iterator[StoredPoint]:
     """Yield what :func:`read_points` returns, of an open store."""
-    names = {row.key: printable(row.name) for row in rows.select(tables.Sweep)}
+    sweeps = {row.key: row for row in rows.select(tables.Sweep)}
+    names = {key: printable(row.name) for key, row in sweeps.items()}
     if sweep is not None and sweep not in names.values():
         known = ", ".join(dict.fromkeys(names.values())) or "none"
         raise StoreError(f"store {str(rows.path)!r} has no sweep {shown(sweep)}, only {known}")
     # A sweep that is run again after a change has another row; the latest says what a point is called and when it stops.
-    chosen: dict[tuple[int, str, str], tuple[str, int]] = {}
+    chosen: dict[tuple[int, str, str], tuple[str, int, int]] = {}
     for member in rows.select(tables.Member, "ORDER BY sweep, position"):
         name = names.get(member.sweep)
         if name is None:
             raise rows.damage(f"row {member.sweep} of table 'sweep' is missing")
         if sweep in (None, name):
-            chosen[member.point, member.series, member.partition] = (name, member.rule)
+            chosen[member.point, member.series, member.partition] = (name, member.rule, member.sweep)
     held: tuple[int, CountedRange | None] = (-1, None)
-    for (key, series, partition), (name, rule) in chosen.items():
+    for (key, series, partition), (name, rule, of_sweep) in chosen.items():
         row = rows.get(tables.Point, key)
         if row.tally != held[0]:
             held = (row.tally, add_up(rows, row.tally, MOST_REALIZATIONS))
         if held[1] is not None:
             names_shown = (name, printable(series), printable(partition))
             with understood(rows):
-                stored = _stored(rows, row, rule, names_shown, held[1])
+                stored = _stored(rows, row, rule, names_shown, held[1], _time_unit(sweeps[of_sweep]))
             yield stored
 
 
@@ -263,7 +274,9 @@ def _part(text: str) -> Any:
     return read_partition(text)
 
 
-def _stored(rows: Rows, row: tables.Point, rule: int, names: tuple[str, str, str], counted: CountedRange) -> StoredPoint:
+def _stored(
+    rows: Rows, row: tables.Point, rule: int, names: tuple[str, str, str], counted: CountedRange, time_unit: str | None
+) -> StoredPoint:
     frame_text, code, part, workers, times = (rows.text(key) for key in (row.frame, row.code, row.part, row.workers, row.deadlines))
     frame: dict[str, Any] = {
         name: printable(value) if isinstance(value, str) else value for name, value in json.loads(frame_text).items()
@@ -276,7 +289,7 @@ def _stored(rows: Rows, row: tables.Point, rule: int, names: tuple[str, str, str
         partition=names[2],
         code=read_code(code),
         part=_part(part),
-        workers=read_workers(workers),
+        workers=replace(read_workers(workers), time_unit=time_unit),
         deadlines=deadlines,
         stop=StopRule.from_json(rows.text(rule)),
         seed=integer("seed", frame["seed"], 0),
@@ -305,37 +318,3 @@ def _identifier(text: str) -> str:
     if len(text) != 64 or not set(text) <= set("0123456789abcdef"):
         raise ValueError("an id that is no SHA-256")
     return text
-
-
-def merged(frame: dict[str, Any], point: Point, counted: CountedRange) -> Tally | Trajectories:
-    """Return the tally of a point from the sum of its stored ranges and the fields that counts do not hold."""
-    backends = sorted({name for text in counted.provenance for name in json.loads(text)["backend"].split("+")})
-    fields = {name: value for name, value in frame.items() if name not in ("rounds", "problem")}
-    counters, rounds = counted.counters, frame.get("rounds", 1)
-    possible = possible_counts(
-        point.law, point.part.classes, frame["n_packets"], "patterns" if frame["class_wise"] else "pairs", frame["decoder"]
-    )
-    tallies = tuple(
-        Tally(
-            **fields,
-            problem=problem_of_round(frame["problem"], r),
-            backend="+".join(backends),
-            deadlines=np.asarray(point.deadlines) if frame["domain"] == "deadline" else None,
-            classes=point.part.classes,
-            patterns=patterns,
-            pairs=pairs,
-            marginals=None,
-            ranges=counted.ranges,
-            seconds=counted.seconds / rounds,
-            possible=possible,
-        )
-        for r, (patterns, pairs) in enumerate(
-            zip(_of_rounds(counters.patterns, rounds), _of_rounds(counters.pairs, rounds), strict=True)
-        )
-    )
-    return tallies[0] if "rounds" not in frame else Trajectories(tallies, counters.squares)
-
-
-def _of_rounds(counts: NDArray[np.int64] | None, rounds: int) -> Sequence[Any]:
-    """Return what is counted of every round, which stand one after another along the time axis."""
-    return [None] * rounds if counts is None else np.split(counts, rounds, axis=1)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from uepgpu.points.stop import MOST_REALIZATIONS
-from uepgpu.store.stored import merged
+from uepgpu.store.merged import merged
 from uepgpu.sweep.ranges import Ran, Range, Work, describe_work
 
 if TYPE_CHECKING:

@@ -27,7 +27,7 @@ __all__ = ["Trajectories"]
 
 SHARED = (
     *("problem", "code", "decoder", "backend", "domain", "seed", "deadlines", "n_packets", "tied", "packet_work", "paradigm"),
-    *("classes", "n_classes", "class_wise", "ranges", "sub_batch_sizes"),
+    *("classes", "time_unit", "n_classes", "class_wise", "ranges", "sub_batch_sizes"),
 )
 
 Floats = NDArray[np.float64]
@@ -94,12 +94,11 @@ class Trajectories:
         return len(self.tallies)
 
     def __eq__(self, other: object) -> bool:
-        """Whether all counts are the same."""
+        """Whether all counts are the same; squares where both have them."""
         if not isinstance(other, Trajectories):
             return NotImplemented
-        if self.squares is None or other.squares is None:
-            return self.tallies == other.tallies and self.squares is other.squares
-        return self.tallies == other.tallies and np.array_equal(self.squares, other.squares)
+        squares = self.squares is None or other.squares is None or np.array_equal(self.squares, other.squares)
+        return self.tallies == other.tallies and squares
 
     __hash__ = None  # type: ignore[assignment]  # arrays are compared, so there is nothing to hash
 
@@ -124,6 +123,10 @@ class Trajectories:
 
     def __repr__(self) -> str:
         return f"Trajectories({len(self)} rounds of {self.tallies[0]!r})"
+
+    def measured_in(self, time_unit: str | None) -> Trajectories:
+        """Return the same counts with another label of what deadlines are measured in, as :meth:`Tally.measured_in`."""
+        return Trajectories(tuple(tally.measured_in(time_unit) for tally in self), self.squares)
 
     # --- adding ---------------------------------------------------------------------------------------------------
 
@@ -199,7 +202,9 @@ class Trajectories:
         values = {"loss": mean, "loss_stderr": stderr, "loss_low": low, "loss_high": high, "loss_sd": stderr * np.sqrt(n)}
         scale = 1.0 / part.norm2 if part.norm2 > 0 else 0.0
         values |= {f"normalized_{name}": value * scale for name, value in values.items()}
-        return labelled({name: ("deadline", value) for name, value in values.items()}, coords={"deadline": first.deadlines})
+        return labelled(
+            {name: ("deadline", value) for name, value in values.items()}, {"deadline": first.deadlines}, time_unit=first.time_unit
+        )
 
     def deadline_for(self, part: Partition, *, loss: ArrayLike, workers: object = None) -> xr.Dataset:
         """Return the first deadline by which the mean over rounds is at most `loss`, as :meth:`Tally.deadline_for` does."""
@@ -228,4 +233,4 @@ class Trajectories:
         dims = ("deadline", "class")
         values = {"probability": decoded, "stderr": stderr, "low": low, "high": high}
         coords = {"deadline": first.deadlines, "class": np.arange(1, first.n_classes + 1)}
-        return labelled({name: (dims, value) for name, value in values.items()}, coords=coords)
+        return labelled({name: (dims, value) for name, value in values.items()}, coords, time_unit=first.time_unit)

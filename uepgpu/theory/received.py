@@ -19,7 +19,7 @@ from uepgpu.theory.arrays import binomial, convolve, log_binomial, log_poisson
 if TYPE_CHECKING:
     from uepgpu.workers import Workers
 
-__all__ = ["received_law", "thinned"]
+__all__ = ["received_law", "sent_by_worker", "thinned"]
 
 Floats = NDArray[np.float64]
 
@@ -57,7 +57,8 @@ def received_law(workers: Workers, deadlines: Floats, n_subproducts: int, work: 
         laws = []
         for kind, count in zip(kinds, counts, strict=True):
             if count and workers.messages > 1:
-                laws += [_of_messages(workers, kind, deadlines, n_subproducts, work, struck=bool(struck))] * count
+                sent = sent_by_worker(workers, kind, deadlines, n_subproducts, work, struck=bool(struck))
+                laws += [thinned(sent, workers.loss_probability)] * count
             elif count:
                 arrived = workers.arrival(deadlines, n_subproducts, work, *kind, struck=struck)
                 late = workers.absence(deadlines, n_subproducts, work, *kind, struck=struck)
@@ -77,10 +78,13 @@ def received_law(workers: Workers, deadlines: Floats, n_subproducts: int, work: 
     return np.asarray(chance / chance.sum(axis=1, keepdims=True))
 
 
-def _of_messages(
-    workers: Workers, kind: tuple[float, int], deadlines: Floats, n_subproducts: int, work: int, *, struck: bool
+def sent_by_worker(
+    workers: Workers, kind: tuple[float, int], deadlines: Floats, n_subproducts: int, work: int, *, struck: bool = False
 ) -> Floats:
-    """Return the law of the number of messages of one worker that have arrived, shape (D, m + 1)."""
+    """Return the law of the number of messages of equal work that one worker has sent, lost ones too, shape (D, m + 1).
+
+    `kind` is its speed and the number of its law; `struck` says whether its rack is.
+    """
     speed, number = kind
     m = workers.messages
     if workers.progress == "erlang":
@@ -93,16 +97,15 @@ def _of_messages(
         ended = np.isinf(mean)
         sent = np.exp(log_poisson(np.arange(m + 1), np.where(ended, 0.0, mean)))
         sent[:, m:] = gammainc(m, np.where(ended, 0.0, mean))
-        sent = np.where(ended, np.arange(m + 1) == m, sent)
-    else:
-        sure = replace(workers, loss_probability=0.0)  # channels lose messages one by one, below
-        times = deadlines[:, None] / np.arange(1, m + 1)
-        none = np.zeros((deadlines.size, 1))
-        arrived = np.hstack([none + 1, sure.arrival(times, n_subproducts, work, speed, number, struck=struck), none])
-        late = np.hstack([none, sure.absence(times, n_subproducts, work, speed, number, struck=struck), none + 1])
-        # The difference of the smaller two keeps its digits.
-        sent = np.maximum(np.where(arrived[:, :-1] < 0.5, arrived[:, :-1] - arrived[:, 1:], late[:, 1:] - late[:, :-1]), 0.0)
-    return thinned(sent, workers.loss_probability)
+        return np.where(ended, np.arange(m + 1) == m, sent)
+    sure = replace(workers, loss_probability=0.0)  # channels lose messages one by one
+    times = deadlines[:, None] / np.arange(1, m + 1)
+    none = np.zeros((deadlines.size, 1))
+    arrived = np.hstack([none + 1, sure.arrival(times, n_subproducts, work, speed, number, struck=struck), none])
+    late = np.hstack([none, sure.absence(times, n_subproducts, work, speed, number, struck=struck), none + 1])
+    # The difference of the smaller two keeps its digits.
+    sent = np.where(arrived[:, :-1] < 0.5, arrived[:, :-1] - arrived[:, 1:], late[:, 1:] - late[:, :-1])
+    return np.asarray(np.maximum(sent, 0.0))
 
 
 def thinned(sent: Floats, lost: float) -> Floats:

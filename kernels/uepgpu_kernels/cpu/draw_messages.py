@@ -25,7 +25,7 @@ def draw_in_messages(job: Any, first: Any, stride: Any, words: Any, cells: Any, 
         read_done(job, first, stride, words, cells, out)
     elif job.progress == ERLANG:
         draw_increments(job, first, stride, words, cells, out)
-    elif job.most_work == job.messages and job.n_racks == 0:
+    elif job.most_work == job.messages:
         draw_alike(job, first, stride, words, cells, out)
     else:
         draw_done(job, first, stride, words, cells, out)
@@ -40,8 +40,11 @@ def set_time(key: Any, time: Any, cells: Any, n_times: Any) -> Any:
 
 @stage
 def draw_alike(job: Any, first: Any, stride: Any, words: Any, cells: Any, out: Any) -> None:
-    """Put times in the place of works where all are equal: those of message j are in one table for all lanes."""
-    m, lanes, kept = job.messages, words.shape[1], words[words.shape[0] - 1]
+    """Put times in the place of works where all are equal: those of message j are in one table for all lanes, or two."""
+    m, lanes, racked = job.messages, words.shape[1], job.n_racks > 0
+    kept, struck = words[words.shape[0] - 1], words[words.shape[0] - 2]
+    if racked:
+        draw_racks(job, first, stride, words)
     for w in range(job.due.shape[0]):
         if w % 4 == 0:
             draw_block(words, job.seed, first, stride, w // 4, MESSAGES)
@@ -49,7 +52,15 @@ def draw_alike(job: Any, first: Any, stride: Any, words: Any, cells: Any, out: A
             row = out[w * m + j]
             for lane in range(lanes):
                 kept[lane] = row[lane]
+            if racked:
+                find_cells(job, words[w % 4], job.struck[w] + j, cells.value, row)
+                for lane in range(lanes):
+                    struck[lane] = row[lane]
             find_cells(job, words[w % 4], job.due[w] + j, cells.value, row)
+            if racked:
+                state = words[4 + job.rack[w]]
+                for lane in range(lanes):
+                    row[lane] = struck[lane] if state[lane] != 0 else row[lane]
             for lane in range(lanes):
                 row[lane] = set_time(kept[lane], np.uint32(row[lane]) >> cells.shift, cells, job.n_times)
 

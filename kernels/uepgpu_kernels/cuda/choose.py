@@ -88,7 +88,7 @@ def _fast_shape(job: Job, decoder: Maker, kind: str, automaton: Automaton | None
     counted, walked = decoder is decode.count and job.class_unit.size > 0, decoder is decode.match and automaton is not None
     grouped, bins = _grouped(job), n_bins(job, kind)
     most = max(job.n_times, job.arrival.shape[0])
-    if kind != "patterns" or not (counted or walked) or bins > MOST_SHARED_BINS or most > MOST_FIELD:
+    if job.messages > 1 or kind != "patterns" or not (counted or walked) or bins > MOST_SHARED_BINS or most > MOST_FIELD:
         return None
     taken = -(-job.n_packets // (4 * job.per_word)) * 4 * job.per_word  # by whole blocks, of which the first times count
     by_index, by_time = job.order == BY_INDEX and not grouped and taken < MOST_FIELD, job.order == BY_TIME
@@ -133,11 +133,12 @@ def _fast_shape(job: Job, decoder: Maker, kind: str, automaton: Automaton | None
 
 
 def _arrivals(job: Job, rounds: bool) -> dict[str, Any]:
-    """Return what a shape says of racks, traces, rounds and states."""
+    """Return what a shape says of racks, traces, rounds, states and messages."""
     blocks = rounds and job.replay == IN_BLOCKS and job.restart_below < 2**32
     replay = job.replay if blocks or job.replay == IN_ORDER else AT_RANDOM  # each realization or round begins a block
     trace = {"traced": job.arrival.size > 0, "replay": replay, "shuffled": job.shuffle}
-    return {"racked": job.n_racks > 0, **trace, "rounds": rounds, "state_bits": state_bits(job.n_states)}
+    past = {"rounds": rounds, "state_bits": state_bits(job.n_states)}
+    return {"racked": job.n_racks > 0, **trace, **past, "several": job.messages > 1, "progress": job.progress}
 
 
 def _grouped(job: Job) -> bool:

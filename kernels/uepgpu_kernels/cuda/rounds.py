@@ -158,7 +158,7 @@ def _draw_maker(shape: Shape, put: Any, key_bits: int) -> Any:
         if traced:
             columns = cuda.local.array(n_columns, np.uint16)
             if shuffled:
-                shuffle(t, seed, realization, np.int64(before), columns)
+                shuffle(t.n_packets, seed, realization, np.int64(before), columns)
             for w in range(t.n_packets):
                 key = keys[w]
                 time = time_of(t, row, columns, np.uint32(key >> bits), w, n_times)

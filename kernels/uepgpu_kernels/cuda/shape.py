@@ -67,6 +67,8 @@ class Shape(NamedTuple):
     shuffled: bool = False
     rounds: bool = False  # a thread takes a realization through rounds
     state_bits: int = 0  # of a worker's state, which it has from the last round; 0: workers have none
+    several: bool = False  # workers send several messages
+    progress: int = 0
 
 
 def state_bits(n_states: int) -> int:

@@ -93,8 +93,8 @@ def _recorded(job: Job, realizations: U64, work: Ints) -> Ints:
                 row = np.where(drawn[:, 2 * at] < job.restart_below, anew[:, at], (row + np.uint64(1)) % np.uint64(n_rounds))
     column = _permutation(job, realizations, n) if job.shuffle else np.arange(n)[None, :]
     more = (1,) * (work.ndim - 2)
-    where = row.astype(np.int64).reshape(-1, 1, *more), column.reshape(*column.shape, *more)
-    return job.arrival[work, *where].astype(np.int64)
+    met, whose = row.astype(np.int64).reshape(-1, 1, *more), column.reshape(*column.shape, *more)
+    return job.arrival[work, met, whose].astype(np.int64)
 
 
 def _of_messages(job: Job, realizations: U64, code: Ints) -> Ints:
