@@ -119,7 +119,8 @@ def simulate(
     seed : int
         0..2^64-1. Equal seeds share random numbers, whatever else differs.
     backend : "auto", "numba", "numpy" or "cuda"
-        ``"auto"`` takes CUDA where a device answers and there are a million realizations or `devices` is given, else Numba.
+        ``"auto"`` takes CUDA where a device answers and there are a million realizations, each round of trajectories one, or
+        `devices` is given, else Numba.
         ``tally.backend`` says which ran.
     decoder : "auto", "count", "match", "eliminate" or "peel"
         ``"auto"`` is the cheapest exact one. Elimination of given real coefficients in cxr decodes sums of sub-products too,
@@ -139,7 +140,7 @@ def simulate(
         Called with the number of realizations finished since the last call.
     rounds : int, optional
         With :class:`uepgpu.Markov` states or a trace: a realization is a trajectory of so many rounds, 1..100,000, each by all
-        deadlines. Not on CUDA, which ``"auto"`` passes over.
+        deadlines. Rounds of several messages are not for CUDA, which ``"auto"`` passes over then.
 
     Returns
     -------
@@ -181,10 +182,9 @@ def simulate(
     if deadlines is not None:
         warn_of_default(code, plan.law, workers)
     rule = resolve_decoder(plan, decoder)
-    size_decides = n if devices is None else None
-    chosen: Backend = get_backend(
-        backend, part.n_subproducts, decoder=rule, without=() if rounds is None else ("cuda",), realizations=size_decides
-    )
+    size_decides = n * (rounds or 1) if devices is None else None
+    without = ("cuda",) if rounds is not None and plan.job.messages > 1 else ()
+    chosen: Backend = get_backend(backend, part.n_subproducts, decoder=rule, without=without, realizations=size_decides)
     kind = resolve_tally(plan, rule, tally)
     if rounds is not None:
         job = plan.job
@@ -231,7 +231,7 @@ def _runner(
     if rounds is None:
         sampler = chosen.sampler(plan, rule, kind, threads, devices)
         return lambda first, count: RawTrajectories([sampler.run(first, count)], None)
-    trajectories = chosen.round_sampler(plan, rule, kind, threads)
+    trajectories = chosen.round_sampler(plan, rule, kind, threads, devices)
     return lambda first, count: trajectories.run_rounds(first, count, rounds)
 
 

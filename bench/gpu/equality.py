@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from bench.gpu.notes import Notes
-from bench.gpu.problems import digest, equality_cases
+from bench.gpu.problems import by_round, digest, equality_cases
 
 __all__ = ["DIGESTS", "SHARDS", "equality", "make_digests", "read_digests"]
 
@@ -47,6 +47,8 @@ def equality(notes: Notes, shard: int) -> None:
             # Where thresholds round otherwise than where digests were made, NumPy on this machine decides.
             # So it does where the device is pretended, for fewer realizations.
             equal = prepared or found == digest(problem.simulate(n, "numpy", first))
-            notes.say(label, ok=equal, as_prepared=prepared, first_call_seconds=seconds, ran=tally.backend, realizations=n)
+            notes.say(
+                label, ok=equal, as_prepared=prepared, first_call_seconds=seconds, ran=by_round(tally)[0].backend, realizations=n
+            )
         if said:
             notes.say(f"{label}: warnings", warnings=said)

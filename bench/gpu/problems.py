@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 import uepgpu as uep
-from uepgpu import codes
+from uepgpu import codes, latency
+from uepgpu.tally import Trajectories
 
-__all__ = ["DEADLINES", "GAMMA", "HOT", "PROBLEMS", "Problem", "digest", "equality_cases"]
+__all__ = ["DEADLINES", "GAMMA", "HOT", "PROBLEMS", "Problem", "by_round", "digest", "equality_cases"]
 
 GAMMA = (0.40, 0.35, 0.25)
 DEADLINES = tuple(0.05 * i for i in range(22))
@@ -34,11 +35,13 @@ class Problem:
     deadlines: tuple[float, ...] | None = None
     decoder: str = "auto"
     tally: str = "auto"
+    rounds: int | None = None
 
-    def simulate(self, realizations: int, backend: str, first: int = 0, **more: Any) -> uep.Tally:
-        """Return the tally of a range."""
+    def simulate(self, realizations: int, backend: str, first: int = 0, **more: Any) -> uep.Tally | Trajectories:
+        """Return the tally of a range, or of every round of it."""
         asked = {"deadlines": self.deadlines, "decoder": self.decoder, "tally": self.tally, "seed": SEED, "backend": backend}
-        return uep.simulate(self.code, self.part, self.workers, realizations=realizations, first_realization=first, **asked, **more)
+        asked |= {"realizations": realizations, "first_realization": first, "rounds": self.rounds}
+        return uep.simulate(self.code, self.part, self.workers, **asked, **more)
 
 
 def _summands(*sizes: int) -> uep.Partition:
@@ -54,6 +57,10 @@ def _problems() -> dict[str, Problem]:
     thirty = uep.Workers(30, omega=1.0, work="unit")
     sixty, many = (uep.Workers(n, omega="fair", work="unit") for n in (60, 80))
     speeds = uep.Workers(30, omega=1.0, speeds=[1.0 + w % 3 for w in range(30)], loss_probability=0.1)
+    both = uep.Markov([[0.9, 0.1], [0.3, 0.7]], [latency.Exponential(1.0), latency.Exponential(0.1)])
+    states = uep.Workers(30, states=both, omega=1.0, work="unit")
+    table = ((7 * np.arange(30) + 11 * np.arange(40)[:, None]) % 41 + 1) / 40
+    trace = uep.Workers(30, latency.Trace(table, "blocks", True, 4.0), omega=1.0, work="unit")
     found: dict[str, Problem] = {}
     for deadlines, when in ((None, ""), (DEADLINES, ", 22 deadlines")):
         found |= {
@@ -78,15 +85,25 @@ def _problems() -> dict[str, Problem]:
         "speeds, lossy": Problem(ew, nine, speeds, DEADLINES, "count"),
         "W = 256": Problem(now, nine, uep.Workers(256, omega="fair", work="unit"), None, "count"),
         "200 deadlines": Problem(ew, nine, thirty, tuple(np.linspace(0, 1.05, 200).tolist()), "count"),
+        "rounds of two states": Problem(ew, nine, states, DEADLINES, "count", rounds=5),
+        "rounds of a trace in blocks": Problem(ew, nine, trace, DEADLINES, "count", rounds=5),
     }
 
 
 PROBLEMS = _problems()
 
 
-def digest(tally: uep.Tally) -> str:
-    """Return a digest of all integers of a tally."""
-    parts = (b"-" if x is None else x.astype("<i8").tobytes() for x in (tally.patterns, tally.pairs, tally.marginals))
+def by_round(found: uep.Tally | Trajectories) -> tuple[uep.Tally, ...]:
+    """Return the tallies of all rounds; without rounds, the one."""
+    return found.tallies if isinstance(found, Trajectories) else (found,)
+
+
+def digest(found: uep.Tally | Trajectories) -> str:
+    """Return a digest of all integers of a tally, or of those of every round."""
+    arrays = [x for tally in by_round(found) for x in (tally.patterns, tally.pairs, tally.marginals)]
+    if isinstance(found, Trajectories):
+        arrays.append(found.squares)
+    parts = (b"-" if x is None else x.astype("<i8").tobytes() for x in arrays)
     return hashlib.sha256(b"|".join(parts)).hexdigest()[:16]
 
 

@@ -33,16 +33,21 @@ def prepared(problem: Problem, *, by_words: bool = True) -> Any:
     from uepgpu_kernels import cuda
     from uepgpu_kernels.automaton import automaton_of
 
-    plan = make_plan(problem.code, problem.part, problem.workers, seed=SEED, deadlines=problem.deadlines)
+    rounds = problem.rounds is not None
+    plan = make_plan(problem.code, problem.part, problem.workers, seed=SEED, deadlines=problem.deadlines, rounds=rounds)
     decoder = resolve_decoder(plan, problem.decoder)
     kind = resolve_tally(plan, decoder, problem.tally)
     automaton = automaton_of(plan.job) if decoder == "match" else None
-    return cuda.Prepared(plan.job, DECODERS[decoder].implementation("cuda"), kind, automaton, by_words=by_words)
+    return cuda.Prepared(plan.job, DECODERS[decoder].implementation("cuda"), kind, automaton, by_words=by_words, rounds=rounds)
 
 
 def rate(notes: Notes, name: str, target: float) -> None:
-    """Time one problem: calls as a user makes them, and on a device the kernel alone by events on its own stream."""
+    """Time one problem: calls as a user makes them, and on a device the kernel alone by events on its own stream.
+
+    Every round of a trajectory counts as a realization.
+    """
     problem = PROBLEMS[name]
+    rounds = problem.rounds or 1
     began = time.perf_counter()
     problem.simulate(notes.size(1000, 33), notes.backend)
     row: dict[str, Any] = {"first_call_seconds": time.perf_counter() - began}
@@ -55,7 +60,7 @@ def rate(notes: Notes, name: str, target: float) -> None:
         while (took := fastest(call, 1)) < target / 4 and n < notes.size(2**34, 33):
             n *= 4
         n = min(notes.size(2**36, 33), max(least, int(n * target / took)))
-        row |= {"realizations": n, "rate": statistics.median(n / fastest(call, 1) for _ in range(notes.size(3, 1)))}
+        row |= {"realizations": n, "rate": statistics.median(rounds * n / fastest(call, 1) for _ in range(notes.size(3, 1)))}
         if notes.on_device:
             with notes.step(f"{name}: events"):
                 row |= events(name, problem, n, notes.size(6, 2))
@@ -67,14 +72,14 @@ def events(name: str, problem: Problem, n: int, times: int) -> dict[str, Any]:
     """Return the kernel's own rate by events, its ceiling and what it takes of a multiprocessor."""
     import cupy
 
-    ready, rates = prepared(problem), []
+    ready, rates, rounds = prepared(problem), [], problem.rounds or 1
     start, end = cupy.cuda.Event(), cupy.cuda.Event()
     for _ in range(times):
         start.record(ready.memory.queue)
-        ready.launch(0, n)
+        ready.launch(0, n, rounds)
         end.record(ready.memory.queue)
         end.synchronize()
-        rates.append(n / (cupy.cuda.get_elapsed_time(start, end) * 1e-3))
+        rates.append(rounds * n / (cupy.cuda.get_elapsed_time(start, end) * 1e-3))
     row = {"kernel_rate": statistics.median(rates[1:]), "nest": ready.shape.nest, "blocks": ready.blocks, "threads": ready.threads}
     row |= ready.resources()
     if name in HOT:

@@ -8,19 +8,17 @@ import pytest
 import uepgpu as uep
 from tests.cases import problems
 from tests.cases.paper import EW, GAMMA, MDS, RXC
+from tests.cases.stragglers import GILBERT, THREE, TIMES
 from tests.oracles import naive
-from uepgpu import Markov, Workers, codes, theory
-from uepgpu.backends import BACKENDS, get_backend
-from uepgpu.latency import Exponential, Staged, Trace
+from uepgpu import Markov, Workers, codes, monte_carlo, theory
+from uepgpu.backends import get_backend
+from uepgpu.latency import Staged, Trace
 from uepgpu.plan import DECODERS, make_plan, resolve_decoder
 from uepgpu.tally import Trajectories
 from uepgpu_kernels import cpu, reference
 from uepgpu_kernels.reference.sample import arrivals
 
-GOOD, BAD = Exponential(1.0), Exponential(0.1)
-GILBERT = Markov([[0.9, 0.1], [0.3, 0.7]], [GOOD, BAD])
-THREE = Markov([[0.5, 0.5, 0.0], [0.2, 0.3, 0.5], [0.6, 0.0, 0.4]], [GOOD, BAD, Exponential(5.0)])
-TIMES = [0.3, 0.6, 0.6, 2.0]
+GOOD, BAD = GILBERT.laws
 F = 0.352950
 """Chance to arrive by .6 in a round of GILBERT."""
 
@@ -191,7 +189,6 @@ REFUSED = {
         "rounds=2 needs deadlines: rounds depend on each other through arrivals",
     ),
     "no rounds": (lambda: by("auto", EW, RXC, unit(), rounds=0), "rounds must be"),
-    "CUDA": (lambda: BACKENDS["cuda"].round_sampler(None, "count", "patterns", 1), "rounds are not simulated by backend='cuda'"),
     "fewer rounds": (lambda: by("numba", *CASES["EW"]) + by("numba", *CASES["EW"], rounds=2), "as many rounds to be added"),
 }
 
@@ -204,5 +201,14 @@ def test_what_makes_no_sense_is_refused_in_one_line(name):
     assert "\n" not in str(error.value)
 
 
-def test_auto_passes_over_cuda():
-    assert by("auto", *CASES["EW"]).tallies[0].backend == get_backend("auto", without=("cuda",)).name
+@pytest.mark.parametrize("rounds, asked", [(4, 4 * 150), (None, 150)])
+def test_every_round_counts_when_auto_asks_a_device(rounds, asked, monkeypatch):
+    sizes = []
+
+    def noting(*given, realizations, **more):
+        sizes.append(realizations)
+        return get_backend("numpy")
+
+    monkeypatch.setattr(monte_carlo, "get_backend", noting)
+    by("auto", *CASES["EW"], rounds=rounds)
+    assert sizes == [asked]

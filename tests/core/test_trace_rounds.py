@@ -8,7 +8,8 @@ import pytest
 import uepgpu as uep
 from tests.cases.paper import EW, MDS, RXC
 from tests.oracles import naive
-from uepgpu import Workers
+from uepgpu import Workers, monte_carlo
+from uepgpu.backends import BACKENDS, get_backend
 from uepgpu.latency import Trace
 from uepgpu.plan import make_plan
 from uepgpu.points.notation import read_workers, write_workers
@@ -91,3 +92,20 @@ def test_traces_in_blocks_have_text_of_their_own():
 def test_blocks_of_no_length_are_refused(replay, block, reason):
     with pytest.raises(ValueError, match=reason):
         Trace(TABLE, replay, block=block)
+
+
+def test_rounds_of_several_messages_are_not_for_cuda(monkeypatch):
+    workers, without = unit(TABLE[:, :6], 6, messages=3), []
+
+    def noting(*given, **more):
+        without.append(more["without"])
+        return get_backend("numpy")
+
+    monkeypatch.setattr(monte_carlo, "get_backend", noting)
+    options = {"deadlines": [0.6], "realizations": 3, "seed": 1, "rounds": 2}
+    uep.simulate(EW, RXC, workers, **options)
+    uep.simulate(EW, RXC, unit(TABLE), **options)
+    assert without == [("cuda",), ()]
+    plan = make_plan(EW, RXC, workers, seed=1, deadlines=[0.6], rounds=True)
+    with pytest.raises(ValueError, match="rounds of several messages are not simulated by backend='cuda': give 'numba' or 'numpy'"):
+        BACKENDS["cuda"].round_sampler(plan, "count", "patterns", 1)

@@ -26,34 +26,58 @@ class Emulated:
     automaton: Any
     kind: str = "patterns"
     packed: bool = True
+    rounds: int | None = None
 
     def __post_init__(self):
-        from uepgpu_kernels.cuda import compile_shape, make_tables, shape_of
+        from uepgpu_kernels.cuda import make_tables, shape_of
 
         step = DECODERS[self.decoder].implementation("cuda")
-        self.shape = shape_of(self.job, step, self.kind, self.automaton, packed=self.packed)
+        self.shape = shape_of(self.job, step, self.kind, self.automaton, packed=self.packed, rounds=self.rounds is not None)
         self.tables = make_tables(self.job, self.shape, self.automaton)
-        self.ptx, self.signature = compile_shape(self.shape, (9, 0))
+        self.ptx, self.signature = compiled(self.shape)
 
     def launch(self, first, count, *, blocks=32, threads=32, sched=None, ptx=None):
-        """Return (patterns (32, T, 2^L), warp instructions)."""
+        """Return (patterns (32, T, 2^L), by round where there are rounds, warp instructions)."""
         job = self.job
         transitions = (job.n_times + 1) * job.n_classes << job.n_classes
-        out = np.zeros((SUB_BATCHES, transitions), dtype=np.uint64)
+        out = np.zeros((self.rounds or 1, SUB_BATCHES, transitions), dtype=np.uint64)
+        kept = 1 if self.rounds is None else self.rounds * job.n_classes * SUB_BATCHES * -(-count // SUB_BATCHES)
         sim = self.interpreter.Sim(self.interpreter.Module(ptx or self.ptx), sched=sched)
         tables = [np.zeros(1, x.dtype) if isinstance(x, np.ndarray) and x.size == 0 else x for x in self.tables]
         scalars = [job.seed, np.uint64(first), np.uint64(count), np.uint32(job.n_times), np.uint32(transitions)]
-        arguments = [*scalars, *tables, out.reshape(-1), np.zeros(1, dtype=np.uint32)]
+        arguments = [*scalars, *tables, out.reshape(-1), np.zeros(kept, dtype=np.uint32)]
+        self.record = arguments[-1]
         params = [p for a in arguments for p in self.interpreter.flat_numba(sim, a)]
         sim.launch(None, (blocks,), (threads,), params)
         sizes = [max(0, -(-(count - (b - first) % SUB_BATCHES) // SUB_BATCHES)) for b in range(SUB_BATCHES)]
-        rows = out.astype(np.int64)
-        found = [patterns_of(row, size, job.n_times, job.n_classes) for row, size in zip(rows, sizes, strict=True)]
-        return np.stack(found), sim.nsteps
+        found = np.stack(
+            [
+                np.stack([patterns_of(row, size, job.n_times, job.n_classes) for row, size in zip(rows, sizes, strict=True)])
+                for rows in out.astype(np.int64)
+            ]
+        )
+        return found[0] if self.rounds is None else found, sim.nsteps
+
+    def squares(self, first, count):
+        """Return the squares (32, T, ·) of trajectories that have just been launched, by their kernel's PTX."""
+        from uepgpu_kernels.cuda.ptx import compile_function
+        from uepgpu_kernels.cuda.squares import SQUARES_TYPES, n_products, squares_kernel
+
+        ptx = compile_function(squares_kernel(self.job.n_classes), SQUARES_TYPES, (9, 0))
+        out = np.zeros(SUB_BATCHES * self.job.n_times * n_products(self.job.n_classes), dtype=np.uint64)
+        sim = self.interpreter.Sim(self.interpreter.Module(ptx))
+        scalars = [np.uint64(first), np.uint64(count), np.uint32(self.job.n_times), np.uint64(self.rounds)]
+        arguments = [*scalars, np.uint64(-(-count // SUB_BATCHES)), self.record, out]
+        params = [p for a in arguments for p in self.interpreter.flat_numba(sim, a)]
+        sim.launch(None, (64,), (3,), params)
+        return out.astype(np.int64).reshape(SUB_BATCHES, self.job.n_times, -1)
 
     def expected(self, first, count):
         """Return the CPU's patterns."""
         nest = DECODERS[self.decoder].implementation("cpu")(self.job)
+        if self.rounds is not None:
+            tallies = cpu.run_rounds(self.job, nest, self.kind, first, count, 1, self.rounds)
+            return np.stack([tally.patterns for tally in tallies.rounds])
         return cpu.run(self.job, nest, self.kind, first, count, 1).patterns
 
 
@@ -78,9 +102,17 @@ class Executed(Memory):
         return self.room
 
 
-def emulated(interpreter, problem, domain, decoder, *, deadlines=None, seed=7, packed=True, automaton=True):
+@functools.cache
+def compiled(shape):
+    """Return the PTX of a shape for sm_90 and its arguments; problems of one shape share it."""
+    from uepgpu_kernels.cuda import compile_shape
+
+    return compile_shape(shape, (9, 0))
+
+
+def emulated(interpreter, problem, domain, decoder, *, deadlines=None, seed=7, packed=True, automaton=True, rounds=None):
     times = deadlines if domain == "deadline" else None
-    plan = make_plan(problem.code, problem.part, problem.workers, seed=seed, deadlines=times)
+    plan = make_plan(problem.code, problem.part, problem.workers, seed=seed, deadlines=times, rounds=rounds is not None)
     resolved = resolve_decoder(plan, decoder)
     walk = build_automaton(plan.job.mask) if automaton and decoder == "match" and plan.job.mask.size else None
-    return Emulated(interpreter, plan.job, resolved, walk, packed=packed)
+    return Emulated(interpreter, plan.job, resolved, walk, packed=packed, rounds=rounds)

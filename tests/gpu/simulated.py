@@ -17,10 +17,10 @@ sys.path[:0] = [str(ROOT), str(ROOT / "kernels")]
 
 import numpy as np  # noqa: E402
 
-from tests.cases import problems  # noqa: E402
+from tests.cases import problems, stragglers  # noqa: E402
 from tests.cases.descents import agreement, make_plan_of  # noqa: E402
 from uepgpu.backends.cuda import CudaBackend  # noqa: E402
-from uepgpu.plan import DECODERS, resolve_decoder, resolve_tally  # noqa: E402
+from uepgpu.plan import DECODERS, make_plan, resolve_decoder, resolve_tally  # noqa: E402
 from uepgpu_kernels import reference  # noqa: E402
 from uepgpu_kernels.automaton import automaton_of  # noqa: E402
 from uepgpu_kernels.cuda import DescentDraws, Prepared  # noqa: E402
@@ -100,9 +100,36 @@ class Short(Memory):
         return self.room
 
 
+def trajectories(name, count):
+    """Every round of a model; of one also each sub-product, in pieces and on two devices."""
+    model = stragglers.ELSE[name]
+    plan = make_plan(model.code, model.part, model.workers, seed=3, deadlines=stragglers.TIMES, rounds=True)
+    decoder = resolve_decoder(plan, model.decoder)
+    step, decode = (DECODERS[decoder].implementation(target) for target in ("cuda", "reference"))
+
+    def expected(kind):
+        return reference.run_rounds(plan.job, decode, kind, FIRST, count, model.rounds)
+
+    def same(a, b):
+        squares = (a.squares is None) == (b.squares is None) and equal([a.squares], [b.squares])
+        return squares and len(a.rounds) == len(b.rounds) and all(map(equal, a.rounds, b.rounds))
+
+    kind = resolve_tally(plan, decoder, "auto")
+    prepared = Prepared(plan.job, step, kind, blocks=32, threads=2, rounds=True)
+    found = prepared.run_rounds(FIRST, count, model.rounds)
+    label = f"{name}, {kind}, {prepared.shape.nest} {prepared.shape.decoder.__name__}"
+    yield label, same(found, expected(kind))
+    if name != "one state, one packet":
+        return
+    sampler = CudaBackend().round_sampler(plan, decoder, "marginals", None, devices="all")
+    sampler.most = count // 2
+    found = sampler.run_rounds(FIRST, count, model.rounds)
+    yield f"{name}, marginals, two devices", len(sampler.devices) == 2 and same(found, expected("marginals"))
+
+
 if __name__ == "__main__":
     sys.setswitchinterval(5e-4)  # the simulator waits for its threads in a loop, which holds them up
     todo, count, names = sys.argv[1], int(sys.argv[2]), sys.argv[3:]
-    run = {"tallies": tallies, "launches": launches, "descents": descents}[todo]
+    run = {"tallies": tallies, "launches": launches, "descents": descents, "trajectories": trajectories}[todo]
     results = [result for name in names for result in run(name, count)]
     print(json.dumps({"ran": len(results), "differ": [label for label, same in results if not same]}))

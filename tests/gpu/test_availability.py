@@ -20,6 +20,7 @@ from uepgpu import simulate
 from uepgpu.backends.cuda import CudaBackend, CudaSampler, parse_devices
 from uepgpu_kernels import reference
 from uepgpu_kernels.cuda.memory import Memory, is_out_of_memory
+from uepgpu_kernels.job import RawTrajectories
 from uepgpu_kernels.reference import decode
 
 HIDDEN = """
@@ -96,7 +97,8 @@ class Short:
     def __init__(self, job, room):
         self.job, self.room = job, room
 
-    def queue(self, first, count):
+    def queue(self, first, count, rounds):
+        assert rounds in (1, 3)
         if count > self.room:
             raise MemoryError("out of memory")
         return [(first, count)]
@@ -104,9 +106,10 @@ class Short:
     def release(self):
         self.room += 1
 
-    def finished(self, queued, first, count):
+    def finished(self, queued, first, count, rounds):
         assert queued == [(first, count)]
-        return reference.run(self.job, decode.count, "patterns", first, count)
+        tally = reference.run(self.job, decode.count, "patterns", first, count)
+        return RawTrajectories([tally] * rounds, tally.patterns.copy())
 
 
 def test_short_memory_halves_the_batch_and_says_so(numba_cuda):
@@ -116,7 +119,10 @@ def test_short_memory_halves_the_batch_and_says_so(numba_cuda):
         warnings.simplefilter("always")
         tally = sampler.run(7, 300)
     assert [str(w.message).split(":")[1] for w in said] == [" continuing with 150", " continuing with 75"]
-    assert np.array_equal(tally.patterns, reference.run(job, decode.count, "patterns", 7, 300).patterns)
+    whole = reference.run(job, decode.count, "patterns", 7, 300).patterns
+    assert np.array_equal(tally.patterns, whole)
+    found = sampler.run_rounds(7, 300, 3)
+    assert np.array_equal([*(tally.patterns for tally in found.rounds), found.squares], [whole] * 4)
     with pytest.raises(MemoryError):
         CudaSampler(lambda kind, device: Short(job, -9), "patterns", [0]).run(0, 1)
 

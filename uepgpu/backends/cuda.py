@@ -7,7 +7,7 @@ import itertools
 import os
 import warnings
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from uepgpu.plan import DECODERS
 
 if TYPE_CHECKING:
     from uepgpu.plan import Plan
-    from uepgpu_kernels.job import RawTally
+    from uepgpu_kernels.job import RawTally, RawTrajectories
 
 __all__ = ["CudaBackend", "CudaSampler", "Devices", "add_tallies", "parse_devices", "split_range"]
 
@@ -65,6 +65,21 @@ class CudaBackend:
         ValueError
             If K is beyond the decoder's limit, or there is no such device.
         """
+        return self._sampler(plan, decoder, kind, devices, rounds=False)
+
+    def round_sampler(self, plan: Plan, decoder: str, kind: str, threads: int | None, devices: Devices = None) -> CudaSampler:
+        """Make a plan of trajectories ready, as :meth:`sampler`.
+
+        Raises
+        ------
+        ValueError
+            As there, and where workers send several messages.
+        """
+        if plan.job.messages > 1:
+            raise ValueError("rounds of several messages are not simulated by backend='cuda': give 'numba' or 'numpy'")
+        return self._sampler(plan, decoder, kind, devices, rounds=True)
+
+    def _sampler(self, plan: Plan, decoder: str, kind: str, devices: Devices, *, rounds: bool) -> CudaSampler:
         from uepgpu_kernels import cuda
 
         job, entry = plan.job, DECODERS[decoder]
@@ -74,18 +89,9 @@ class CudaBackend:
         step = entry.implementation("cuda")
 
         def prepare(kind: str, device: int) -> Any:
-            return cuda.prepare(job, step, kind, device)
+            return cuda.prepare(job, step, kind, device, rounds=rounds)
 
         return CudaSampler(prepare, kind, parse_devices(devices, cuda.device_count()))
-
-    def round_sampler(self, plan: Plan, decoder: str, kind: str, threads: int | None) -> NoReturn:
-        """Refuse: device code has no rounds.
-
-        Raises
-        ------
-        ValueError
-        """
-        raise ValueError("rounds are not simulated by backend='cuda': give 'numba' or 'numpy'")
 
 
 class CudaSampler:
@@ -98,19 +104,23 @@ class CudaSampler:
 
     def run(self, first: int, count: int) -> RawTally:
         """Tally realizations first .. first + count - 1: each device its part, all at once."""
-        total: RawTally | None = None
+        return self.run_rounds(first, count, 1).rounds[0]
+
+    def run_rounds(self, first: int, count: int, rounds: int) -> RawTrajectories:
+        """Tally every round of realizations first .. first + count - 1, as :meth:`run`."""
+        total: RawTrajectories | None = None
         start, end = first, first + count
         while start < end:
             size = min(self.most, end - start)
             try:
                 parts = [(p, *part) for p, part in zip(self.prepared, split_range(start, size, len(self.devices)), strict=False)]
-                launched = [(p, p.queue(a, n), a, n) for p, a, n in parts]
-                tallies: list[RawTally] = [p.finished(out, a, n) for p, out, a, n in launched]
+                launched = [(p, p.queue(a, n, rounds), a, n) for p, a, n in parts]
+                tallies: list[RawTrajectories] = [p.finished(out, a, n, rounds) for p, out, a, n in launched]
             except Exception as error:
                 self._halve(error, size)
                 continue
             for tally in tallies:
-                total = tally if total is None else add_tallies(total, tally)
+                total = tally if total is None else add_trajectories(total, tally)
             start += size
         assert total is not None
         return total
@@ -159,6 +169,12 @@ def add_tallies(a: RawTally, b: RawTally) -> RawTally:
     """Return the sum of the tallies of two ranges."""
     both = zip(a, b, strict=True)
     return type(a)(*(None if x is None or y is None else x + y for x, y in both))  # type: ignore[arg-type]
+
+
+def add_trajectories(a: RawTrajectories, b: RawTrajectories) -> RawTrajectories:
+    """Return the sum of the tallies of two ranges of trajectories."""
+    rounds = [add_tallies(x, y) for x, y in zip(a.rounds, b.rounds, strict=True)]
+    return type(a)(rounds, None if a.squares is None or b.squares is None else a.squares + b.squares)
 
 
 def parse_devices(devices: Devices, present: int | None = None) -> list[int]:

@@ -77,7 +77,7 @@ class Backend(Protocol):
         """
         ...
 
-    def round_sampler(self, plan: Plan, decoder: str, kind: str, threads: int | None) -> RoundSampler:
+    def round_sampler(self, plan: Plan, decoder: str, kind: str, threads: int | None, devices: Devices = None) -> RoundSampler:
         """Make a plan of trajectories ready."""
         ...
 
@@ -114,7 +114,7 @@ class NumpyBackend:
         """Make a plan ready."""
         return self._call(plan, decoder, kind)
 
-    def round_sampler(self, plan: Plan, decoder: str, kind: str, threads: int | None) -> RoundSampler:
+    def round_sampler(self, plan: Plan, decoder: str, kind: str, threads: int | None, devices: Devices = None) -> RoundSampler:
         """Make a plan of trajectories ready."""
         return self._call(plan, decoder, kind)
 
@@ -147,7 +147,7 @@ class NumbaBackend:
         """Make a plan ready."""
         return self._call(plan, decoder, kind, threads)
 
-    def round_sampler(self, plan: Plan, decoder: str, kind: str, threads: int | None) -> RoundSampler:
+    def round_sampler(self, plan: Plan, decoder: str, kind: str, threads: int | None, devices: Devices = None) -> RoundSampler:
         """Make a plan of trajectories ready."""
         return self._call(plan, decoder, kind, threads)
 

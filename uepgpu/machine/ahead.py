@@ -78,15 +78,16 @@ def _shape(case: Case) -> object:
     from uepgpu_kernels.automaton import automaton_of
     from uepgpu_kernels.cuda import shape_of
 
-    plan = make_plan(case.code, case.part, case.workers, seed=0, deadlines=case.deadlines)
+    rounds = case.rounds is not None
+    plan = make_plan(case.code, case.part, case.workers, seed=0, deadlines=case.deadlines, rounds=rounds)
     decoder = resolve_decoder(plan, case.decoder)
     kind = resolve_tally(plan, decoder, case.tally)
     automaton = automaton_of(plan.job) if decoder == "match" else None
-    return shape_of(plan.job, DECODERS[decoder].implementation("cuda"), kind, automaton)
+    return shape_of(plan.job, DECODERS[decoder].implementation("cuda"), kind, automaton, rounds=rounds)
 
 
 def _compile(name: str, capability: tuple[int, int]) -> Compiled:
-    from uepgpu_kernels.cuda import draws_cubin, probe_cubin, shape_cubin
+    from uepgpu_kernels.cuda import draws_cubin, probe_cubin, shape_cubin, squares_cubin
 
     began = time.perf_counter()
     if name == PROBE:
@@ -96,4 +97,7 @@ def _compile(name: str, capability: tuple[int, int]) -> Compiled:
     else:
         (case,) = (case for case in cases("cuda") if case.name == name)
         kept = shape_cubin(_shape(case), capability)  # type: ignore[arg-type]
+        if case.rounds is not None:
+            also = squares_cubin(case.part.n_classes, capability)
+            kept = kept._replace(found=kept.found and also.found)
     return Compiled(name, time.perf_counter() - began, kept.found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,12 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from uepgpu import codes
-from uepgpu.backends import get_backend
+from uepgpu.backends import Backend, get_backend
 from uepgpu.codes import Code
-from uepgpu.latency import Exponential
+from uepgpu.latency import Exponential, Trace
 from uepgpu.partition import Partition
-from uepgpu.plan import make_plan, resolve_decoder, resolve_tally
-from uepgpu.workers import Workers
+from uepgpu.plan import Plan, make_plan, resolve_decoder, resolve_tally
+from uepgpu.workers import Markov, Workers
+from uepgpu_kernels.job import RawTrajectories
 
 __all__ = ["Check", "cases", "run_selftest"]
 
@@ -56,6 +58,7 @@ class Case:
     decoder: str
     tally: str = "auto"
     first: bool = False
+    rounds: int | None = None
 
 
 def cases(backend: str = "numba") -> list[Case]:
@@ -108,6 +111,12 @@ def _cases() -> Iterator[Case]:
         yield Case(f"2-fold repetition, {domain}", codes.Repetition(2), nine, fair, deadlines, "auto", first=counted)
     speeds = Workers(30, omega=1.0, speeds=[1.0 + w % 3 for w in range(30)], loss_probability=0.1)
     yield Case("EW-30 at three speeds, true work, lossy", ew, nine, speeds, DEADLINES, "count")
+    states = Markov([[0.9, 0.1], [0.3, 0.7]], [Exponential(1.0), Exponential(0.1)])
+    slow = Workers(30, states=states, omega=1.0, work="unit")
+    yield Case("EW-30 of two states, 3 rounds", ew, nine, slow, DEADLINES, "count", first=True, rounds=3)
+    recorded = Trace((7 * np.arange(30) + 11 * np.arange(4)[:, None]) % 30 / 20, "blocks", True, 3.0)
+    again = Workers(30, recorded, omega=1.0, work="unit")
+    yield Case("EW-30 of a trace in blocks, 3 rounds", ew, nine, again, DEADLINES, "count", rounds=3)
 
 
 def run_selftest(backend: str) -> Iterator[Check]:
@@ -121,15 +130,24 @@ def run_selftest(backend: str) -> Iterator[Check]:
     tested, reference = get_backend(backend), get_backend("numpy")
     for case in cases(tested.name):
         for first in (0, BEYOND_32_BITS):
-            plan = make_plan(case.code, case.part, case.workers, seed=7, deadlines=case.deadlines)
+            plan = make_plan(case.code, case.part, case.workers, seed=7, deadlines=case.deadlines, rounds=case.rounds is not None)
             decoder = resolve_decoder(plan, case.decoder)
             kind = resolve_tally(plan, decoder, case.tally)
             began = time.perf_counter()
-            ours = tested.sampler(plan, decoder, kind, None).run(first, REALIZATIONS)
+            ours = _tallied(tested, plan, decoder, kind, first, case.rounds)
             seconds = time.perf_counter() - began
-            theirs = reference.sampler(plan, decoder, kind, None).run(first, REALIZATIONS)
+            theirs = _tallied(reference, plan, decoder, kind, first, case.rounds)
             equal = all(
                 (a is None and b is None) or (a is not None and b is not None and np.array_equal(a, b))
-                for a, b in zip(ours, theirs, strict=True)
+                for a, b in zip(
+                    itertools.chain(*ours.rounds, [ours.squares]), itertools.chain(*theirs.rounds, [theirs.squares]), strict=True
+                )
             )
             yield Check(case.name + (", realizations beyond 2^32" if first else ""), equal, seconds)
+
+
+def _tallied(backend: Backend, plan: Plan, decoder: str, kind: str, first: int, rounds: int | None) -> RawTrajectories:
+    """Return the tally of every round; of realizations without rounds, one."""
+    if rounds is None:
+        return RawTrajectories([backend.sampler(plan, decoder, kind, None).run(first, REALIZATIONS)], None)
+    return backend.round_sampler(plan, decoder, kind, None).run_rounds(first, REALIZATIONS, rounds)

@@ -13,6 +13,7 @@ from uepgpu_kernels.cuda.probe import describe, probe_cubin
 from uepgpu_kernels.cuda.ptx import VARIANTS, compile_ptx, compile_shape
 from uepgpu_kernels.cuda.run import MOST_AT_ONCE, Prepared, prepare
 from uepgpu_kernels.cuda.shape import MOST_SUBPRODUCTS, Shape
+from uepgpu_kernels.cuda.squares import squares_cubin
 from uepgpu_kernels.cuda.tables import Tables, make_tables
 
 __all__ = [
@@ -34,4 +35,5 @@ __all__ = [
     "probe_cubin",
     "shape_cubin",
     "shape_of",
+    "squares_cubin",
 ]

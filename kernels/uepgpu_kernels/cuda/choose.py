@@ -19,9 +19,10 @@ from uepgpu_kernels.cuda.shape import (
     Maker,
     Shape,
     n_bins,
+    state_bits,
 )
 from uepgpu_kernels.cuda.tables import states_of
-from uepgpu_kernels.job import AT_RANDOM, BY_INDEX, BY_TIME, IN_ORDER, Job
+from uepgpu_kernels.job import AT_RANDOM, BY_INDEX, BY_TIME, IN_BLOCKS, IN_ORDER, Job
 from uepgpu_kernels.joint import COLUMNS
 from uepgpu_kernels.steps import FIELDS, steps_of
 
@@ -32,22 +33,32 @@ SHARED_BYTES = 48 * 1024
 
 
 def shape_of(
-    job: Job, decoder: Maker, kind: str, automaton: Automaton | None = None, *, packed: bool = True, by_words: bool = True
+    job: Job,
+    decoder: Maker,
+    kind: str,
+    automaton: Automaton | None = None,
+    *,
+    packed: bool = True,
+    by_words: bool = True,
+    rounds: bool = False,
 ) -> Shape:
     """Return the shape of the kernel that serves a job.
 
     Without `by_words`, of one that takes packets one by one, and counts where the decoder does; without `packed`, of the one that
-    would serve any job.
+    would serve any job. With `rounds`, of one that takes realizations through rounds.
 
     Raises
     ------
     ValueError
-        If K > 64.
+        If K > 64, or workers have states and packets too many windows.
     """
     if job.k > MOST_SUBPRODUCTS:
         raise ValueError(f"backend 'cuda' takes K <= {MOST_SUBPRODUCTS} sub-products, got K = {job.k}; use backend='numba'")
-    if packed and (fast := _fast_shape(job, decoder, kind, automaton, by_words=by_words)) is not None:
+    if packed and (fast := _fast_shape(job, decoder, kind, automaton, by_words=by_words, rounds=rounds)) is not None:
         return fast
+    most = 1 << 16 - state_bits(job.n_states)
+    if job.cell_window.max() >= most:
+        raise ValueError(f"backend 'cuda' takes at most {most:,} windows of workers with states; use backend='numba'")
     walked = decoder is decode.match and automaton is not None
     bins = n_bins(job, kind)
     return Shape(
@@ -63,19 +74,19 @@ def shape_of(
         drawn=job.degree.size > 0,
         given=job.generator.shape[0] > 0,
         targets=job.target.shape[0],
-        grouped=job.threshold.shape[0] > 1,
+        grouped=_grouped(job),
         per_word=job.per_word,
         fine=False,
         bins=_power(bins, LEAST_BINS) if kind != "times" and bins <= MOST_SHARED_BINS else 0,
         states=0,
-        **_arrivals(job),
+        **_arrivals(job, rounds),
     )
 
 
-def _fast_shape(job: Job, decoder: Maker, kind: str, automaton: Automaton | None, *, by_words: bool) -> Shape | None:
+def _fast_shape(job: Job, decoder: Maker, kind: str, automaton: Automaton | None, *, by_words: bool, rounds: bool) -> Shape | None:
     """Return the shape of a kernel that keeps nothing but a state and times in registers; None where there is none for the job."""
     counted, walked = decoder is decode.count and job.class_unit.size > 0, decoder is decode.match and automaton is not None
-    grouped, bins = job.threshold.shape[0] > 1, n_bins(job, kind)
+    grouped, bins = _grouped(job), n_bins(job, kind)
     most = max(job.n_times, job.arrival.shape[0])
     if job.messages > 1 or kind != "patterns" or not (counted or walked) or bins > MOST_SHARED_BINS or most > MOST_FIELD:
         return None
@@ -101,8 +112,10 @@ def _fast_shape(job: Job, decoder: Maker, kind: str, automaton: Automaton | None
         fine=by_time and job.threshold.shape[1] > MOST_COARSE,
         bins=_power(bins, LEAST_BINS),
         states=0,
-        **_arrivals(job),
+        **_arrivals(job, rounds),
     )
+    if job.n_states and job.cell_window.max() >= 1 << 8 - shape.state_bits:
+        return None
     states = states_of(job, automaton) if job.n_classes <= 4 and (walked or by_words) else None
     if states is not None and states[0].shape[1] < MOST_FIELD:
         room = (SHARED_BYTES - 4 * (shape.bins + COLUMNS)) // 4
@@ -114,16 +127,23 @@ def _fast_shape(job: Job, decoder: Maker, kind: str, automaton: Automaton | None
         shared = states[0].size <= MOST_SHARED_STATES
         if walked or shared:
             return shape._replace(states=MOST_SHARED_STATES if shared else 0)
-    if counted and job.capacity.size <= 8:
+    if counted and not rounds and job.capacity.size <= 8:
         return shape._replace(decoder=decode.count, n_windows=job.capacity.size)
     return None
 
 
-def _arrivals(job: Job) -> dict[str, Any]:
-    """Return what a shape says of racks, traces and messages."""
-    replay = IN_ORDER if job.replay == IN_ORDER else AT_RANDOM  # a single realization begins a block
-    found = {"racked": job.n_racks > 0, "traced": job.arrival.size > 0, "replay": replay, "shuffled": job.shuffle}
-    return found | {"several": job.messages > 1, "progress": job.progress}
+def _arrivals(job: Job, rounds: bool) -> dict[str, Any]:
+    """Return what a shape says of racks, traces, rounds, states and messages."""
+    blocks = rounds and job.replay == IN_BLOCKS and job.restart_below < 2**32
+    replay = job.replay if blocks or job.replay == IN_ORDER else AT_RANDOM  # each realization or round begins a block
+    trace = {"traced": job.arrival.size > 0, "replay": replay, "shuffled": job.shuffle}
+    past = {"rounds": rounds, "state_bits": state_bits(job.n_states)}
+    return {"racked": job.n_racks > 0, **trace, **past, "several": job.messages > 1, "progress": job.progress}
+
+
+def _grouped(job: Job) -> bool:
+    """Return whether packets have tables of their own, of every state."""
+    return len(job.threshold) > job.n_states + 1
 
 
 def _power(n: int, least: int) -> int:

@@ -16,7 +16,7 @@ from uepgpu_kernels.cuda.ptx import compile_function, compile_shape
 from uepgpu_kernels.cuda.shape import Shape
 from uepgpu_kernels.sealed import Unsafe, private_folder, read_sealed, seal, source_digest, warn_once, writing
 
-__all__ = ["Cubin", "Kept", "capability_of", "function_cubin", "kept_in", "shape_cubin"]
+__all__ = ["Capability", "Cubin", "Kept", "capability_of", "function_cubin", "kept_in", "shape_cubin"]
 
 Capability = tuple[int, int]
 

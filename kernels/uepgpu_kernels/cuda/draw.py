@@ -16,7 +16,7 @@ from uepgpu_kernels.cuda.tables import CROWDED
 from uepgpu_kernels.job import AT_RANDOM, BY_PERMUTATION, BY_TIME
 from uepgpu_kernels.streams import ORDER, PACKETS, RACKS, TRACES
 
-__all__ = ["block_of", "flags_of", "list_maker", "look_up_maker", "rack_maker", "search", "trace_maker"]
+__all__ = ["block_of", "flags_of", "list_maker", "look_up_maker", "put_in_order", "rack_maker", "search", "shuffle", "trace_maker"]
 
 ZERO32 = np.uint32(0)
 ONE32 = np.uint32(1)
@@ -115,6 +115,41 @@ def flags_of(shape: Shape) -> int:
     return (shape.n_packets + 31) // 32 if shape.racked else 1
 
 
+@stage
+def shuffle(n: Any, seed: Any, realization: Any, before: Any, columns: Any) -> None:
+    """Write whose latency each of n workers has, by a permutation drawn from block `before` on."""
+    last = n - 1
+    for w in range(n):
+        columns[w] = np.uint16(w)
+    w0, w1, w2, w3 = block_of(seed, realization, before + (last >> 2), ORDER)
+    for back in range(n - 1):
+        i = last - back
+        place = i & 3
+        word = w0 if place == 0 else w1 if place == 1 else w2 if place == 2 else w3
+        j = np.uint32(below(np.uint64(word), np.uint64(i + 1)))
+        x = columns[i]
+        columns[i] = columns[j]
+        columns[j] = x
+        if place == 0:
+            w0, w1, w2, w3 = block_of(seed, realization, before + (i >> 2) - 1, ORDER)
+
+
+@stage
+def put_in_order(t: Any, n_times: Any, keys: Any) -> Any:
+    """Sort keys, the time above 16 bits, and return how many arrive in time."""
+    for i in range(t.network.shape[0] >> 1):
+        a = t.network[2 * i]
+        b = t.network[2 * i + 1]
+        x = keys[a]
+        y = keys[b]
+        keys[a] = min(x, y)
+        keys[b] = max(x, y)
+    arrived = 0
+    for w in range(t.n_packets):
+        arrived += 1 if (keys[w] >> HALF) < n_times else 0
+    return arrived
+
+
 def trace_maker(shape: Shape) -> tuple[Any, Any]:
     """Return the steps ``(t, seed, realization, columns) -> round`` and ``(t, round, columns, work, w, n_times) -> time``.
 
@@ -129,24 +164,11 @@ def trace_maker(shape: Shape) -> tuple[Any, Any]:
         if traced:
             row = realization % t.n_rounds
             if drawn:
-                w0, w1, w2, w3 = block_of(seed, realization, 0, TRACES)
+                _, w1, _, _ = block_of(seed, realization, 0, TRACES)
                 row = below(np.uint64(w1), t.n_rounds)
             if shuffled:
                 n = t.n_packets // np.int64(t.group[t.group.shape[0] - 1]) if several else t.n_packets
-                last = n - 1
-                for w in range(n):
-                    columns[w] = np.uint16(w)
-                w0, w1, w2, w3 = block_of(seed, realization, last >> 2, ORDER)
-                for back in range(n - 1):
-                    i = last - back
-                    place = i & 3
-                    word = w0 if place == 0 else w1 if place == 1 else w2 if place == 2 else w3
-                    j = np.uint32(below(np.uint64(word), np.uint64(i + 1)))
-                    x = columns[i]
-                    columns[i] = columns[j]
-                    columns[j] = x
-                    if place == 0:
-                        w0, w1, w2, w3 = block_of(seed, realization, (i >> 2) - 1, ORDER)
+                shuffle(n, seed, realization, 0, columns)
         return row
 
     @stage
@@ -209,14 +231,6 @@ def list_maker(shape: Shape) -> Any:
             keys[w] = np.uint32(np.uint32(time << HALF) | np.uint32(w)) if by_time else np.uint32(w)
         if several:
             set_times(t, seed, realization, flags, row, columns, keys, n_times)
-        if by_time:
-            for i in range(t.network.shape[0] >> 1):
-                a = t.network[2 * i]
-                b = t.network[2 * i + 1]
-                x = keys[a]
-                y = keys[b]
-                keys[a] = min(x, y)
-                keys[b] = max(x, y)
         if permuted:
             draw_four(t, words, seed, realization, (n - 1) >> 2, ORDER)
             for back in range(n - 1):
@@ -229,9 +243,7 @@ def list_maker(shape: Shape) -> Any:
                     draw_four(t, words, seed, realization, (i >> 2) - 1, ORDER)
         arrived = n
         if by_time:
-            arrived = 0
-            for w in range(n):
-                arrived += 1 if (keys[w] >> HALF) < n_times else 0
+            arrived = put_in_order(t, n_times, keys)
         else:
             for w in range(n):
                 keys[w] = np.uint32(keys[w] | np.uint32((w + 1) << 16))

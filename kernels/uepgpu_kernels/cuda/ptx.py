@@ -13,7 +13,7 @@ from uepgpu_kernels.cuda.kernel import kernel_of
 from uepgpu_kernels.cuda.shape import Maker, Shape
 from uepgpu_kernels.cuda.stage import cuda, simulated
 from uepgpu_kernels.cuda.tables import Tables
-from uepgpu_kernels.job import AT_RANDOM, BY_INDEX, BY_PERMUTATION, BY_TIME, ERLANG
+from uepgpu_kernels.job import AT_RANDOM, BY_INDEX, BY_PERMUTATION, BY_TIME, ERLANG, IN_BLOCKS
 
 __all__ = [
     "VARIANTS",
@@ -90,6 +90,10 @@ VARIANTS: dict[str, Shape] = {
     "match-racks-k32": _of(_MIDDLE, decode.match, BY_TIME, grouped=True, racked=True),
     "match-k32": _of(_MIDDLE, decode.match),
     "eliminate-prime-k32": _of(_MIDDLE, decode.eliminate),
+    "rounds-states": _SORTED._replace(rounds=True, state_bits=2, fine=True),
+    "rounds-shuffled-trace": _SORTED._replace(rounds=True, traced=True, replay=IN_BLOCKS, shuffled=True),
+    "rounds-count-states": _of(_LISTED, decode.count, BY_TIME, n_windows=3, rounds=True, state_bits=2),
+    "rounds-match-states-k32": _of(_MIDDLE, decode.match, BY_TIME, grouped=True, rounds=True, state_bits=4),
     "count-k64": _of(_LARGE, decode.count, n_windows=64),
     "match-k64": _of(_LARGE, decode.match, BY_TIME),
     "match-drawn-k64": _of(_LARGE, decode.match, drawn=True),

@@ -12,8 +12,9 @@ from uepgpu_kernels.cuda import decode
 from uepgpu_kernels.cuda.choose import shape_of
 from uepgpu_kernels.cuda.memory import memory_of
 from uepgpu_kernels.cuda.shape import Maker, Shape, n_bins
+from uepgpu_kernels.cuda.squares import SQUARES_TYPES, n_products, squares_kernel
 from uepgpu_kernels.cuda.tables import Tables, make_tables
-from uepgpu_kernels.job import SUB_BATCHES, Job, RawTally
+from uepgpu_kernels.job import SUB_BATCHES, Job, RawTally, RawTrajectories
 from uepgpu_kernels.transitions import patterns_of, undecoded
 
 __all__ = ["MOST_AT_ONCE", "Prepared", "prepare"]
@@ -22,6 +23,9 @@ Ints = NDArray[np.int64]
 
 MOST_AT_ONCE = 1 << 36
 """Realizations of one launch: no 32-bit counter of a block can overflow."""
+
+MOST_KEPT = 1 << 26
+"""Times of classes of one launch of trajectories: 256 MiB."""
 
 THREADS = {"by_words": 512, "streamed": 256, "sorted": 128, "listed": 128}
 THREADS_PER_PROCESSOR = 2048
@@ -44,6 +48,8 @@ class Prepared:
         Launch geometry; `blocks` is a multiple of 32. The tally does not depend on it.
     packed, by_words : bool
         Which kernels may serve: see :func:`~uepgpu_kernels.cuda.shape_of`. The tally does not depend on it.
+    rounds : bool
+        Whether realizations are trajectories of rounds; their number is given with every range.
 
     Raises
     ------
@@ -63,9 +69,10 @@ class Prepared:
         threads: int | None = None,
         packed: bool = True,
         by_words: bool = True,
+        rounds: bool = False,
     ) -> None:
         self.job, self.device = job, device
-        self.shape: Shape = shape_of(job, decoder, kind, automaton, packed=packed, by_words=by_words)
+        self.shape: Shape = shape_of(job, decoder, kind, automaton, packed=packed, by_words=by_words, rounds=rounds)
         self.memory = memory_of(device)
         self.kernel = self.memory.kernel(self.shape)
         self.threads = threads or min(THREADS[self.shape.nest], self.memory.most_threads)
@@ -74,36 +81,63 @@ class Prepared:
             tables = make_tables(job, self.shape, automaton)
             self.tables = Tables._make(self.memory.put(x) if isinstance(x, np.ndarray) else x for x in tables)
             self.flat = self.memory.flat((self.tables,))
+        self.squares: Any = None
+        if rounds and kind == "patterns":
+            self.squares = self.memory.function(squares_kernel(job.n_classes), SQUARES_TYPES)
 
-    def launch(self, first: int, count: int) -> tuple[Any, Any]:
-        """Queue realizations first .. first + count - 1; return device arrays of counters and of times, not waited for."""
+    def launch(self, first: int, count: int, rounds: int = 1) -> tuple[Any, Any]:
+        """Queue realizations first .. first + count - 1; return device arrays, not waited for: of counters, and of times.
+
+        Counters are by round, sub-batch and number; how many rounds there are is how often they are there. Of trajectories that
+        class patterns say everything of, the second array has their squares.
+        """
         job, kind = self.job, self.shape.kind
         bins = 0 if kind == "times" else n_bins(job, kind)
         with self.memory.chosen():
-            out = self.memory.zeros(max(1, SUB_BATCHES * bins), np.uint64)
-            record = self.memory.zeros(count * job.k if kind == "times" else 1, np.uint32)
+            out = self.memory.zeros(max(1, rounds * SUB_BATCHES * bins), np.uint64)
+            most = -(-count // SUB_BATCHES)
+            kept = count * job.k if kind == "times" else 1 if self.squares is None else rounds * job.n_classes * SUB_BATCHES * most
+            record = self.memory.zeros(kept, np.uint32)
             rows = max(1, min(self.blocks, -(-count // self.threads)) // SUB_BATCHES)
             scalars = job.seed, np.uint64(first), np.uint64(count), np.uint32(job.n_times), np.uint32(bins)
             self.memory.launch(
                 self.kernel, rows * SUB_BATCHES, self.threads, (*scalars, *self.flat, *self.memory.flat((out, record)))
             )
-        return out, record
+            if self.squares is None:
+                return out, record
+            squares = self.memory.zeros(SUB_BATCHES * job.n_times * n_products(job.n_classes), np.uint64)
+            numbers = np.uint64(first), np.uint64(count), np.uint32(job.n_times), np.uint64(rounds), np.uint64(most)
+            rows = max(1, min(self.blocks // SUB_BATCHES, most))
+            threads = min(32, self.memory.most_threads)
+            self.memory.launch(self.squares, rows * SUB_BATCHES, threads, (*numbers, *self.memory.flat((record, squares))))
+        return out, squares
 
-    def queue(self, first: int, count: int) -> list[Any]:
-        """Queue a range of any length; return the device arrays of counters of its launches."""
-        starts = range(first, first + count, MOST_AT_ONCE)
-        return [self.launch(start, min(MOST_AT_ONCE, first + count - start))[0] for start in starts]
+    def queue(self, first: int, count: int, rounds: int = 1) -> list[Any]:
+        """Queue a range of any length; return the device arrays of its launches."""
+        most = MOST_AT_ONCE if self.squares is None else max(1, MOST_KEPT // (rounds * self.job.n_classes))
+        starts = range(first, first + count, most)
+        return [self.launch(start, min(most, first + count - start), rounds) for start in starts]
 
     def run(self, first: int, count: int) -> RawTally:
         """Tally realizations first .. first + count - 1."""
-        return self.finished(self.queue(first, count), first, count)
+        return self.run_rounds(first, count, 1).rounds[0]
 
-    def finished(self, queued: list[Any], first: int, count: int) -> RawTally:
-        """Wait for a queued range and return its tally."""
-        job, kind = self.job, self.shape.kind
+    def run_rounds(self, first: int, count: int, rounds: int) -> RawTrajectories:
+        """Tally every round of realizations first .. first + count - 1."""
+        return self.finished(self.queue(first, count, rounds), first, count, rounds)
+
+    def finished(self, queued: list[Any], first: int, count: int, rounds: int = 1) -> RawTrajectories:
+        """Wait for a queued range and return the tally of every round."""
         with self.memory.chosen():
-            each = [self.memory.get(out).astype(np.int64) for out in queued]
-        counters = np.sum(each, axis=0).reshape(SUB_BATCHES, -1)
+            counters = [self.memory.get(out).astype(np.int64) for out, _ in queued]
+            squares = [] if self.squares is None else [self.memory.get(found).astype(np.int64) for _, found in queued]
+        tallies = [self._tally(of_round, first, count) for of_round in np.sum(counters, axis=0).reshape(rounds, SUB_BATCHES, -1)]
+        if not squares:
+            return RawTrajectories(tallies, None)
+        return RawTrajectories(tallies, np.sum(squares, axis=0).reshape(SUB_BATCHES, self.job.n_times, -1))
+
+    def _tally(self, counters: Ints, first: int, count: int) -> RawTally:
+        job, kind = self.job, self.shape.kind
         t, transitions = job.n_times, (job.n_times + 1) * job.n_classes << job.n_classes
         sizes = [max(0, -(-(count - (b - first) % SUB_BATCHES) // SUB_BATCHES)) for b in range(SUB_BATCHES)]
         patterns = np.stack([patterns_of(row[:transitions], n, t, job.n_classes) for row, n in zip(counters, sizes, strict=True)])
@@ -132,6 +166,6 @@ class Prepared:
             return self.memory.get(record).astype(np.int64).reshape(count, self.job.k)
 
 
-def prepare(job: Job, decoder: Maker, kind: str, device: int) -> Prepared:
+def prepare(job: Job, decoder: Maker, kind: str, device: int, *, rounds: bool = False) -> Prepared:
     """Make a job ready in the fastest way there is for it."""
-    return Prepared(job, decoder, kind, automaton_of(job) if decoder is decode.match else None, device=device)
+    return Prepared(job, decoder, kind, automaton_of(job) if decoder is decode.match else None, device=device, rounds=rounds)

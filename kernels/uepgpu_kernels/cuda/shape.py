@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from uepgpu_kernels.job import Job
 
-__all__ = ["MOST_SUBPRODUCTS", "Maker", "Shape", "n_bins"]
+__all__ = ["MOST_SUBPRODUCTS", "Maker", "Shape", "n_bins", "state_bits"]
 
 MOST_SUBPRODUCTS = 64
 """Supports are 64-bit masks on the device."""
@@ -65,8 +65,15 @@ class Shape(NamedTuple):
     traced: bool = False  # tables give works, and a trace when they are done
     replay: int = 0
     shuffled: bool = False
+    rounds: bool = False  # a thread takes a realization through rounds
+    state_bits: int = 0  # of a worker's state, which it has from the last round; 0: workers have none
     several: bool = False  # workers send several messages
     progress: int = 0
+
+
+def state_bits(n_states: int) -> int:
+    """Return how many bits of a value are the next state: few kernels serve all numbers of states."""
+    return 0 if n_states == 0 else 2 if n_states <= 4 else 4
 
 
 def n_bins(job: Job, kind: str) -> int:

@@ -22,7 +22,7 @@ from uepgpu_kernels.cuda.tally import packed_tally
 from uepgpu_kernels.network import merge_exchange
 from uepgpu_kernels.streams import PACKETS
 
-__all__ = ["network_source", "sorted_kernel", "walk_source"]
+__all__ = ["network_source", "sorted_kernel", "walk_source", "walker"]
 
 SHIFT = np.uint64(32)
 ZERO32 = np.uint32(0)
@@ -81,6 +81,13 @@ def _compiled(source: str, name: str, **known: Any) -> Any:
     return stage(known[name])
 
 
+def walker(n: int, key_time: Any, code_of: Any) -> Any:
+    """Return the step of :func:`walk_source`, for keys that these steps read."""
+    ones = np.uint32(ONES & (2**32 - 1))
+    known = {"u32": np.uint32, "SHIFT": SHIFT, "ONES": ones, "key_time": key_time, "code_of": code_of}
+    return _compiled(walk_source(n), "sort_and_walk", **known)
+
+
 def _realizer(shape: Shape) -> Any:
     """Return the step ``(t, walk, inner, bucket, seed, realization, state, n_times) -> when`` of one realization."""
     n, grouped, word, move, step = shape.n_packets, shape.grouped, word_type(shape), packed_move(shape), packed_step(shape)
@@ -100,8 +107,7 @@ def _realizer(shape: Shape) -> Any:
         return np.uint32(np.uint32(key >> code) & low)
 
     sort = _compiled(network_source(n), "sort")
-    known = {"u32": np.uint32, "SHIFT": SHIFT, "ONES": ones, "key_time": key_time, "code_of": code_of}
-    sort_and_walk: Any = _compiled(walk_source(n), "sort_and_walk", **known) if walked else None
+    sort_and_walk: Any = walker(n, key_time, code_of) if walked else None
 
     n_flags = flags_of(shape)
     draw_racks, table_of = rack_maker(shape)

@@ -13,7 +13,7 @@ import numpy as np
 from uepgpu_kernels.cuda.stage import cuda, stage
 from uepgpu_kernels.job import SUB_BATCHES
 
-__all__ = ["clear", "fill", "flush", "sub_batch_start", "thread_start", "thread_step"]
+__all__ = ["BATCHES", "clear", "fill", "flush", "sub_batch_start", "thread_start", "thread_step"]
 
 BATCHES = np.uint64(SUB_BATCHES)
 BATCH_MASK = np.uint64(SUB_BATCHES - 1)

@@ -32,7 +32,7 @@ class Tables(NamedTuple):
     first_state: np.uint64  # of a packed walk
     inner: np.uint64  # packed chains: the flag of each window that is not the last of its chain
     halvings: np.int64  # steps of a binary search that a bucket may need
-    group: NDArray[np.uint32]  # (W,), padded to whole blocks of words; see `_groups`
+    group: NDArray[np.uint32]  # (W,), padded to whole blocks of words, and numbers; see `_groups`
     n_threshold: NDArray[np.uint32]  # (G,)
     threshold: NDArray[np.uint32]  # (G·width,)
     value: NDArray[np.uint32]  # (G·width,): time above, window below; see `code_bits`
@@ -74,7 +74,10 @@ def make_tables(job: Job, shape: Shape, automaton: Automaton | None) -> Tables:
     # A packed walk along chains adds 1 << code.
     scale = 8 if shape.decoder is decode.count and shape.nest != "listed" else 1
     time = job.cell_time.astype(np.uint32) if job.order == BY_TIME else np.uint32(0)
-    value = ((time << np.uint32(bits)) | (job.cell_window * np.uint32(scale))).astype(np.uint32)
+    code = (job.cell_window * np.uint32(scale)).astype(np.uint32) << np.uint32(shape.state_bits)
+    if job.n_states:
+        code |= job.next_state
+    value = ((time << np.uint32(bits)) | code).astype(np.uint32)
     walk = _walk(job, *states) if states is not None and shape.nest != "by_words" else _none(np.uint64)
     decoded = np.repeat(automaton.decoded, automaton.following.shape[1]) if walked and automaton is not None else _none(np.uint64)
     steps = steps_of(job, *states) if states is not None and shape.nest == "by_words" else None
@@ -93,7 +96,7 @@ def make_tables(job: Job, shape: Shape, automaton: Automaton | None) -> Tables:
         first_state=np.uint64(sum((0x7F + int(job.capacity[s])) << (8 * s) for s in windows)),
         inner=np.uint64(sum(0x80 << (8 * s) for s in windows if not last[s])),
         halvings=np.int64(int(job.n_threshold.max()).bit_length()),
-        group=_groups(job),
+        group=_groups(job, shape),
         n_threshold=job.n_threshold.astype(np.uint32),
         threshold=job.threshold.ravel(),
         value=value.ravel(),
@@ -122,10 +125,11 @@ def _none(dtype: Any) -> NDArray[Any]:
     return np.zeros(0, dtype=dtype)
 
 
-def _groups(job: Job) -> NDArray[np.uint32]:
+def _groups(job: Job, shape: Shape) -> NDArray[np.uint32]:
     """Return the table of every packet; where there are racks, also that where its rack is struck, its rack, and two numbers.
 
-    They are how many racks there are, and below which word one is struck. Where workers send several messages all that is there,
+    They are how many racks there are, and below which word one is struck; of trajectories, how many tables each state has, and
+    below which word a trace starts anew. Where workers send several messages all that is there,
     whether there are racks or not, and then the first table of every worker's arrivals and the number of messages. Arrays of their
     own would cost every kernel arguments.
     """
@@ -137,6 +141,8 @@ def _groups(job: Job) -> NDArray[np.uint32]:
     several = job.messages > 1
     rows = [padded(row) for row in ((job.group, job.struck, job.rack) if job.n_racks or several else (job.group,))]
     numbers = [job.n_racks, int(job.rack_below)] if job.n_racks or several else []
+    if shape.rounds:  # a trace that starts anew in every round, at whatever word, has a kernel that does not ask
+        numbers = [job.threshold.shape[0] // (job.n_states + 1), min(int(job.restart_below), 2**32 - 1)]
     messages = [padded(job.due), [job.messages]] if several else []
     return np.concatenate([*rows, numbers, *messages]).astype(np.uint32)
 
