@@ -34,7 +34,7 @@ def test_plot_writes_the_file_that_it_names(
 WRONG = [
     (
         ("--kind", "losses"),
-        "workers, probability, decoding, distribution, exceedance, descent, training, got 'losses' (did you mean 'loss'?)",
+        "workers, probability, decoding, distribution, exceedance, rounds, descent, training, got 'losses' (did you mean 'loss'?)",
     ),
     (("--at", "soon"), "--at must be numbers with commas between, got 'soon'"),
     (("--kind", "workers", "--at", "0.7"), "no point has the deadline 0.7"),

@@ -89,12 +89,16 @@ def test_a_store_keeps_the_unit_and_shares_its_ranges(store: Path, tmp_path: Pat
 def test_every_chart_says_the_unit(store: Path) -> None:
     points = list(uep.open_store(store))
     for kind in KINDS:
-        if kind == "workers":
-            continue  # one number of workers only
+        if kind in ("workers", "rounds"):
+            continue  # one number of workers only, and single rounds
         chart = build_chart(kind, points, "x", (0.5,))
         assert "times in ms" in chart.notes[0]
         for panel in chart.panels if kind not in ("packets", "decoding") else ():
             assert "[ms]" in panel.x_label or panel.title.startswith("t = 0.5 ms: "), kind
+    states = {"transition": [[0.9, 0.1], [0.3, 0.7]], "laws": ["exponential", {"law": "exponential", "rate": 0.1}]}
+    slow = {"count": 12, "work": "unit", "states": states, "time_unit": "ms"}
+    lasting = uep.run_sweep(spec(workers=slow, rounds=3), backend="numpy")
+    assert build_chart("rounds", list(lasting), "x", (0.5,)).panels[0].title.startswith("t = 0.5 ms: ")
     assert build_chart("loss", points, "x").panels[0].x_label == "deadline t [ms] (half of all block products take at most 2.3 ms)"
 
 

@@ -119,6 +119,15 @@ def test_stop_rules_judge_the_mean_over_rounds(rule: dict[str, Any]) -> None:
         assert np.min(lost) >= 150
 
 
+def test_failures_are_those_of_the_round_that_has_seen_fewest() -> None:
+    found = simulated(POINT)
+    lost = [300 - int(tally.patterns.sum(axis=0)[1, -1]) for tally in found]
+    assert min(lost) < max(lost)
+    for failures, enough in ((min(lost), True), (max(lost), False)):
+        rule = StopRule(5000, failures=failures, deadlines=(0.6,))
+        assert rule.judge(found, RXC, WORKERS, POINT.deadlines, 0.0).stopped == enough
+
+
 def test_rounds_decide_the_tally_and_its_id() -> None:
     plain, other = identify(replace(POINT, rounds=None)), identify(replace(POINT, rounds=5))
     assert len({identify(POINT).tally, plain.tally, other.tally}) == 3

@@ -9,6 +9,7 @@ import numpy as np
 from uepgpu.charts.chart import LOSS, Chart, Line, NothingToShow, Panel, left_out, looks_of, panel_title, spread
 from uepgpu.charts.times import chosen_deadlines, lacking, place
 from uepgpu.results.curve import exact_loss
+from uepgpu.results.setting import in_unit
 from uepgpu.results.simulated import Simulated, every_round
 
 __all__ = ["rounds_chart"]
@@ -38,7 +39,8 @@ def rounds_chart(simulated: Sequence[Simulated], title: str, at: Sequence[float]
         row: list[Panel | None] = []
         for d, t in enumerate(times):
             mine = tuple(line for of_point in lines if (line := of_point[d]) is not None)
-            row.append(Panel(f"t = {t:g}: {name}", AXIS, LOSS, mine) if mine else None)
+            when = in_unit(f"t = {t:g}", members[0].point.workers)
+            row.append(Panel(f"{when}: {name}", AXIS, LOSS, mine) if mine else None)
         rows.append(tuple(row))
     missing = left_out([s.point for s in simulated if s.point.rounds is None])
     notes: tuple[str, ...] = (f"Left out, single rounds: {missing}.",) if missing else ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,7 +43,11 @@ class Deterministic(Described):
         return 1.0 - self.cdf(time)
 
 
-@dataclass(frozen=True, eq=False)
+MOST_SHOWN = 8
+"""Samples that are shown one by one."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Empirical(Described):
     """The empirical law of measured latencies.
 
@@ -56,6 +61,8 @@ class Empirical(Described):
     --------
     >>> Empirical([1.0, 2.0, 4.0, 8.0]).cdf([0.5, 2.0, 9.0]).tolist()
     [0.0, 0.5, 1.0]
+    >>> Empirical([4.0, 1.0]), Empirical(range(1, 1001))
+    (Empirical([1.0, 4.0]), Empirical(1,000 samples from 1 to 1000, 585faf7b))
     """
 
     samples: ArrayLike
@@ -71,6 +78,14 @@ class Empirical(Described):
             raise ValueError("samples must hold at least one latency, all finite and >= 0")
         samples.setflags(write=False)
         object.__setattr__(self, "samples", samples)
+
+    def __repr__(self) -> str:
+        """Return the samples, or of many their number, range and a fingerprint: labels of different laws differ."""
+        samples = np.asarray(self.samples, dtype=np.float64)
+        if samples.size <= MOST_SHOWN:
+            return f"Empirical({samples.tolist()})"
+        of = hashlib.sha256(samples.astype("<f8").tobytes()).hexdigest()[:8]
+        return f"Empirical({samples.size:,} samples from {samples[0]:g} to {samples[-1]:g}, {of})"
 
     @classmethod
     def read(cls, path: str | os.PathLike[str], *, column: str | None = None) -> Empirical:
