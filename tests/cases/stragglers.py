@@ -62,7 +62,7 @@ MODELS = {
     "second tries": Model(EW, unit(latency=Pareto(1.5, 0.2), backup=Backup(0.3)), listed=True),
     "dark racks": Model(EW, unit(racks=Racks([w // 5 for w in range(30)], 0.3))),
     "slow racks": Model(EW, Workers(60, speeds=SPEEDS, omega=1.0, work="unit", racks=SIXTY), listed=True),
-    "a trace in order": Model(EW, traced("order")),
+    "a trace in order": Model(EW, traced("order"), listed=True),
     "a trace at random": Model(EW, traced("random", loss_probability=0.1), listed=True),
     "a shuffled trace": Model(FIXED, traced("order", True), listed=True),
     "states": Model(EW, unit(states=GILBERT), rounds=4),

@@ -44,7 +44,7 @@ def test_the_executed_ptx_gives_the_tallies_of_numpy_and_numba(interpreter, name
     job = emulated(interpreter, model.problem, "deadline", model.decoder, **options)
     found, _ = job.launch(FIRST, count, threads=2)
     assert np.array_equal(found if model.rounds else [found], wanted)
-    if name in ("states", "rounds of a trace in order"):
+    if name == "states":
         plan = make_plan(model.code, model.part, model.workers, seed=7, deadlines=TIMES, rounds=True)
         numpy = BACKENDS["numpy"].round_sampler(plan, resolve_decoder(plan, model.decoder), "patterns", 1)
         assert np.array_equal(job.squares(FIRST, count), numpy.run_rounds(FIRST, count, model.rounds).squares)
