@@ -35,13 +35,16 @@ class Emulated:
 
     def launch(self, first, count, *, blocks=32, threads=32, sched=None, ptx=None):
         """Return (patterns (32, T, 2^L), warp instructions)."""
+        from uepgpu_kernels.cuda.warped import scratch_of
+
         job = self.job
         transitions = (job.n_times + 1) * job.n_classes << job.n_classes
         out = np.zeros((SUB_BATCHES, transitions), dtype=np.uint64)
         sim = self.interpreter.Sim(self.interpreter.Module(ptx or self.ptx), sched=sched)
         tables = [np.zeros(1, x.dtype) if isinstance(x, np.ndarray) and x.size == 0 else x for x in self.tables]
         scalars = [job.seed, np.uint64(first), np.uint64(count), np.uint32(job.n_times), np.uint32(transitions)]
-        arguments = [*scalars, *tables, out.reshape(-1), np.zeros(1, dtype=np.uint32)]
+        record = np.zeros(max(1, scratch_of(self.shape, blocks)), dtype=np.uint32)
+        arguments = [*scalars, *tables, out.reshape(-1), record]
         params = [p for a in arguments for p in self.interpreter.flat_numba(sim, a)]
         sim.launch(None, (blocks,), (threads,), params)
         sizes = [max(0, -(-(count - (b - first) % SUB_BATCHES) // SUB_BATCHES)) for b in range(SUB_BATCHES)]

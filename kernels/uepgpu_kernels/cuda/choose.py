@@ -20,12 +20,20 @@ from uepgpu_kernels.cuda.shape import (
     Shape,
     n_bins,
 )
+from uepgpu_kernels.cuda.stage import simulated
 from uepgpu_kernels.cuda.tables import states_of
+from uepgpu_kernels.cuda.warped import CLASSES, WARP, layout_of
 from uepgpu_kernels.job import AT_RANDOM, BY_INDEX, BY_TIME, IN_ORDER, Job
 from uepgpu_kernels.joint import COLUMNS
 from uepgpu_kernels.steps import FIELDS, steps_of
 
-__all__ = ["shape_of"]
+__all__ = ["shape_of", "warped_shape"]
+
+LEAST_WARPED, MOST_WARPED = 17, 256
+"""From so many sub-products on lanes eliminate together; up to so many they do."""
+
+MOST_PLACES = 4
+"""Columns that a lane has to begin with, where it need not have more."""
 
 SHARED_BYTES = 48 * 1024
 """What a block has without asking for more."""
@@ -42,15 +50,17 @@ def shape_of(
     Raises
     ------
     ValueError
-        If K > 64.
+        If K is beyond what the device takes: 64, or 256 for elimination.
     """
-    if job.k > MOST_SUBPRODUCTS:
-        raise ValueError(f"backend 'cuda' takes K <= {MOST_SUBPRODUCTS} sub-products, got K = {job.k}; use backend='numba'")
+    by_warps = decoder is decode.eliminate and job.k >= LEAST_WARPED and packed and not simulated
+    most = MOST_WARPED if by_warps else MOST_SUBPRODUCTS
+    if job.k > most:
+        raise ValueError(f"backend 'cuda' takes K <= {most} sub-products, got K = {job.k}; use backend='numba'")
     if packed and (fast := _fast_shape(job, decoder, kind, automaton, by_words=by_words)) is not None:
         return fast
     walked = decoder is decode.match and automaton is not None
     bins = n_bins(job, kind)
-    return Shape(
+    shape = Shape(
         nest="listed",
         decoder=decode.automaton if walked else decoder,
         kind=kind,
@@ -70,6 +80,21 @@ def shape_of(
         states=0,
         **_arrivals(job),
     )
+    return warped_shape(shape) if by_warps else shape
+
+
+def warped_shape(shape: Shape) -> Shape:
+    """Return the shape of the kernel whose lanes eliminate together: as few a realization as its columns and memory allow."""
+    k, targets = shape.k, shape.targets
+    width = 4 if shape.field == 0 else 1
+    each = 4 * (2 * k + 2 * (k + targets) + k + CLASSES) + 2 * k  # of one realization, besides its rows
+    tables = 2048 if shape.field == 2 else 0
+    for lanes in (8, 16, 32):
+        layout = layout_of(k, targets, lanes, near=True)
+        near = layout.bytes(width) + layout.groups * each + tables <= SHARED_BYTES
+        if lanes * MOST_PLACES >= k and near:
+            return shape._replace(nest="warped", bins=0, lanes=lanes, near=True)
+    return shape._replace(nest="warped", bins=0, lanes=WARP, near=False)
 
 
 def _fast_shape(job: Job, decoder: Maker, kind: str, automaton: Automaton | None, *, by_words: bool) -> Shape | None:

@@ -10,6 +10,7 @@ from uepgpu_kernels.cuda.listed import listed_kernel
 from uepgpu_kernels.cuda.shape import Shape
 from uepgpu_kernels.cuda.sorted import sorted_kernel
 from uepgpu_kernels.cuda.streamed import streamed_kernel
+from uepgpu_kernels.cuda.warped import warped_kernel
 
 __all__ = ["kernel_of"]
 
@@ -17,5 +18,11 @@ __all__ = ["kernel_of"]
 @functools.cache
 def kernel_of(shape: Shape) -> Any:
     """Return the kernel ``(seed, first, count, n_times, n_bins, t, out, record)`` of a shape."""
-    makers = {"by_words": by_words_kernel, "streamed": streamed_kernel, "sorted": sorted_kernel, "listed": listed_kernel}
+    makers = {
+        "by_words": by_words_kernel,
+        "streamed": streamed_kernel,
+        "sorted": sorted_kernel,
+        "listed": listed_kernel,
+        "warped": warped_kernel,
+    }
     return makers[shape.nest](shape)

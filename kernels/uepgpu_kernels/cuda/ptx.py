@@ -9,6 +9,7 @@ import numba
 import numpy as np
 
 from uepgpu_kernels.cuda import decode
+from uepgpu_kernels.cuda.choose import warped_shape
 from uepgpu_kernels.cuda.kernel import kernel_of
 from uepgpu_kernels.cuda.shape import Maker, Shape
 from uepgpu_kernels.cuda.stage import cuda, simulated
@@ -85,6 +86,7 @@ VARIANTS: dict[str, Shape] = {
     "peel-drawn-k64": _of(_LARGE, decode.peel, drawn=True),
     "eliminate-prime-k64": _of(_LARGE, decode.eliminate),
     "eliminate-gf256-k64": _of(_LARGE, decode.eliminate, field=2),
+    "warped-prime-k64": warped_shape(_of(_LARGE, decode.eliminate, kind="patterns")),
 }
 """The documented set: the UEP-30 job in both domains, then every nest, decoder, field, order and kind of tally, K up to 64."""
 

@@ -13,6 +13,7 @@ from uepgpu_kernels.cuda.choose import shape_of
 from uepgpu_kernels.cuda.memory import memory_of
 from uepgpu_kernels.cuda.shape import Maker, Shape, n_bins
 from uepgpu_kernels.cuda.tables import Tables, make_tables
+from uepgpu_kernels.cuda.warped import WARP, at_once, scratch_of
 from uepgpu_kernels.job import SUB_BATCHES, Job, RawTally
 from uepgpu_kernels.transitions import patterns_of, undecoded
 
@@ -23,9 +24,9 @@ Ints = NDArray[np.int64]
 MOST_AT_ONCE = 1 << 36
 """Realizations of one launch: no 32-bit counter of a block can overflow."""
 
-THREADS = {"by_words": 512, "streamed": 256, "sorted": 128, "listed": 128}
-THREADS_PER_PROCESSOR = 2048
-"""Threads that the grid has for each multiprocessor; they stride over the realizations."""
+THREADS = {"by_words": 512, "streamed": 256, "sorted": 128, "listed": 128, "warped": WARP}
+BLOCKS_PER_PROCESSOR = {"by_words": 4, "streamed": 8, "sorted": 16, "listed": 16, "warped": 16}
+"""Blocks that the grid has for each multiprocessor; they stride over the realizations."""
 
 
 class Prepared:
@@ -48,7 +49,7 @@ class Prepared:
     Raises
     ------
     ValueError
-        If K > 64.
+        If K is beyond what the device takes.
     """
 
     def __init__(
@@ -68,8 +69,9 @@ class Prepared:
         self.shape: Shape = shape_of(job, decoder, kind, automaton, packed=packed, by_words=by_words)
         self.memory = memory_of(device)
         self.kernel = self.memory.kernel(self.shape)
-        self.threads = threads or min(THREADS[self.shape.nest], self.memory.most_threads)
-        self.blocks = blocks or self.memory.processors * (THREADS_PER_PROCESSOR // THREADS[self.shape.nest])
+        nest = self.shape.nest
+        self.threads = WARP if nest == "warped" else threads or min(THREADS[nest], self.memory.most_threads)
+        self.blocks = blocks or self.memory.processors * BLOCKS_PER_PROCESSOR[nest]
         with self.memory.chosen():
             tables = make_tables(job, self.shape, automaton)
             self.tables = Tables._make(self.memory.put(x) if isinstance(x, np.ndarray) else x for x in tables)
@@ -81,8 +83,10 @@ class Prepared:
         bins = 0 if kind == "times" else n_bins(job, kind)
         with self.memory.chosen():
             out = self.memory.zeros(max(1, SUB_BATCHES * bins), np.uint64)
-            record = self.memory.zeros(count * job.k if kind == "times" else 1, np.uint32)
-            rows = max(1, min(self.blocks, -(-count // self.threads)) // SUB_BATCHES)
+            taken = at_once(self.shape) if self.shape.nest == "warped" else self.threads
+            rows = max(1, min(self.blocks, -(-count // taken)) // SUB_BATCHES)
+            asked = count * job.k if kind == "times" else 0
+            record = self.memory.zeros(max(1, asked + scratch_of(self.shape, rows * SUB_BATCHES)), np.uint32)
             scalars = job.seed, np.uint64(first), np.uint64(count), np.uint32(job.n_times), np.uint32(bins)
             self.memory.launch(
                 self.kernel, rows * SUB_BATCHES, self.threads, (*scalars, *self.flat, *self.memory.flat((out, record)))
@@ -129,7 +133,7 @@ class Prepared:
         """Return the time index at which each sub-product is decoded, shape (count, K); `kind` must be "times"."""
         _, record = self.launch(first, count)
         with self.memory.chosen():
-            return self.memory.get(record).astype(np.int64).reshape(count, self.job.k)
+            return self.memory.get(record[: count * self.job.k]).astype(np.int64).reshape(count, self.job.k)
 
 
 def prepare(job: Job, decoder: Maker, kind: str, device: int) -> Prepared:

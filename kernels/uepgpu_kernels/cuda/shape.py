@@ -24,6 +24,9 @@ MOST_FIELD = 255
 MOST_SORTED = 32
 """Up to so many packets are sorted in registers, all by one network: those that a job lacks come last."""
 
+LISTING = ("listed", "warped")
+"""Nests that list packets in order of arrival first."""
+
 LEAST_BINS, LEAST_LISTED = 1024, 64
 """Sizes grow from these by powers of two, so that few kernels serve jobs of all numbers of workers and deadlines."""
 
@@ -44,7 +47,7 @@ Maker = Callable[["Shape"], Any]
 class Shape(NamedTuple):
     """Compile-time sizes and choices of one kernel."""
 
-    nest: str  # "by_words", "streamed", "sorted" or "listed"
+    nest: str  # "by_words", "streamed", "sorted", "listed" or "warped"
     decoder: Maker
     kind: str  # "patterns", "pairs", "marginals" or "times"
     order: int
@@ -65,6 +68,8 @@ class Shape(NamedTuple):
     traced: bool = False  # tables give works, and a trace when they are done
     replay: int = 0
     shuffled: bool = False
+    lanes: int = 0  # of a warp that decode one realization together
+    near: bool = False  # their rows lie in shared memory
 
 
 def n_bins(job: Job, kind: str) -> int:
