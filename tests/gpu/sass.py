@@ -28,7 +28,7 @@ TOOLS = ("numba", "numba-cuda", "nvidia-nvvm", "nvidia-cuda-nvcc", "nvidia-cuda-
 JOBS = {f"{decoder}{when}": (decoder, bool(when)) for when in ("", ", 22 deadlines") for decoder in ("count", "match")}
 """Name, decoder and whether there are deadlines: UEP-30."""
 
-ALU = re.compile("BMSK|FMNMX|FSEL|FSETP|IADD3|IMNMX|ISETP|LEA|LOP3|MOV|P2R|PLOP3|POPC|PRMT|R2P|SEL|SGXT|SHF|VIADD|VIMNMX")
+ALU = re.compile("BMSK|FMNMX|FSEL|FSETP|IADD3|IMNMX|ISETP|LEA|LOP3|MOV|P2R|PLOP3|POPC|PRMT|R2P|SEL|SGXT|SHF|VIADD|VIADDMNMX|VIMNMX")
 """What the ALU pipe takes, 64 lanes a cycle and multiprocessor; products, and what is written as one, have their own pipe."""
 
 PHILOX = re.compile("-0x2daee0ad|-0x326172a9")
@@ -87,8 +87,9 @@ def counted(code, jumps, job, tables):
 
 
 def is_search(body):
-    """Return whether a jump over `body` is one over the search of a bucket: only that reads global memory, and it draws nothing."""
-    return any(name == "LDG" for name, _ in body) and not any(PHILOX.search(text) for _, text in body)
+    """Return whether a jump over `body` is one over the search of a bucket: that reads global memory, draws nothing, keeps nothing."""
+    names = {name for name, _ in body}
+    return "LDG" in names and not names & {"STS", "STL"} and not any(PHILOX.search(text) for _, text in body)
 
 
 def several(tables):

@@ -6,6 +6,7 @@ from typing import Any
 
 from uepgpu_kernels.automaton import Automaton
 from uepgpu_kernels.cuda import decode
+from uepgpu_kernels.cuda.bounds import BOUNDS, MOST_BINNED, MOST_COUNTED
 from uepgpu_kernels.cuda.shape import (
     LEAST_BINS,
     LEAST_LISTED,
@@ -32,7 +33,7 @@ __all__ = ["shape_of", "warped_shape"]
 LEAST_WARPED, MOST_WARPED = 17, 256
 """From so many sub-products on lanes eliminate together; up to so many they do."""
 
-MOST_PLACES = 4
+MOST_PLACES = 8
 """Columns that a lane has to begin with, where it need not have more."""
 
 SHARED_BYTES = 48 * 1024
@@ -87,7 +88,7 @@ def warped_shape(shape: Shape) -> Shape:
     """Return the shape of the kernel whose lanes eliminate together: as few a realization as its columns and memory allow."""
     k, targets = shape.k, shape.targets
     width = 4 if shape.field == 0 else 1
-    each = 4 * (2 * k + 2 * (k + targets) + k + CLASSES) + 2 * k  # of one realization, besides its rows
+    each = 4 * (2 * k + 2 * (k + targets + 3) + k + CLASSES) + 2 * k  # of one realization, besides its rows
     tables = 2048 if shape.field == 2 else 0
     for lanes in (8, 16, 32):
         layout = layout_of(k, targets, lanes, near=True)
@@ -136,12 +137,20 @@ def _fast_shape(job: Job, decoder: Maker, kind: str, automaton: Automaton | None
         entries = next((n for n in STEPS if steps is not None and steps.size <= n <= room), 0)
         if entries:
             return shape._replace(nest="by_words", per_word=0, states=entries)
+        if by_words and _counts_packets(job, states[0].shape[1]):
+            return shape._replace(nest="binned", n_packets=0, states=job.n_classes * BOUNDS)
         shared = states[0].size <= MOST_SHARED_STATES
         if walked or shared:
             return shape._replace(states=MOST_SHARED_STATES if shared else 0)
     if counted and job.capacity.size <= 8:
         return shape._replace(decoder=decode.count, n_windows=job.capacity.size)
     return None
+
+
+def _counts_packets(job: Job, n_windows: int) -> bool:
+    """Return whether packets can be counted by time and window."""
+    few = job.n_packets <= MOST_COUNTED and job.n_times <= MOST_BINNED and n_windows <= 3
+    return job.order == BY_TIME and few and job.arrival.size == 0
 
 
 def _arrivals(job: Job) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
+from uepgpu_kernels.cuda.binned import binned_kernel
 from uepgpu_kernels.cuda.by_words import by_words_kernel
 from uepgpu_kernels.cuda.listed import listed_kernel
 from uepgpu_kernels.cuda.shape import Shape
@@ -19,6 +20,7 @@ __all__ = ["kernel_of"]
 def kernel_of(shape: Shape) -> Any:
     """Return the kernel ``(seed, first, count, n_times, n_bins, t, out, record)`` of a shape."""
     makers = {
+        "binned": binned_kernel,
         "by_words": by_words_kernel,
         "streamed": streamed_kernel,
         "sorted": sorted_kernel,

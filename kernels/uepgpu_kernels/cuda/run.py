@@ -24,8 +24,8 @@ Ints = NDArray[np.int64]
 MOST_AT_ONCE = 1 << 36
 """Realizations of one launch: no 32-bit counter of a block can overflow."""
 
-THREADS = {"by_words": 512, "streamed": 256, "sorted": 128, "listed": 128, "warped": WARP}
-BLOCKS_PER_PROCESSOR = {"by_words": 4, "streamed": 8, "sorted": 16, "listed": 16, "warped": 16}
+THREADS = {"binned": 128, "by_words": 512, "streamed": 256, "sorted": 128, "listed": 128, "warped": WARP}
+BLOCKS_PER_PROCESSOR = {"binned": 16, "by_words": 4, "streamed": 8, "sorted": 16, "listed": 16, "warped": 16}
 """Blocks that the grid has for each multiprocessor; they stride over the realizations."""
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from uepgpu_kernels.automaton import Automaton, undecoded_classes
 from uepgpu_kernels.cuda import decode
+from uepgpu_kernels.cuda.bounds import COUNT_BITS, TIME_SHIFT, bounds_of
 from uepgpu_kernels.cuda.shape import BUCKET_BITS, FINE_BITS, LISTING, Shape
 from uepgpu_kernels.job import BY_TIME, Job
 from uepgpu_kernels.joint import CELL_BITS, cells_of_columns
@@ -38,7 +39,7 @@ class Tables(NamedTuple):
     value: NDArray[np.uint32]  # (G·width,): time above, window below; see `code_bits`
     bucket: NDArray[np.uint64]  # (G·2^10,) or (G·2^12,): threshold, value from it on, value below it
     alias: NDArray[np.uint32]  # (128,), where a word decides several packets
-    steps: NDArray[np.uint32]  # of a walk by words: see :func:`uepgpu_kernels.steps.steps_of`
+    steps: NDArray[np.uint32]  # of a walk by words: see :func:`uepgpu_kernels.steps.steps_of`; bounds of counts by time
     together: NDArray[np.uint64]  # (128,): what each of a combination's packets has, 8 bits each: values if packed, else cells
     network: NDArray[np.uint32]  # (2 m,) comparators
     mask: NDArray[np.uint64]  # (S·⌈K/64⌉,)
@@ -74,10 +75,16 @@ def make_tables(job: Job, shape: Shape, automaton: Automaton | None) -> Tables:
     # A packed walk along chains adds 1 << code.
     scale = 8 if shape.decoder is decode.count and shape.nest not in LISTING else 1
     time = job.cell_time.astype(np.uint32) if job.order == BY_TIME else np.uint32(0)
-    value = ((time << np.uint32(bits)) | (job.cell_window * np.uint32(scale))).astype(np.uint32)
-    walk = _walk(job, *states) if states is not None and shape.nest != "by_words" else _none(np.uint64)
+    code = job.cell_window * np.uint32(scale)
+    if shape.nest == "binned":
+        bits, code = TIME_SHIFT, np.uint32(1) << (COUNT_BITS * job.cell_window).astype(np.uint32)
+    value = ((time << np.uint32(bits)) | code).astype(np.uint32)
+    tabled = shape.nest in ("binned", "by_words")
+    walk = _walk(job, *states) if states is not None and not tabled else _none(np.uint64)
     decoded = np.repeat(automaton.decoded, automaton.following.shape[1]) if walked and automaton is not None else _none(np.uint64)
     steps = steps_of(job, *states) if states is not None and shape.nest == "by_words" else None
+    if states is not None and shape.nest == "binned":
+        steps = bounds_of(*states).astype(np.uint32)
     windows = range(shape.n_windows if shape.decoder is decode.count and shape.nest not in LISTING else 0)
     last = [s + 1 == job.capacity.size or bool(job.chain_start[s + 1]) for s in windows]
     bucket = np.zeros(0, dtype=np.uint64)

@@ -31,7 +31,7 @@ ALL = np.int32(-1)
 """All lanes of a warp take part in whatever they do together."""
 SHIFT = np.uint64(32)
 ZERO, ONE = np.uint64(0), np.uint64(1)
-ZERO32, ONE32, TWO32, THREE32 = np.uint32(0), np.uint32(1), np.uint32(2), np.uint32(3)
+ZERO32, ONE32, THREE32, FOUR32 = np.uint32(0), np.uint32(1), np.uint32(3), np.uint32(4)
 FIVE32, SIX32, LOW6 = np.uint32(5), np.uint32(6), np.uint32(63)
 HALF, LOW16 = np.uint32(16), np.uint32(0xFFFF)
 NONE = np.uint32(0xFFFFFFFF)
@@ -41,6 +41,10 @@ BATCH_MASK = np.uint32(SUB_BATCHES - 1)
 EACH = (1, 32, 4)
 """Coefficients of a word, by field."""
 CLASSES = 8
+TOGETHER = 4
+"""Rows that a loop takes at a time."""
+MISSING = TOGETHER - 1
+MISSING32 = np.uint32(MISSING)
 
 
 class Layout(NamedTuple):
@@ -59,13 +63,14 @@ class Layout(NamedTuple):
 def layout_of(k: int, targets: int, lanes: int, near: bool) -> Layout:
     """Return the layout of K columns, and sums that are rows without a pivot.
 
-    A place p has entries of rows until it is a pivot's or moves away, K - 1 - p at most. In shared memory places p and K - 1 - p
-    share a line of K - 1 entries, and one for each sum and place; an odd pitch, and realizations that lie apart by as much as
-    their lanes, let no two lanes meet in one bank. In global memory lanes lie side by side.
+    A place p has entries of rows until it is a pivot's or moves away, K - 1 - p at most, and one for each sum. Rows are taken four
+    at a time, so there is room for the three that may be missing. In shared memory places p and K - 1 - p share a line; an odd
+    pitch, and realizations that lie apart by as much as their lanes, let no two lanes meet in one bank. In global memory lanes lie
+    side by side.
     """
     if not near:
-        return Layout(WARP // lanes, 0, k, (targets + k) * k)
-    pitch = (k - 1 + 2 * targets) | 1
+        return Layout(WARP // lanes, 0, k, (targets + k + MISSING) * k)
+    pitch = (k - 1 + 2 * (targets + MISSING)) | 1
     size = -(-k // 2) * pitch
     return Layout(WARP // lanes, pitch, 1, size + (lanes * pitch - size) % WARP)
 
@@ -95,8 +100,8 @@ class _Warp(NamedTuple):
     rows: Any
     vector: Any  # (K,) a packet's coefficients by column
     fresh: Any  # (K,) what is left of it, by place
-    low: Any  # (K + sums,) factors of rows
-    high: Any  # (K + sums,) upper halves of factors; whether there is anything in a row
+    low: Any  # (K + sums + 3,) factors of rows, 0 for those that are missing
+    high: Any  # (K + sums + 3,) upper halves of factors; whether there is anything in a row
     place: Any  # (K,) column at a place; at K - 1 - r that of the pivot of row r
     when: Any  # (K,)
     log: Any
@@ -112,7 +117,7 @@ def warped_kernel(shape: Shape) -> Any:
     k, n, lanes, near, n_targets = shape.k, shape.n_packets, shape.lanes, shape.near, shape.targets
     layout = layout_of(k, n_targets, lanes, near)
     groups, size = layout.groups, layout.size
-    n_rows = k + n_targets
+    n_rows = k + n_targets + MISSING
     n_columns, n_factors, n_times_of_classes = groups * k, groups * n_rows, groups * CLASSES
     element = np.uint32 if shape.field == 0 else np.uint8
     own_rows = groups * size if near else 1
@@ -225,14 +230,14 @@ def _place_start(layout: Layout, k: int, n_targets: int) -> Any:
     """Return the step ``(p) -> where the entries of place p begin`` among those of a realization."""
     halves = np.uint32(-(-k // 2))
     last, pitch = np.uint32(k - 1), np.uint32(layout.pitch)
-    targets = np.uint32(n_targets)
+    room = np.uint32(n_targets + MISSING)
     folded = layout.step == 1
 
     @stage
     def start(p: Any) -> Any:
         if folded:
             line = p if p < halves else np.uint32(last - p)
-            return np.uint32(np.uint32(line * pitch) + (ZERO32 if p < halves else np.uint32(p + targets)))
+            return np.uint32(np.uint32(line * pitch) + (ZERO32 if p < halves else np.uint32(p + room)))
         return p
 
     return start
@@ -332,11 +337,13 @@ def _take_maker(shape: Shape, layout: Layout) -> Any:
         c, d = begin()
         entry = np.uint64(at + np.uint32(start(p) + np.uint32(targets * step)))
         f = np.uint64(factors)
-        stop = f + np.uint64(rank)
-        while f < stop:
-            c, d = add(log, power, c, d, low[f], high[f], np.uint32(rows[entry]))
-            f += ONE
-            entry += stride
+        done = ZERO32
+        while done < rank:
+            for _ in range(TOGETHER):
+                c, d = add(log, power, c, d, low[f], high[f], np.uint32(rows[entry]))
+                f += ONE
+                entry += stride
+            done = np.uint32(done + FOUR32)
         return end(c, d, given(vector[np.uint32(columns + np.uint32(place[np.uint32(columns + p)]))]))
 
     @stage
@@ -345,21 +352,21 @@ def _take_maker(shape: Shape, layout: Layout) -> Any:
         rows, vector, fresh, low, high, place, when, log, power = shared
         own = times(log, power, scale, fresh[np.uint32(columns + source)])
         v = multiple(log, own)
+        rows[at + np.uint32(start(p) + np.uint32(n_rows * step))] = own  # first: it may be the one after the last row of the others
         entry = np.uint64(at + start(p))
-        old = np.uint64(at + start(source))
         f = np.uint64(factors)
-        stop = f + np.uint64(n_rows)
-        while f < stop:
-            x = plus(power, np.uint32(rows[old]), low[f], v)
-            rows[entry] = x
-            if x != zero:
-                high[f] = ONE32
-            f += ONE
-            entry += stride
-            old += stride
-        rows[entry] = own
+        done = ZERO32
+        while done < n_rows:
+            for _ in range(TOGETHER):
+                x = plus(power, np.uint32(rows[entry]), low[f], v)
+                rows[entry] = x
+                if x != zero:
+                    high[f] = ONE32
+                f += ONE
+                entry += stride
+            done = np.uint32(done + FOUR32)
         if own != zero:
-            high[f] = ONE32
+            high[np.uint32(factors + n_rows)] = ONE32
 
     @stage
     def note(t: Any, shared: Any, columns: Any, row: Any, time: Any, n_times: Any) -> None:
@@ -392,9 +399,12 @@ def _take_maker(shape: Shape, layout: Layout) -> Any:
         rows, vector, fresh, low, high, place, when, log, power = shared
         if live:
             r = me
-            while r < rank:
-                column = np.uint32(place[np.uint32(columns + np.uint32(last_place - r))])
-                a, b = split(log, given(vector[np.uint32(columns + column)]))
+            while r < np.uint32(rank + MISSING32):
+                x = zero
+                if r < rank:
+                    column = np.uint32(place[np.uint32(columns + np.uint32(last_place - r))])
+                    x = given(vector[np.uint32(columns + column)])
+                a, b = split(log, x)
                 low[np.uint32(factors + r)] = a
                 high[np.uint32(factors + r)] = b
                 r = np.uint32(r + lanes)
@@ -419,20 +429,24 @@ def _take_maker(shape: Shape, layout: Layout) -> Any:
             n_rows = np.uint32(rank + targets)
             last = np.uint32(n_places - ONE32)
             if raises:
-                entry = at + start(pivot)
+                entry, moved = at + start(pivot), at + start(last)
                 r = me
-                while r <= n_rows:
+                while r < np.uint32(n_rows + MISSING32):
+                    x = zero
                     if r < n_rows:
-                        low[np.uint32(factors + r)] = minus(log, np.uint32(rows[entry + np.uint32(r * step)]))
+                        x = np.uint32(rows[entry + np.uint32(r * step)])
+                        rows[entry + np.uint32(r * step)] = rows[moved + np.uint32(r * step)]
+                    low[np.uint32(factors + r)] = minus(log, x)
                     high[np.uint32(factors + r)] = ZERO32
                     r = np.uint32(r + lanes)
                 if me == ZERO32:
                     column = place[np.uint32(columns + pivot)]
                     place[np.uint32(columns + pivot)] = place[np.uint32(columns + last)]
                     place[np.uint32(columns + last)] = column
+                value = fresh[np.uint32(columns + pivot)]
             cuda.syncwarp(ALL)
             if raises:
-                scale = inverse(log, power, fresh[np.uint32(columns + pivot)])
+                scale = inverse(log, power, value)
                 p = me
                 while p < last:
                     clear(shared, at, columns, factors, p, last if p == pivot else p, scale, n_rows)
