@@ -41,7 +41,7 @@ def test_emulated_tallies_are_those_of_the_cpu(hot, domain, decoder):
 def test_no_order_of_threads_changes_the_tallies(interpreter, domain):
     # One thread at a time, each as far as the next barrier: a missing one shows here alone.
     job = emulated(interpreter, FEW, domain, "count", deadlines=problems.DEADLINES)
-    assert job.shape.nest == {"count": "by_words", "deadline": "sorted"}[domain]
+    assert job.shape.nest == {"count": "by_words", "deadline": "binned"}[domain]
     found, _ = job.launch(5, 131, threads=3, sched="thread")
     assert np.array_equal(found, job.expected(5, 131))
 
@@ -74,6 +74,7 @@ def test_warp_instructions_per_realization(hot, domain, decoder, capsys):
         ("generator sums", "deadline", "eliminate"),
         ("ew", "deadline", "eliminate"),
         ("speeds", "deadline", "count"),
+        ("now cxr true work", "deadline", "count"),
         ("racks", "deadline", "count"),
         ("sixty racks", "deadline", "match"),
         ("trace true work", "deadline", "count"),

@@ -10,7 +10,9 @@ from uepgpu_kernels.cuda.bounds import BOUNDS, MOST_BINNED, MOST_COUNTED
 from uepgpu_kernels.cuda.shape import (
     LEAST_BINS,
     LEAST_LISTED,
+    LEAST_TOGETHER,
     MOST_COARSE,
+    MOST_ELIMINATED,
     MOST_FIELD,
     MOST_SHARED_BINS,
     MOST_SHARED_STATES,
@@ -29,9 +31,6 @@ from uepgpu_kernels.joint import COLUMNS
 from uepgpu_kernels.steps import FIELDS, steps_of
 
 __all__ = ["shape_of", "warped_shape"]
-
-LEAST_WARPED, MOST_WARPED = 17, 256
-"""From so many sub-products on lanes eliminate together; up to so many they do."""
 
 MOST_PLACES = 8
 """Columns that a lane has to begin with, where it need not have more."""
@@ -53,8 +52,8 @@ def shape_of(
     ValueError
         If K is beyond what the device takes: 64, or 256 for elimination.
     """
-    by_warps = decoder is decode.eliminate and job.k >= LEAST_WARPED and packed and not simulated
-    most = MOST_WARPED if by_warps else MOST_SUBPRODUCTS
+    by_warps = decoder is decode.eliminate and job.k >= LEAST_TOGETHER and packed and not simulated
+    most = MOST_ELIMINATED if by_warps else MOST_SUBPRODUCTS
     if job.k > most:
         raise ValueError(f"backend 'cuda' takes K <= {most} sub-products, got K = {job.k}; use backend='numba'")
     if packed and (fast := _fast_shape(job, decoder, kind, automaton, by_words=by_words)) is not None:
@@ -138,7 +137,7 @@ def _fast_shape(job: Job, decoder: Maker, kind: str, automaton: Automaton | None
         if entries:
             return shape._replace(nest="by_words", per_word=0, states=entries)
         if by_words and _counts_packets(job, states[0].shape[1]):
-            return shape._replace(nest="binned", n_packets=0, states=job.n_classes * BOUNDS)
+            return shape._replace(nest="binned", states=job.n_classes * BOUNDS)
         shared = states[0].size <= MOST_SHARED_STATES
         if walked or shared:
             return shape._replace(states=MOST_SHARED_STATES if shared else 0)

@@ -7,10 +7,13 @@ from typing import Any, NamedTuple
 
 from uepgpu_kernels.job import Job
 
-__all__ = ["MOST_SUBPRODUCTS", "Maker", "Shape", "n_bins"]
+__all__ = ["MOST_ELIMINATED", "MOST_SUBPRODUCTS", "Maker", "Shape", "n_bins"]
 
 MOST_SUBPRODUCTS = 64
-"""Supports are 64-bit masks on the device."""
+"""Supports are 64-bit masks where a thread decodes alone."""
+
+LEAST_TOGETHER, MOST_ELIMINATED = 17, 256
+"""Lanes of a warp eliminate together from so many sub-products on, and up to so many."""
 
 MOST_SHARED_BINS = 8192
 """A block's tally is kept in shared memory up to so many 32-bit counters (32 KiB); above, it goes to global memory."""

@@ -1,0 +1,88 @@
+"""Lanes that eliminate together: the compiled PTX gives the CPU's tallies in any order, and loses them with a fault."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import uepgpu as uep
+from tests.cases import problems
+from tests.gpu.emulation import Emulated, emulated
+from uepgpu.plan import make_plan
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("numba_cuda")]
+
+FIRST = 2**32 - 37
+CLASSES = problems.line(3, 5, 10)
+WINDOWS = problems.Problem(problems.random_windows(18, 7, 1), CLASSES, problems.unit(26, omega=1.0))
+BYTES = problems.Problem(problems.random_windows(70, 9, 1, coefficients="gf256"), problems.line(10, 20, 40), problems.unit(11, omega=1.0))
+
+
+def some_sums():
+    """Return packets of 18 sub-products: single ones, and sums of two or three that are decoded as such."""
+    rows = np.eye(18, dtype=np.int64)[np.arange(24) % 18]
+    rows[18:] += np.roll(rows[18:], 3, axis=1)
+    rows[:6] += 2 * np.roll(rows[:6], 5, axis=1)
+    return rows
+
+
+SUMS = problems.Problem(uep.codes.Generator(some_sums()), CLASSES, problems.unit(24, omega=1.0))
+
+
+@pytest.fixture(scope="module")
+def windows(interpreter):
+    return emulated(interpreter, WINDOWS, "count", "eliminate")
+
+
+@pytest.fixture(scope="module")
+def few(interpreter, windows):
+    """The same kernel with six packets: one lane at a time, more would take minutes."""
+    job = make_plan(WINDOWS.code, WINDOWS.part, problems.unit(6, omega=1.0), seed=7).job
+    return of(windows, job)
+
+
+def of(compiled, job):
+    """Return a job that has a compiled kernel already."""
+    from uepgpu_kernels.cuda import make_tables
+
+    other = object.__new__(Emulated)
+    other.__dict__ |= compiled.__dict__ | {"job": job, "tables": make_tables(job, compiled.shape, None)}
+    return other
+
+
+def test_four_realizations_of_a_warp_give_the_tallies_of_the_cpu(windows):
+    assert (windows.shape.nest, windows.shape.lanes, windows.shape.near) == ("warped", 8, True)
+    found, _ = windows.launch(FIRST, 7 * 32 + 5)  # a warp takes seven realizations or eight, by four
+    assert np.array_equal(found, windows.expected(FIRST, 7 * 32 + 5))
+    assert 0 < found[:, :, 7].sum() < found.sum()
+
+
+def test_bytes_with_rows_in_global_memory_give_the_tallies_of_the_cpu(interpreter, monkeypatch):
+    from uepgpu_kernels.cuda import choose
+
+    monkeypatch.setattr(choose, "SHARED_BYTES", 0)
+    job = emulated(interpreter, BYTES, "count", "eliminate")
+    assert (job.shape.field, job.shape.lanes, job.shape.near) == (2, 32, False)
+    found, _ = job.launch(FIRST, 40)
+    assert np.array_equal(found, job.expected(FIRST, 40))
+
+
+def test_sums_that_count_as_decoded_give_the_tallies_of_the_cpu(interpreter):
+    job = emulated(interpreter, SUMS, "deadline", "eliminate", deadlines=SUMS.deadlines)
+    assert job.shape.nest == "warped"
+    assert job.shape.given
+    assert job.shape.targets > 0
+    found, _ = job.launch(FIRST, 67)
+    assert np.array_equal(found, job.expected(FIRST, 67))
+
+
+@pytest.mark.parametrize("order", ["thread", "threadrev"])
+def test_no_order_of_lanes_changes_the_tallies(few, order):
+    found, _ = few.launch(0, 3, sched=order)
+    assert np.array_equal(found, few.expected(0, 3))
+
+
+BARRIER = re.compile(r"^\s*bar\.warp\.sync\s.*;$", re.MULTILINE)
