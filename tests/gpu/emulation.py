@@ -33,9 +33,9 @@ class Emulated:
         self.tables = make_tables(self.job, self.shape, self.automaton)
         self.ptx, self.signature = compile_shape(self.shape, (9, 0))
 
-    def launch(self, first, count, *, blocks=32, threads=32, sched=None, ptx=None):
-        """Return (patterns (32, T, 2^L), warp instructions)."""
-        from uepgpu_kernels.cuda.warped import scratch_of
+    def launch(self, first, count, *, blocks=32, threads=32, sched=None, ptx=None, only=None):
+        """Return (patterns (32, T, 2^L), warp instructions). With `only`, of one block."""
+        from uepgpu_kernels.cuda.layout import scratch_of
 
         job = self.job
         transitions = (job.n_times + 1) * job.n_classes << job.n_classes
@@ -46,7 +46,11 @@ class Emulated:
         record = np.zeros(max(1, scratch_of(self.shape, blocks)), dtype=np.uint32)
         arguments = [*scalars, *tables, out.reshape(-1), record]
         params = [p for a in arguments for p in self.interpreter.flat_numba(sim, a)]
-        sim.launch(None, (blocks,), (threads,), params)
+        if only is None:
+            sim.launch(None, (blocks,), (threads,), params)
+        else:
+            entry = next(iter(sim.m.entries.values()))
+            sim._run(entry, (blocks, 1, 1), (threads, 1, 1), np.array([only]), threads, params)
         sizes = [max(0, -(-(count - (b - first) % SUB_BATCHES) // SUB_BATCHES)) for b in range(SUB_BATCHES)]
         rows = out.astype(np.int64)
         found = [patterns_of(row, size, job.n_times, job.n_classes) for row, size in zip(rows, sizes, strict=True)]

@@ -112,7 +112,9 @@ def counted_together(code, jumps, shape, job):
     def kind(x, found):
         return "clear" if found["STS"] >= found["LDS"] else "reduce"
 
-    rows = {x: kind(x, c) for x, c in zip(loops, names, strict=True) if inside(x, packets) and c["LDS"] >= 8 and not contains(x, loops)}
+    rows = {
+        x: kind(x, c) for x, c in zip(loops, names, strict=True) if inside(x, packets) and c["LDS"] >= 8 and not contains(x, loops)
+    }
     assert sorted(rows.values()) == ["clear", "reduce"], "the loops over rows"
     often = [0.0] * len(code)
     for x, found in zip(loops, names, strict=True):
@@ -162,7 +164,7 @@ def pipe_of(name):
 
 
 def is_search(body):
-    """Return whether a jump over `body` is one over the search of a bucket: that reads global memory, draws nothing, keeps nothing."""
+    """Return whether a jump over `body` is one over the search of a bucket: that reads global memory, draws and keeps nothing."""
     names = {name for name, _ in body}
     return "LDG" in names and not names & {"STS", "STL"} and not any(PHILOX.search(text) for _, text in body)
 

@@ -80,12 +80,12 @@ def binned_kernel(shape: Shape) -> Any:
             sums[at] = total
         times = ZERO32
         for c in range(n_classes):
-            at = np.uint64(me)  # of 64 bits: what is added to it then costs nothing
+            found = np.uint64(me)  # of 64 bits: what is added to it then costs nothing
             for half in HALVINGS:
-                total = sums[at + np.uint64((half - 1) * THREADS)]
+                total = sums[found + np.uint64((half - 1) * THREADS)]
                 bound = np.uint32(bounds[np.uint64(total & LOWER) + np.uint64(c * BOUNDS)])
-                at += np.uint64(half * THREADS) if total < bound else ZERO
-            times = np.uint32(times | np.uint32(np.uint32(at >> WIDTH) << np.uint32(8 * c)))
+                found += np.uint64(half * THREADS) if total < bound else ZERO
+            times = np.uint32(times | np.uint32(np.uint32(found >> WIDTH) << np.uint32(8 * c)))
         return times
 
     @kernel

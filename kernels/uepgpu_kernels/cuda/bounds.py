@@ -1,4 +1,4 @@
-"""Bounds on numbers of packets from which classes are decoded, whatever the order: what :mod:`uepgpu_kernels.cuda.binned` looks up."""
+"""Numbers of packets from which classes are decoded, whatever the order: what :mod:`uepgpu_kernels.cuda.binned` looks up."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def bounds_of(following: NDArray[np.int64], undecoded: NDArray[np.bool_]) -> NDA
     """
     n = MOST_COUNTED + 1
     n_windows = following.shape[1]
-    state = np.zeros((n, n), dtype=np.int64)  # by number of the second, and of the first
+    state: NDArray[np.int64] = np.zeros((n, n), dtype=np.int64)  # by number of the second, and of the first
     for window, axis in ((0, 1), (1, 0)):
         for i in range(1, n):
             before = np.take(state, i - 1, axis=axis)
@@ -33,7 +33,7 @@ def bounds_of(following: NDArray[np.int64], undecoded: NDArray[np.bool_]) -> NDA
                 state[:, i] = after
             else:
                 state[i] = after
-    state = state.ravel()
+    state = state.reshape(-1)
     lower = np.arange(BOUNDS)
     bounds = np.full((undecoded.shape[1], BOUNDS), UNREACHED, dtype=np.uint16)
     for third in range(n if n_windows == 3 else 1):

@@ -7,6 +7,7 @@ from typing import Any
 from uepgpu_kernels.automaton import Automaton
 from uepgpu_kernels.cuda import decode
 from uepgpu_kernels.cuda.bounds import BOUNDS, MOST_BINNED, MOST_COUNTED
+from uepgpu_kernels.cuda.layout import MISSING, WARP, layout_of
 from uepgpu_kernels.cuda.shape import (
     LEAST_BINS,
     LEAST_LISTED,
@@ -25,7 +26,7 @@ from uepgpu_kernels.cuda.shape import (
 )
 from uepgpu_kernels.cuda.stage import simulated
 from uepgpu_kernels.cuda.tables import states_of
-from uepgpu_kernels.cuda.warped import CLASSES, WARP, layout_of
+from uepgpu_kernels.cuda.tally import CLASSES
 from uepgpu_kernels.job import AT_RANDOM, BY_INDEX, BY_TIME, IN_ORDER, Job
 from uepgpu_kernels.joint import COLUMNS
 from uepgpu_kernels.steps import FIELDS, steps_of
@@ -87,7 +88,7 @@ def warped_shape(shape: Shape) -> Shape:
     """Return the shape of the kernel whose lanes eliminate together: as few a realization as its columns and memory allow."""
     k, targets = shape.k, shape.targets
     width = 4 if shape.field == 0 else 1
-    each = 4 * (2 * k + 2 * (k + targets + 3) + k + CLASSES) + 2 * k  # of one realization, besides its rows
+    each = 4 * (2 * k + 2 * (k + targets + MISSING) + k + CLASSES) + 2 * k  # of one realization, besides its rows
     tables = 2048 if shape.field == 2 else 0
     for lanes in (8, 16, 32):
         layout = layout_of(k, targets, lanes, near=True)

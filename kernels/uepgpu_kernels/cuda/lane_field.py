@@ -81,29 +81,24 @@ def minus_prime(log: Any, x: Any) -> Any:
 @stage
 def product_prime(a: Any, b: Any) -> Any:
     """Return a·b modulo P in 1, …, P, of two such."""
-    return canonical(folded(wide_product(a, b)))
-
-
-@stage
-def raised(x: Any, n: Any) -> Any:
-    """Return x^(2^n) modulo P."""
-    y = product_prime(x, x)
-    for _ in range(n - 1):  # assigned to in a loop, an argument of an inlined step is the caller's variable
-        y = product_prime(y, y)
-    return y
+    # Written out, since it is inlined often: each call of a step costs time to compile.
+    x = wide_product(a, b)
+    less = np.uint32(np.uint32(np.uint32(np.uint32(x) & PRIME) + np.uint32(x >> SHIFT)) - ONE32)
+    return np.uint32(min(less, np.uint32(less - PRIME)) + ONE32)
 
 
 @stage
 def inverse_prime(log: Any, power: Any, x: Any) -> Any:
-    """Return x^(P-2), P - 2 = 4·(2^29 - 1) + 1: as x^(2^n - 1) for n = 1, 2, 3, 6, 7, 14, 28, 29."""
+    """Return x^(P-2), P - 2 = 4·(2^29 - 1) + 1: two ones, nine times three more, and 01."""
     y = product_prime(product_prime(x, x), x)
-    three = product_prime(product_prime(y, y), x)
-    y = product_prime(raised(three, 3), three)
     seven = product_prime(product_prime(y, y), x)
-    fourteen = product_prime(raised(seven, 7), seven)
-    y = product_prime(raised(fourteen, 14), fourteen)
-    y = product_prime(product_prime(y, y), x)
-    return product_prime(raised(y, 2), x)
+    for _ in range(9):
+        for _ in range(3):
+            y = product_prime(y, y)
+        y = product_prime(y, seven)
+    for _ in range(2):
+        y = product_prime(y, y)
+    return product_prime(y, x)
 
 
 def _prime() -> LaneField:

@@ -59,7 +59,6 @@ VARIANTS: dict[str, Shape] = {
     "streamed-match-12-windows": _STREAMED,
     "sorted-count-8-windows": _of(_SORTED, decode.count, BY_TIME, n_windows=8, states=0, bins=2048),
     "sorted-match-12-windows": _SORTED,
-    "binned-speeds": _SORTED._replace(nest="binned", states=3072, grouped=True),
     "sorted-many-deadlines": _SORTED._replace(fine=True, bins=8192),
     "sorted-racks": _SORTED._replace(grouped=True, racked=True),
     "sorted-trace": _SORTED._replace(traced=True, replay=AT_RANDOM),
@@ -85,7 +84,6 @@ VARIANTS: dict[str, Shape] = {
     "match-drawn-k64": _of(_LARGE, decode.match, drawn=True),
     "peel-drawn-k64": _of(_LARGE, decode.peel, drawn=True),
     "eliminate-prime-k64": warped_shape(_of(_LARGE, decode.eliminate, kind="patterns")),
-    "eliminate-gf256-k64": warped_shape(_of(_LARGE, decode.eliminate, BY_TIME, field=2)),
     "eliminate-prime-k256": warped_shape(_of(_LARGE, decode.eliminate, kind="marginals", k=256, n_packets=512, drawn=True)),
 }
 """The documented set: the UEP-30 job in both domains, then every nest, decoder, field, order and kind of tally, K up to 256."""

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from uepgpu_kernels.automaton import Automaton, automaton_of
 from uepgpu_kernels.cuda import decode
 from uepgpu_kernels.cuda.choose import shape_of
+from uepgpu_kernels.cuda.layout import WARP, at_once, scratch_of
 from uepgpu_kernels.cuda.memory import memory_of
 from uepgpu_kernels.cuda.shape import Maker, Shape, n_bins
 from uepgpu_kernels.cuda.tables import Tables, make_tables
-from uepgpu_kernels.cuda.warped import WARP, at_once, scratch_of
 from uepgpu_kernels.job import SUB_BATCHES, Job, RawTally
 from uepgpu_kernels.transitions import patterns_of, undecoded
 
