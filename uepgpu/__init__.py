@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from uepgpu.report.file import write_report
     from uepgpu.results.opened import Results, open_store
     from uepgpu.results.running import run_sweep
+    from uepgpu.results.studies import StudyResults, run_study
     from uepgpu.tally import Tally
     from uepgpu.workers import Backup, Markov, Racks, Relaunch, Workers
 
@@ -32,6 +33,7 @@ __all__ = [
     "Racks",
     "Relaunch",
     "Results",
+    "StudyResults",
     "Tally",
     "Workers",
     "codes",
@@ -42,6 +44,7 @@ __all__ = [
     "multiply",
     "open_store",
     "plot",
+    "run_study",
     "run_sweep",
     "simulate",
     "theory",
@@ -56,11 +59,13 @@ _HOME = {
     "Racks": "uepgpu.workers",
     "Relaunch": "uepgpu.workers",
     "Results": "uepgpu.results.opened",
+    "StudyResults": "uepgpu.results.studies",
     "Tally": "uepgpu.tally",
     "condition": "uepgpu.products",
     "multiply": "uepgpu.products",
     "open_store": "uepgpu.results.opened",
     "plot": "uepgpu.figures.plot",
+    "run_study": "uepgpu.results.studies",
     "run_sweep": "uepgpu.results.running",
     "simulate": "uepgpu.monte_carlo",
     "write_report": "uepgpu.report.file",

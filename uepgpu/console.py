@@ -43,7 +43,9 @@ def in_notebook() -> bool:
 
 
 @contextmanager
-def progress(description: str, total: int, compiling: Callable[[], bool] = lambda: False) -> Iterator[Callable[..., None]]:
+def progress(
+    description: str, total: int, compiling: Callable[[], bool] = lambda: False, *, quiet: bool = False
+) -> Iterator[Callable[..., None]]:
     """Show a progress bar on stderr while the block runs: on a terminal and in notebooks; nothing in a pipe.
 
     Parameters
@@ -54,13 +56,15 @@ def progress(description: str, total: int, compiling: Callable[[], bool] = lambd
         Units of work.
     compiling : callable
         Whether kernels are being compiled, which the bar says: it does not move then.
+    quiet : bool
+        Show nothing.
 
     Yields
     ------
     callable
         ``advance(count, description=None)``: `count` more units are done; a new description replaces the old one.
     """
-    if not sys.stderr.isatty() and not in_notebook():
+    if quiet or (not sys.stderr.isatty() and not in_notebook()):
         yield lambda count, description=None: None
         return
     from rich.console import Console

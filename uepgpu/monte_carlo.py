@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from uepgpu.backends import Backend, Devices, get_backend, parse_devices
-from uepgpu.checks import integer, realization_range, shown, thread_count
+from uepgpu.checks import instance, integer, realization_range, require_memory, shown, thread_count
 from uepgpu.codes import Code
-from uepgpu.latency import Trace
+from uepgpu.codes.cost import warn_of_default
 from uepgpu.partition import Partition
-from uepgpu.plan import Plan, decoding_rule, make_plan, possible_counts, resolve_decoder, resolve_tally
+from uepgpu.plan import (
+    Plan,
+    check_rounds,
+    decoding_rule,
+    make_plan,
+    possible_counts,
+    problem_of_round,
+    resolve_decoder,
+    resolve_tally,
+)
 from uepgpu.tally import Tally, Trajectories
 from uepgpu.workers import Workers
+from uepgpu_kernels.job import RawTrajectories
 
 if TYPE_CHECKING:
     from uepgpu_kernels.job import RawTally
@@ -25,7 +35,6 @@ if TYPE_CHECKING:
 __all__ = ["decode_times", "simulate"]
 
 FIRST_BATCH = 1 << 14
-MOST_ROUNDS = 100_000
 TARGET_SECONDS = 0.2
 """Batches are grown until they take about this long, so that progress and Ctrl-C stay responsive."""
 
@@ -129,7 +138,7 @@ def simulate(
     progress : callable, optional
         Called with the number of realizations finished since the last call.
     rounds : int, optional
-        With :class:`uepgpu.Markov` states or a trace: a realization is a trajectory of so many rounds, >= 1, each by all
+        With :class:`uepgpu.Markov` states or a trace: a realization is a trajectory of so many rounds, 1..100,000, each by all
         deadlines. Not on CUDA, which ``"auto"`` passes over.
 
     Returns
@@ -164,19 +173,26 @@ def simulate(
     if progress is not None and not callable(progress):
         raise ValueError(f"progress must be callable, got {shown(progress)}")
     if rounds is not None:
-        integer("rounds", rounds, 1, MOST_ROUNDS)
-        if not (workers.states is not None or isinstance(workers.latency, Trace)) or deadlines is None:
-            raise ValueError(f"rounds={shown(rounds)} needs workers with states or a trace, and deadlines")
+        instance("workers", workers, Workers)
+        check_rounds(rounds, workers)
+        if deadlines is None:
+            raise ValueError(f"rounds={shown(rounds)} needs deadlines: rounds depend on each other through arrivals")
     plan = make_plan(code, part, workers, seed=seed, deadlines=deadlines, rounds=rounds is not None)
+    if deadlines is not None:
+        warn_of_default(code, plan.law, workers)
     rule = resolve_decoder(plan, decoder)
     size_decides = n if devices is None else None
     chosen: Backend = get_backend(
         backend, part.n_subproducts, decoder=rule, without=() if rounds is None else ("cuda",), realizations=size_decides
     )
     kind = resolve_tally(plan, rule, tally)
+    if rounds is not None:
+        job = plan.job
+        each = 32 * job.n_times * {"patterns": 1 << job.n_classes, "pairs": job.k * (job.k + 1) // 2, "marginals": job.k}[kind]
+        require_memory(f"{rounds:,} rounds of {job.n_times:,} deadlines", 3 * 8 * rounds * each)
     run = _runner(chosen, plan, rule, kind, threads, devices, rounds)
     began = time.perf_counter()
-    raw: list[RawTally] | None = None
+    raw: RawTrajectories | None = None
     done = 0
     step = size or FIRST_BATCH
     while done < n:
@@ -187,7 +203,7 @@ def simulate(
         if raw is None:
             raw = more
         else:
-            for held, new in zip(itertools.chain(*raw), itertools.chain(*more), strict=True):
+            for held, new in zip(_arrays(raw), _arrays(more), strict=True):
                 if held is not None and new is not None:
                     np.add(held, new, out=held)
         done += count
@@ -197,30 +213,48 @@ def simulate(
             step = int(np.clip(step * TARGET_SECONDS / max(took, 1e-9), step // 4 + 1, step * 4))
     assert raw is not None
     took = time.perf_counter() - began
-    plans = [plan] if rounds is None else [plan.of_round(r) for r in range(rounds)]
+    problem = plan.digest(decoding_rule(rule))
     found = []
-    for of_round, counted in zip(plans, raw, strict=True):
-        found.append(_tally(repr(code), part, of_round, rule, chosen.name, kind, counted, (first, first + n), took))
-    return found[0] if rounds is None else Trajectories(tuple(found))
+    for r, counted in enumerate(raw.rounds):
+        seconds = took / len(raw.rounds)
+        of_round = _tally(
+            repr(code), part, plan, rule, chosen.name, kind, counted, (first, first + n), seconds, problem_of_round(problem, r)
+        )
+        found.append(of_round.measured_in(workers.time_unit))
+    return found[0] if rounds is None else Trajectories(tuple(found), raw.squares)
 
 
 def _runner(
     chosen: Backend, plan: Plan, rule: str, kind: str, threads: int | None, devices: Devices, rounds: int | None
-) -> Callable[[int, int], list[RawTally]]:
-    """Return what tallies a range, a list of one or of every round."""
+) -> Callable[[int, int], RawTrajectories]:
+    """Return what tallies every round of a range, or the only one."""
     if rounds is None:
         sampler = chosen.sampler(plan, rule, kind, threads, devices)
-        return lambda first, count: [sampler.run(first, count)]
+        return lambda first, count: RawTrajectories([sampler.run(first, count)], None)
     trajectories = chosen.round_sampler(plan, rule, kind, threads)
     return lambda first, count: trajectories.run_rounds(first, count, rounds)
 
 
+def _arrays(raw: RawTrajectories) -> Iterator[NDArray[np.int64] | None]:
+    """Yield all counters."""
+    return itertools.chain(*raw.rounds, [raw.squares])
+
+
 def _tally(
-    code: str, part: Partition, plan: Plan, rule: str, backend: str, kind: str, raw: RawTally, span: tuple[int, int], seconds: float
+    code: str,
+    part: Partition,
+    plan: Plan,
+    rule: str,
+    backend: str,
+    kind: str,
+    raw: RawTally,
+    span: tuple[int, int],
+    seconds: float,
+    problem: str,
 ) -> Tally:
     law = plan.law
     return Tally(
-        problem=plan.digest(decoding_rule(rule)),
+        problem=problem,
         code=code,
         decoder=rule,
         backend=backend,
@@ -254,8 +288,11 @@ def decode_times(
     backend: str = "auto",
     decoder: str = "auto",
     first_realization: int = 0,
+    round: int | None = None,
 ) -> NDArray[np.int64]:
     """Return when each sub-product of each realization is decoded: the realizations that :func:`simulate` tallies.
+
+    With `round`, in that round of trajectories, from 0; on NumPy, which alone begins in the middle of one.
 
     Returns
     -------
@@ -263,7 +300,12 @@ def decode_times(
         Deadline domain: index of the first deadline by which X_k is decoded, D if none. Count domain: number of packets
         received by then, W + 1 if it never is. A term of a decoded sum counts as decoded.
     """
-    plan = make_plan(code, part, workers, seed=seed, deadlines=deadlines)
+    if round is not None:
+        check_rounds(integer("round", round, 0) + 1, workers)
+        if backend not in ("auto", "numpy"):
+            raise ValueError(f"round={round} needs backend='numpy', got backend={shown(backend)}")
+        backend = "numpy"
+    plan = make_plan(code, part, workers, seed=seed, deadlines=deadlines, rounds=round is not None).of_round(round or 0)
     rule = resolve_decoder(plan, decoder)
     span = realization_range(first_realization, realizations)
     chosen = get_backend(backend, part.n_subproducts, decoder=rule, realizations=span[1])

@@ -38,13 +38,15 @@ def equality(notes: Notes, shard: int) -> None:
             names.append(name)
         if names.index(name) % SHARDS != shard or (notes.share < 1 and n < 3001):
             continue
+        n = min(n, notes.size(n, 3 if problem.part.n_subproducts == 64 else 35))
         with notes.step(label), notes.listening() as said:
             began = time.perf_counter()
             tally = problem.simulate(n, notes.backend, first)
             seconds, found = time.perf_counter() - began, digest(tally)
-            prepared = found == expected[label]
+            prepared = not notes.pretended and found == expected[label]
             # Where thresholds round otherwise than where digests were made, NumPy on this machine decides.
+            # So it does where the device is pretended, for fewer realizations.
             equal = prepared or found == digest(problem.simulate(n, "numpy", first))
-            notes.say(label, ok=equal, as_prepared=prepared, first_call_seconds=seconds, ran=tally.backend)
+            notes.say(label, ok=equal, as_prepared=prepared, first_call_seconds=seconds, ran=tally.backend, realizations=n)
         if said:
             notes.say(f"{label}: warnings", warnings=said)

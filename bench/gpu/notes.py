@@ -33,6 +33,8 @@ class Notes:
         When the record began, in seconds since the epoch.
     budget : float
         Seconds for the whole record.
+    pretended : bool
+        Whether the device is pretended: everything is done as on a GPU, with few realizations, and no figure is a GPU's.
     """
 
     section: str
@@ -40,6 +42,7 @@ class Notes:
     folder: Path
     began: float
     budget: float
+    pretended: bool = False
 
     @property
     def file(self) -> Path:
@@ -56,9 +59,20 @@ class Notes:
         """How much of the full work is done, up to 1."""
         return min(1.0, self.budget / FULL_BUDGET)
 
+    @property
+    def torch_device(self) -> str:
+        """PyTorch's name for what is measured; no PyTorch is pretended."""
+        return "cuda" if self.on_device and not self.pretended else "cpu"
+
+    def size(self, full: int, pretended: int) -> int:
+        """Return how much is done: in full, or where the device is pretended."""
+        return pretended if self.pretended else full
+
     def say(self, what: str, *, ok: bool | None = None, **figures: Any) -> None:
         """Write a row: `ok` False is a failure, None a figure that nothing is compared with."""
         row = {"section": self.section, "what": what, "ok": ok, "at": round(time.time() - self.began, 1)}
+        if self.pretended:
+            row["pretended"] = True
         row |= {key: float(f"{x:.4g}") if isinstance(x, float) else x for key, x in figures.items()}
         with self.file.open("a") as file:
             file.write(json.dumps(row, default=str) + "\n")

@@ -9,21 +9,28 @@ from bench.gpu.sections import Section
 
 __all__ = ["page"]
 
-HIDDEN = ("section", "what", "ok", "at", "traceback", "text")
+HIDDEN = ("section", "what", "ok", "at", "pretended", "traceback", "text")
 LONGEST = 160
 """Characters of a cell; the rows in record.json have everything."""
 
 
-def page(sections: Mapping[str, Section], rows: Sequence[Mapping[str, Any]], head: str) -> str:
+def page(sections: Mapping[str, Section], rows: Sequence[Mapping[str, Any]], head: str, *, pretended: bool = False) -> str:
     """Return the page: what failed, then a table for each part."""
     failed = [row for row in rows if row["ok"] is False]
     passed = sum(row["ok"] is True for row in rows)
-    lines = ["# uepgpu on a GPU", "", head, "", f"{passed} checks passed, {len(failed)} failed.", ""]
+    lines = [
+        f"# uepgpu on a {'pretended device, no GPU' if pretended else 'GPU'}",
+        "",
+        head,
+        "",
+        f"{passed} checks passed, {len(failed)} failed.",
+        "",
+    ]
     if failed:
         lines += ["## What failed", "", *_table(["section", "what", "why"], [_failure(row) for row in failed]), ""]
     for title in dict.fromkeys(section.title for section in sections.values()):
         mine = [row for row in rows if sections[row["section"]].title == title]
-        lines += [f"## {title}", "", *_part(mine), ""]
+        lines += [f"## {title}{', pretended' if pretended else ''}", "", *_part(mine), ""]
     return "\n".join(lines)
 
 

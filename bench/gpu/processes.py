@@ -20,6 +20,9 @@ __all__ = ["Rows", "run"]
 Rows = list[dict[str, Any]]
 
 ROOT = Path(__file__).parents[2]
+PRETENDED = Path(__file__).with_name("pretended")
+"""A folder with another CuPy."""
+
 POLL_SECONDS = 0.2
 ERROR_LENGTH = 600
 
@@ -29,6 +32,7 @@ def run(
     folder: Path,
     *,
     backend: str,
+    pretended: bool = False,
     budget: float,
     at_once: int,
     rewrite: Callable[[Rows], None],
@@ -48,7 +52,8 @@ def run(
                 if time.time() - began > budget:
                     _note(folder, name, "not started: the budget was spent")
                 else:
-                    running[name] = (_start(name, section, folder, backend, began, budget), time.time())
+                    about = {"section": name, "backend": backend, "folder": str(folder), "began": began, "budget": budget}
+                    running[name] = (_start(name, section, folder, about | {"pretended": pretended}), time.time())
             time.sleep(POLL_SECONDS)
             for name, (process, started) in list(running.items()):
                 limit = min(started + sections[name].limit, began + budget)
@@ -90,12 +95,16 @@ def _startable(waiting: Mapping[str, Section], running: Mapping[str, Any], at_on
     return [] if running else list(waiting)[:1]
 
 
-def _start(name: str, section: Section, folder: Path, backend: str, began: float, budget: float) -> subprocess.Popen[bytes]:
-    about = {"section": name, "backend": backend, "folder": str(folder), "began": began, "budget": budget}
+def _start(name: str, section: Section, folder: Path, about: Mapping[str, Any]) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "bench.gpu.section", section.target, json.dumps(about)]
     if section.shard is not None:
         command.append(str(section.shard))
-    paths = [str(ROOT), str(ROOT / "kernels"), *filter(None, [os.environ.get("PYTHONPATH")])]
+    paths = [
+        *([str(PRETENDED)] if about["pretended"] else ()),
+        str(ROOT),
+        str(ROOT / "kernels"),
+        *filter(None, [os.environ.get("PYTHONPATH")]),
+    ]
     with (folder / f"{name}.errors").open("wb") as errors:
         return subprocess.Popen(
             command,

@@ -44,32 +44,32 @@ def rate(notes: Notes, name: str, target: float) -> None:
     """Time one problem: calls as a user makes them, and on a device the kernel alone by events on its own stream."""
     problem = PROBLEMS[name]
     began = time.perf_counter()
-    problem.simulate(1000, notes.backend)
+    problem.simulate(notes.size(1000, 33), notes.backend)
     row: dict[str, Any] = {"first_call_seconds": time.perf_counter() - began}
     with notes.device():
-        n = 1024
+        n = least = notes.size(1024, 33)
 
         def call() -> object:
             return problem.simulate(n, notes.backend, batch=n)
 
-        while (took := fastest(call, 1)) < target / 4 and n < 2**34:
+        while (took := fastest(call, 1)) < target / 4 and n < notes.size(2**34, 33):
             n *= 4
-        n = min(2**36, max(1024, int(n * target / took)))
-        row |= {"realizations": n, "rate": statistics.median(n / fastest(call, 1) for _ in range(3))}
+        n = min(notes.size(2**36, 33), max(least, int(n * target / took)))
+        row |= {"realizations": n, "rate": statistics.median(n / fastest(call, 1) for _ in range(notes.size(3, 1)))}
         if notes.on_device:
             with notes.step(f"{name}: events"):
-                row |= events(name, problem, n)
+                row |= events(name, problem, n, notes.size(6, 2))
         row["clocks"] = clocks()
     notes.say(name, **row)
 
 
-def events(name: str, problem: Problem, n: int) -> dict[str, Any]:
+def events(name: str, problem: Problem, n: int, times: int) -> dict[str, Any]:
     """Return the kernel's own rate by events, its ceiling and what it takes of a multiprocessor."""
     import cupy
 
     ready, rates = prepared(problem), []
     start, end = cupy.cuda.Event(), cupy.cuda.Event()
-    for _ in range(6):
+    for _ in range(times):
         start.record(ready.memory.queue)
         ready.launch(0, n)
         end.record(ready.memory.queue)
@@ -102,7 +102,7 @@ def other_rates(notes: Notes, shard: int) -> None:
 
 def long_run(notes: Notes) -> None:
     """Tally many realizations twice: with two decoders, on a device by two kernels; every integer must be equal."""
-    n = max(1000, int(LONG[notes.backend] * notes.share))
+    n = notes.size(max(1000, int(LONG[notes.backend] * notes.share)), 333)
     found: list[Any] = []
     calls = {f"count, {n:.0e} realizations": "count", f"match, {n:.0e} realizations": "match"}
     if notes.on_device:

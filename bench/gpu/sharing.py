@@ -23,7 +23,7 @@ with cupy.cuda.Stream(non_blocking=True):
 
 def streams(notes: Notes) -> None:
     """Tally from eight threads at once; on a device also on a caller's stream and beside PyTorch. Probe it without a warning."""
-    n = 200_000 if notes.share == 1 else 20_000
+    n = notes.size(200_000 if notes.share == 1 else 20_000, 66)
     wanted = {name: digest(PROBLEMS[name].simulate(n, "numba")) for name in ("count", "match")}
 
     def equal(name: str, **more: int) -> bool:
@@ -49,7 +49,8 @@ def streams(notes: Notes) -> None:
     with notes.step("beside PyTorch"), notes.device():
         import torch
 
-        x = torch.ones(4096, 4096, device="cuda")
+        size = notes.size(4096, 16)
+        x = torch.ones(size, size, device=notes.torch_device)
         for _ in range(20):
             x = (x @ x).clamp_(max=1.0)
         notes.say("beside PyTorch", ok=equal("match") and bool(torch.isfinite(x).all()))
@@ -65,16 +66,16 @@ def memory(notes: Notes) -> None:
     """Ask for the times of many realizations; on a device again while another holds nearly all memory."""
     from uepgpu.monte_carlo import decode_times
 
-    problem = PROBLEMS["match, 22 deadlines"]
-    n = int((20_000_000 if notes.on_device else 20_000) * notes.share)
+    problem, eliminations = PROBLEMS["match, 22 deadlines"], notes.size(500, 3)
+    n = notes.size(int((20_000_000 if notes.on_device else 20_000) * notes.share), 2000)
 
     def times() -> np.ndarray:
         asked = {"deadlines": problem.deadlines, "decoder": problem.decoder, "backend": notes.backend}
         return decode_times(problem.code, problem.part, problem.workers, realizations=n, seed=SEED, **asked)
 
     def eliminated() -> bool:
-        tally = PROBLEMS["K = 64, eliminate"].simulate(500, notes.backend)
-        return digest(tally) == digest(PROBLEMS["K = 64, eliminate"].simulate(500, "numba"))
+        tally = PROBLEMS["K = 64, eliminate"].simulate(eliminations, notes.backend)
+        return digest(tally) == digest(PROBLEMS["K = 64, eliminate"].simulate(eliminations, "numba"))
 
     with notes.step("times of decoding"), notes.device():
         whole = times()
@@ -84,14 +85,15 @@ def memory(notes: Notes) -> None:
             return
         import cupy
 
+        unit, called = (2**8, "x 256 bytes") if notes.pretended else (2**20, "MiB")
         for free, name, call in (
             (400, "times of decoding", lambda: bool(np.array_equal(times(), whole))),
             (2048, "elimination at K = 64, whose threads hold most memory", eliminated),
         ):
-            what = f"{name}, {free} MiB free"
+            what = f"{name}, {free} {called} free"
             with notes.step(what), notes.listening() as said:
                 cupy.get_default_memory_pool().free_all_blocks()
-                held = cupy.cuda.runtime.malloc(cupy.cuda.runtime.memGetInfo()[0] - free * 2**20)
+                held = cupy.cuda.runtime.malloc(cupy.cuda.runtime.memGetInfo()[0] - free * unit)
                 try:
                     notes.say(what, ok=call())
                 finally:

@@ -6,14 +6,14 @@ import numpy as np
 
 import uepgpu as uep
 from bench.gpu.notes import Notes, fastest
-from bench.gpu.problems import GAMMA, SEED
+from bench.gpu.problems import BEYOND_32_BITS, GAMMA, SEED
 
 __all__ = ["gradient", "multiply", "train"]
 
 
 def multiply(notes: Notes) -> None:
     """Multiply real matrices in three precisions: the same sub-products are decoded as by NumPy, the loss is equal to rounding."""
-    size = 3000 if notes.on_device and notes.share == 1 else 300
+    size = notes.size(3000 if notes.on_device and notes.share == 1 else 300, 60)
     rng = np.random.default_rng(1)
     part = uep.Partition.rxc(rng.normal(size=(size, size)), rng.normal(size=(size, size)), rows=3, cols=3, classes=(3, 3, 3))
     code, workers = uep.codes.ExpandingWindow(GAMMA), uep.Workers(30)
@@ -35,25 +35,34 @@ def multiply(notes: Notes) -> None:
 
 
 def gradient(notes: Notes) -> None:
-    """Run gradient coding: errors are those of the CPU to rounding."""
+    """Run gradient coding: draws are those of the CPU, errors too, to rounding."""
     from uepgpu import gradient_coding as gc
 
     table = gc.gaussian(rows=4000, columns=60, noise=0.1, seed=1)
     problem = gc.Problem(table.A, table.b, blocks=60)
-    n = int((2048 if notes.on_device else 128) * max(notes.share, 0.25))
+    iterations = notes.size(40, 4)
+    n = notes.size(int((2048 if notes.on_device else 128) * max(notes.share, 0.25)), 2)
     for scheme in (gc.ReplicatedSketch(10), gc.CyclicCode(5), gc.StochasticBlocks(20)):
         name = type(scheme).__name__
         with notes.step(name):
 
             def run(backend: str, scheme: object = scheme) -> object:
-                return gc.descend(problem, scheme, uep.Workers(60), iterations=40, realizations=n, seed=SEED, backend=backend)
+                return gc.descend(
+                    problem, scheme, uep.Workers(60), iterations=iterations, realizations=n, seed=SEED, backend=backend
+                )
+
+            def draw(backend: str, scheme: object = scheme) -> object:
+                asked = {"iterations": iterations, "realizations": min(n, 256), "first_realization": BEYOND_32_BITS, "seed": SEED}
+                return gc.draw_sketches(problem, scheme, uep.Workers(60), **asked, backend=backend)
 
             ours, theirs = run(notes.backend), run("numba")
             with notes.device():
                 took = fastest(lambda run=run: run(notes.backend), 1)
+                drawn, wanted = (draw(backend) for backend in (notes.backend, "numba"))
             cpu = fastest(lambda run=run: run("numba"), 1)
-            wanted = np.abs(theirs.error.values)
-            gap = float(np.nanmax(np.abs(ours.error.values - theirs.error.values) / np.maximum(wanted, 1e-9)))
+            error = np.abs(theirs.error.values)
+            gap = float(np.nanmax(np.abs(ours.error.values - theirs.error.values) / np.maximum(error, 1e-9)))
+            notes.say(f"{name}: draws", ok=bool(drawn.identical(wanted)))
             notes.say(name, ok=gap < 1e-6, realizations=n, seconds=took, cpu_seconds=cpu, ratio=cpu / took, relative_gap=gap)
 
 
@@ -65,7 +74,7 @@ def train(notes: Notes) -> None:
     from uepgpu.train.replicas import Member, Stack
     from uepgpu.train.scheme import Scheme
 
-    widths, replicas, where = (784, 100, 200, 10), 8, "cuda" if notes.on_device else "cpu"
+    widths, replicas, where = (784, 100, 200, 10), notes.size(8, 2), notes.torch_device
     scheme = Scheme(uep.codes.Uncoded(), uep.Workers(9, latency=uep.latency.Exponential(0.5)), deadline=2.0)
     members = [Member(scheme, r) for r in range(replicas)]
     x, y = torch.rand(replicas, 64, 784), torch.randint(0, 10, (replicas, 64))
@@ -77,7 +86,7 @@ def train(notes: Notes) -> None:
     gap = max(float((a.cpu() - b).abs().max()) for a, b in zip(ours.weights, cpu.weights, strict=True))
     steps = 20 if notes.share == 1 else 5
     with notes.device():
-        took = fastest(lambda: [ours.train(xd, yd) for _ in range(steps)]) / steps
+        took = fastest(lambda: [ours.train(xd, yd) for _ in range(steps)][-1].cpu()) / steps  # which waits for the device
     slow = fastest(lambda: [cpu.train(x, y) for _ in range(steps)], 2) / steps
     figures = {"step_milliseconds": 1e3 * took, "cpu_step_milliseconds": 1e3 * slow, "ratio": slow / took, "gap": gap}
     notes.say(f"{replicas} x {widths}", ok=gap < 1e-3, **figures)

@@ -12,11 +12,14 @@ __all__ = [
     "BY_INDEX",
     "BY_PERMUTATION",
     "BY_TIME",
+    "ERLANG",
     "IN_BLOCKS",
     "IN_ORDER",
+    "LINEAR",
     "SUB_BATCHES",
     "Job",
     "RawTally",
+    "RawTrajectories",
     "guide_tables",
 ]
 
@@ -25,6 +28,9 @@ BY_INDEX, BY_PERMUTATION, BY_TIME = 0, 1, 2
 
 IN_ORDER, AT_RANDOM, IN_BLOCKS = 0, 1, 2
 """Which round of a trace a realization meets: that of its number mod R; a drawn one; of a trajectory, the one after the last."""
+
+LINEAR, ERLANG = 0, 1
+"""How the messages of a worker follow each other: as its work adds up at one pace, or each after a fresh exponential time."""
 
 SUB_BATCHES = 32
 """Tallies are kept apart by realization number mod 32, for standard errors by batch means."""
@@ -38,9 +44,12 @@ class Job(NamedTuple):
     of a packet whose rack is struck is ``struck[w]`` instead. Where there is a trace, cells do not say when a packet arrives but
     which of V works it is charged, and V that it is lost: `arrival` has the time index of that work. Where there are S states,
     tables come in 1 + S equal parts, for round 0 and for later ones by the state of the worker; `group` is of the first part, and
-    cell c leads to state c mod S. In the count domain the
-    time index is the number of packets received, so the cell gives the window alone, and where ``per_word`` is more than 1,
-    one word draws the cells of so many packets by `alias`.
+    cell c leads to state c mod S. Where workers send m messages, packet wm + j is the j-th of worker w, and tables of packets say
+    its window and, in the place of a time, twice its work and 1 more where it is lost. When it arrives is in tables of the worker,
+    ``due[w]`` and on, those of a struck rack from ``struck[w]`` on: of linear progress table c - 1 says when work c is done; of
+    Erlang table d says how many messages come between deadlines d - 1 and d. With a trace `arrival` says when work c is done.
+    In the count domain the time index is the number of packets received, so the cell gives the window alone, and where
+    ``per_word`` is more than 1, one word draws the cells of so many packets by `alias`.
     """
 
     seed: np.uint64
@@ -50,20 +59,26 @@ class Job(NamedTuple):
     n_classes: int
     order: int
     group: NDArray[np.int64]  # (W,)
-    struck: NDArray[np.int64]  # (W,) tables of packets whose rack is struck; (0,) where there are no racks
+    struck: NDArray[np.int64]  # (W,) tables of packets, or of arrivals of workers, whose rack is struck; (0,) without racks
     rack: NDArray[np.int64]  # (W,) numbers of racks from 0, or (0,)
     n_racks: int
     rack_below: np.uint64  # a rack is struck where its word is less
     threshold: NDArray[np.uint32]  # (G, C + 1), ascending; only the first n_threshold count
     n_threshold: NDArray[np.int64]  # (G,)
-    arrival: NDArray[np.uint16]  # (V, R, W) time index of latencies by work, round and worker of a trace; (0, 0, 0) without one
+    arrival: NDArray[np.uint16]  # (V, R, W) time index by work, round and worker of a trace; (0, 0, 0) without one
     replay: int
     restart_below: np.uint64  # in blocks: a trajectory starts anew at a drawn round where its word is less
     shuffle: bool  # whether latencies of a round are given to workers at random
+    messages: int  # that a worker sends; 1 where their number alone matters
+    progress: int
+    most_work: int  # C that the messages of a worker may add up to; as many as messages where all are of equal work
+    due: NDArray[np.int64]  # (W,) first table of every worker's arrivals; (0,) where it sends one message, or with a trace
     n_states: int  # that workers pass through from round to round; 0: there are no rounds
     round: int
     state: NDArray[np.uint8]  # (W, n) states of realizations state_first + i·stride, which rounds leave to the next; or (0, 0)
+    row: NDArray[np.uint32]  # (n,) rounds of a trace in blocks that those realizations met last, likewise; or (0,)
     state_first: np.uint64
+    class_time: NDArray[np.uint16]  # (L, n) where nests of class patterns leave when classes were decoded; or (0, 0)
     next_state: NDArray[np.uint8]  # (C + 1,) where there are states, else (0,)
     guide: NDArray[np.uint16] | NDArray[np.uint32]  # (G, 2^b): cell of the least word of each bucket
     guide_shift: np.uint32
@@ -91,6 +106,17 @@ class RawTally(NamedTuple):
     patterns: NDArray[np.int64]  # (32, T, 2^L): bit l set where class l+1 is decoded
     pairs: NDArray[np.int64] | None  # (32, T, K(K+1)/2): X_k and X_k' both undecoded, k' <= k, row by row
     marginals: NDArray[np.int64] | None  # (32, T, K): X_k undecoded
+
+
+class RawTrajectories(NamedTuple):
+    """Integer tallies of a range of trajectories: of every round, and of how rounds depend on each other.
+
+    Where class patterns say everything, c_e is the number of rounds of a trajectory in which both classes of pair e were undecoded
+    (pairs l' <= l, row by row, E = L(L + 1)/2 of them). `squares` has the sums of c_e·c_f over trajectories, f <= e, row by row.
+    """
+
+    rounds: list[RawTally]
+    squares: NDArray[np.int64] | None  # (32, T, E(E+1)/2)
 
 
 def guide_tables(

@@ -109,8 +109,8 @@ STREAMS = (
         MESSAGES,
         "messages",
         CODED,
-        "one word a worker that sends several messages: when they arrive",
-        "worker w has word w",
+        "one word a worker that sends several messages: when they arrive; Erlang: one a worker and deadline, how many come by it",
+        "worker w has word w; Erlang: worker w of W has word Wd + w for deadline d",
     ),
     Stream(
         ORDER,

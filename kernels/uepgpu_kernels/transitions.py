@@ -11,14 +11,15 @@ Ints = NDArray[np.int64]
 
 
 def patterns_of(transitions: Ints, size: int, n_times: int, n_classes: int) -> Ints:
-    """Return class patterns (T, 2^L) from the transitions ((T + 1)·2^L·L,) of `size` realizations."""
-    moves = transitions.reshape(n_times + 1, 1 << n_classes, n_classes)[:n_times]
-    change = -moves.sum(axis=2)
+    """Return class patterns (…, T, 2^L) from the transitions (…, (T + 1)·2^L·L) of `size` realizations."""
+    moves = transitions.reshape(*transitions.shape[:-1], n_times + 1, 1 << n_classes, n_classes)[..., :n_times, :, :]
+    change = -moves.sum(axis=-1)
+    patterns = np.arange(1 << n_classes)
     for c in range(n_classes):
-        without = np.array([p for p in range(1 << n_classes) if not (p >> c) & 1])
-        change[:, without | (1 << c)] += moves[:, without, c]
-    change[0, 0] += size
-    return np.cumsum(change, axis=0)
+        without = patterns[patterns >> c & 1 == 0]
+        change[..., without | (1 << c)] += moves[..., without, c]
+    change[..., 0, 0] += size
+    return np.cumsum(change, axis=-2)
 
 
 def undecoded(earliest: Ints, size: int) -> Ints:

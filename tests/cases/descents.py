@@ -6,7 +6,11 @@ import numpy as np
 
 import uepgpu as uep
 from uepgpu import gradient_coding as gc
+from uepgpu.gradient_coding.device import weigh_blocks
+from uepgpu.gradient_coding.plan import make_plan
 from uepgpu.latency import Exponential
+from uepgpu_kernels.descent_job import DUAL
+from uepgpu_kernels.reference import descent as reference
 
 COHERENT = gc.multivariate_t(rows=120, columns=4, degrees=1.0, noise=0.5, seed=3)
 PROBLEM = gc.Problem(COHERENT.A, COHERENT.b, blocks=8)
@@ -68,6 +72,28 @@ def servers(name):
 
 def workers_for(problem):
     return uep.Workers(64 if problem.blocks == 60 else 12, omega=1.0)
+
+
+def make_plan_of(name, iterations):
+    """The plan of a scheme of `SCHEMES`."""
+    asked = {"iterations": iterations, "step": 0.7, "decay": 0.1, "start": None, "seed": 2**63 + 1}
+    return make_plan(PROBLEM, SCHEMES[name], workers_for(PROBLEM), **asked)
+
+
+def agreement(draws, label, first, count, iterations):
+    """Give (what, whether it is NumPy's) of a device's draws: integers and products are equal, decoded weights to rounding."""
+    copies, words = reference.sketch(draws.job, first, count, iterations)
+    wanted = weigh_blocks(draws.job, copies, reference)
+    weight, last = draws.weigh(first, count, iterations)
+    found = draws.memory.get(weight)
+    yield f"{label}, words", np.array_equal(last, words) and last.dtype == words.dtype
+    rounding = 1e-12 if draws.job.decode == DUAL else 0.0
+    yield (
+        f"{label}, weights",
+        found.shape == wanted.shape and float(np.abs(found - wanted).max()) <= rounding * np.abs(wanted).max(),
+    )
+    counted, last = draws.count(first, count, iterations)
+    yield f"{label}, copies", np.array_equal(counted, copies) and np.array_equal(last, words)
 
 
 def sketched_gradients(problem, scheme, workers, x, **options):

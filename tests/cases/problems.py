@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from uepgpu import Partition, Racks, Workers, codes, latency
+from uepgpu.codes.law import packets_law
 from uepgpu.monte_carlo import decode_times
 from uepgpu.plan import CHOICES, count_domain_refusal, make_plan, resolve_decoder
 from uepgpu_kernels.streams import NUMBERED
@@ -52,7 +53,7 @@ class Problem:
 
     def plan(self, domain: str) -> Any:
         """Return the plan, or None where the count domain does not apply."""
-        if domain == "count" and count_domain_refusal(self.code.law(self.part, self.workers.count), self.workers):
+        if domain == "count" and count_domain_refusal(packets_law(self.code, self.part, self.workers), self.workers):
             return None
         return make_plan(self.code, self.part, self.workers, seed=3, deadlines=self.times(domain))
 
@@ -194,6 +195,26 @@ PROBLEMS = {
     "trace uncoded": Problem(
         codes.Uncoded(), CXR, Workers(9, latency.Trace(recorded(4, 9), "order"), omega="fair", loss_probability=0.1)
     ),
+    "messages": Problem(EW, RXC, unit(10, omega=1.0, messages=3)),
+    "messages erlang": Problem(
+        NOW, CXR, unit(7, omega=1.0, messages=2, progress="erlang", loss_probability=0.2, speeds=range(1, 8))
+    ),
+    "messages true work": Problem(EW, CXR, Workers(5, messages=4, loss_probability=0.2)),
+    "messages uncoded": Problem(
+        codes.Uncoded(), CXR, Workers(3, omega="fair", messages=3, racks=Racks([1, 0, 1], 0.4, SLOW)), (0.1, 0.3, 0.3, 4.0)
+    ),
+    "messages lt": Problem(codes.LT(), CXR, Workers(5, omega=2.0, messages=3, racks=Racks([0, 0, 1, 2, 2], 0.3))),
+    "many messages": Problem(
+        EW, RXC, unit(3, omega=1.0, messages=10, progress="erlang", racks=Racks([0, 1, 0], 0.5)), (0.0, 1.0, 5.0, 5.0, 60.0)
+    ),
+    "messages trace": Problem(
+        LEVEL_PAIR, RXC, Workers(10, latency.Trace(recorded(5, 10), shuffle=True), messages=3, loss_probability=0.1, omega="fair")
+    ),
+    "messages trace fixed": Problem(
+        codes.ExpandingWindow(GAMMA, windows="fixed"),
+        CXR,
+        Workers(10, latency.Trace(recorded(4, 10), "order"), messages=2, speeds=range(1, 11)),
+    ),
     "one sub-product": Problem(codes.ExpandingWindow((1.0,)), line(1), unit(3)),
     "one packet": Problem(codes.ExpandingWindow((0.5, 0.5)), line(1, 1), unit(1)),
     "two sub-products": Problem(codes.NonOverlappingWindow((0.5, 0.5)), line(1, 1), unit(5)),
@@ -262,8 +283,9 @@ def _features(name: str, domain: str) -> set[tuple[str, Any]]:
         ("sums", job.target.shape[0] > 0),
         ("drawn degrees", (job.degree.size > 0, width)),
         ("groups of workers", len(job.n_threshold) > 1),
-        ("trace", (job.arrival.shape[0] > 0, job.arrival.shape[0] > 1, job.replay, job.shuffle)),
+        ("trace", job.messages == 1 and (job.arrival.shape[0] > 0, job.arrival.shape[0] > 1, job.replay, job.shuffle)),
         ("racks", (job.n_racks > 0, job.n_racks > 32)),
+        ("messages", job.messages > 1),
         ("nested windows", 0 < job.chain_start.sum() < job.chain_start.size),
         ("unreachable cells", bool(np.any(np.diff(job.n_threshold)))),
         ("classes", job.n_classes),

@@ -115,7 +115,7 @@ def test_a_block_that_fails_is_a_failure(tmp_path, monkeypatch):
         ("docs/how-to/my-latencies.md", "toml", 0, 25),
         ("docs/how-to/my-data.md", "python", 1, 12),
         ("docs/how-to/cluster.md", "sh", 0, 3),
-        ("docs/training.md", "python", 1, 26),
+        ("docs/training.md", "python", 1, 25),
     ],
 )
 def test_jobs_are_short(page, language, which, most):

@@ -13,7 +13,7 @@ from tests.cases import problems
 from tests.oracles import naive, sums
 from uepgpu import codes
 from uepgpu.plan import make_plan
-from uepgpu_kernels.job import BY_INDEX, BY_TIME, IN_ORDER
+from uepgpu_kernels.job import BY_INDEX, BY_TIME, ERLANG, IN_ORDER
 from uepgpu_kernels.reference.sample import arrivals, coefficients, subsets
 
 BACKENDS = ("numba", "numpy")
@@ -35,7 +35,7 @@ def drawn(job, realization, given=None):
     seed, k = int(job.seed), job.k
     cells = []
     for w in range(job.n_packets):
-        struck = job.n_racks > 0 and naive.rack_is_struck(seed, realization, int(job.rack[w]), int(job.rack_below))
+        struck = job.n_racks > 0 and job.messages == 1 and is_struck(job, realization, w)
         g = job.struck[w] if struck else job.group[w]
         limits = [int(x) for x in job.threshold[g, : job.n_threshold[g]]]
         m = naive.packets_of_a_word(len(limits) + 1) if job.order == BY_INDEX else 1
@@ -45,7 +45,9 @@ def drawn(job, realization, given=None):
     window = [int(job.cell_window[c]) for c in cells]
     if job.order == BY_TIME:
         time = [int(job.cell_time[c]) for c in cells]
-        if job.arrival.size:
+        if job.messages > 1:
+            time = times_of_messages(job, realization, time)
+        elif job.arrival.size:
             n_works, rounds, n = job.arrival.shape
             r = naive.trace_round(seed, realization, rounds, drawn=job.replay != IN_ORDER)
             whose = naive.permutation(seed, realization, n) if job.shuffle else range(n)
@@ -68,6 +70,30 @@ def drawn(job, realization, given=None):
         supports.append(support)
         rows.append(row)
     return window, supports, rows, arrived
+
+
+def is_struck(job, realization, w):
+    return naive.rack_is_struck(int(job.seed), realization, int(job.rack[w]), int(job.rack_below))
+
+
+def times_of_messages(job, realization, codes):
+    """Return when packets arrive, given twice their work and 1 more where they are lost."""
+    seed, m, n, found = int(job.seed), job.messages, job.n_packets // job.messages, []
+    if job.arrival.size:
+        r = naive.trace_round(seed, realization, job.arrival.shape[1], drawn=job.replay != IN_ORDER)
+        whose = naive.permutation(seed, realization, n) if job.shuffle else range(n)
+    for w in range(n):
+        works = [code // 2 for code in codes[w * m : w * m + m]]
+        if job.arrival.size:
+            found += [int(job.arrival[sum(works[: j + 1]) - 1, r, whose[w]]) for j in range(m)]
+            continue
+        first = job.struck[w] if job.n_racks > 0 and is_struck(job, realization, w) else job.due[w]
+        count = job.n_times if job.progress == ERLANG else job.most_work
+        limits = [job.threshold[first + c, : job.n_threshold[first + c]].tolist() for c in range(count)]
+        drawn = [naive.word(seed, realization, 8, w + n * d) for d in range(job.n_times)]
+        by_work = job.progress != ERLANG
+        found += naive.messages_by_work(drawn[0], limits, works) if by_work else naive.messages_by_increments(drawn, limits, m)
+    return [job.n_times if code % 2 else time for code, time in zip(codes, found, strict=True)]
 
 
 def times(plan, part, realization, decoder):

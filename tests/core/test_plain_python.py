@@ -137,6 +137,39 @@ def test_processes_that_compile_at_once_do_not_mix_up_their_kernels(tmp_path, mo
 
 # --- a cache that is in trouble --------------------------------------------------------------------------------------
 
+FACTORY = """
+import os
+import numpy as np
+from uepgpu_kernels.cpu.compile import entry, stage
+
+def make(n):
+    @stage
+    def step(out):  # too long to become a part of what calls it
+        for i in range(out.shape[0]):
+LINES
+    def nest(out):
+        step(out)
+        step(out[1:])
+
+    return entry(nest, f"nest, {n}")
+
+for n in map(int, os.environ["NUMBERS"].split()):
+    out = np.ones(2, dtype=np.int64)
+    make(n)(out)
+    print(out.tolist())
+"""
+LINES = "".join(f"            out[i] = out[i] // {d} + n if out[i] % {d} > 1 else out[i] + n\n" for d in range(3, 40))
+
+
+def test_kernels_of_one_factory_that_processes_have_compiled_apart_are_told_apart(tmp_path):
+    script = tmp_path / "factory.py"
+    script.write_text(FACTORY.replace("LINES", LINES))
+    run = f"import runpy; runpy.run_path({str(script)!r})"
+    two, three, both = (python(run, NUMBERS=n, NUMBA_CACHE_DIR=str(tmp_path / "cache")) for n in ("2", "3", "2 3"))
+    assert two != three
+    assert both == two + three
+
+
 TINY = """
 import errno, os, sys, warnings
 import numpy as np

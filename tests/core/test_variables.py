@@ -16,8 +16,15 @@ from uepgpu.text.variables import NAMES, TIME, named
 V = (10, 1, 0.1)
 GAMMA = (0.40, 0.35, 0.25)
 PART = uep.Partition.model("rxc", left_variances=V, right_variances=V, classes=(3, 3, 3))
-EW, POOL, TIMES = uep.codes.ExpandingWindow(GAMMA), uep.Workers(30, work="unit"), [0.3, 0.6]
+EW, POOL, TIMES = uep.codes.ExpandingWindow(GAMMA), uep.Workers(30, work="unit", time_unit="ms"), [0.3, 0.6]
 PROBLEM = gc.Problem(np.vander(np.arange(12.0), 3), np.arange(12.0), 4)
+SERVERS = uep.Workers(8, time_unit="ms")
+SPEC = {
+    "deadlines": TIMES,
+    "workers": {"count": 30, "work": "unit", "time_unit": "ms"},
+    "partitions": {"tiles": PART},
+    "series": [{"code": EW, "label": "EW"}],
+}
 RNG = np.random.default_rng(1)
 REAL = uep.Partition.rxc(RNG.normal(size=(6, 4)), RNG.normal(size=(4, 6)), classes=(3, 3, 3))
 
@@ -27,7 +34,7 @@ def tally(**options: Any) -> uep.Tally:
 
 
 def descend(seed: Any = 1) -> Any:
-    return gc.descend(PROBLEM, gc.ReplicatedSketch(3), uep.Workers(8), iterations=3, realizations=4, seed=seed, deadlines=[1.0])
+    return gc.descend(PROBLEM, gc.ReplicatedSketch(3), SERVERS, iterations=3, realizations=4, seed=seed, deadlines=[1.0])
 
 
 FOUND: dict[str, Callable[[], Any]] = {
@@ -56,8 +63,11 @@ FOUND: dict[str, Callable[[], Any]] = {
     "condition": lambda: uep.condition(EW, REAL, POOL, deadline=0.6, realizations=5, seed=1, backend="numpy"),
     "design": lambda: uep.design.gamma(EW, PART, POOL, deadlines=0.5).tried,
     "descent": descend,
-    "sketches": lambda: gc.draw_sketches(PROBLEM, gc.ReplicatedSketch(3), uep.Workers(8), iterations=2, realizations=2, seed=1),
-    "sweep": lambda: uep.run_sweep("paper", realizations=100, backend="numpy").dataset(),
+    "descent's completion": lambda: gc.completion_time(
+        PROBLEM, gc.ReplicatedSketch(3), SERVERS, realizations=50, seed=1, times=[1]
+    ),
+    "sketches": lambda: gc.draw_sketches(PROBLEM, gc.ReplicatedSketch(3), SERVERS, iterations=2, realizations=2, seed=1),
+    "sweep": lambda: uep.run_sweep(SPEC, realizations=100, backend="numpy").dataset(),
 }
 """What people read: one Dataset of every kind."""
 TIMED = {"deadline", "time", "quantile_time", "mean", "sd", "mean_error", "time_stderr", "mean_stderr", "mean_low", "mean_high"}
@@ -71,7 +81,15 @@ def test_every_variable_says_what_it_is(name: str) -> None:
         assert values.attrs["long_name"] == named(str(variable))[0]
         assert values.attrs["long_name"] != ""
         if values.dtype.kind == "f" and variable in TIMED:
-            assert values.attrs["units"] == TIME, variable
+            assert values.attrs["units"] == "ms", variable
+
+
+def test_times_without_a_named_unit_are_in_that_of_the_law() -> None:
+    unnamed = uep.Workers(30, work="unit")
+    assert uep.theory.loss(EW, PART, unnamed, deadlines=TIMES).deadline.units == TIME
+    tally = uep.simulate(EW, PART, unnamed, realizations=50, seed=1, backend="numpy")
+    assert tally.loss(PART, workers=unnamed, deadlines=TIMES).deadline.units == TIME
+    assert tally.loss(PART, workers=POOL, deadlines=TIMES).deadline.units == "ms"  # a count-domain tally has no times
 
 
 def test_names_of_intervals_are_made_from_those_of_what_they_are_about() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from uepgpu.plan import DECODERS, make_plan, resolve_decoder
 from uepgpu_kernels import cpu
 from uepgpu_kernels.automaton import build_automaton
+from uepgpu_kernels.cuda.memory import Memory
 from uepgpu_kernels.job import SUB_BATCHES
 from uepgpu_kernels.transitions import patterns_of
 
@@ -60,6 +62,27 @@ class Emulated:
         """Return the CPU's patterns."""
         nest = DECODERS[self.decoder].implementation("cpu")(self.job)
         return cpu.run(self.job, nest, self.kind, first, count, 1).patterns
+
+
+class Executed(Memory):
+    """A device that executes the PTX of kernels that have no shape."""
+
+    def __init__(self, interpreter, free=1 << 30):
+        self.interpreter, self.room = interpreter, free
+
+    @functools.cache  # noqa: B019
+    def function(self, function, types):
+        from uepgpu_kernels.cuda.ptx import compile_function
+
+        return self.interpreter.Module(compile_function(function, types, (9, 0)))
+
+    def launch(self, kernel, blocks, threads, arguments):
+        sim = self.interpreter.Sim(kernel)
+        flat = [x for a in arguments for x in (a if isinstance(a, tuple) else (a,))]
+        sim.launch(None, (blocks,), (threads,), [p for a in flat for p in self.interpreter.flat_numba(sim, a)])
+
+    def free(self):
+        return self.room
 
 
 def emulated(interpreter, problem, domain, decoder, *, deadlines=None, seed=7, packed=True, automaton=True):

@@ -25,13 +25,18 @@ def tools():
     return {name: metadata.version(name) for name in TOOLS}
 
 
-def assemble(name, ptxas):
-    """Return {capability: [registers, stack bytes, spilled bytes]} of one variant."""
-    from uepgpu_kernels.cuda import VARIANTS
-    from uepgpu_kernels.cuda.ptx import compile_for
+DRAWS = "descent-draws"
+"""The kernel that draws gradient coding, which has no shape."""
 
-    rows = {}
-    for cc, ptx in compile_for(VARIANTS[name], CAPABILITIES).items():
+
+def assemble(name, ptxas):
+    """Return {capability: [registers, stack bytes, spilled bytes]} of one kernel."""
+    from uepgpu_kernels.cuda import VARIANTS, descent_draws
+    from uepgpu_kernels.cuda.ptx import compile_for, compile_function_for
+
+    rows, draws = {}, (descent_draws.draw_iterations, descent_draws.TYPES)
+    texts = compile_function_for(*draws, CAPABILITIES) if name == DRAWS else compile_for(VARIANTS[name], CAPABILITIES)
+    for cc, ptx in texts.items():
         with tempfile.TemporaryDirectory() as folder:
             source = Path(folder) / "kernel.ptx"
             source.write_text(ptx)
@@ -48,7 +53,8 @@ def measure(ptxas, workers=2):
     from uepgpu_kernels.cuda import VARIANTS
 
     with concurrent.futures.ProcessPoolExecutor(workers) as pool:
-        rows = dict(zip(VARIANTS, pool.map(assemble, VARIANTS, [ptxas] * len(VARIANTS)), strict=True))
+        names = [*VARIANTS, DRAWS]
+        rows = dict(zip(names, pool.map(assemble, names, [ptxas] * len(names)), strict=True))
     return {"tools": tools(), "columns": ["registers", "stack bytes", "spilled bytes"], "kernels": rows}
 
 

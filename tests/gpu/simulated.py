@@ -18,11 +18,13 @@ sys.path[:0] = [str(ROOT), str(ROOT / "kernels")]
 import numpy as np  # noqa: E402
 
 from tests.cases import problems  # noqa: E402
+from tests.cases.descents import agreement, make_plan_of  # noqa: E402
 from uepgpu.backends.cuda import CudaBackend  # noqa: E402
 from uepgpu.plan import DECODERS, resolve_decoder, resolve_tally  # noqa: E402
 from uepgpu_kernels import reference  # noqa: E402
 from uepgpu_kernels.automaton import automaton_of  # noqa: E402
-from uepgpu_kernels.cuda import Prepared  # noqa: E402
+from uepgpu_kernels.cuda import DescentDraws, Prepared  # noqa: E402
+from uepgpu_kernels.cuda.memory import Memory  # noqa: E402
 
 FIRST = 2**32 - 37
 """The range passes 2^32 and begins at no multiple of 32."""
@@ -78,10 +80,29 @@ def launches(name, count):
         sampler.most = count // 3
         yield f"{label}, smaller batches", equal(sampler.run(first, count), wanted)
         times = reference.decode_times(job, DECODERS[decoder].implementation("reference"), first, count)
-        yield f"{label}, times", np.array_equal(sampler.decode_times(first, count), times)
+        for of_times in (sampler, CudaBackend().sampler(plan, decoder, "times", None)):
+            yield f"{label}, times", np.array_equal(of_times.decode_times(first, count), times)
+
+
+def descents(name, count):
+    """Draws and weights of gradient coding with all threads, and with few that take several iterations each."""
+    job = make_plan_of(name, 3).job
+    for room in (1 << 30, 20_000):
+        draws = DescentDraws(job, Short(room))
+        yield from agreement(draws, f"{name}, {room} bytes", FIRST, count, 3)
+
+
+class Short(Memory):
+    def __init__(self, room):
+        self.room = room
+
+    def free(self):
+        return self.room
 
 
 if __name__ == "__main__":
+    sys.setswitchinterval(5e-4)  # the simulator waits for its threads in a loop, which holds them up
     todo, count, names = sys.argv[1], int(sys.argv[2]), sys.argv[3:]
-    results = [result for name in names for result in {"tallies": tallies, "launches": launches}[todo](name, count)]
+    run = {"tallies": tallies, "launches": launches, "descents": descents}[todo]
+    results = [result for name in names for result in run(name, count)]
     print(json.dumps({"ran": len(results), "differ": [label for label, same in results if not same]}))

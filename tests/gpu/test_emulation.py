@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from tests.cases import problems
-from tests.gpu.emulation import emulated
+from tests.cases.descents import agreement, make_plan_of
+from tests.gpu.emulation import Executed, emulated
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("numba_cuda")]
 
@@ -28,6 +29,12 @@ ISSUES_PER_SECOND = 132 * 4 * 1.755e9
 @pytest.fixture(scope="module")
 def hot(interpreter):
     return {key: emulated(interpreter, EW, *key, deadlines=problems.DEADLINES) for key in HOT}
+
+
+@pytest.fixture(scope="module")
+def executed(interpreter):
+    """A device with room for few threads: they take several iterations each."""
+    return Executed(interpreter, free=10_000)
 
 
 @pytest.mark.parametrize("domain, decoder", HOT)
@@ -79,6 +86,8 @@ def test_warp_instructions_per_realization(hot, domain, decoder, capsys):
         ("sixty racks", "deadline", "match"),
         ("trace true work", "deadline", "count"),
         ("trace of sixty", "deadline", "peel"),
+        ("messages uncoded", "deadline", "count"),
+        ("many messages", "deadline", "count"),
         ("eight classes now", "count", "count"),
     ],
 )
@@ -94,3 +103,11 @@ def test_the_bit_masks_give_the_tallies_of_the_cpu(interpreter):
     job = emulated(interpreter, EW, "count", "match", automaton=False)
     found, _ = job.launch(FIRST, 131, threads=2)
     assert np.array_equal(found, job.expected(FIRST, 131))
+
+
+@pytest.mark.parametrize("name", ["replicated fixed", "sampled", "cyclic"])
+def test_executed_draws_of_gradient_coding_are_those_of_numpy(executed, name):
+    from uepgpu_kernels.cuda import DescentDraws
+
+    draws = DescentDraws(make_plan_of(name, 3).job, executed)
+    assert [what for what, equal in agreement(draws, name, 2**32 - 2, 4, 3) if not equal] == []

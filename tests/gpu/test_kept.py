@@ -122,6 +122,21 @@ def test_a_kernel_that_cannot_be_kept_or_read_is_compiled_with_a_warning(own_fol
         assert not cubin.shape_cubin(shape, (9, 0)).found
 
 
+def test_kernels_without_a_shape_are_found_where_they_were_compiled_ahead(own_folder, monkeypatch):
+    from uepgpu.machine import ahead
+    from uepgpu_kernels.cuda import cubin, descent_draws, probe
+
+    monkeypatch.setattr(cubin, "compile_function", lambda function, types, capability: function.__name__)
+    for name, kernel, taken in (
+        (ahead.PROBE, probe._count, probe.TYPES),
+        (ahead.DRAWS, descent_draws.draw_iterations, descent_draws.TYPES),
+    ):
+        assert not ahead._compile(name, (9, 0)).found
+        assert ahead._compile(name, (9, 0)).found
+        code = f"{kernel.__name__} (9, 0)".encode()
+        assert cubin.function_cubin(kernel, taken, (9, 0)) == cubin.Kept(cubin.Cubin("kernel", code), True)
+
+
 def test_capabilities_are_read_as_devices_and_people_write_them():
     from uepgpu_kernels.cuda import capability_of
 

@@ -118,6 +118,47 @@ def test_one_command_writes_the_page_and_the_rows(tmp_path):
     assert sorted(x.name for x in tmp_path.iterdir()) == ["record.json", f"record{'.md'}", "rows"]
 
 
+SHORT = ("environment", "launches", "multiply", "gradient", "rates0")
+"""Sections that are quick with a pretended device: events, queued launches, dense work, draws of gradient coding."""
+
+
+def test_sections_of_a_device_run_with_one_that_is_pretended(numba_cuda, tmp_path):
+    command = [
+        sys.executable,
+        "-m",
+        "bench.gpu",
+        "--out",
+        str(tmp_path),
+        "--pretended",
+        "--budget",
+        "200",
+        "--only",
+        ",".join(SHORT),
+    ]
+    hurried = ENVIRONMENT | {"UEPGPU_PRETENDED_CODE": "0"}
+    done = subprocess.run(command, env=hurried, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "of a pretended device" in done.stdout
+    rows = json.loads((tmp_path / "record.json").read_text())
+    assert {row["section"] for row in rows} == set(SHORT)
+    assert all(row["pretended"] for row in rows)
+    checks = [row["what"] for row in rows if row["ok"]]
+    assert checks[0] == "the backend answers"
+    schemes = ("ReplicatedSketch", "CyclicCode", "StochasticBlocks")
+    assert checks[-6:] == [what for name in schemes for what in (f"{name}: draws", name)]
+    assert len(checks) == 10
+    (device,) = (row for row in rows if row["what"] == "device")
+    assert "PRETENDED" in device["name"]
+    (rate,) = of(rows, "rates0")
+    assert rate["kernel_rate"] > 0
+    (_, _, queued) = of(rows, "launches")
+    assert queued["queue_microseconds"] <= queued["to_the_end_microseconds"]
+    text = (tmp_path / "record").with_suffix(".md").read_text()
+    assert text.startswith("# uepgpu on a pretended device, no GPU\n\n**The device was pretended. No figure here is of a GPU")
+    assert "## Rates, pretended" in text
+    assert [p.read_text() for p in (tmp_path / "rows").glob("*.errors") if p.read_text()] == []
+
+
 def test_the_page_begins_with_what_failed():
     rows = [
         {"section": "hot", "what": "count", "ok": None, "rate": 2.5e10, "clocks": None},

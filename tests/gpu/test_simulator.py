@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.cases.descents import SCHEMES
+
 SCRIPT = Path(__file__).with_name("simulated.py")
 
 NINE = [
@@ -22,6 +24,7 @@ NINE = [
     ("racks", "slow racks fixed", "racks uncoded"),
     ("trace", "trace true work"),
     ("trace shuffled", "trace uncoded"),
+    ("messages", "messages uncoded", "many messages"),
 ]
 OTHERS = [
     ("one sub-product", "one packet", "two sub-products"),
@@ -68,3 +71,9 @@ def test_tallies_do_not_depend_on_launch_geometry_splits_or_devices(numba_cuda, 
     result = simulated(todo, count, names)
     assert result["differ"] == []
     assert result["ran"] >= 24
+
+
+def test_draws_of_gradient_coding_are_those_of_numpy(numba_cuda):
+    result = simulated("descents", 7, list(SCHEMES))
+    assert result["differ"] == []
+    assert result["ran"] == 6 * len(SCHEMES)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import re
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,9 @@ from tests.cases.descents import GRADIENT_NORM, PAIRS, PROBLEM, PROBLEMS, SCHEME
 from uepgpu import BackendUnavailable
 from uepgpu import gradient_coding as gc
 from uepgpu.backends import BACKENDS, Place, find_place
-from uepgpu.gradient_coding.device import DeviceKernels, list_blocks, weigh_blocks
+from uepgpu.backends.cuda import CudaBackend
+from uepgpu.gradient_coding.device import DeviceKernels, weigh_blocks
+from uepgpu.gradient_coding.engines import find_engine
 from uepgpu.gradient_coding.plan import make_plan
 from uepgpu_kernels.cpu import descent as compiled
 from uepgpu_kernels.dense import descent as dense_descent
@@ -34,8 +37,23 @@ class Elsewhere(Place):
         return self.free
 
 
+@dataclass(frozen=True, eq=False)
+class HostDraws:
+    """Draws of the host, put into another namespace; those of a device are compared with them in tests/gpu."""
+
+    xp: object
+    job: object
+
+    def weigh(self, first, count, iterations):
+        copies, last = compiled.sketch(self.job, first, count, iterations)
+        return self.xp.asarray(weigh_blocks(self.job, copies, compiled)), last
+
+    def count(self, first, count, iterations):
+        return compiled.sketch(self.job, first, count, iterations)
+
+
 def elsewhere(xp, free=2**30):
-    return DeviceKernels(Elsewhere("cuda", xp, BACKENDS["numba"], free), compiled)
+    return DeviceKernels(Elsewhere("cuda", xp, BACKENDS["numba"], free), compiled, partial(HostDraws, xp))
 
 
 def plan_of(problem, scheme, iterations=9):
@@ -57,16 +75,6 @@ def test_another_namespace_gives_the_compiled_record(kind, name):
         assert theirs[0] == sizes  # chunks in the same order
         assert np.array_equal(theirs[2], last)
         np.testing.assert_allclose(theirs[1], record, rtol=1e-9, atol=1e-12)
-
-
-def test_only_what_is_heard_of_is_multiplied():
-    plan = plan_of(PROBLEM, SCHEMES["replicated"])
-    copies, _ = compiled.sketch(plan.job, 0, 200, 9)
-    active, weight = list_blocks(weigh_blocks(plan.job, copies, compiled))
-    assert active.shape[2] == (copies > 0).sum(axis=2).max() <= 5 < PROBLEM.blocks
-    back = np.zeros(copies.shape)
-    np.put_along_axis(back, active, weight, axis=2)
-    assert np.array_equal(back, copies * plan.job.copy_weight)
 
 
 def test_cupy_has_everything_that_is_called():
@@ -104,3 +112,14 @@ def test_a_device_gives_the_compiled_curves():
         a, b = (gc.descend(problem, scheme, workers_for(problem), **call, backend=e) for e in ("cuda", "numba"))
         np.testing.assert_allclose(a.error, b.error, rtol=1e-9)
         np.testing.assert_array_equal(a.time, b.time)
+
+
+def test_no_device_is_asked_for_few_iterations(monkeypatch):
+    asked = []
+    monkeypatch.setattr(CudaBackend, "unavailable", lambda self: asked.append(True) or "there is none")
+    few = {"iterations": 5, "realizations": 10, "seed": 1}
+    assert gc.descend(PROBLEM, SCHEMES["exact"], uep.Workers(12), **few).attrs["backend"] == "numba"
+    gc.draw_sketches(PROBLEM, SCHEMES["exact"], uep.Workers(12), **few)
+    assert not asked
+    assert find_engine("auto", iterations=10**6)[0] == "numba"
+    assert asked == [True]

@@ -70,6 +70,19 @@ def trace_round(seed: int, realization: int, rounds: int, *, drawn: bool) -> int
     return word(seed, realization, 7, 1) * rounds >> 32 if drawn else realization % rounds
 
 
+def messages_by_work(word: int, limits: Sequence[Sequence[int]], works: Sequence[int]) -> list[int]:
+    """Return when each message of a worker arrives: limits[c - 1] say which words have done work c by which time."""
+    return [cell(word, limits[sum(works[: j + 1]) - 1]) for j in range(len(works))]
+
+
+def messages_by_increments(words: Sequence[int], limits: Sequence[Sequence[int]], m: int) -> list[int]:
+    """Return when each of m messages arrives: words[d] says how many come by time d that had not come before."""
+    came: list[int] = []
+    for d, (word, limit) in enumerate(zip(words, limits, strict=True)):
+        came += [d] * cell(word, limit)
+    return (came + [len(words)] * m)[:m]
+
+
 def packets_of_a_word(n_cells: int) -> int:
     """Return how many packets a word decides in the count domain: the most whose combinations of cells are at most 128."""
     most = 1

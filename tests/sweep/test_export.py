@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import re
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.cases.requirements import ROOT
 from tests.cases.sweeps import collect, sweep
 from uepgpu.commands.export import run_export
 from uepgpu.results.export import dataset
@@ -79,3 +81,30 @@ def test_export_without_its_libraries_names_the_remedy(
     err = capsys.readouterr().err
     assert 'pip install "uepgpu[export]"' in err
     assert err.count("\n") == 1
+
+
+def _columns_of_the_page(heading: str) -> set[str]:
+    """Return the names in the first column of the tables below a heading of docs/files.md."""
+    page = (ROOT / "docs/files.md").read_text(encoding="utf-8")
+    (section,) = (part for part in page.split("\n## ")[1:] if part.startswith(heading))
+    rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
+    return {name for row in rows for name in re.findall(r"`([^`]+)`", row)}
+
+
+def test_the_page_of_files_names_every_column_and_table() -> None:
+    from uepgpu.commands import best
+    from uepgpu.gradient_coding import table as descents
+    from uepgpu.results import answers, export, table
+    from uepgpu.store import tables
+    from uepgpu.train.results import curves_csv, reached_csv
+
+    trained = {name for text in (curves_csv([]), reached_csv([], [])) for name in text.strip().split(",")}
+    for heading, columns in {
+        "`table.csv` of a sweep": (*table.COLUMNS, *export.EXTRA, *export.OF_THE_BOUND, *export.OF_THE_ROUND),
+        "`uepgpu best --csv`": best.COLUMNS,
+        "`design.csv`": answers.COLUMNS,
+        "`table.csv` of gradient coding": descents.COLUMNS,
+        "`curves.csv`": trained,
+        "`store.db`": (*map(tables.name_of, (*tables.TABLES, tables.Inventory)), "meta", "owner", "claim"),
+    }.items():
+        assert _columns_of_the_page(heading) == set(columns), heading

@@ -23,6 +23,9 @@ from uepgpu.store.stored import StoredPoint
 from uepgpu.sweep.run import Result, run_points
 from uepgpu.sweep.spec import read_spec
 
+SINGLE = [kind for kind in KINDS if kind != "rounds"]
+"""Kinds that points of single rounds have."""
+
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -61,7 +64,7 @@ def test_words_with_dollar_signs_are_words(points: tuple[StoredPoint, ...], kind
 
 
 def test_a_store_gives_every_kind_with_labelled_axes_and_units(points: tuple[StoredPoint, ...]) -> None:
-    for kind in KINDS:
+    for kind in SINGLE:
         chart = build_chart(kind, points, "title")
         assert chart.panels
         for panel in chart.panels:
@@ -327,7 +330,7 @@ def test_files_of_every_format_are_what_their_suffix_says_and_the_same_twice(few
         assert content == to_bytes(draw_chart(chart), form)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", SINGLE)
 def test_every_kind_is_drawn_with_its_labels(few: tuple[StoredPoint, ...], kind: str) -> None:
     chart = build_chart(kind, few, "title", (1.0,) if kind in ("workers", "distribution") else ())
     figure = draw_chart(chart)

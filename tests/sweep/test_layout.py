@@ -24,6 +24,9 @@ from uepgpu.figures.layout import Layout, inches, layout_of
 from uepgpu.store.sections import read_sections
 from uepgpu.store.stored import StoredPoint
 
+SINGLE = [kind for kind in KINDS if kind != "rounds"]
+"""Kinds that points of single rounds have."""
+
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -47,7 +50,7 @@ def texts(figure: Figure) -> list[Text]:
 # --- layout -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", SINGLE)
 @pytest.mark.parametrize("width, columns", [("column", 1), ("page", 2)])
 def test_whatever_is_written_fits_the_width(points: tuple[StoredPoint, ...], kind: str, width: str, columns: int) -> None:
     chart = build_chart(kind, points, "Codes", (1.0,) if kind in ("workers", "distribution", "exceedance") else ())
@@ -68,6 +71,12 @@ def test_whatever_is_written_fits_the_width(points: tuple[StoredPoint, ...], kin
     for axes in visible:
         assert not notes[0].get_window_extent().overlaps(axes.get_tightbbox())
         assert not any(legend.get_window_extent().overlaps(axes.get_tightbbox()) for legend in figure.legends)
+    for axes in visible:  # labels beside an axis and titles do not run into each other
+        for other in visible:
+            assert other is axes or not axes.get_tightbbox().overlaps(other.get_tightbbox())
+        assert axes.get_window_extent().height >= 0.4 * axes.get_window_extent().width or kind == "distribution"
+        title = figure._suptitle  # type: ignore[attr-defined]  # matplotlib has no other way to ask for it
+        assert not title.get_window_extent().overlaps(axes.get_tightbbox())
     for text in texts(figure):
         if text in unseen:
             continue
@@ -266,7 +275,7 @@ def test_arguments_are_the_options(store: Path, loss: Chart) -> None:
     for wrong, message in [
         ({"width": "wide"}, "^width must be"),
         ({"panels": [9]}, "^panel must be from 1 to"),
-        ({"x_scale": "cubic"}, "^x_scale must be one of 'linear', 'log'"),
+        ({"x_scale": "cubic"}, "^x_scale must be one of 'linear', 'sqrt', 'log'"),
     ]:
         with pytest.raises(ValueError, match=message):
             uep.plot(store, **wrong)
@@ -278,3 +287,50 @@ def test_coinciding_lines_are_marked_in_turn(loss: Chart) -> None:
     first, second = (loss.turn(twice, line) for line in twice.lines)
     both = first & second
     assert not both.any() or first.all()  # few marks stand all; many take turns
+
+
+# --- into axes of one's own ---------------------------------------------------------------------------------------------
+
+
+def test_a_panel_is_drawn_into_axes_of_ones_own(store: Path) -> None:
+    figure = Figure(figsize=(8, 3))
+    left, right = figure.subplots(1, 2)
+    assert uep.plot(store, panels=[1], series=["MDS", "nested"], ax=left, y_scale="sqrt", x_label="t") is figure
+    assert not right.has_data()
+    assert left.get_xlabel() == "t"
+    assert left.get_yscale() == "function"
+    assert figure.texts == []
+    alone = uep.plot(store, panels=[1], series=["MDS", "nested"])
+    legend = left.get_legend()
+    assert legend is not None
+    assert [t.get_text() for t in legend.get_texts()] == [t.get_text() for t in alone.legends[0].get_texts()]
+    for mine, its in zip(left.lines, alone.axes[0].lines, strict=True):
+        np.testing.assert_array_equal(mine.get_xydata(), its.get_xydata())
+    uep.plot(store, "distribution", panels=[1], series=["MDS"], at=[1.0], ax=right)
+    assert right.get_legend() is not None
+
+
+def test_what_axes_of_ones_own_cannot_take_is_refused(store: Path) -> None:
+    axes = Figure().subplots()
+    with pytest.raises(ValueError, match="ax takes one panel, this figure has 2: choose one by panels="):
+        uep.plot(store, ax=axes)
+    with pytest.raises(ValueError, match="width and height are those of a new figure"):
+        uep.plot(store, panels=[1], ax=axes, width="column")
+
+
+def test_results_of_several_sweeps_are_one_figure(store: Path) -> None:
+    one = uep.run_sweep("paper", realizations=100, backend="numpy")
+    two = uep.run_sweep("paper", realizations=100, seed=8, backend="numpy")
+    figure = uep.plot([one, two, store], series=["MDS *", "uncoded"], where="work=unit", title="")
+    labels = [t.get_text() for t in figure.legends[0].get_texts()][:4]
+    assert labels == ["MDS [paper 1]", "MDS [paper 2]", "MDS [store 3]", "uncoded"]
+    with pytest.raises(ValueError, match="results must be at least one, got an empty sequence"):
+        uep.plot([])
+    with pytest.raises(ValueError, match="both hold"):
+        uep.plot([one, one])
+
+
+def test_a_notebook_shows_a_figure_though_nothing_loaded_pyplot(store: Path) -> None:
+    figure = uep.plot(store, panels=[1])
+    shown: bytes = figure._repr_png_()  # type: ignore[attr-defined]  # what IPython asks for
+    assert shown == to_bytes(figure, "png")

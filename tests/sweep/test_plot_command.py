@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import webbrowser
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,7 @@ def test_plot_writes_the_file_that_it_names(
 WRONG = [
     (
         ("--kind", "losses"),
-        "--kind must be one of loss, packets, workers, probability, decoding, distribution, exceedance, got 'losses'",
+        "workers, probability, decoding, distribution, exceedance, descent, training, got 'losses' (did you mean 'loss'?)",
     ),
     (("--at", "soon"), "--at must be numbers with commas between, got 'soon'"),
     (("--kind", "workers", "--at", "0.7"), "no point has the deadline 0.7"),
@@ -125,3 +126,106 @@ def test_of_more_series_than_looks_the_best_are_named(
     # Points that share a tally share its realizations.
     assert len({p.tally_id for p in read_points("store.db")}) == 1
     assert math.isclose(sum(p.tally.realizations for p in read_points("store.db")), 610)
+
+
+# --- which points, and of which stores -----------------------------------------------------------------------------------
+
+
+def series_of(svg: Path) -> set[str]:
+    """Return which of some labels a figure shows: text of an SVG is in comments."""
+    return {label for label in ("MDS", "nested", "uncoded", "MDS [one]", "MDS [two]") if f"<!-- {label} -->" in svg.read_text()}
+
+
+@pytest.mark.parametrize(
+    "conditions, shown",
+    [
+        (("workers<12",), {"uncoded"}),
+        (("workers>=9", "code!=uncoded,mds"), {"nested"}),
+        (("workers = 9.0",), {"uncoded"}),
+        (("encoding=fac*",), {"nested"}),
+        (("gamma=0.4/0.35/*", "gamma_2<=0.35"), {"nested"}),
+        (("gamma>0.3",), {"nested"}),  # those without Γ fulfil no condition on it
+        (("code=m?s",), {"MDS"}),
+    ],
+)
+def test_conditions_on_axes_choose_points(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, conditions: tuple[str, ...], shown: set[str]
+) -> None:
+    options = [word for condition in conditions for word in ("--where", condition)]
+    assert call(monkeypatch, "plot", str(store), *options, "-o", str(tmp_path / "few.svg")) == 0
+    assert series_of(tmp_path / "few.svg") == shown
+
+
+@pytest.mark.parametrize(
+    "condition, message",
+    [
+        ("workers>12", "no point fulfils --where 'workers>12'; workers is 12, 9"),
+        ("gama=1", "--where must be one of series, code, gamma"),
+        ("workers", "--where must be an axis, one of = != < <= > >=, and a value, such as workers>=20, got 'workers'"),
+        ("workers>=many", "--where must compare workers with a number by >=, got 'workers>=many'"),
+        ("=12", "--where must be an axis"),
+    ],
+)
+def test_wrong_conditions_are_refused_in_one_line(
+    store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], condition: str, message: str
+) -> None:
+    for command in (("plot",), ("best", "--at", "1")):
+        assert call(monkeypatch, command[0], str(store), *command[1:], "--where", condition) == 2
+        out, err = capsys.readouterr()
+        assert (out, err.count("\n")) == ("", 1)
+        assert message in err
+
+
+def test_best_ranks_those_that_fulfil_the_conditions(
+    store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(monkeypatch, "best", str(store), "--at", "1", "--where", "code=mds", "--csv", "-") == 0
+    rows = capsys.readouterr().out.splitlines()[1:]
+    assert [row.split(",")[3] for row in rows] == ["MDS", "MDS"]
+
+
+def test_several_stores_are_shown_together_and_equal_labels_are_told_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    head, series = SPEC.split("[[series]]", 1)
+    mds, rest = '[[series]]\nlabel = "MDS"\ncode = "mds"\n', f"[[series]]{series}"
+    uncoded = rest[rest.index('[[series]]\nlabel = "uncoded"') :]
+    make_store(tmp_path, head + mds, store="one.db")
+    make_store(tmp_path, head.replace('"fair"', "1.0") + mds + uncoded, store="two.db")
+    make_store(tmp_path, head + uncoded, store="three.db")
+    assert call(monkeypatch, "plot", "one.db", "three.db", "-o", "a.svg") == 0
+    assert series_of(Path("a.svg")) == {"MDS", "uncoded"}
+    assert call(monkeypatch, "plot", "one.db", "two.db", "-o", "b.svg", "--rename", "MDS [two]", "faster") == 0
+    assert series_of(Path("b.svg")) == {"MDS [one]", "uncoded"}
+    capsys.readouterr()
+    Path("again.db").write_bytes(Path("one.db").read_bytes())
+    assert call(monkeypatch, "plot", "one.db", "again.db") == 2
+    assert "one and again both hold" in (err := capsys.readouterr().err)
+    assert "merge them first, with `uepgpu combine" in err
+
+
+def test_dots_labels_and_scales_are_those_asked_for(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = []
+    for dots in ("50", "100"):
+        assert call(monkeypatch, "plot", str(store), "--dpi", dots, "--width", "4in", "-o", str(tmp_path / "f.png")) == 0
+        content = (tmp_path / "f.png").read_bytes()
+        sizes.append(int.from_bytes(content[16:20], "big"))
+    assert sizes == [200, 400]
+    options = ("--x-label", "seconds", "--y-label", "lost", "--y-scale", "sqrt", "--panel", "1")
+    assert call(monkeypatch, "plot", str(store), *options, "-o", str(tmp_path / "f.svg")) == 0
+    text = (tmp_path / "f.svg").read_text()
+    assert "<!-- seconds -->" in text
+    assert "<!-- lost -->" in text
+
+
+@pytest.mark.parametrize("opens", [True, False])
+def test_show_opens_the_file(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], opens: bool
+) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr(webbrowser, "open", lambda address: opened.append(address) or opens)
+    file = tmp_path / "f.svg"
+    assert call(monkeypatch, "plot", str(store), "--show", "-o", str(file)) == (0 if opens else 1)
+    assert opened == [file.resolve().as_uri()]
+    assert ("--show finds nothing on this machine that opens" in capsys.readouterr().err) is not opens

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,12 +14,14 @@ import pytest
 import uepgpu as uep
 from tests.cases.stores import SPEC, shared_store
 from uepgpu import console
+from uepgpu import gradient_coding as gc
 from uepgpu.charts import KINDS
 from uepgpu.specification.load import load_spec
 
 GAMMA = (0.40, 0.35, 0.25)
 VARIANCES = [10, 1, 0.1]
 TILES = {"paradigm": "rxc", "left_variances": VARIANCES, "right_variances": VARIANCES, "classes": [3, 3, 3]}
+PROBLEM = gc.Problem(np.vander(np.arange(12.0), 3), np.arange(12.0), 4)
 PART = uep.Partition.model("rxc", left_variances=VARIANCES, right_variances=VARIANCES, classes=(3, 3, 3))
 LAW = uep.latency.Weibull(0.7)
 KEYS: dict[str, Any] = {
@@ -123,6 +126,10 @@ def test_every_kind_of_figure_is_drawn(kind: str, store: Path) -> None:
     if kind == "workers":
         grid = KEYS | {"workers": {"count": [12, 20], "work": "unit"}}
         figure = uep.plot(uep.run_sweep(grid, backend="numpy"), kind)
+    elif kind == "rounds":
+        states = {"transition": [[0.9, 0.1], [0.3, 0.7]], "laws": ["exponential", {"law": "exponential", "rate": 0.1}]}
+        trajectories = OBJECTS | {"rounds": 4, "workers": {"count": 12, "states": states}}
+        figure = uep.plot(uep.run_sweep(trajectories, backend="numpy"), kind)
     else:
         figure = uep.plot(store, kind, title="mine & yours", series="MDS")
         assert figure.get_suptitle() == "mine & yours"
@@ -199,8 +206,8 @@ def changed(**keys: Any) -> dict[str, Any]:
     [
         (3, {}, "spec must be a bundled name, a TOML file or a dict, got 3"),
         ("papr", {}, r"did you mean 'paper'\?"),
-        ("gradient-coding", {}, "use uepgpu.gradient_coding.descend"),
-        (changed(kind="gradient-coding"), {}, "use uepgpu.gradient_coding.descend"),
+        ("gradient-coding", {}, "use run_study"),
+        (changed(kind="gradient-coding"), {}, "use run_study"),
         (changed(deadline=[1.0]), {}, r"unknown key 'deadline' \(did you mean 'deadlines'\?\)"),
         (changed(partitions={"tiles": 3}), {}, r"\[partitions.tiles\] must be a table"),
         (changed(grid={"classes": [[3, 3, 3]]}), {}, "is given as an object, so that classes cannot vary"),
@@ -230,7 +237,7 @@ def test_a_backend_that_is_not_there_is_refused_before_anything_is_written(tmp_p
 def test_an_interrupted_sweep_keeps_its_ranges(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from uepgpu.results import running
 
-    def interrupted(*arguments: Any) -> Any:
+    def interrupted(*arguments: Any, **options: Any) -> Any:
         from contextlib import contextmanager
 
         @contextmanager
@@ -270,10 +277,45 @@ def test_notebooks_show_tables(results: uep.Results) -> None:
         "code": (uep.codes.ExpandingWindow(GAMMA), ["EW-UEP", "(0.4, 0.35, 0.25)"]),
         "law": (LAW, ["Weibull", "0.7"]),
         "tally": (results[0].tally, ["2,000", "numpy"]),
+        "scheme": (gc.ReplicatedSketch(3), ["ReplicatedSketch", "fastest", "leverage", "no decoding"]),
+        "other scheme": (gc.CyclicCode(2), ["CyclicCode", "stragglers"]),
+        "problem": (PROBLEM, ["12 × 3", "least-squares"]),
+        "table": (gc.Table("mine", PROBLEM.A, PROBLEM.b), ["mine", "12 × 3"]),
     }
     for name, (thing, pieces) in shown.items():
         html = thing._repr_html_()
         assert html.count("<table") == html.count("</table>") == 1, name
         assert all(piece in html for piece in pieces), (name, html)
     assert "speeds" not in workers._repr_html_()
+    assert "until" not in gc.ReplicatedSketch(3)._repr_html_()
     assert "<b>bold</b>" not in uep.Results("<b>bold</b>", results.sections)._repr_html_()
+
+
+def test_what_holds_arrays_says_their_shapes() -> None:
+    assert repr(PROBLEM) == "Problem(A 12 × 3, 4 blocks, least-squares)"
+    assert repr(gc.Table("mine", PROBLEM.A, PROBLEM.b)) == "Table('mine', 12 × 3)"
+    real = uep.Partition.rxc(np.ones((6, 4)), np.ones((4, 3)), classes=(3, 3, 3))
+    workers = uep.Workers(30, uep.latency.Deterministic(0.1))
+    result = uep.multiply(real, uep.codes.MDS(), workers, deadline=1.0, realizations=50, seed=1, keep="product", backend="numpy")
+    expected = "50 realizations of 30 packets, 9 sub-products, normalized loss 0, 0 flagged, backend='numpy', product 50 × 6 × 3"
+    assert re.sub("loss [0-9.e-]+", "loss 0", repr(result)) == f"ProductResult({expected})"
+
+
+def test_a_function_of_ones_own_sees_the_progress_and_can_end_a_sweep(tmp_path: Path) -> None:
+    seen: list[tuple[str, int]] = []
+    results = uep.run_sweep(KEYS, backend="numpy", progress=lambda point, count: seen.append((point.series, count)))
+    for found in results:
+        assert sum(count for series, count in seen if series == found.point.series) == 2000
+
+    class Enough(Exception):
+        pass
+
+    def end(point: Any, count: int) -> None:
+        if point.series == "mds":
+            raise Enough
+
+    file = tmp_path / "kept.db"
+    with pytest.raises(Enough):
+        uep.run_sweep(KEYS, store=file, backend="numpy", progress=end)
+    assert [p.point.series for p in uep.open_store(file)] == ["EW"]
+    assert uep.run_sweep(KEYS, store=file, backend="numpy").tallies == results.tallies

@@ -23,6 +23,9 @@ from uepgpu.store.sections import Section, read_sections
 
 plotly = pytest.importorskip("plotly")
 
+SINGLE = [kind for kind in KINDS if kind != "rounds"]
+"""Kinds that points of single rounds have."""
+
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -133,7 +136,7 @@ def test_text_and_series_stand_out_in_light_dark_and_print(read: Reader) -> None
         assert min(contrast(f"c{i}") for i in range(7)) >= (2 if light else 4.5)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", SINGLE)
 def test_plots_hold_the_numbers_of_the_chart_and_are_valid_plotly(section: Section, kind: str) -> None:
     from plotly.graph_objects import Figure
 

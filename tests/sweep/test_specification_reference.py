@@ -121,6 +121,8 @@ def sweep_with(section: str, key: str, value: Any) -> dict[str, Any]:
             del series["code"]
     elif section == "design":
         data["design"] = {key: value} | {"q": {"objective": "quantile"}, "x": {"objective": "exceedance"}}.get(key, {})
+    if key == "rounds":
+        workers["states"] = {"transition": [[0.5, 0.5], [0.2, 0.8]], "laws": ["exponential", "exponential"]}
     data |= {"workers": workers, "partitions": {"mine": partition}}
     return data | {key: value} if section == "sweep" else data
 

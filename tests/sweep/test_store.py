@@ -23,7 +23,7 @@ from uepgpu.commands.combine import run_combine
 from uepgpu.points.point import Sweep
 from uepgpu.store import ownership, tables
 from uepgpu.store.combine import combine
-from uepgpu.store.counts import CountsError, pack, unpack
+from uepgpu.store.counts import Counters, CountsError, pack, unpack
 from uepgpu.store.errors import StoreError
 from uepgpu.store.store import Claim, Store, StoredMember
 from uepgpu.store.stored import find_point, read_points, read_sweeps
@@ -75,7 +75,7 @@ def test_ranges_claimed_in_any_order_add_up_to_one_run(seed: int) -> None:
     for sums in (counted, joined):
         assert sums is not None
         assert sums.ranges == ((0, upto),)
-        assert np.array_equal(sums.patterns, whole.patterns)
+        assert np.array_equal(sums.counters.patterns, whole.patterns)
 
 
 def test_a_range_is_never_stored_twice() -> None:
@@ -155,23 +155,26 @@ def test_who_is_dead() -> None:
         assert ownership.is_dead(here, f"{os.getpid()} 1", now), "the number was used again by a later process"
 
 
-@given(st.integers(0, 2**62), st.booleans())
-def test_counts_come_back_to_the_bit(most: int, pairs: bool) -> None:
+@given(st.integers(0, 2**62), st.sampled_from(["patterns", "pairs", "squares of rounds 1", "squares of rounds 2"]))
+def test_counts_come_back_to_the_bit(most: int, kind: str) -> None:
     rng = np.random.default_rng(1)
     patterns = np.zeros((32, 2, 4), dtype=np.int64)
     patterns[0, :, 0] = most
-    more = rng.integers(0, most + 1, (32, 2, 6)) if pairs else None
-    kind, shape = ("pairs", (2, 2, 3)) if pairs else ("patterns", (2, 2, 3))
-    blob, checksum = pack(patterns, more)
-    found, found_more = unpack(blob, checksum, kind, shape, most)
-    assert np.array_equal(found, patterns)
-    assert found_more is None if more is None else np.array_equal(found_more, more)
+    name, _, rounds = kind.partition(" of rounds ")
+    shape = (2, 2, 3)
+    more = {} if kind == "patterns" else {name: rng.integers(0, most + 1, (32, 2 // int(rounds or 1), 6))}
+    blob, checksum = pack(Counters(patterns, **more))
+    found = unpack(blob, checksum, kind, shape, most)
+    for array, given_one in zip(found, Counters(patterns, **more), strict=True):
+        assert array is given_one is None or np.array_equal(array, given_one)
     with pytest.raises(CountsError, match="do not add up"):
         unpack(blob, checksum, kind, shape, most + 1)
     with pytest.raises(CountsError, match="checksum"):
         unpack(blob[:-1] + bytes([blob[-1] ^ 1]), checksum, kind, shape, most)
-    with pytest.raises(CountsError, match="counters instead of"):
+    with pytest.raises(CountsError, match="impossible shape" if rounds == "2" else "counters instead of"):
         unpack(blob, checksum, kind, (3, 2, 3), most)
+    with pytest.raises(CountsError, match="impossible shape"):
+        unpack(blob, checksum, "squares of rounds 0", shape, most)
 
 
 def test_a_worker_that_simulates_something_else_is_found_out(tmp_path: Path) -> None:
@@ -282,11 +285,11 @@ def test_stores_that_disagree_are_not_combined(tmp_path: Path) -> None:
         span, counts = next(store._rows.spans("ORDER BY key"))
         tally = store._rows.get(tables.Tally, span.tally)
         shape = (tally.times, tally.classes, tally.subproducts)
-        patterns, pairs = unpack(counts, span.checksum, tally.kind, shape, span.stop - span.start)
+        found = unpack(counts, span.checksum, tally.kind, shape, span.stop - span.start)
         # A faulty machine: one realization counted under another pattern.
-        patterns[0, 5, 0] -= 1
-        patterns[0, 5, 7] += 1
-        counts, checksum = pack(patterns, pairs)
+        found.patterns[0, 5, 0] -= 1
+        found.patterns[0, 5, 7] += 1
+        counts, checksum = pack(found)
         store._rows.delete(span)
         store._rows.insert(tables.Span, *span._replace(checksum=checksum)[1:], counts=counts)
     with pytest.raises(StoreError, match=r"disagree about realizations 0\.\.5999"):

@@ -127,7 +127,7 @@ def test_a_specification_reads_recorded_latencies(tmp_path):
         ({"messages": 0}, "messages must be an integer from 1 to 1,000, got 0"),
         ({"messages": 2, "progress": "erland"}, "did you mean 'erlang'"),
         ({"messages": 2, "progress": "erlang", "latency": {"law": "pareto", "shape": 2}}, "needs exponential latencies"),
-        ({"messages": 2, "backup": {"name": "backup", "after": 1}}, "messages must be 1 where there are racks, backup"),
+        ({"messages": 2, "backup": {"name": "backup", "after": 1}}, "messages must be 1 where there is backup or states"),
         ({"backup": {"name": "backup"}}, r"\[workers\]: backup: after is missing"),
         ({"backup": {"name": "bakcup", "after": 1}}, "did you mean 'backup'"),
         ({"backup": {"name": "relaunch", "after": 0}}, "after must be a finite number > 0, got 0"),

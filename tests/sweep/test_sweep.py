@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +11,10 @@ import numpy as np
 import pytest
 
 import uepgpu as uep
+from tests.cases.command_line import call
 from tests.cases.specifications import GAMMA, parse, spec
+from uepgpu.codes import CostWarning
 from uepgpu.results.curve import curve_of
-from uepgpu.specification.cost import CostWarning
 from uepgpu.specification.fields import SpecError, deadlines
 from uepgpu.specification.load import bundled_specs
 from uepgpu.sweep.run import identify_all, run_points
@@ -177,7 +179,9 @@ def test_stacked_packets_at_a_cost_that_nobody_chose_are_warned_of_once() -> Non
 
 @pytest.mark.parametrize("name", ["paper", "fair", "backprop", "paper-design"])
 def test_bundled_specifications_say_what_packets_cost(name: str) -> None:
-    read_spec(name)  # a warning is an error
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        read_spec(name)
 
 
 def test_a_series_without_a_label_is_called_by_its_code() -> None:
@@ -311,3 +315,15 @@ def test_files_that_are_no_arrays_are_refused(tmp_path: Path, content: bytes, me
         (tmp_path / name).write_bytes(content)
         with pytest.raises(SpecError, match=r"^\[partitions.p\]: "):
             parse(spec(partitions={"p": {"paradigm": "rxc", "a": name, "b": name}}), tmp_path)
+
+
+@pytest.mark.parametrize("spec", ["paper", "gradient-coding"])
+def test_a_quiet_sweep_writes_its_files_and_says_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], spec: str
+) -> None:
+    options = ("--quiet", "--realizations", "10", "--backend", "numpy", "--out", str(tmp_path / "out"))
+    assert call(monkeypatch, "sweep", spec, *options) == 0
+    assert capsys.readouterr() == ("", "")
+    assert (tmp_path / "out" / "table.csv").stat().st_size > 0
+    assert call(monkeypatch, "sweep", spec, "--quiet", "--seed", "-1") == 2
+    assert capsys.readouterr().err.count("\n") == 1

@@ -16,7 +16,6 @@ from tests.oracles import brute_force as brute
 from uepgpu import Workers, codes, theory
 from uepgpu import gradient_coding as gc
 from uepgpu.latency import Deterministic, Exponential, Pareto
-from uepgpu.replay import replay
 from uepgpu.theory.integrals import steps
 from uepgpu.theory.received import received_law
 
@@ -215,6 +214,7 @@ def test_the_least_number_of_workers_is_the_first_that_will_do(tally):
 # --- refusals ---------------------------------------------------------------------------------------------------------
 
 FIXED = codes.ExpandingWindow((0.4, 0.35, 0.25), windows="fixed")
+STAGED = uep.latency.Staged(Exponential(), Exponential(5.0))
 TRACE = uep.latency.Trace(np.ones((2, 3)))
 STATES = uep.Markov([[1.0]], [Exponential()])
 
@@ -230,27 +230,36 @@ REFUSED = {
     "unknown progress": (lambda: Workers(3, messages=2, progress="quadratic"), "progress", "'linear', 'erlang'", "'quadratic'"),
     "progress of one": (lambda: Workers(3, progress="lineal"), "progress", "'lineal'"),
     "a sum of Paretos": (lambda: pool(progress="erlang", latency=Pareto(2.0)), "progress='erlang'", "exponential", "Pareto"),
-    "racks": (lambda: Workers(3, messages=2, racks=uep.Racks([0, 0, 1], 0.1)), "messages", "racks", "got 2 with racks"),
+    "a trace of sums": (lambda: Workers(3, TRACE, messages=2, progress="erlang"), "progress='erlang'", "exponential", "Trace"),
+    "slow racks of Paretos": (
+        lambda: Workers(3, messages=2, progress="erlang", racks=uep.Racks([0, 0, 1], 0.1, Pareto(2.0))),
+        "progress='erlang'",
+        "exponential",
+        "Pareto",
+    ),
     "backup": (lambda: Workers(3, messages=2, backup=uep.Backup(1.0)), "messages", "got 2 with backup"),
     "states": (lambda: Workers(3, messages=2, states=STATES), "messages", "got 2 with states"),
-    "a trace": (lambda: Workers(3, TRACE, messages=2), "messages", "got 2 with a trace"),
 }
 USES = {
-    "theory of tied packets": (lambda: theory.loss(FIXED, RXC, pool(), deadlines=[1.0]), "messages=3", "tied to workers"),
-    "simulated tied packets": (lambda: uep.simulate(FIXED, RXC, pool(), realizations=9, seed=1), "messages=3", "tied to workers"),
+    "simulated tied packets": (lambda: uep.simulate(FIXED, RXC, pool(), realizations=9, seed=1), "tied to them", "Give deadlines"),
     "uncoded": (lambda: theory.loss(codes.Uncoded(), RXC, pool(9), deadlines=[1.0]), "messages=3", "27 packets"),
-    "uncoded that fits": (lambda: theory.loss(codes.Uncoded(), RXC, pool(3), deadlines=[1.0]), "messages=3", "tied to workers"),
-    "deadlines": (
-        lambda: uep.simulate(EW, RXC, pool(), deadlines=[1.0], realizations=9, seed=1),
-        "messages=3",
-        "count domain only",
-        "leave deadlines out",
-    ),
     "unequal work": (
         lambda: uep.simulate(EW, CXR, pool(work="true"), realizations=9, seed=1),
-        "messages=3",
-        "count domain only",
+        "count domain does not apply",
         "true work",
+        "Give deadlines",
+    ),
+    "Erlang times of unequal work": (
+        lambda: uep.simulate(EW, CXR, pool(work="true", progress="erlang"), deadlines=[1.0], realizations=9, seed=1),
+        "messages=3",
+        "r = [3, 6, 9]",
+        "progress='linear'",
+    ),
+    "stages of unequal work": (
+        lambda: uep.simulate(EW, CXR, pool(work="true", latency=STAGED), deadlines=[1.0], realizations=9, seed=1),
+        "messages=3",
+        "r = [3, 6, 9]",
+        "Staged",
     ),
     "too few packets": (
         lambda: uep.simulate(EW, RXC, pool(29, 1), realizations=9, seed=1).loss(RXC, workers=pool(10), deadlines=[1.0]),
@@ -270,7 +279,6 @@ USES = {
         "gradient coding",
         "messages=3",
     ),
-    "replays": (lambda: replay(EW, RXC, pool(), realization=1, seed=1), "one packet each", "replays", "messages=3"),
     "prices": (
         lambda: uep.design.redundancy(EW, RXC, pool(), deadlines=1.0, counts=[3]),
         "one packet each",
@@ -288,6 +296,9 @@ def test_what_has_no_answer_is_refused_in_one_line(call, pieces):
 def test_what_has_no_closed_form_is_named():
     with pytest.raises(NotImplementedError, match="packets of unequal work whose arrivals are not independent"):
         theory.loss(EW, CXR, pool(work="true"), deadlines=[1.0])
+    for code, workers in ((FIXED, pool()), (codes.Uncoded(), pool(3))):
+        with pytest.raises(NotImplementedError, match="packets tied to workers whose arrivals are not independent"):
+            theory.loss(code, RXC, workers, deadlines=[1.0])
     with pytest.raises(NotImplementedError, match=r"1,002 packets \(at most 1,000\)"):
         theory.loss(EW, RXC, pool(334), deadlines=[1.0])
     with pytest.raises(NotImplementedError, match="alike and independent only"):

@@ -11,6 +11,7 @@ import torch
 import uepgpu as uep
 from tests.cases.masks import LATENCY, subproducts
 from uepgpu.train import Member, Scheme, Stack, coded, product
+from uepgpu.train.blocks import scaling
 from uepgpu.train.masked import scaled_products
 from uepgpu.train.networks import Network
 from uepgpu.train.packed import add_scaled_products
@@ -37,7 +38,7 @@ def uncoded(paradigm, blocks, **options):
 def products_by_every_path(a, b, weights, scheme, patch):
     """(name, Σ w X) by the masked path, the packed one of both layouts, and a layer's with and without compiled kernels."""
     left, right, table = torch.from_numpy(a), torch.from_numpy(b), weights.reshape(1, *scheme.shape)
-    yield "masked", scaled_products(left[None], right[None], table, scheme)[0]
+    yield "masked", scaled_products(left[None], right[None], scaling(table, left), scheme)[0]
     for transposed in (False, True):
         result = torch.zeros(1, len(a), b.shape[1], dtype=torch.float64)
         rows = left.mT[None] if transposed else left[None]

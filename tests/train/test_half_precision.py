@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests.cases.masks import scheme
-from uepgpu.train.blocks import slice_order
+from uepgpu.train.blocks import scaling, slice_order
 from uepgpu.train.lmmse import _mixed_tiles, _sum
 from uepgpu.train.masked import scaled_products
 from uepgpu.train.packed import add_scaled_products
@@ -49,7 +49,7 @@ def test_products_of_scores_have_room(order):
     if order == "norm":
         add_scaled_products(packed, a[None], b[None], first[None], s, transposed=False, alpha=1.0)
         np.testing.assert_allclose(packed[0], expected, rtol=1e-5)
-        np.testing.assert_allclose(scaled_products(a[None], b[None], first[None], s)[0], expected, rtol=1e-5)
+        np.testing.assert_allclose(scaled_products(a[None], b[None], scaling(first[None], a), s)[0], expected, rtol=1e-5)
     else:
         assert product_orders(grown[0][0], grown[1][0], s)[0][0] == 3
 
@@ -85,7 +85,7 @@ def test_factors_are_not_rounded(dtype, paradigm, estimator):
     else:
         row = Factors(weights, some=True, whole=False)
         results = [scaled_product(a, b, row, s), scaled_product(a, b, row, s, flip=True).mT]
-        results.append(scaled_products(a[None], b[None], weights.reshape(1, *s.shape), s)[0])
+        results.append(scaled_products(a[None], b[None], scaling(weights.reshape(1, *s.shape), a), s)[0])
     for result in results:
         assert result.dtype == dtype
         mean = float((result.double() * exact).sum() / (exact**2).sum())

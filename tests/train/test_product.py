@@ -10,6 +10,7 @@ import uepgpu as uep
 from tests.cases.masks import CODES, FACTORED, scheme, subproducts
 from uepgpu.monte_carlo import decode_times
 from uepgpu.train import Scheme
+from uepgpu.train.blocks import scaling
 from uepgpu.train.draws import CHUNK, Draws, StackDraws, realization_number
 from uepgpu.train.masked import scaled_products
 from uepgpu.train.packed import add_scaled_products
@@ -42,7 +43,7 @@ def test_every_path_gives_the_weighted_sum_of_subproducts(paradigm, order, shape
     w = TABLES[weights].reshape(1, *s.shape)
     left, right = torch.from_numpy(a), torch.from_numpy(b)
     near = {"rtol": 0, "atol": 1e-12 * np.abs(a).max() * np.abs(b).max() * shape[1]}
-    np.testing.assert_allclose(scaled_products(left[None], right[None], w, s)[0], expected, **near)
+    np.testing.assert_allclose(scaled_products(left[None], right[None], scaling(w, left), s)[0], expected, **near)
     packed = torch.ones(1, shape[0], shape[2], dtype=torch.float64)
     add_scaled_products(packed, left[None], right[None], w, s, transposed=False, alpha=-2.0)
     np.testing.assert_allclose((1 - packed[0]) / 2, expected, **near)
@@ -80,7 +81,7 @@ def test_a_stack_of_single_precision_matrices():
         w = w.reshape(5, *s.shape)
         packed = torch.zeros(5, 20, 40)
         add_scaled_products(packed, torch.from_numpy(a), torch.from_numpy(b), w, s, transposed=False, alpha=1.0)
-        arrays = scaled_products(torch.from_numpy(a), torch.from_numpy(b), w, s)
+        arrays = scaled_products(torch.from_numpy(a), torch.from_numpy(b), scaling(w, torch.from_numpy(a)), s)
         for result in (packed, arrays):
             np.testing.assert_allclose(result, expected, rtol=0, atol=2e-4)
 
@@ -96,7 +97,7 @@ def test_ties_are_broken_by_index():
             packed = torch.zeros(1, 7, 7, dtype=torch.float64)
             add_scaled_products(packed, left, right, w, s, transposed=False, alpha=1.0)
             assert np.array_equal(packed[0], expected)
-            assert np.array_equal(scaled_products(left, right, w, s)[0], expected)
+            assert np.array_equal(scaled_products(left, right, scaling(w, left), s)[0], expected)
 
 
 # --- which realizations -----------------------------------------------------------------------------------------------

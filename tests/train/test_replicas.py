@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from tests.cases.masks import scheme
 from uepgpu.train import Member, Scheme, Stack, coded
+from uepgpu.train.draws import CHUNK, Draws, StackDraws
 from uepgpu.train.networks import CIFAR10, MNIST, NETWORKS, Network
 
 SMALL = Network((20,), (20, 15, 12, 10))
@@ -230,3 +232,43 @@ def test_pytorchs_initial_weights_can_be_had():
     assert 0.99 * bound < float(weight.abs().max()) <= bound
     with pytest.raises(ValueError, match="init must be one of 'glorot-normal', 'pytorch', got 'zeros'"):
         Network((20,), (20, 10), init="zeros")
+
+
+class Transfers(TorchDispatchMode):
+    """Counts the copies between the host and a device, for which PyTorch's own without memory stands."""
+
+    def __init__(self):
+        super().__init__()
+        self.sizes = []
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **(kwargs or {}))
+        held = [x for x in (*args, result) if isinstance(x, torch.Tensor) and x.ndim]
+        if len({x.device for x in held}) > 1:
+            self.sizes.append(held[0].numel())
+        return result
+
+
+@pytest.mark.parametrize("paradigm", ["rxc", "cxr"])
+@pytest.mark.parametrize("network", [SMALL, IMAGES])
+def test_steps_on_a_device_wait_for_nothing_and_send_factors_many_at_once(network, paradigm):
+    # Whatever reads a tensor of the device named "meta" raises: it has no values.
+    stack = Stack(network, [Member(scheme("ew", 1.0, paradigm=paradigm), r) for r in range(3)], seed=1, rate=0.1, device="meta")
+    x, y = torch.empty(3, 18, *network.shape, device="meta"), torch.empty(3, 18, dtype=torch.int64, device="meta")
+    stack.train(x, y)  # labels of blocks, which later steps have, are sent too
+    for step, products in ((1, 0), (CHUNK, 2 * len(stack.weights) - (stack.front is None))):
+        stack.step = step
+        with Transfers() as transfers:
+            for _ in range(3):
+                correct = stack.train(x, y)
+        assert correct.shape == (3,)
+        assert transfers.sizes == [CHUNK * 3 * 9] * products
+
+
+def test_factors_sent_to_a_device_are_those_of_the_host():
+    draws = StackDraws([Draws(scheme("ew", 1.0), r) for r in range(2)], 9)
+    for dtype, held in ((torch.float64, torch.float64), (torch.float32, torch.float32), (torch.bfloat16, torch.float32)):
+        for slot, step in ((0, 3), (1, 3), (0, CHUNK + 3), (0, 4)):
+            found = draws.factors(slot, step, torch.empty(0, dtype=dtype))
+            assert found.dtype == held
+            np.testing.assert_allclose(found.numpy(), draws.weights(slot, step), rtol=1e-7)

@@ -53,7 +53,7 @@ def read(path):
 @pytest.fixture
 def no_figures(monkeypatch):
     """Drawing takes longer than training here."""
-    monkeypatch.setattr("uepgpu.figures.training.figures", lambda series, name: {})
+    monkeypatch.setattr("uepgpu.commands.train._figures", lambda courses, name: {})
 
 
 @pytest.fixture(scope="module")
@@ -257,18 +257,21 @@ def test_wrong_calls_end_with_code_2_and_write_nothing(tmp_path, monkeypatch, ar
     assert list(tmp_path.iterdir()) == []
 
 
-def test_figures_say_how_many_replicas_they_show(monkeypatch):
+def test_figures_say_how_many_replicas_they_show(tmp_path):
     """Of an interrupted run rows may have fewer than others."""
-    from uepgpu.figures import training
+    from uepgpu.charts.training import drawn_by_train, training_chart
+    from uepgpu.results.courses import read_courses
     from uepgpu.train.named import entries
-    from uepgpu.train.results import Series
+    from uepgpu.train.results import Series, accuracy_band, curves_csv
 
-    titles = []
-    monkeypatch.setattr(training, "_legend", lambda figure, labels, title: titles.append(title))
     rows = entries(["uncoded", "ew"], ["rxc"], ["unit"], [1.0], workers=15, rate=0.5, gamma=(0.45, 0.35, 0.2), seed=1)
-    for counts, said in (((3, 3), "mean of 3 replicas"), ((4, 2), "mean of 2 to 4 replicas")):
-        accuracies = [np.tile([[0.1], [0.8]], n) for n in counts]
+    for counts, said in (((3, 3), "Mean of 3 replicas."), ((4, 2), "Mean of 2 to 4 replicas.")):
+        accuracies = [np.tile([[0.1], [0.8]], n) * np.linspace(0.9, 1, n) for n in counts]
         series = [Series.of(row, np.array([0, 10]), a, a, a[-1], a[-1]) for row, a in zip(rows, accuracies, strict=True)]
-        assert set(training.figures(series, "digits")) == {"accuracy-steps.png", "accuracy-time.png"}
-        assert all(said in title for title in titles)
-        titles.clear()
+        (tmp_path / "curves.csv").write_text(curves_csv(series), encoding="utf-8")
+        courses = read_courses(tmp_path / "curves.csv")
+        assert [c.replicas for c in courses] == list(counts)
+        for course, accuracy in zip(courses, accuracies, strict=True):
+            np.testing.assert_allclose(course.accuracy["test"], accuracy_band(accuracy), rtol=1e-5)  # six digits are written
+        assert set(drawn_by_train(courses)) == {"steps", "time"}
+        assert training_chart(courses, "").notes == (said,)

@@ -92,7 +92,7 @@ class CudaSampler:
     """A plan on one or more devices. Memory that does not suffice halves the batch, with a warning."""
 
     def __init__(self, prepare: Callable[[str, int], Any], kind: str, devices: Sequence[int]) -> None:
-        self.prepare, self.devices = prepare, devices
+        self.prepare, self.kind, self.devices = prepare, kind, devices
         self.prepared = [prepare(kind, device) for device in devices]
         self.most: int = 2**63
 
@@ -117,7 +117,7 @@ class CudaSampler:
 
     def decode_times(self, first: int, count: int) -> NDArray[np.int64]:
         """Return when each sub-product is decoded, from the first device."""
-        prepared = self.prepare("times", self.devices[0])
+        prepared = self.prepared[0] if self.kind == "times" else self.prepare("times", self.devices[0])
         times: list[NDArray[np.int64]] = []
         start = first
         while start < first + count:

@@ -59,7 +59,7 @@ class Place:
             return 4 * 2**30
 
 
-def find_place(backend: str = "auto", *, without: Collection[str] = ()) -> Place:
+def find_place(backend: str = "auto", *, without: Collection[str] = (), realizations: int | None = None) -> Place:
     """Return where `backend` runs; arguments and what ``"auto"`` means are those of :func:`~uepgpu.backends.get_backend`.
 
     Raises
@@ -69,7 +69,7 @@ def find_place(backend: str = "auto", *, without: Collection[str] = ()) -> Place
     ValueError
         If there is none of that name.
     """
-    chosen = get_backend(backend, without=without)
+    chosen = get_backend(backend, without=without, realizations=realizations)
     if chosen.name != "cuda":
         return Place(chosen.name, np, chosen)
     return Place("cuda", importlib.import_module("cupy"), get_backend("auto", without=("cuda",)))

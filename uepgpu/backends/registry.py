@@ -17,7 +17,7 @@ from uepgpu.plan import DECODERS, largest
 
 if TYPE_CHECKING:
     from uepgpu.plan import Plan
-    from uepgpu_kernels.job import RawTally
+    from uepgpu_kernels.job import RawTally, RawTrajectories
 
 __all__ = ["BACKENDS", "Backend", "BackendUnavailable", "Sampler", "available", "get_backend", "usable_cores"]
 
@@ -56,7 +56,7 @@ class Sampler(Protocol):
 class RoundSampler(Protocol):
     """A plan of trajectories made ready to run on one backend."""
 
-    def run_rounds(self, first: int, count: int, rounds: int) -> list[RawTally]:
+    def run_rounds(self, first: int, count: int, rounds: int) -> RawTrajectories:
         """Tally every round of trajectories first .. first + count - 1."""
         ...
 
@@ -88,10 +88,10 @@ class _Call:
 
     run_range: Callable[[int, int], Any]
     times: Callable[[int, int], NDArray[np.int64]]
-    every_round: Callable[[int, int, int], list[Any]]
+    every_round: Callable[[int, int, int], Any]
 
-    def run_rounds(self, first: int, count: int, rounds: int) -> list[RawTally]:
-        return self.every_round(first, count, rounds)
+    def run_rounds(self, first: int, count: int, rounds: int) -> RawTrajectories:
+        return self.every_round(first, count, rounds)  # type: ignore[no-any-return]
 
     def run(self, first: int, count: int) -> RawTally:
         return self.run_range(first, count)  # type: ignore[no-any-return]
@@ -125,7 +125,7 @@ class NumpyBackend:
         return _Call(
             lambda first, count: reference.run(job, decode, kind, first, count),
             lambda first, count: reference.decode_times(job, decode, first, count),
-            lambda first, count, rounds: [reference.run(job._replace(round=r), decode, kind, first, count) for r in range(rounds)],
+            lambda first, count, rounds: reference.run_rounds(job, decode, kind, first, count, rounds),
         )
 
 

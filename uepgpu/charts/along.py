@@ -13,7 +13,8 @@ from uepgpu import theory
 from uepgpu.charts.chart import LOSS, Chart, Floats, Line, NothingToShow, Panel, call_for_log_x, left_out, panel_title, spread
 from uepgpu.charts.times import chosen_deadlines, place
 from uepgpu.results.axes import Axis, Place, group_along
-from uepgpu.results.simulated import Simulated
+from uepgpu.results.setting import in_unit
+from uepgpu.results.simulated import Simulated, decoding_of, knows_law, law_of, loss_of
 from uepgpu.results.summary import choose_deadlines
 
 __all__ = ["ALONG", "along_chart"]
@@ -85,7 +86,7 @@ def along_chart(kind: str, simulated: Sequence[Simulated], title: str, at: Seque
             row: list[Panel | None] = []
             for t in times:
                 lines = [_line(label, group, t, r, known, places, x) for label, group in members.items()]
-                when = f"N = {t:g}" if kind == "packets" else f"t = {t:g}"
+                when = f"N = {t:g}" if kind == "packets" else in_unit(f"t = {t:g}", simulated[0].point.workers)
                 heading = ": ".join(filter(None, (f"{what}{when}", name)))
                 ticks = () if numeric else tuple(p.text for p in places)
                 kept = tuple(line for line in lines if line is not None)
@@ -164,7 +165,7 @@ def _loss(s: Simulated, t: float) -> list[Values] | None:
     if (when := _when(s, t)) is None:
         return None
     options, row = when
-    found = s.tally.loss(s.point.part, **options)
+    found = loss_of(s, **options)
     p = s.point
     exact = _exact(lambda: theory.loss(p.code, p.part, p.workers, deadlines=[t])["normalized_loss"].values, 1)
     value, low, high = (float(found[f"normalized_loss{end}"].values[row]) for end in ("", "_low", "_high"))
@@ -174,7 +175,7 @@ def _loss(s: Simulated, t: float) -> list[Values] | None:
 def _packets(s: Simulated, n: float) -> list[Values] | None:
     if s.tally.domain != "count" or n > s.tally.n_packets:
         return None
-    found, p = s.tally.loss(s.point.part), s.point
+    found, p = loss_of(s), s.point
     exact = _exact(lambda: theory.loss(p.code, p.part, p.workers, received=[int(n)])["normalized_loss"].values, 1)
     value, low, high = (float(found[f"normalized_loss{end}"].values[int(n)]) for end in ("", "_low", "_high"))
     return [(value, low, high, exact[0])]
@@ -184,17 +185,17 @@ def _probability(s: Simulated, t: float) -> list[Values] | None:
     if (when := _when(s, t)) is None:
         return None
     options, row = when
-    found, p = s.tally.decoding_probability(**options), s.point
+    found, p = decoding_of(s, **options), s.point
     value, low, high = (np.asarray(found[name].values[row], dtype=np.float64) for name in ("probability", "low", "high"))
     exact = _exact(lambda: theory.decoding_probability(p.code, p.part, p.workers, deadlines=[t])["probability"].values, value.size)
     return list(zip(value.tolist(), low.tolist(), high.tolist(), exact, strict=True))
 
 
 def _quantiles(s: Simulated, t: float) -> list[Values] | None:
-    if not s.tally.class_wise or (when := _when(s, t)) is None:
+    if not knows_law(s) or (when := _when(s, t)) is None:
         return None
     options, row = when
-    found, p = s.tally.loss_quantile(s.point.part, QUANTILES, **options), s.point
+    found, p = law_of(s).loss_quantile(s.point.part, QUANTILES, **options), s.point
     value, low, high = (np.asarray(found[f"normalized_loss{end}"].values[row], dtype=np.float64) for end in ("", "_low", "_high"))
     exact = _exact(
         lambda: theory.loss_quantile(p.code, p.part, p.workers, q=QUANTILES, deadlines=[t])["normalized_loss"].values, value.size
@@ -223,5 +224,5 @@ _LACKING = {
     "loss": "simulated at other deadlines",
     "packets": "simulated by deadline alone, or with fewer packets",
     "probability": "simulated at other deadlines",
-    "distribution": "simulated at other deadlines, or pairs of sub-products do not determine a distribution",
+    "distribution": "simulated at other deadlines, or pairs of sub-products, or means over rounds, do not determine a distribution",
 }

@@ -11,7 +11,7 @@ from uepgpu.charts.chart import Chart, Panel
 
 __all__ = ["Arrangement", "arranged"]
 
-Scale = Literal["linear", "log"]
+Scale = Literal["linear", "sqrt", "log"]
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,10 @@ class Arrangement:
         Other names of series, by label.
     title : str or None
         Empty for none; None for the chart's own.
-    x_scale, y_scale : "linear", "log" or None
+    x_scale, y_scale : "linear", "sqrt", "log" or None
         None for what suits the values.
+    x_label, y_label : str or None
+        What stands beside the axes of every panel; None for the panels' own.
     """
 
     panels: tuple[int, ...] = ()
@@ -38,6 +40,8 @@ class Arrangement:
     title: str | None = None
     x_scale: Scale | None = None
     y_scale: Scale | None = None
+    x_label: str | None = None
+    y_label: str | None = None
 
 
 def arranged(chart: Chart, wanted: Arrangement) -> Chart:
@@ -58,7 +62,7 @@ def arranged(chart: Chart, wanted: Arrangement) -> Chart:
         raise ValueError(f"two series would have one name: {', '.join(sorted(wanted.names.values()))}")
     chart = replace(
         chart,
-        rows=tuple(tuple(None if panel is None else _renamed(panel, named) for panel in row) for row in chart.rows),
+        rows=tuple(tuple(None if panel is None else _renamed(panel, named, wanted) for panel in row) for row in chart.rows),
         looks={named[label]: number for label, number in looks.items()},
         muted=frozenset(named.get(label, label) for label in chart.muted),
     )
@@ -98,9 +102,11 @@ def _place(label: str, order: Sequence[str]) -> int:
     return fits[0] if fits else len(order)
 
 
-def _renamed(panel: Panel, named: dict[str, str]) -> Panel:
+def _renamed(panel: Panel, named: dict[str, str], wanted: Arrangement) -> Panel:
     return replace(
         panel,
+        x_label=panel.x_label if wanted.x_label is None else wanted.x_label,
+        y_label=panel.y_label if wanted.y_label is None else wanted.y_label,
         lines=tuple(replace(line, label=named.get(line.label, line.label)) for line in panel.lines),
         boxes=tuple(replace(box, label=named.get(box.label, box.label)) for box in panel.boxes),
     )

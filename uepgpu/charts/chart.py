@@ -141,6 +141,8 @@ class Panel:
         Instead of lines, a value for each place of two axes.
     ticks : tuple of str
         What stands at the positions 0, 1, … of an x axis without numbers; empty for numbers.
+    y_range : (float, float) or None
+        Ends of the axis of values; None for those of the chart.
     """
 
     title: str
@@ -150,6 +152,7 @@ class Panel:
     boxes: tuple[Box, ...] = ()
     cells: Cells | None = None
     ticks: tuple[str, ...] = ()
+    y_range: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,6 +179,8 @@ class Chart:
         Whether positions along the x axis are whole numbers.
     steps : bool
         Whether the value at a position holds from the position before on, for the first from the left end of the axis.
+    bands : bool
+        Whether lines are estimates at many positions, with a band for the interval; else marks with intervals, and exact lines.
     """
 
     kind: str
@@ -189,6 +194,7 @@ class Chart:
     muted: frozenset[str] = frozenset()
     whole_x: bool = False
     steps: bool = False
+    bands: bool = False
 
     @property
     def panels(self) -> tuple[Panel, ...]:

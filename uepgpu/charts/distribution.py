@@ -6,14 +6,15 @@ from collections.abc import Sequence
 
 from uepgpu.charts.chart import Box, Chart, NothingToShow, Panel, left_out, looks_of, panel_title, spread
 from uepgpu.charts.times import chosen_deadlines, lacking, place
-from uepgpu.results.simulated import Simulated
+from uepgpu.results.setting import in_unit
+from uepgpu.results.simulated import Simulated, knows_law, law_of
 
 __all__ = ["AXIS", "LEVELS", "UNKNOWN", "distribution_chart"]
 
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 UNKNOWN = (
-    "no code here decodes class by class, and tallies of pairs of sub-products give the mean loss only; codes that do are now, ew "
-    "and mds with free or stacked encoding, in classes of at least one sub-product, for example"
+    "no code here decodes class by class, and tallies of pairs of sub-products give the mean loss only, as do means over rounds; "
+    "codes that do are now, ew and mds with free or stacked encoding, in classes of at least one sub-product, for example"
 )
 """Why there is nothing to show."""
 AXIS = "normalized loss of one realization  ‖C − Ĉ‖² / ‖C‖²"
@@ -29,7 +30,7 @@ def distribution_chart(simulated: Sequence[Simulated], title: str, at: Sequence[
     ValueError
         If `at` names none of a point's deadlines.
     """
-    known = [s for s in simulated if s.tally.class_wise]
+    known = [s for s in simulated if knows_law(s)]
     if not known:
         raise NothingToShow(UNKNOWN)
     times = chosen_deadlines(known, at)
@@ -41,11 +42,12 @@ def distribution_chart(simulated: Sequence[Simulated], title: str, at: Sequence[
         row: list[Panel | None] = []
         for t in times:
             mine = tuple(b for s in members if (b := boxes[key, s.point.series].get(t)) is not None)
-            row.append(Panel(f"t = {t:g}: {name}", AXIS, "", boxes=mine) if mine else None)
+            row.append(Panel(f"{in_unit(f't = {t:g}', members[0].point.workers)}: {name}", AXIS, "", boxes=mine) if mine else None)
         rows.append(tuple(row))
     everything = [b for at_times in boxes.values() for b in at_times.values()]
-    missing = left_out([s.point for s in simulated if not s.tally.class_wise])
-    notes: tuple[str, ...] = (f"Left out, as pairs of sub-products do not determine a distribution: {missing}.",) if missing else ()
+    missing = left_out([s.point for s in simulated if not knows_law(s)])
+    unknown = "pairs of sub-products, or means over rounds, do not determine a distribution"
+    notes: tuple[str, ...] = (f"Left out, as {unknown}: {missing}.",) if missing else ()
     notes += lacking(known, times)
     looks = looks_of([s.point for s in simulated], [s.point for s in known])
     logarithmic = spread(v for b in everything for v in (*b.quantiles, b.mean))
@@ -54,7 +56,7 @@ def distribution_chart(simulated: Sequence[Simulated], title: str, at: Sequence[
 
 def _boxes(simulated: Simulated, times: Sequence[float]) -> dict[float, Box]:
     """Return a box by deadline, for those that the point has."""
-    point, tally = simulated.point, simulated.tally
+    point, tally = simulated.point, law_of(simulated)
     counted = tally.domain == "count"
     mine = [t for t in times if counted or place(point.deadlines, t) is not None]
     if not mine:

@@ -11,7 +11,8 @@ from uepgpu import theory
 from uepgpu.charts.chart import Chart, Floats, Line, NothingToShow, Panel, left_out, looks_of, panel_title
 from uepgpu.charts.distribution import AXIS, UNKNOWN
 from uepgpu.charts.times import chosen_deadlines, lacking, place
-from uepgpu.results.simulated import Simulated
+from uepgpu.results.setting import in_unit
+from uepgpu.results.simulated import Simulated, knows_law, law_of
 
 __all__ = ["exceedance_chart"]
 
@@ -26,7 +27,7 @@ def exceedance_chart(simulated: Sequence[Simulated], title: str, at: Sequence[fl
     ValueError
         If `at` names none of a point's deadlines.
     """
-    known = [s for s in simulated if s.tally.class_wise]
+    known = [s for s in simulated if knows_law(s)]
     if not known:
         raise NothingToShow(UNKNOWN)
     times = chosen_deadlines(known, at)
@@ -37,17 +38,19 @@ def exceedance_chart(simulated: Sequence[Simulated], title: str, at: Sequence[fl
         row: list[Panel | None] = []
         for t in times:
             lines = tuple(line for s in members if (line := _line(s, t)) is not None)
-            row.append(Panel(f"t = {t:g}: {name}", f"x: {AXIS}", "Pr[loss > x]", lines) if lines else None)
+            when = in_unit(f"t = {t:g}", members[0].point.workers)
+            row.append(Panel(f"{when}: {name}", f"x: {AXIS}", "Pr[loss > x]", lines) if lines else None)
         rows.append(tuple(row))
-    missing = left_out([s.point for s in simulated if not s.tally.class_wise])
-    notes: tuple[str, ...] = (f"Left out, as pairs of sub-products do not determine a distribution: {missing}.",) if missing else ()
+    missing = left_out([s.point for s in simulated if not knows_law(s)])
+    unknown = "pairs of sub-products, or means over rounds, do not determine a distribution"
+    notes: tuple[str, ...] = (f"Left out, as {unknown}: {missing}.",) if missing else ()
     looks = looks_of([s.point for s in simulated], [s.point for s in known])
     return Chart("exceedance", title, tuple(rows), looks, log_x=True, steps=True, notes=notes + lacking(known, times))
 
 
 def _line(simulated: Simulated, t: float) -> Line | None:
     """Return the steps of a point: Pr[loss > x] for x from the loss before up to the one at which the mark stands."""
-    point, tally = simulated.point, simulated.tally
+    point, tally = simulated.point, law_of(simulated)
     counted = tally.domain == "count"
     row = 0 if counted else place(point.deadlines, t)
     if row is None:

@@ -10,6 +10,7 @@ from uepgpu.charts.chart import Cells, Chart, NothingToShow, Panel, panel_title,
 from uepgpu.charts.times import chosen_deadlines
 from uepgpu.results.axes import Axis, Place, group_along
 from uepgpu.results.best import Question, rank
+from uepgpu.results.setting import in_unit
 from uepgpu.results.simulated import Simulated
 
 __all__ = ["heat_chart"]
@@ -69,7 +70,8 @@ def _panel(members: Sequence[Simulated], t: float, names: tuple[str, str], x: Ax
         framed[place] = answer is best or answer.within_error(best)
     cells = Cells(tuple(p.text for p in columns), tuple(p.text for p in rows), value, framed)
     label, name = names
-    return Panel(": ".join(filter(None, (f"{label}, t = {t:g}", name))), x.symbol, y.symbol, cells=cells)
+    when = in_unit(f"t = {t:g}", members[0].point.workers)
+    return Panel(": ".join(filter(None, (f"{label}, {when}", name))), x.symbol, y.symbol, cells=cells)
 
 
 def _ordered(places: Sequence[Place]) -> list[Place]:

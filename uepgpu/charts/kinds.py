@@ -15,11 +15,12 @@ from uepgpu.charts.looks import MOST_LOOKS
 from uepgpu.charts.loss import BOUND, chart_of_curves, loss_chart
 from uepgpu.charts.packets import packets_chart
 from uepgpu.charts.probability import decoding_chart, probability_chart
+from uepgpu.charts.rounds import rounds_chart
 from uepgpu.charts.workers import line_groups, workers_chart
 from uepgpu.results.axes import Axis
 from uepgpu.results.curve import curve_of
 from uepgpu.results.setting import describe_setting
-from uepgpu.results.simulated import Simulated
+from uepgpu.results.simulated import Simulated, knows_law
 
 __all__ = ["HEADINGS", "KINDS", "build_chart", "too_many"]
 
@@ -34,6 +35,7 @@ KINDS: dict[str, Callable[[Sequence[Simulated], str, Sequence[float]], Chart]] =
     "decoding": decoding_chart,
     "distribution": distribution_chart,
     "exceedance": exceedance_chart,
+    "rounds": rounds_chart,
 }
 HEADINGS = {
     "loss": "Loss against deadline",
@@ -43,6 +45,7 @@ HEADINGS = {
     "decoding": "Decoding probability by class against packets received",
     "distribution": "Distribution of the loss of one realization",
     "exceedance": "How often the loss of one realization exceeds a value",
+    "rounds": "Loss against round",
 }
 
 
@@ -119,7 +122,9 @@ def most_series(kind: str, simulated: Sequence[Simulated]) -> int:
     if kind in ("packets", "decoding"):
         simulated = [s for s in simulated if s.tally.domain == "count"]
     if kind in ("distribution", "exceedance"):
-        simulated = [s for s in simulated if s.tally.class_wise]
+        simulated = [s for s in simulated if knows_law(s)]
+    if kind == "rounds":
+        simulated = [s for s in simulated if s.point.rounds is not None]
     return max(Counter(s.point.panel for s in simulated).values(), default=0)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from uepgpu import theory
 from uepgpu.charts.chart import LOSS, Chart, Floats, Line, NothingToShow, Panel, grid_of, left_out, looks_of, panel_title
 from uepgpu.points.point import Point
-from uepgpu.results.simulated import Simulated
+from uepgpu.results.simulated import Simulated, loss_of
 
 __all__ = ["RECEIVED", "counted_points", "packets_chart"]
 
@@ -57,7 +57,7 @@ def counted_points(simulated: Sequence[Simulated]) -> tuple[list[Simulated], tup
 
 def _line(simulated: Simulated) -> Line:
     point, tally = simulated.point, simulated.tally
-    found = tally.loss(point.part)
+    found = loss_of(simulated)
     value, low, high = (np.asarray(found[f"normalized_loss{end}"].values, dtype=np.float64) for end in ("", "_low", "_high"))
     return Line(point.series, np.arange(tally.n_packets + 1.0), value, low, high, _exact(point, tally.n_packets))
 

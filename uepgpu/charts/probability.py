@@ -12,7 +12,7 @@ from uepgpu.charts.chart import Chart, Floats, Line, Panel, call_for_log_x, look
 from uepgpu.charts.packets import RECEIVED, counted_points
 from uepgpu.points.point import Point
 from uepgpu.results.setting import time_axis
-from uepgpu.results.simulated import Simulated
+from uepgpu.results.simulated import Simulated, decoding_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -78,15 +78,15 @@ def _rows(groups: Sequence[Sequence[Panel]]) -> tuple[tuple[Panel | None, ...], 
 
 
 def _by_deadline(simulated: Simulated) -> list[Line]:
-    point, tally = simulated.point, simulated.tally
-    times = {"workers": point.workers, "deadlines": point.deadlines} if tally.domain == "count" else {}
-    found = tally.decoding_probability(**times)  # type: ignore[arg-type]
+    point = simulated.point
+    counted = simulated.tally.domain == "count"
+    found = decoding_of(simulated, **({"workers": point.workers, "deadlines": point.deadlines} if counted else {}))
     return _lines(point, np.asarray(point.deadlines), found, deadlines=point.deadlines)
 
 
 def _by_packets(simulated: Simulated) -> list[Line]:
     n_packets = simulated.tally.n_packets
-    found = simulated.tally.decoding_probability()
+    found = decoding_of(simulated)
     return _lines(simulated.point, np.arange(n_packets + 1.0), found, received=range(n_packets + 1))
 
 

@@ -14,7 +14,8 @@ import numpy as np
 from uepgpu import theory
 from uepgpu.charts.chart import LOSS, Chart, Floats, Line, NothingToShow, Panel, call_for_log_x, panel_title, spread
 from uepgpu.charts.times import chosen_deadlines, lacking, place
-from uepgpu.results.simulated import Simulated
+from uepgpu.results.setting import in_unit
+from uepgpu.results.simulated import Simulated, loss_of
 from uepgpu.workers import Workers
 
 __all__ = ["line_groups", "workers_chart"]
@@ -55,8 +56,9 @@ def workers_chart(simulated: Sequence[Simulated], title: str, at: Sequence[float
             if where == panel:
                 for mine, line in zip(lines, _lines(label, counts, times), strict=True):
                     mine.extend(line)
-        name = panel_title(next(s.point for s in simulated if s.point.panel == panel))
-        row = [Panel(f"t = {t:g}: {name}", WORKERS, LOSS, tuple(mine)) for t, mine in zip(times, lines, strict=True)]
+        first = next(s.point for s in simulated if s.point.panel == panel)
+        when = [in_unit(f"t = {t:g}", first.workers) for t in times]
+        row = [Panel(f"{t}: {panel_title(first)}", WORKERS, LOSS, tuple(mine)) for t, mine in zip(when, lines, strict=True)]
         rows.append(tuple(p if p.lines else None for p in row))
     shared = any(len(counts) > len({id(s) for s in counts.values()}) for counts in groups.values())
     note = (
@@ -115,10 +117,10 @@ def _values(simulated: Simulated, count: int, times: Sequence[float]) -> Values:
     columns = ("normalized_loss", "normalized_loss_low", "normalized_loss_high")
     exact = _exact(simulated, workers, times)
     if tally.domain == "count":
-        found = tally.loss(point.part, workers=workers, deadlines=times)
+        found = loss_of(simulated, workers=workers, deadlines=times)
         value, low, high = (np.asarray(found[name].values, dtype=np.float64) for name in columns)
         return value, low, high, exact
-    found = tally.loss(point.part)
+    found = loss_of(simulated)
     at = [place(point.deadlines, t) for t in times]
     value, low, high = (np.array([np.nan if i is None else found[name].values[i] for i in at]) for name in columns)
     return value, low, high, exact

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from cyclopts import Token
 
-__all__ = ["Count", "Piped", "Realizations", "Seed", "Threads", "number", "numbers", "whole_numbers", "word64", "words"]
+__all__ = ["Count", "Dots", "Piped", "Realizations", "Seed", "Threads", "number", "numbers", "whole_numbers", "word64", "words"]
 
 
 def _integer(text: str) -> int | str:
@@ -58,6 +58,7 @@ Realizations = Annotated[
 ]
 Seed = Annotated[int, Parameter(converter=word64(), allow_leading_hyphen=True)]
 Count = Annotated[int, Parameter(converter=_reader(1, 2**31 - 1, "an integer from 1 to 2**31 - 1"), allow_leading_hyphen=True)]
+Dots = Annotated[int, Parameter(converter=_reader(20, 2400, "an integer from 20 to 2400"), allow_leading_hyphen=True)]
 Piped = Annotated[str, Parameter(allow_leading_hyphen=True)]
 """A file, or ``-`` for standard output."""
 Threads = Annotated[int, Parameter(converter=_reader(1, 1024, "an integer from 1 to 1024"), allow_leading_hyphen=True)]

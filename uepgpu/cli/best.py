@@ -19,6 +19,7 @@ def best(
     top: Count = 10,
     sweep: str | None = None,
     series: list[str] | None = None,
+    where: list[str] | None = None,
     csv: Piped | None = None,
     force: bool = False,
 ) -> int:
@@ -45,6 +46,8 @@ def best(
         Which sweep of the store; needed where it has several.
     series
         Only series of this label, in which * stands for anything. May be given several times.
+    where
+        Only points with this on an axis of the grid: workers>=20, code=ew,now, gamma=0.4/*. May be given several times.
     csv
         A .csv file for the whole ranking; "-" prints it instead of the tables.
     force
@@ -60,6 +63,7 @@ def best(
         top=top,
         sweep=sweep,
         series=series or (),
+        where=where or (),
         csv=csv,
         force=force,
     )

@@ -17,6 +17,7 @@ def export(
     parquet: str | None = None,
     netcdf: str | None = None,
     bound: bool = False,
+    rounds: bool = False,
     force: bool = False,
 ) -> int:
     """Write what a store holds, with intervals and exact losses, for other programs.
@@ -33,9 +34,11 @@ def export(
         An xarray Dataset over (point, step) as a .nc file. Needs pip install "uepgpu[export]".
     bound
         With two columns more: the lower bound of the loss of any code, and how many times that the loss is (csv and parquet).
+    rounds
+        Of trajectories a row for every round, with a column that numbers it, instead of the mean (csv and parquet).
     force
         Replace files that are no earlier exports. Inputs and stores are never replaced.
     """
     from uepgpu.commands.export import run_export
 
-    return run_export(store, csv=csv, parquet=parquet, netcdf=netcdf, bound=bound, force=force)
+    return run_export(store, csv=csv, parquet=parquet, netcdf=netcdf, bound=bound, rounds=rounds, force=force)

@@ -15,7 +15,7 @@ Realization = Annotated[int, Parameter(converter=word64("REALIZATION"), allow_le
 
 
 @app.command
-def replay(store: str, point: str, realization: Realization, /, *, json: bool = False) -> int:
+def replay(store: str, point: str, realization: Realization, /, *, round: int | None = None, json: bool = False) -> int:
     """Print one realization of a stored point in full: draws, packets, order of arrival, every decoding step, loss.
 
     The steps are told by plain code that is not the kernels', and compared with a kernel; exit code 1 if they differ.
@@ -28,9 +28,11 @@ def replay(store: str, point: str, realization: Realization, /, *, json: bool = 
         The beginning of the point's id, or its label where only one point has it.
     realization
         The realization's number; also one that the store does not hold, as seed and number decide it.
+    round
+        Of a point with rounds: tell this round in full, counted from 0. Default: a line for every round of the trajectory.
     json
         Print JSON, with everything that the tables leave out.
     """
     from uepgpu.commands.replay import run_replay
 
-    return run_replay(store, point, realization, as_json=json)
+    return run_replay(store, point, realization, number=round, as_json=json)

@@ -24,6 +24,7 @@ def sweep(
     backend: str = "auto",
     threads: Threads | None = None,
     dask: Annotated[list[str] | None, Parameter(consume_multiple=True)] = None,
+    quiet: bool = False,
     force: bool = False,
     dry_run: bool = False,
 ) -> int:
@@ -53,6 +54,8 @@ def sweep(
         CPU threads. Default: all cores.
     dask
         Run on a dask cluster: the address of its scheduler, tcp://HOST:PORT, or nothing for processes of this machine.
+    quiet
+        Show no progress and print nothing but errors.
     force
         Replace files in the folder of the results that are no earlier results. Inputs and stores are never replaced.
     dry_run
@@ -68,6 +71,7 @@ def sweep(
         backend=backend,
         threads=threads,
         dask=None if dask is None else " ".join(dask) or "local",
+        quiet=quiet,
         force=force,
         dry_run=dry_run,
     )

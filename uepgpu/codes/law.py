@@ -64,8 +64,10 @@ def check_code(code: object) -> None:
         raise ValueError(f"code must be one from uepgpu.codes or have a method law(partition, n_workers), got {shown(code)}")
 
 
-def support_law(code: Code, partition: Partition, n_workers: int) -> SupportLaw:
+def support_law(code: Code, partition: Partition, n_workers: int, messages: int = 1) -> SupportLaw:
     """Return the law of a code for this partition and number of workers; all callers outside codes use this function.
+
+    Workers that send several messages count so often.
 
     Raises
     ------
@@ -78,6 +80,10 @@ def support_law(code: Code, partition: Partition, n_workers: int) -> SupportLaw:
         raise ValueError(f"code.law must return a SupportLaw, but that of {shown(code)} returned {shown(law)}")
     if not type(code).__module__.startswith("uepgpu.codes."):
         check_law(law, partition.n_subproducts, n_workers)
+    if law.by_message is not None and len(law.by_message) != messages:
+        raise ValueError(
+            f"{shown(code)} needs workers of messages={len(law.by_message)}, and what serves them, got messages={messages}"
+        )
     return law
 
 
@@ -87,7 +93,7 @@ def packets_law(code: Code, partition: Partition, workers: Workers) -> SupportLa
     Raises
     ------
     ValueError
-        As for :func:`support_law`; or packets are tied to workers that return several.
+        As for :func:`support_law`.
 
     Examples
     --------
@@ -96,16 +102,13 @@ def packets_law(code: Code, partition: Partition, workers: Workers) -> SupportLa
     >>> packets_law(codes.Uncoded(), part, Workers(3)).window.tolist()
     [0, 1, 2]
     """
-    several = f"messages={workers.messages} per worker need windows drawn for every packet"
     try:
-        law = support_law(code, partition, workers.n_packets)
+        return support_law(code, partition, workers.n_packets, workers.messages)
     except ValueError as error:
         if workers.messages == 1:
             raise
-        raise ValueError(f"{error}; {several}, and count as {workers.n_packets} packets") from None
-    if workers.messages > 1 and law.tied:
-        raise ValueError(f"{several}, got {shown(code)}, whose packets are tied to workers: what comes first depends on the worker")
-    return law
+        several = f"with messages={workers.messages} per worker there are {workers.n_packets} packets"
+        raise ValueError(f"{error}; {several}") from None
 
 
 def resolve_encoding(encoding: str, partition: Partition) -> str:

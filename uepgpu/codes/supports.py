@@ -49,6 +49,8 @@ class SupportLaw(Described):
         Window of every worker.
     generator : (W, K) float64 or None
         Given coefficients, one row per worker; elements of GF(256) as whole numbers.
+    by_message : (m, S) float64 or None
+        Probabilities of the windows of the j-th message of every worker, where they differ; `probabilities` is then their mean.
 
     Examples
     --------
@@ -78,6 +80,7 @@ class SupportLaw(Described):
     probabilities: Floats | None = None
     window: Ints | None = None
     generator: Floats | None = None
+    by_message: Floats | None = None
 
     @property
     def tied(self) -> bool:
@@ -87,6 +90,8 @@ class SupportLaw(Described):
     @property
     def exchangeable(self) -> bool:
         """Whether every packet has the same law whichever worker sends it: drawn ones, or tied ones that are all alike."""
+        if self.by_message is not None:
+            return False
         return self.window is None or (self.generator is None and self.supports is not None and self._alike(self.supports))
 
     def _alike(self, supports: Bools) -> bool:

@@ -14,7 +14,8 @@ from uepgpu.console import Table, show
 from uepgpu.files import check_file, table_kind
 from uepgpu.results.axes import axis
 from uepgpu.results.best import Question, rank
-from uepgpu.results.setting import describe_setting
+from uepgpu.results.conditions import only_where
+from uepgpu.results.setting import describe_setting, in_unit
 from uepgpu.store.sections import only_section, only_series, read_sections
 from uepgpu.text import write_table
 
@@ -48,6 +49,7 @@ def run_best(
     top: int,
     sweep: str | None,
     series: Sequence[str],
+    where: Sequence[str] = (),
     csv: str | None,
     force: bool = False,
 ) -> int:
@@ -67,6 +69,8 @@ def run_best(
         Which of the store's sweeps; None where there is one.
     series : sequence of str
         Patterns of labels; empty for all.
+    where : sequence of str
+        Conditions that points fulfil, as :func:`uepgpu.results.conditions.only_where` takes them.
     csv : str or None
         File for the whole ranking; ``"-"`` prints it instead of the tables.
     force : bool
@@ -83,10 +87,12 @@ def run_best(
         along = None if by is None else axis("--by", by)
         output = None if csv in (None, "-") else check_file("--csv", csv, (table_kind(COLUMNS),), force=force, inputs=(store,))
         section = only_section(read_sections(store, sweep=sweep))
-        points = only_series(section.points, series)
+        points = only_series(only_where("--where", section.points, where), series)
         rankings = rank(points, question, along)
     asked = (
-        f"normalized loss at t = {question.value:g}" if loss is None else f"deadline for a normalized loss of {question.value:g}"
+        f"normalized loss at {in_unit(f't = {question.value:g}', points[0].point.workers)}"
+        if loss is None
+        else f"deadline for a normalized loss of {question.value:g}"
     )
     if csv == "-":
         ids = {id(p.point): p.id for p in points}

@@ -14,6 +14,7 @@ from uepgpu.console import Table, progress, show
 from uepgpu.files import check_folder
 from uepgpu.files.kinds import PNG
 from uepgpu.results.answers import ANSWERS
+from uepgpu.results.setting import in_unit
 
 if TYPE_CHECKING:
     from uepgpu.results.answers import Answer, Answers
@@ -107,7 +108,7 @@ def _tables(found: Answers, show_at: Sequence[float]) -> list[Table]:
     for panel in dict.fromkeys(a.panel for a in found.curves):
         members = [a for a in found.curves if a.panel == panel]
         times = _chosen(members, show_at)
-        header = tuple(f"t = {t:g}" for t in times)
+        header = tuple(in_unit(f"t = {t:g}", members[0].point.workers) for t in times)
         title = f"{panel[0]}, {panel[1]} work"
         tables.append(Table([(a.label, *(_value(a, t) for t in times)) for a in members], (title, *header)))
         rows = [(a.label, *(_found(a, t) for t in times)) for a in members if a.what in FOUND]

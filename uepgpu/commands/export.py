@@ -26,7 +26,14 @@ class _Way:
 
 @exits
 def run_export(
-    store: str, *, csv: str | None, parquet: str | None, netcdf: str | None, bound: bool = False, force: bool = False
+    store: str,
+    *,
+    csv: str | None,
+    parquet: str | None,
+    netcdf: str | None,
+    bound: bool = False,
+    rounds: bool = False,
+    force: bool = False,
 ) -> int:
     """Export a store, say what was written, and return the exit code.
 
@@ -38,6 +45,8 @@ def run_export(
         Files to write; ``"-"`` for `csv` prints it.
     bound : bool
         With the lower bound of the loss and the distance from it; not for netCDF.
+    rounds : bool
+        Of trajectories every round instead of the mean; not for netCDF.
     force : bool
         Replace files that are no earlier exports.
     """
@@ -49,17 +58,18 @@ def run_export(
         if parquet is not None or netcdf is not None:
             raise Failure("--csv - prints the table, so that it goes without --parquet and --netcdf")
         with refusing():
-            export.print_csv(store, sys.stdout, bound=bound)
+            export.print_csv(store, sys.stdout, bound=bound, by_round=rounds)
         return 0
     ways = (
-        (csv, _Way("--csv", TABLE, partial(export.write_csv, bound=bound), "rows")),
-        (parquet, _Way("--parquet", export.PARQUET, partial(export.write_parquet, bound=bound), "rows")),
+        (csv, _Way("--csv", TABLE, partial(export.write_csv, bound=bound, by_round=rounds), "rows")),
+        (parquet, _Way("--parquet", export.PARQUET, partial(export.write_parquet, bound=bound, by_round=rounds), "rows")),
         (netcdf, _Way("--netcdf", export.NETCDF, export.write_netcdf, "points")),
     )
     if not any(name for name, _ in ways):
         raise Failure("export needs --csv FILE, --parquet FILE or --netcdf FILE")
-    if bound and netcdf is not None:
-        raise Failure("--bound is for --csv and --parquet")
+    for option, given in (("--bound", bound), ("--rounds", rounds)):
+        if given and netcdf is not None:
+            raise Failure(f"{option} is for --csv and --parquet")
     with refusing():
         outputs = [
             (check_file(way.option, name, (way.kind,), force=force, inputs=(store,)), way) for name, way in ways if name is not None

@@ -41,6 +41,8 @@ class SweepOptions:
         As for :func:`uepgpu.simulate`.
     dask : str or None
         Address of a scheduler, ``"local"`` for a cluster of this machine's processes, None for this process alone.
+    quiet : bool
+        Show no progress and print nothing but errors.
     force : bool
         Replace files in the folder of the results that are no earlier results.
     dry_run : bool
@@ -54,6 +56,7 @@ class SweepOptions:
     backend: str = "auto"
     threads: int | None = None
     dask: str | None = None
+    quiet: bool = False
     force: bool = False
     dry_run: bool = False
 

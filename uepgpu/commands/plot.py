@@ -1,23 +1,26 @@
-"""What ``uepgpu plot`` does: from a store to a figure in a file."""
+"""What ``uepgpu plot`` does: from a store, or the table of a study or of a training, to a figure in a file."""
 
 from __future__ import annotations
 
+import webbrowser
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from uepgpu.charts import KINDS, build_chart
+from uepgpu.charts import KINDS, Chart, build_chart
 from uepgpu.charts.arrange import Arrangement, arranged
+from uepgpu.charts.curves import CURVES, Asked, curves_chart
 from uepgpu.charts.kinds import too_many
 from uepgpu.charts.times import preferred
 from uepgpu.checks import closest, shown
 from uepgpu.commands.options import check_drawing
-from uepgpu.commands.outcome import exits, refusing, writing
+from uepgpu.commands.outcome import Failure, exits, refusing, writing
 from uepgpu.files import check_file
 from uepgpu.files.kinds import FIGURES
 from uepgpu.results.axes import axis
-from uepgpu.store.sections import only_section, only_series, read_sections
+from uepgpu.results.conditions import only_where
+from uepgpu.store.sections import joined, names_of, only_section, only_series, read_sections
 from uepgpu.text import file_name
 
 if TYPE_CHECKING:
@@ -28,37 +31,42 @@ __all__ = ["run_plot"]
 
 @exits
 def run_plot(
-    store: str,
+    stores: Sequence[str],
     *,
     kind: str,
     output: str | None,
     sweep: str | None,
     series: Sequence[str],
     at: Sequence[float],
+    where: Sequence[str] = (),
     x: str | None = None,
     y: str | None = None,
     bound: bool = False,
     arrangement: Arrangement | None = None,
     layout: Layout | None = None,
     style: str | None = None,
+    dots_per_inch: int | None = None,
+    show: bool = False,
     force: bool = False,
 ) -> int:
-    """Draw one kind of chart from a store, and return the exit code.
+    """Draw one kind of chart from one or several stores, and return the exit code.
 
     Parameters
     ----------
-    store : str
-        Its file.
+    stores : sequence of str
+        Their files; at least one.
     kind : str
-        One of :data:`uepgpu.charts.KINDS`.
+        One of :data:`uepgpu.charts.KINDS`, or of :data:`uepgpu.charts.curves.CURVES`, whose files are no stores.
     output : str or None
-        File to write; its suffix is the format. None for SWEEP-KIND.png in the current folder.
+        File to write; its suffix is the format. None for SWEEP-KIND.png, or KIND.png, in the current folder.
     sweep : str or None
         Which of the store's sweeps; None where there is one.
     series : sequence of str
         Patterns of labels, in the order of the legend; empty for all.
     at : sequence of float
         Deadlines; empty for those that the specification shows, or a few. Numbers of packets for ``packets`` along an axis.
+    where : sequence of str
+        Conditions that points fulfil, as :func:`uepgpu.results.conditions.only_where` takes them.
     x, y : str or None
         Axes of the grid: one on the x axis, or both for a heat map.
     bound : bool
@@ -69,33 +77,63 @@ def run_plot(
         Of the page.
     style : str, optional
         A style sheet of matplotlib: its name, or a file.
+    dots_per_inch : int, optional
+        Of a PNG.
+    show : bool
+        Open the file afterwards, with what this machine opens such files with.
     force : bool
         Replace a file that is no earlier figure.
     """
     with refusing():
         check_drawing()
-        axes = [None if name is None else axis(option, name) for option, name in (("--x", x), ("--y", y))]
-        if kind not in KINDS:
-            raise ValueError(f"--kind must be one of {', '.join(KINDS)}, got {shown(kind)}{closest(kind, KINDS)}")
-        check = partial(check_file, "--output", kinds=FIGURES, force=force, inputs=(store,))
+        if kind not in (kinds := (*KINDS, *CURVES)):
+            raise ValueError(f"--kind must be one of {', '.join(kinds)}, got {shown(kind)}{closest(kind, kinds)}")
+        check = partial(check_file, "--output", kinds=FIGURES, force=force, inputs=stores)
         file = None if output is None else check(name=output)
-        section = only_section(read_sections(store, sweep=sweep))
-        points = only_series(section.points, series)
-        file = file or check(name="-".join(filter(None, (file_name(section.sweep.name), kind, x, y))) + ".png")
-        if kind == "distribution" and x is None and (reason := too_many(kind, points)):  # of many lines the best are named
-            raise ValueError(f"{reason}; choose some with --series, for example --series {shown(points[0].point.series)}")
-        times = tuple(at) or (() if kind in ("packets", "decoding") else preferred(points, section.sweep.show))
-        chart = build_chart(kind, points, section.title, times, *axes, bound=bound)
+        if kind in CURVES:
+            if len(stores) > 1:
+                raise ValueError(f"--kind {kind} takes one file, got {len(stores)}")
+            asked = Asked("--", {"sweep": sweep, "where": where, "at": at, "y": y, "bound": bound})
+            chart, name = curves_chart(kind, stores[0], asked, series, x), kind
+        else:
+            chart, name = _of_stores(stores, kind, sweep, series, where, at, (x, y), bound=bound)
+        file = file or check(name=f"{name}.png")
         chart = arranged(chart, replace(arrangement or Arrangement(), order=tuple(series)))
         sheet = _sheet(style)
     from matplotlib.style import context
 
     from uepgpu.figures import draw_chart, to_bytes
+    from uepgpu.figures.file import DOTS_PER_INCH
 
     with writing("the figure", file.path), context(sheet):
-        file.write(to_bytes(draw_chart(chart, layout), file.path.suffix[1:].lower()))
+        file.write(to_bytes(draw_chart(chart, layout), file.path.suffix[1:].lower(), dots_per_inch or DOTS_PER_INCH))
     print(f"Figure  {file.path}")
+    if show and not webbrowser.open(file.path.resolve().as_uri()):
+        raise Failure(f"--show finds nothing on this machine that opens {file.path}", code=1)
     return 0
+
+
+def _of_stores(
+    stores: Sequence[str],
+    kind: str,
+    sweep: str | None,
+    series: Sequence[str],
+    where: Sequence[str],
+    at: Sequence[float],
+    along: tuple[str | None, str | None],
+    *,
+    bound: bool,
+) -> tuple[Chart, str]:
+    """Return the chart of stores, and what to call its file."""
+    axes = [None if name is None else axis(option, name) for option, name in zip(("--x", "--y"), along, strict=True)]
+    sections = [only_section(read_sections(store, sweep=sweep)) for store in stores]
+    section = joined(dict(zip(names_of(stores), sections, strict=True)))
+    points = only_series(only_where("--where", section.points, where), series)
+    if kind == "distribution" and along[0] is None and (reason := too_many(kind, points)):  # of many lines the best are named
+        raise ValueError(f"{reason}; choose some with --series, for example --series {shown(points[0].point.series)}")
+    times = tuple(at) or (() if kind in ("packets", "decoding") else preferred(points, section.sweep.show))
+    chart = build_chart(kind, points, section.title, times, *axes, bound=bound)
+    return chart, "-".join(filter(None, (file_name(section.sweep.name), kind, *along)))
 
 
 def _sheet(style: str | None) -> Any:

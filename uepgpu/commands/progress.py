@@ -59,10 +59,14 @@ class Display:
     stream : text file
     compiling : callable
         Whether kernels are being compiled.
+    quiet : bool
+        Write nothing.
     """
 
-    def __init__(self, collection: Collection, stream: IO[str], compiling: Callable[[], bool] = lambda: False) -> None:
-        self.collection, self.stream, self.compiling = collection, stream, compiling
+    def __init__(
+        self, collection: Collection, stream: IO[str], compiling: Callable[[], bool] = lambda: False, *, quiet: bool = False
+    ) -> None:
+        self.collection, self.stream, self.compiling, self.quiet = collection, stream, compiling, quiet
         self.done = 0
         self.began = self._last_line = time.monotonic()
         self._marks = [(self.began, 0)]
@@ -85,7 +89,7 @@ class Display:
     def tick(self) -> None:
         """Write the line that is due."""
         now = time.monotonic()
-        if not self.stream.isatty() and now - self._last_line >= LINE_SECONDS:
+        if not self.quiet and not self.stream.isatty() and now - self._last_line >= LINE_SECONDS:
             self._last_line = now
             print(self.line(), file=self.stream, flush=True)
 
@@ -139,7 +143,7 @@ class Display:
     @contextmanager
     def shown(self) -> Iterator[None]:
         """Show the live table while the block runs, on a terminal."""
-        if not self.stream.isatty():
+        if self.quiet or not self.stream.isatty():
             yield
             return
         from rich.console import Console

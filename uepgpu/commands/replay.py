@@ -4,30 +4,35 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from uepgpu.checks import shown
 from uepgpu.commands.outcome import exits, refusing
 from uepgpu.console import Table, say, show
-from uepgpu.replay.realization import replay
-from uepgpu.replay.tables import compact, tables
+from uepgpu.replay.realization import replay, trajectory
+from uepgpu.replay.tables import TextTable, compact, rounds_table, tables
 from uepgpu.replay.told import Replay
+from uepgpu.results.summary import choose_deadlines
 from uepgpu.theory.launched import describe_launches
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from uepgpu.store.stored import StoredPoint
 
 __all__ = ["check", "replay_stored", "run_replay", "shown_tables", "to_json"]
 
+MOST_TOLD = 1000
+"""Rounds of a trajectory that are told, a line each."""
+MOST_DEADLINES = 4
+"""Deadlines of those lines."""
 MOST_NAMED = 8
 """Points that an error lists."""
 COUNTING = "Packets and sub-products X0, X1, … are counted from 0, classes from 1."
 
 
 @exits
-def run_replay(store: str, point: str, realization: int, *, as_json: bool) -> int:
+def run_replay(store: str, point: str, realization: int, *, number: int | None = None, as_json: bool) -> int:
     """Print a replay, and return the exit code.
 
     Parameters
@@ -38,22 +43,41 @@ def run_replay(store: str, point: str, realization: int, *, as_json: bool) -> in
         The beginning of an id, or a label.
     realization : int
         0..2^64-1.
+    number : int or None
+        Of a point with rounds: the round to tell in full; None for all, a line each.
     as_json : bool
     """
     from uepgpu.store.stored import iterate_points
 
     with refusing():
         stored = choose(iterate_points(store), point)
-        told = replay_stored(stored, realization)
-    differs = check(stored, told)
+        _check_round(stored, number)
+        whole = stored.point.rounds is not None and number is None
+        told = trajectory_stored(stored, realization) if whole else (replay_stored(stored, realization, number),)
+    differs = ", ".join(filter(None, (check(stored, one) for one in told)))
+    facts = Table(_facts(stored, told[0], differs), text=(0, 1))
     if as_json:
-        print(to_json(stored, told, differs))
+        print(to_json(stored, told if whole else told[0], differs))
+    elif whole:
+        times = stored.point.deadlines
+        show([facts, COUNTING, _shown(rounds_table(told, choose_deadlines(times, (), MOST_DEADLINES)))])
     else:
-        show([Table(_facts(stored, told, differs), text=(0, 1)), COUNTING, *shown_tables(told)])
+        show([facts, COUNTING, *shown_tables(told[0])])
     if differs:
         say(f"the kernel decodes this realization otherwise: {differs}. Please report it")
         return 1
     return 0
+
+
+def _check_round(stored: StoredPoint, number: int | None) -> None:
+    """Raise ``ValueError`` unless the point has the round that is asked for."""
+    rounds = stored.point.rounds
+    if number is not None and rounds is None:
+        raise ValueError(f"--round is for points with rounds, and {stored.point.describe()} has single rounds")
+    if number is not None and rounds is not None and not 0 <= number < rounds:
+        raise ValueError(f"--round must be from 0 to {rounds - 1}, got {shown(number)}")
+    if number is None and rounds is not None and rounds > MOST_TOLD:
+        raise ValueError(f"at most {MOST_TOLD:,} rounds of a trajectory are told at once, got {rounds:,}: choose one by --round")
 
 
 def choose(points: Iterable[StoredPoint], name: str) -> StoredPoint:
@@ -86,20 +110,25 @@ def choose(points: Iterable[StoredPoint], name: str) -> StoredPoint:
     )
 
 
-def replay_stored(stored: StoredPoint, realization: int) -> Replay:
-    """Replay a realization of a stored point, as its tally counts it."""
-    point, tally = stored.point, stored.tally
-    counted = tally.domain == "count"
-    return replay(
-        point.code,
-        point.part,
-        point.workers,
-        realization=realization,
-        seed=tally.seed,
-        deadlines=None if counted else point.deadlines,
-        decoder=tally.decoder,
-        evaluate=point.deadlines if counted else None,
-    )
+def replay_stored(stored: StoredPoint, realization: int, number: int | None = None) -> Replay:
+    """Replay a realization of a stored point, as its tally counts it; of trajectories round `number`."""
+    point = stored.point
+    evaluate = point.deadlines if stored.tally.domain == "count" else None
+    options = _options(stored, realization)
+    return replay(point.code, point.part, point.workers, round=number, evaluate=evaluate, **options)
+
+
+def trajectory_stored(stored: StoredPoint, realization: int) -> tuple[Replay, ...]:
+    """Replay every round of a trajectory of a stored point."""
+    point = stored.point
+    assert point.rounds is not None
+    return trajectory(point.code, point.part, point.workers, rounds=point.rounds, **_options(stored, realization))
+
+
+def _options(stored: StoredPoint, realization: int) -> dict[str, Any]:
+    tally = stored.tally
+    deadlines = None if tally.domain == "count" else stored.point.deadlines
+    return {"realization": realization, "seed": tally.seed, "decoder": tally.decoder, "deadlines": deadlines}
 
 
 def check(stored: StoredPoint, told: Replay) -> str:
@@ -120,28 +149,40 @@ def check(stored: StoredPoint, told: Replay) -> str:
         seed=told.seed,
         backend="numpy",
         decoder=told.decoder,
+        round=told.round,
     )[0]
     ours = told.decode_times()
-    wrong = [f"X{k} at {kernel[k]} instead of {ours[k]}" for k in range(told.n_subproducts) if kernel[k] != ours[k]]
-    if told.problem != stored.tally.problem:
-        wrong.append(f"the tally is of problem {stored.tally.problem}, the replay of {told.problem}")
+    where = "" if told.round is None else f"round {told.round}: "
+    wrong = [f"{where}X{k} at {kernel[k]} instead of {ours[k]}" for k in range(told.n_subproducts) if kernel[k] != ours[k]]
+    tally = stored.tally if told.round is None else list(stored.tally)[told.round]  # type: ignore[arg-type]
+    if told.problem != tally.problem:
+        wrong.append(f"{where}the tally is of problem {tally.problem}, the replay of {told.problem}")
     return ", ".join(wrong)
 
 
-def to_json(stored: StoredPoint, told: Replay, differs: str) -> str:
-    """Return everything as JSON; packets and sub-products counted from 0, classes from 1."""
-    data = dataclasses.asdict(told)
-    for step, plain in zip(told.steps, data["steps"], strict=True):
-        plain["action"] = {"kind": type(step.action).__name__.lower(), **plain["action"]}
+def to_json(stored: StoredPoint, told: Replay | Sequence[Replay], differs: str) -> str:
+    """Return everything as JSON, of several rounds by round; packets and sub-products counted from 0, classes from 1."""
+    one = told if isinstance(told, Replay) else told[0]
     where = {
         "id": stored.id,
         "sweep": stored.sweep,
         "series": stored.point.series,
         "partition": stored.point.partition,
-        "stored": _is_stored(stored, told),
+        "stored": _is_stored(stored, one),
         "kernel_agrees": not differs,
     }
-    return json.dumps({"point": where, **data}, indent=1)
+    rest = _plain(told) if isinstance(told, Replay) else {"rounds": [_plain(each) for each in told]}
+    return json.dumps({"point": where, **rest}, indent=1)
+
+
+def _plain(told: Replay) -> dict[str, Any]:
+    data = dataclasses.asdict(told)
+    for step, plain in zip(told.steps, data["steps"], strict=True):
+        plain["action"] = {"kind": type(step.action).__name__.lower(), **plain["action"]}
+    if told.round is None:
+        for name in ("round", "states", "next_states"):
+            del data[name]
+    return data
 
 
 def _is_stored(stored: StoredPoint, told: Replay) -> bool:
@@ -155,6 +196,7 @@ def _facts(stored: StoredPoint, told: Replay, differs: str) -> list[tuple[str, s
     held = "counted in the store" if _is_stored(stored, told) else "not (yet) counted in the store"
     return [
         ("realization", f"{told.realization} of seed {told.seed}, {held}"),
+        *([] if point.rounds is None else [("rounds", f"{point.rounds} of every trajectory")]),
         ("point", f"{stored.short_id}  {point.describe()}, sweep {stored.sweep}"),
         ("code", " ".join(told.code.split())),
         ("partition", f"{point.part.paradigm}, K = {told.n_subproducts} sub-products; classes {'; '.join(classes)}"),
@@ -179,4 +221,8 @@ def _workers(stored: StoredPoint) -> str:
 
 def shown_tables(told: Replay) -> list[Table]:
     """Return everything that happens in a realization as tables to print."""
-    return [Table(t.rows, t.header, t.title, t.note, range(len(t.header) - t.left, len(t.header))) for t in tables(told)]
+    return [_shown(t) for t in tables(told)]
+
+
+def _shown(t: TextTable) -> Table:
+    return Table(t.rows, t.header, t.title, t.note, range(len(t.header) - t.left, len(t.header)))

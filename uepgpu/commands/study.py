@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from uepgpu.commands.compilation import watched_compilation
@@ -14,8 +14,7 @@ from uepgpu.files.kinds import PNG
 from uepgpu.gradient_coding.table import TABLE
 
 if TYPE_CHECKING:
-    from uepgpu.gradient_coding.study import Study, StudyPoint
-    from uepgpu.gradient_coding.table import Convergence
+    from uepgpu.gradient_coding.study import Convergence, Study
 
 __all__ = ["run_study"]
 
@@ -32,6 +31,7 @@ def run_study(spec: str, options: SweepOptions) -> int:
     options : SweepOptions
     """
     from uepgpu.gradient_coding.engines import find_engine
+    from uepgpu.gradient_coding.study import run_point
     from uepgpu.specification.study import read_study
 
     for name in ("store", "dask", "dry_run"):
@@ -51,64 +51,49 @@ def run_study(spec: str, options: SweepOptions) -> int:
         with (
             refusing(),
             watched_compilation(here=options.backend != "numpy") as compiling,
-            progress(f"{len(study.points)} points", sum(p.realizations for p in study.points), compiling) as advance,
+            progress(
+                f"{len(study.points)} points", sum(p.realizations for p in study.points), compiling, quiet=options.quiet
+            ) as advance,
         ):
             for point in study.points:
-                curves.append(_run(point, options, advance))
+                curves.append(run_point(point, backend=options.backend, threads=options.threads, advance=advance))
     except KeyboardInterrupt:
         interrupted = True
         if not curves:
             say("interrupted before any point was finished, nothing is written")
             return 130
         say(f"interrupted; kept {len(curves)} of {len(study.points)} points")
-    return _show(study, curves, folder, compiling.describe(), interrupted)
+    return _show(study, curves, folder, compiling.describe(), interrupted, options.quiet)
 
 
-def _run(point: StudyPoint, options: SweepOptions, advance: Callable[..., None]) -> Convergence:
-    from uepgpu.gradient_coding.descent import descend
-    from uepgpu.gradient_coding.table import Convergence
-
-    run = descend(
-        point.problem,
-        point.scheme,
-        point.workers,
-        iterations=point.iterations,
-        realizations=point.realizations,
-        seed=point.seed,
-        step=point.step,
-        decay=point.decay,
-        deadlines=point.deadlines,
-        backend=options.backend,
-        threads=options.threads,
-        progress=lambda count: advance(count, point.describe()),
-    )
-    return Convergence(point, run)
-
-
-def _show(study: Study, curves: Sequence[Convergence], folder: Folder, compiled: str, interrupted: bool) -> int:
+def _show(study: Study, curves: Sequence[Convergence], folder: Folder, compiled: str, interrupted: bool, quiet: bool) -> int:
     """Write the files, then print: a reader that closes the pipe must not cost the files."""
-    from uepgpu.figures import to_png
-    from uepgpu.figures.descent import draw
+    from uepgpu.charts.descent import descent_chart
+    from uepgpu.figures import draw_chart, to_png
     from uepgpu.gradient_coding.table import NOTE, summary, to_csv
+    from uepgpu.results.descents import descents_of
     from uepgpu.results.setting import describe_workers
 
     text = to_csv(curves)
     failure = None
     try:
         folder.write("table.csv", text.encode())
-        folder.write("convergence.png", to_png(draw(curves, study.title)))
+        folder.write("convergence.png", to_png(draw_chart(descent_chart(descents_of(curves), study.title))))
     except OSError as error:
         failure = error
     first = curves[0].point
-    show(
-        [
-            describe_workers(first.workers, first.problem.blocks),
-            NOTE,
-            *(Table(rows, header, title) for title, header, rows in summary(study, curves)),
-        ]
-    )
+    if not quiet:
+        show(
+            [
+                describe_workers(first.workers, first.problem.blocks),
+                NOTE,
+                *(Table(rows, header, title) for title, header, rows in summary(study, curves)),
+            ]
+        )
     if failure is not None:
         raise Failure(f"the results could not be written to {str(folder.path)!r}: {failure}", UNWRITTEN)
+    if quiet:
+        return 130 if interrupted else 0
     table, figure = (output.path for output in folder.outputs.values())
     realizations = sum(c.point.realizations for c in curves)
     print(f"\nTable   {table}  ({text.count(chr(10)) - 1} rows)\nFigure  {figure}\nDone    {realizations:,} realizations{compiled}")

@@ -96,7 +96,7 @@ def _collect(
         _tell_leftovers(collection, path)
         with watched_compilation(here=not collection.finished and options.dask is None and options.backend != "numpy") as compiling:
             began = time.perf_counter()
-            display = Display(collection, sys.stderr, compiling)
+            display = Display(collection, sys.stderr, compiling, quiet=options.quiet)
 
             def announce() -> bool:
                 if display.waiting:
@@ -115,7 +115,7 @@ def _collect(
         took = time.perf_counter() - began - compiling.seconds
         if interrupted:
             say(_interruption(collection, path), options.resume(spec))
-        return _show(collection, folder, path, took, compiling.describe(), interrupted)
+        return _show(collection, folder, path, took, compiling.describe(), interrupted, options.quiet)
 
 
 def _tell_leftovers(collection: Collection, path: Path) -> None:
@@ -136,7 +136,7 @@ def _interruption(collection: Collection, path: Path) -> str:
     return f"interrupted; {path} keeps {stopped} of {len(status)} points done and {begun - stopped} begun. Resume with:"
 
 
-def _show(collection: Collection, folder: Folder, path: Path, took: float, compiled: str, interrupted: bool) -> int:
+def _show(collection: Collection, folder: Folder, path: Path, took: float, compiled: str, interrupted: bool, quiet: bool) -> int:
     """Write the files, then print: a reader that closes the pipe must not cost the files."""
     from uepgpu.commands.sweep_results import MOST_DRAWN, curves_of, write_results
 
@@ -148,9 +148,12 @@ def _show(collection: Collection, folder: Folder, path: Path, took: float, compi
         files = write_results(collection, curves, folder)
     except OSError as error:
         failure = error
-    _print(collection.sweep, curves)
+    if not quiet:
+        _print(collection.sweep, curves)
     if failure is not None:
         raise Failure(f"the results could not be written to {str(folder.path)!r}: {failure}", UNWRITTEN)
+    if quiet:
+        return 130 if interrupted else 0
     rows = sum(len(c.point.deadlines) for c in curves)
     print(f"\nTable   {files[0]}  ({rows} rows)")
     print(

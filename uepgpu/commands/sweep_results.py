@@ -102,7 +102,9 @@ def write_results(collection: Collection, curves: Sequence[Curve], folder: Folde
     if len(curves) > MOST_DRAWN:
         return files
     files.append(folder.outputs["loss.png"].path)
-    made_from = hashlib.sha256(f"{__version__}\0{collection.sweep.title}\0".encode() + table).hexdigest()
+    made_from = hashlib.sha256(
+        f"{__version__}\0{collection.sweep.title}\0{collection.sweep.time_unit or ''}\0".encode() + table
+    ).hexdigest()
     place = str(files[1].resolve())
     there = hashlib.sha256(files[1].read_bytes()).hexdigest() if files[1].is_file() else None
     if there is None or collection.store.kept_output(place) != f"{made_from} {there}":

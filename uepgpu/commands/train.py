@@ -18,6 +18,7 @@ from uepgpu.commands.outcome import Failure, exits, refusing, writing
 from uepgpu.console import Table, progress, say, show
 from uepgpu.files import Folder, check_folder, expand, table_kind
 from uepgpu.files.kinds import PNG
+from uepgpu.results.courses import Course, read_courses
 from uepgpu.train.checkpoint import Checkpoints, held_description
 from uepgpu.train.course import DataOrder, Settings, members_per_stack
 from uepgpu.train.data import SOURCES, load_dataset
@@ -36,6 +37,8 @@ MOST_STEPS = 10**11
 BYTES_PER_POINT = 64
 """Of a training's curves: train and test accuracy, and what is made of them."""
 ACCURACIES = (0.6, 0.7, 0.8, 0.85)
+DOTS_PER_INCH = 90
+"""Resolution; sixteen panels with bands make large files."""
 
 
 TABLE = table_kind(("code", "paradigm", "work"))
@@ -177,14 +180,12 @@ def _check_batches(batch: int, samples: int, rows: Sequence[Entry]) -> None:
 
 def _show(experiment: Experiment, store: Checkpoints, options: TrainOptions, folder: Folder, *, interrupted: bool) -> int:
     """Write the files, then print: a reader that closes the pipe must not cost the files."""
-    from uepgpu.figures.training import figures
-
     with refusing():  # a stack that was finished before may have been damaged since
         series = series_of(experiment, store, works=options.works, workers=options.workers, rate=options.latency_rate)
     with writing("the results", folder.path):
         folder.write("curves.csv", curves_csv(series).encode())
         folder.write("table.csv", reached_csv(series, ACCURACIES).encode())
-        written = figures(series, experiment.data.name)
+        written = _figures(read_courses(folder.path / "curves.csv"), experiment.data.name)
         for name, png in written.items():
             folder.write(name, png)
     show([_table(series)])
@@ -192,6 +193,22 @@ def _show(experiment: Experiment, store: Checkpoints, options: TrainOptions, fol
     for name in written:
         print(f"Figure  {folder.path / name}")
     return 130 if interrupted else 0
+
+
+def _figures(courses: Sequence[Course], name: str) -> dict[str, bytes]:
+    """Return the figures by file name; of none where no training has such a curve."""
+    from uepgpu.charts import NothingToShow
+    from uepgpu.charts.training import drawn_by_train, training_chart
+    from uepgpu.figures import draw_chart, to_bytes
+
+    drawn = {}
+    for what, (title, member, along, measures) in drawn_by_train(courses).items():
+        try:
+            chart = training_chart([c for c in courses if member(c)], f"{name}: {title}", along, measures)
+        except NothingToShow:  # against time, of centralized training alone
+            continue
+        drawn[f"accuracy-{what}.png"] = to_bytes(draw_chart(chart), "png", DOTS_PER_INCH)
+    return drawn
 
 
 def _table(series: Sequence[Series]) -> Table:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING
 
 import matplotlib as mpl
+from matplotlib.figure import Figure
 
 from uepgpu.figures.fonts import fitted_fonts
 from uepgpu.files.kinds import FIGURES, MAKER
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-__all__ = ["FORMATS", "to_bytes", "to_png"]
+__all__ = ["FORMATS", "Picture", "to_bytes", "to_png"]
 
 FORMATS = tuple(suffix for kind in FIGURES for suffix in kind.suffixes)
 DOTS_PER_INCH = 150
@@ -27,6 +24,13 @@ def to_bytes(figure: Figure, form: str, dots_per_inch: int = DOTS_PER_INCH) -> b
     with mpl.rc_context({"svg.hashsalt": "uepgpu", "svg.fonttype": "path", "pdf.fonttype": 42}), fitted_fonts(figure):
         figure.savefig(buffer, format=form, dpi=dots_per_inch, metadata=told[form])
     return buffer.getvalue()
+
+
+class Picture(Figure):
+    """A figure that a notebook shows as it is, whether or not ``matplotlib.pyplot`` has been loaded."""
+
+    def _repr_png_(self) -> bytes:
+        return to_png(self)
 
 
 def to_png(figure: Figure) -> bytes:

@@ -46,6 +46,8 @@ class Layout:
         Points of all that is written; None for sizes of its parts, or 8 if there is a width.
     x_limits, y_limits : tuple of float or None
         Ends of the axes of every panel.
+    roots : tuple of str
+        Which axes, ``"x"`` and ``"y"``, show square roots at even distances.
     """
 
     width: float | None = None
@@ -53,6 +55,7 @@ class Layout:
     font: float | None = None
     x_limits: tuple[float, float] | None = None
     y_limits: tuple[float, float] | None = None
+    roots: tuple[str, ...] = ()
 
     @property
     def sizes(self) -> Sizes:
@@ -71,6 +74,7 @@ def layout_of(
     font: float | None,
     x_limits: Sequence[float] | None,
     y_limits: Sequence[float] | None,
+    scales: tuple[str | None, str | None] = (None, None),
     *,
     dash: str = "",
     between: str = "_",
@@ -90,6 +94,7 @@ def layout_of(
         font,
         _ends(f"{dash}x{between}limits", x_limits),
         _ends(f"{dash}y{between}limits", y_limits),
+        tuple(name for name, scale in zip("xy", scales, strict=True) if scale == "sqrt"),
     )
 
 

@@ -11,15 +11,19 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
+from matplotlib.scale import FuncScale
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from uepgpu.charts.chart import LOSS, Chart, Line, Panel
 from uepgpu.charts.crowd import emphasized
 from uepgpu.charts.loss import chart_of_curves
+from uepgpu.figures.bands import draw_band
 from uepgpu.figures.boxes import box_handles, draw_boxes
 from uepgpu.figures.cells import draw_cells, scale_of
+from uepgpu.figures.file import Picture
 from uepgpu.figures.layout import Layout
+from uepgpu.figures.legend import BACKGROUND, LABEL_CHARACTERS, legend_handles
 from uepgpu.figures.plain import plain
 from uepgpu.figures.style import GUIDE, Style, style
 
@@ -28,19 +32,16 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
     from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
 
     from uepgpu.results.curve import Curve
 
-__all__ = ["draw", "draw_chart"]
+__all__ = ["draw", "draw_chart", "draw_panel"]
 
 CHARACTERS_PER_INCH = 9
 """Characters of the title that fit in an inch."""
 TITLE_CHARACTERS = 52
 """How many characters of a panel's title fit."""
-BACKGROUND = "0.78"
-"""Colour of series without a name."""
-LABEL_CHARACTERS = 40
-"""How many characters of a series' name fit in a line of the legend."""
 ENTRY, EXTRA_LINE = 0.175, 0.14
 """Inches that an entry of the legend takes, and each further line of it."""
 MEANINGS = 6
@@ -49,8 +50,10 @@ ARROW = 5.5
 """Size of the arrows of bounds."""
 LETTER, HANDLE, MARGIN = 0.56 / 72, 5.0 / 72, 8.0 / 72
 """Inches that a letter takes, the sample of a legend's entry, and what stands beside an axis, for each point of the font."""
-PANEL, LINE = 0.78, 1.45 / 72
-"""Height of a panel by its width where that is given, and inches of a line for each point of the font."""
+BODY, BOX = 0.58, 2.2 / 72
+"""Height of a panel without what is written around it, by its width where that is given; of a box, for each point of the font."""
+LINE = 1.45 / 72
+"""Inches of a line for each point of the font."""
 
 
 def draw(curves: Sequence[Curve], title: str) -> Figure:
@@ -72,13 +75,13 @@ def draw_chart(chart: Chart, layout: Layout | None = None) -> Figure:
     chart = _in_columns(emphasized(chart), layout)
     boxes = any(p.boxes for p in chart.panels)
     styles = {label: style(number) for label, number in chart.looks.items()}
-    handles = box_handles() if boxes else [*_series_handles(chart, styles), *_meanings(chart)]
+    handles = box_handles() if boxes else legend_handles(chart, styles)
     across = _legend_columns(handles, layout)
     width, height = _size(chart, layout, -(-len(handles) // across))
     note = _note(chart, width, layout)
     foot = 0.0 if layout.width is None else LINE * sizes.note * len(note)  # below the legend
     height += 0.0 if layout.height else foot
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure = Picture(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     grid = figure.subplots(len(chart.rows), max(map(len, chart.rows)), squeeze=False, sharex=False, sharey=False)
     scale = scale_of(chart)
@@ -89,12 +92,7 @@ def draw_chart(chart: Chart, layout: Layout | None = None) -> Figure:
             if panel is None:
                 axes.set_visible(False)
                 continue
-            if panel.cells is not None:
-                maps = draw_cells(axes, panel.cells, scale)
-            elif panel.boxes:
-                draw_boxes(axes, panel, styles, chart, named=j == 0)
-            else:
-                _draw_lines(axes, panel, styles, chart)
+            maps = _draw_panel(axes, panel, styles, chart, scale, named=j == 0)
             _finish(axes, panel, layout, width / len(row))
     if maps is not None:
         figure.colorbar(maps, ax=grid, label=LOSS, shrink=0.8).ax.tick_params(labelsize=sizes.tick)
@@ -107,6 +105,50 @@ def draw_chart(chart: Chart, layout: Layout | None = None) -> Figure:
             legend.set_in_layout(False)  # room for it is left here, since notes stand below it
             foot += legend.get_window_extent().height / figure.dpi + sizes.legend / 72
     return _titled(figure, chart, layout, note, foot)
+
+
+def draw_panel(chart: Chart, axes: Axes, layout: Layout) -> None:
+    """Draw a chart of one panel into axes of someone's own, with its legend or the scale of its colours, without title and notes.
+
+    Parameters
+    ----------
+    chart : Chart
+    axes : Axes
+    layout : Layout
+        Without a width, which is that of the axes.
+
+    Raises
+    ------
+    ValueError
+        If the chart has several panels.
+    """
+    if len(chart.panels) > 1:
+        raise ValueError(f"ax takes one panel, this figure has {len(chart.panels)}: choose one by panels=[1], or draw without ax")
+    chart = emphasized(chart)
+    styles = {label: style(number) for label, number in chart.looks.items()}
+    (panel,) = chart.panels
+    maps = _draw_panel(axes, panel, styles, chart, scale_of(chart), named=True)
+    _finish(axes, panel, layout, 0.0)
+    if maps is not None:
+        figure = axes.get_figure(root=True)
+        assert figure is not None
+        figure.colorbar(maps, ax=axes, label=LOSS)
+    else:
+        handles = box_handles() if panel.boxes else legend_handles(chart, styles)
+        axes.legend(handles=handles, fontsize=layout.sizes.legend, frameon=False, handlelength=3.2)
+
+
+def _draw_panel(
+    axes: Axes, panel: Panel, styles: dict[str, Style], chart: Chart, scale: Normalize, *, named: bool
+) -> ScalarMappable | None:
+    """Draw what a panel shows, and return what its colours mean, if it has any."""
+    if panel.cells is not None:
+        return draw_cells(axes, panel.cells, scale)
+    if panel.boxes:
+        draw_boxes(axes, panel, styles, chart, named=named)
+    else:
+        _draw_lines(axes, panel, styles, chart)
+    return None
 
 
 def _in_columns(chart: Chart, layout: Layout) -> Chart:
@@ -133,9 +175,11 @@ def _size(chart: Chart, layout: Layout, legend_rows: int) -> tuple[float, float]
     n_rows, n_columns = len(chart.rows), max(map(len, chart.rows))
     boxes = max((len(p.boxes) for p in chart.panels), default=0)
     if layout.width is not None:
-        row = max(PANEL * layout.width / n_columns, 0.5 + 2.2 * layout.sizes.label / 72 * boxes)
-        height = row * n_rows + LINE * layout.sizes.legend * legend_rows
-        return layout.width, layout.height or height
+        sizes, width = layout.sizes, layout.width / n_columns
+        body = 0.3 + BOX * sizes.label * boxes if boxes else BODY * width
+        height = sum(body + max(_around(p, layout, width) for p in row if p is not None) for row in chart.rows)
+        height += LINE * sizes.title * len(_title(chart, layout.width, layout))
+        return layout.width, layout.height or height + LINE * sizes.legend * legend_rows
     longest = max((len(label) for label in chart.looks), default=0)
     width = 4.4 * n_columns + max(2.9, 0.9 + 0.07 * min(longest, LABEL_CHARACTERS))
     row = max(3.6, 1.2 + 0.34 * boxes) if boxes else 3.6
@@ -144,27 +188,62 @@ def _size(chart: Chart, layout: Layout, legend_rows: int) -> tuple[float, float]
     return width, layout.height or (height if boxes else max(height, legend))
 
 
+def _written(panel: Panel, layout: Layout, width: float) -> tuple[list[str], list[str], list[str]]:
+    """Return the lines of the title, the x label and the y label of a panel that is `width` inches wide."""
+    sizes = layout.sizes
+    if layout.width is None:
+        return textwrap.wrap(panel.title, TITLE_CHARACTERS), [panel.x_label], [panel.y_label]
+    beside = max(MARGIN * sizes.label, LETTER * sizes.tick * max((len(box.label) for box in panel.boxes), default=0))
+    across = max(12, int((width - beside) / (LETTER * sizes.panel)))
+    up = max(12, int(1.15 * BODY * width / (LETTER * sizes.label)))  # it may be a little longer than the axis
+    return textwrap.wrap(panel.title, across), textwrap.wrap(panel.x_label, across), textwrap.wrap(panel.y_label, up)
+
+
+def _around(panel: Panel, layout: Layout, width: float) -> float:
+    """Return the inches that title, x label and ticks of a panel take above and below it."""
+    sizes = layout.sizes
+    title, label, _ = _written(panel, layout, width)
+    # Words as ticks stand askew.
+    slanted = 0.7 * LETTER * sizes.tick * max(map(len, panel.ticks), default=0)
+    return LINE * (sizes.panel * len(title) + sizes.label * len(label) + sizes.tick) + slanted
+
+
 def _finish(axes: Axes, panel: Panel, layout: Layout, width: float) -> None:
     """Write what stands around a panel that is `width` inches wide, and set the ends of its axes."""
     sizes = layout.sizes
-    beside = max(MARGIN * sizes.label, LETTER * sizes.tick * max((len(box.label) for box in panel.boxes), default=0))
-    fits = TITLE_CHARACTERS if layout.width is None else max(12, int((width - beside) / (LETTER * sizes.panel)))
-    axes.set_title(plain(textwrap.fill(panel.title, fits)), fontsize=sizes.panel)
-    axes.set_xlabel(panel.x_label if layout.width is None else textwrap.fill(panel.x_label, fits), fontsize=sizes.label)
-    axes.set_ylabel(panel.y_label, fontsize=sizes.label)
+    title, x_label, y_label = (plain("\n".join(lines)) for lines in _written(panel, layout, width))
+    axes.set_title(title, fontsize=sizes.panel)
+    axes.set_xlabel(x_label, fontsize=sizes.label)
+    axes.set_ylabel(y_label, fontsize=sizes.label)
     axes.tick_params(labelsize=sizes.tick)
     for side in ("top", "right"):
         axes.spines[side].set_visible(panel.cells is not None)
+    for name in layout.roots:
+        axes.set(**{f"{name}scale": FuncScale(None, (_root, _square))})
     if layout.x_limits is not None:
         axes.set_xlim(layout.x_limits)
     if layout.y_limits is not None:
         axes.set_ylim(layout.y_limits)
 
 
+def _root(x: ArrayLike) -> NDArray[np.float64]:
+    return np.asarray(np.sign(x) * np.sqrt(np.abs(x)))
+
+
+def _square(x: ArrayLike) -> NDArray[np.float64]:
+    return np.asarray(np.sign(x) * np.square(x))
+
+
 def _note(chart: Chart, width: float, layout: Layout) -> list[str]:
     """Return the lines of the notes."""
     fits = int(width * CHARACTERS_PER_INCH * 1.5) if layout.width is None else int(width / (LETTER * layout.sizes.note))
     return textwrap.wrap(" ".join(chart.notes), fits)
+
+
+def _title(chart: Chart, width: float, layout: Layout) -> list[str]:
+    """Return the lines of the title."""
+    fits = int(width * CHARACTERS_PER_INCH) if layout.width is None else int(width / (LETTER * layout.sizes.title))
+    return textwrap.wrap(chart.title, fits)
 
 
 def _titled(figure: Figure, chart: Chart, layout: Layout, note: list[str], foot: float) -> Figure:
@@ -174,9 +253,8 @@ def _titled(figure: Figure, chart: Chart, layout: Layout, note: list[str], foot:
         engine = figure.get_layout_engine()
         assert isinstance(engine, ConstrainedLayoutEngine)
         engine.set(rect=(0.0, foot / height, 1.0, 1.0 - foot / height))
-    fits = int(width * CHARACTERS_PER_INCH) if layout.width is None else int(width / (LETTER * sizes.title))
     if chart.title:
-        figure.suptitle(plain(textwrap.fill(chart.title, fits)), fontsize=sizes.title, x=0.01, ha="left")
+        figure.suptitle(plain("\n".join(_title(chart, width, layout))), fontsize=sizes.title, x=0.01, ha="left")
     if note:
         style_of_note: dict[str, Any] = {"fontsize": sizes.note, "ha": "left", "color": "0.3"}
         text = plain("\n".join(note))
@@ -188,11 +266,14 @@ def _titled(figure: Figure, chart: Chart, layout: Layout, note: list[str], foot:
 
 
 def _draw_lines(axes: Axes, panel: Panel, styles: dict[str, Style], chart: Chart) -> None:
-    floor, top = chart.value_range()
+    floor, top = panel.y_range or chart.value_range()
     for line in panel.lines:
         if line.label in chart.muted:
             y = line.value if line.exact is None else np.where(np.isnan(line.exact), line.value, line.exact)
             axes.plot(*chart.path(line, _shown(y, chart)), color=BACKGROUND, linewidth=0.8, zorder=1, drawstyle=_style(chart))
+            continue
+        if chart.bands:
+            draw_band(axes, line, styles[line.label], chart.looks[line.label])
             continue
         _draw_line(axes, line, styles[line.label], chart, chart.turn(panel, line), floor)
     axes.set_ylim(floor, top)
@@ -201,10 +282,14 @@ def _draw_lines(axes: Axes, panel: Panel, styles: dict[str, Style], chart: Chart
         axes.set_ylim(floor, top)
         axes.yaxis.set_major_locator(LogLocator(base=10, numticks=15))
         axes.yaxis.set_minor_formatter(NullFormatter())
+    if chart.bands and not chart.log_x:
+        axes.margins(x=0)
     if chart.log_x:
         axes.set_xscale("log")
         if chart.steps:
             axes.set_xlim(left=chart.left)
+        if chart.bands:
+            axes.xaxis.set_minor_formatter(NullFormatter())
     elif panel.ticks:
         axes.set_xticks(range(len(panel.ticks)), [plain(t) for t in panel.ticks], rotation=30, ha="right")
     elif chart.whole_x:
@@ -261,42 +346,3 @@ def _draw_bounds(axes: Axes, x: NDArray[np.float64], y: NDArray[np.float64], dir
     axes.plot(x, y, marker="_", markersize=ARROW + 2, markeredgewidth=1.3, gid=f"bound {label}", **common)
     arrow = "$\\downarrow$" if direction < 0 else "$\\uparrow$"
     axes.plot(x, y, marker=arrow, markersize=ARROW + 2, markeredgewidth=0.4, **common)
-
-
-def _series_handles(chart: Chart, styles: dict[str, Style]) -> list[Line2D]:
-    marked = {line.label for line in chart.lines if line.simulated}
-    return [
-        Line2D(
-            [],
-            [],
-            color=s.color,
-            linestyle=GUIDE if label in chart.without_exact else s.line,
-            marker=s.marker if label in marked else "",
-            markerfacecolor="white",
-            markersize=5,
-            linewidth=1.4,
-            label=plain(textwrap.fill(label, LABEL_CHARACTERS)),
-        )
-        for label, s in styles.items()
-    ]
-
-
-def _meanings(chart: Chart) -> list[Line2D]:
-    """Return the legend of what marks and lines mean."""
-    grey: dict[str, Any] = {"color": "0.4"}
-    handles = [Line2D([], [], linewidth=1.4, label="line: exact", **grey)]
-    if chart.muted:
-        handles.insert(0, Line2D([], [], linewidth=1.2, color=BACKGROUND, label=f"{len(chart.muted)} others, without marks"))
-    if chart.without_exact:
-        text = "dotted: no closed form, through the marks"
-        handles.append(Line2D([], [], linestyle=GUIDE, linewidth=1.2, label=text, **grey))
-    if any(line.simulated for line in chart.lines):
-        text = "mark: simulated, 95 % interval"
-        handles.append(Line2D([], [], linestyle="none", marker="o", markerfacecolor="white", label=text, **grey))
-    if any(line.upper_bound.any() for line in chart.lines):
-        text = "arrow down: nothing observed, 95 % upper bound"
-        handles.append(Line2D([], [], linestyle="none", marker="$\\downarrow$", markersize=8, label=text, **grey))
-    if chart.probability and any(line.lower_bound.any() for line in chart.lines):
-        text = "arrow up: no failure observed, 95 % lower bound"
-        handles.append(Line2D([], [], linestyle="none", marker="$\\uparrow$", markersize=8, label=text, **grey))
-    return handles

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from uepgpu.charts import KINDS, build_chart
+import numpy as np
+
+from uepgpu.charts import KINDS, Chart, build_chart
 from uepgpu.charts.arrange import Arrangement, arranged
+from uepgpu.charts.curves import CURVES, Asked, Curves, curves_chart
 from uepgpu.charts.kinds import too_many
 from uepgpu.charts.times import preferred
 from uepgpu.checks import choice, real_array, shown
 from uepgpu.figures.layout import layout_of
 from uepgpu.results.axes import axis
-from uepgpu.results.opened import Results, chosen, in_words_of_python
-from uepgpu.store.sections import only_series
+from uepgpu.results.conditions import only_where
+from uepgpu.results.opened import Results, chosen_all, in_words_of_python
+from uepgpu.results.studies import StudyResults
+from uepgpu.store.sections import joined, only_series
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from numpy.typing import ArrayLike
 
@@ -24,11 +30,12 @@ __all__ = ["plot"]
 
 
 def plot(
-    results: Results | str | os.PathLike[str],
-    kind: str = "loss",
+    results: Results | Curves | Sequence[Results | str | os.PathLike[str]],
+    kind: str | None = None,
     *,
     sweep: str | None = None,
     series: str | Sequence[str] = (),
+    where: str | Sequence[str] = (),
     at: ArrayLike = (),
     x: str | None = None,
     y: str | None = None,
@@ -36,28 +43,39 @@ def plot(
     title: str | None = None,
     panels: Sequence[int] = (),
     names: Mapping[str, str] | None = None,
-    x_scale: Literal["linear", "log"] | None = None,
-    y_scale: Literal["linear", "log"] | None = None,
+    x_label: str | None = None,
+    y_label: str | None = None,
+    x_scale: Literal["linear", "sqrt", "log"] | None = None,
+    y_scale: Literal["linear", "sqrt", "log"] | None = None,
     x_limits: tuple[float, float] | None = None,
     y_limits: tuple[float, float] | None = None,
     width: float | str | None = None,
     height: float | str | None = None,
     font: float | None = None,
+    ax: Axes | None = None,
 ) -> Figure:
     """Return a figure of what was simulated: marks with 95 % intervals, exact values as lines.
 
     Parameters
     ----------
-    results : Results or path
-        What :func:`uepgpu.run_sweep` or :func:`uepgpu.open_store` returned, or the file of a store.
+    results : Results, StudyResults, mapping or path
+        What :func:`uepgpu.run_sweep` or :func:`uepgpu.open_store` returned, or the file of a store; or several of them, whose
+        series are shown together. Of descents what :func:`uepgpu.run_study` returned, or the ``table.csv`` that ``uepgpu sweep``
+        wrote, or labels with what :func:`uepgpu.gradient_coding.descend` returned; of trainings the ``curves.csv`` that
+        ``uepgpu train`` wrote.
     kind : str
-        ``"loss"`` against the deadline, ``"packets"`` (loss against packets received), ``"workers"`` (against their number),
-        ``"probability"`` (of decoding, by class), ``"decoding"`` (that, against packets received), ``"distribution"`` of the
-        loss of one realization, ``"exceedance"`` of it.
+        Of stores ``"loss"`` against the deadline (their default), ``"packets"`` (loss against packets received), ``"workers"``
+        (against their number), ``"probability"`` (of decoding, by class), ``"decoding"`` (that, against packets received),
+        ``"distribution"`` of the loss of one realization, ``"exceedance"`` of it, ``"rounds"`` (loss against the round of
+        trajectories). ``"descent"``: error of gradient descent, over iterations and over time. ``"training"``: accuracy against
+        steps, or against simulated time with ``x="time"``.
     sweep : str, optional
         Which sweep of a store that has several.
     series : str or sequence of str
         Labels, with ``*`` and ``?`` as wildcards, in the order of the legend; empty for all.
+    where : str or sequence of str
+        Conditions that points fulfil: an axis of the grid, one of ``=``, ``!=``, ``<``, ``<=``, ``>``, ``>=``, and a value, such as
+        ``"workers>=20"``, ``"code=ew,now"`` or ``"gamma=0.4/*"``.
     at : array_like of float
         Deadlines of charts of a few deadlines. Default: those that the specification shows, or a few.
     x, y : str, optional
@@ -70,8 +88,10 @@ def plot(
         Which panels, counted from 1 row by row; empty for all.
     names : dict of str to str, optional
         Other names of series, by label.
+    x_label, y_label : str, optional
+        What stands beside the axes.
     x_scale, y_scale : str, optional
-        ``"linear"`` or ``"log"``. Default: what suits the values.
+        ``"linear"``, ``"sqrt"`` or ``"log"``. Default: what suits the values.
     x_limits, y_limits : tuple of float, optional
         Ends of the axes.
     width, height : float or str, optional
@@ -79,6 +99,8 @@ def plot(
         that would be too narrow stand one below the other, and the legend stands below them.
     font : float, optional
         Points of all text. Default: sizes of its parts, or 8 if there is a width.
+    ax : matplotlib.axes.Axes, optional
+        Axes of your own to draw one panel into, with its legend, instead of a figure; without title and notes.
 
     Returns
     -------
@@ -104,23 +126,54 @@ def plot(
     ----------
     docs/reports.md.
     """
-    from uepgpu.figures.paint import draw_chart
+    from uepgpu.figures.paint import draw_chart, draw_panel
 
-    found = chosen(results)
-    choice("kind", kind, tuple(KINDS))
-    axes = [None if name is None else axis(argument, name) for argument, name in (("x", x), ("y", y))]
-    times = tuple(real_array("at", at).ravel().tolist())
+    kind = kind or ("descent" if isinstance(results, StudyResults | Mapping) else "loss")
+    choice("kind", kind, (*KINDS, *CURVES))
+    if ax is not None and (width is not None or height is not None):
+        raise ValueError("width and height are those of a new figure, ax has its own")
     for name, scale in (("x_scale", x_scale), ("y_scale", y_scale)):
         if scale is not None:
-            choice(name, scale, ("linear", "log"))
+            choice(name, scale, ("linear", "sqrt", "log"))
     patterns = (series,) if isinstance(series, str) else tuple(series)
-    arrangement = Arrangement(tuple(panels), patterns, dict(names or {}), title, x_scale, y_scale)
-    layout = layout_of(width, height, font, x_limits, y_limits)
+    conditions = (where,) if isinstance(where, str) else tuple(where)
+    arrangement = Arrangement(tuple(panels), patterns, dict(names or {}), title, x_scale, y_scale, x_label, y_label)
+    layout = layout_of(width, height, font, x_limits, y_limits, (x_scale, y_scale))
     with in_words_of_python():
-        section = found.only(sweep)
-        points = only_series(section.points, patterns)
-        if kind == "distribution" and x is None and (reason := too_many(kind, points)):
-            raise ValueError(f"{reason}; choose some by series=, for example series={shown(points[0].point.series)}")
-        times = times or (() if kind in ("packets", "decoding") else preferred(points, section.sweep.show))
-        chart = arranged(build_chart(kind, points, section.title, times, *axes, bound=bound), arrangement)
+        if kind in CURVES:
+            asked = Asked("", {"sweep": sweep, "where": conditions, "at": np.size(at), "y": y, "bound": bound})
+            chart = curves_chart(kind, results, asked, patterns, x)
+        else:
+            chart = _of_stores(results, kind, sweep, patterns, conditions, at, (x, y), bound=bound)
+        chart = arranged(chart, arrangement)
+        if ax is not None:
+            draw_panel(chart, ax, layout)
+            figure = ax.get_figure(root=True)
+            assert figure is not None
+            return figure
     return draw_chart(chart, layout)
+
+
+def _of_stores(
+    results: Any,
+    kind: str,
+    sweep: str | None,
+    patterns: Sequence[str],
+    conditions: Sequence[str],
+    at: ArrayLike,
+    along: tuple[str | None, str | None],
+    *,
+    bound: bool,
+) -> Chart:
+    """Return the chart of what was swept."""
+    if isinstance(results, StudyResults | Mapping):
+        raise ValueError(f"results of gradient coding have kind='descent', got kind={shown(kind)}")
+    found = chosen_all(results)
+    axes = [None if name is None else axis(argument, name) for argument, name in zip(("x", "y"), along, strict=True)]
+    times = tuple(real_array("at", at).ravel().tolist())
+    section = joined({name: one.only(sweep) for name, one in found.items()})
+    points = only_series(only_where("where", section.points, conditions), patterns)
+    if kind == "distribution" and along[0] is None and (reason := too_many(kind, points)):
+        raise ValueError(f"{reason}; choose some by series=, for example series={shown(points[0].point.series)}")
+    times = times or (() if kind in ("packets", "decoding") else preferred(points, section.sweep.show))
+    return build_chart(kind, points, section.title, times, *axes, bound=bound)

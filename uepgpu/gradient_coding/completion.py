@@ -14,6 +14,7 @@ from uepgpu.gradient_coding.problem import Problem
 from uepgpu.gradient_coding.rounds import descents
 from uepgpu.gradient_coding.schemes import Scheme
 from uepgpu.tally.intervals import LEVEL, clopper_pearson, t_factor
+from uepgpu.text.variables import dataset as labelled
 from uepgpu.theory.completion import QUANTILES, check_levels
 from uepgpu.workers import Workers
 
@@ -90,17 +91,14 @@ def completion_time(
     levels = check_levels(quantiles)
     at = np.zeros(0) if times is None else deadlines_array(times, "times")
     by_iterate = getattr(scheme, "law", None) == "gradient-norm"
-    name, kernels = find_engine(backend, without=("cuda",) if by_iterate else ())
     first, n = realization_range(first_realization, realizations)
     cores = core_count(threads)
     plan = make_plan(problem, scheme, workers, iterations=iterations, step=step, decay=decay, start=start, seed=seed)
+    name, kernels = find_engine(backend, without=("cuda",) if by_iterate else (), iterations=n * plan.job.steps.size)
     found = [_reached(record, taken, goal) for record, taken in descents(plan, kernels, first, n, cores)]
     data = _law(np.sort(np.concatenate(found)), levels, at, until)
-
-    import xarray as xr
-
     attributes = {"scheme": repr(scheme), "backend": name, "seed": int(plan.job.seed), "realizations": n, "until": until}
-    return xr.Dataset(data, coords={"quantile": levels, "time": at}, attrs=attributes)
+    return labelled(data, {"quantile": levels, "time": at}, attributes, workers.time_unit)
 
 
 def _goal(until: Any) -> float | None:

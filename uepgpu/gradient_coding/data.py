@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from uepgpu.checks import choice, flag, frozen, integer, positive, require_memory, shown, word64
 from uepgpu.files import expand
 from uepgpu.partition import load_matrix
+from uepgpu.text.html import html_table
 
 __all__ = ["BUNDLED", "Table", "bundled_table", "gaussian", "multivariate_t", "read_table"]
 
@@ -23,7 +24,7 @@ BUNDLED = ("diabetes", "linnerud", "breast_cancer", "digits", "iris", "wine")
 """Tables that come with scikit-learn, without a download."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Table:
     """A matrix and the targets of its rows.
 
@@ -43,6 +44,12 @@ class Table:
     name: str
     A: Floats
     b: Floats
+
+    def __repr__(self) -> str:
+        return f"Table({self.name!r}, {self.A.shape[0]} × {self.A.shape[1]})"
+
+    def _repr_html_(self) -> str:
+        return html_table("Table", [("name", self.name), ("A", f"{self.A.shape[0]} × {self.A.shape[1]}")])
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "A", frozen(self.A))

@@ -72,8 +72,9 @@ def descend(
     deadlines : array_like of float, optional
         Non-decreasing times >= 0 at which the error of the latest iterate is reported too.
     backend : "auto", "numba", "numpy" or "cuda"
-        ``"auto"`` is Numba, else NumPy. ``"cuda"`` draws and decodes on the host and multiplies through CuPy; not for
-        gradient-norm sampling.
+        ``"auto"`` is Numba, else NumPy, and from a million iterations of all realizations on CUDA, if it can run. ``"cuda"``
+        draws, decodes and multiplies on the device; who is heard there is drawn on the host unless latencies are those of
+        servers alike. Not for gradient-norm sampling.
     threads : int, optional
         CPU threads of Numba. Default: all cores. Results do not depend on them, not even in the last bit.
     first_realization : int
@@ -115,11 +116,11 @@ def descend(
     docs/mathematics.md §8.
     """
     by_iterate = isinstance(scheme, SampledSketch) and scheme.law == "gradient-norm"
-    name, kernels = find_engine(backend, without=("cuda",) if by_iterate else ())
     first, n = realization_range(first_realization, realizations)
     cores = core_count(threads)
     ends = None if deadlines is None else deadlines_array(deadlines)
     plan = make_plan(problem, scheme, workers, iterations=iterations, step=step, decay=decay, start=start, seed=seed)
+    name, kernels = find_engine(backend, without=("cuda",) if by_iterate else (), iterations=n * plan.job.steps.size)
     total: list[Moments] | None = None
     diverged = 0
     for record, times in descents(plan, kernels, first, n, cores):
@@ -134,7 +135,8 @@ def descend(
         if progress is not None:
             progress(len(record))
     assert total is not None
-    return _dataset(plan, scheme, total, ends, backend=name, seed=int(plan.job.seed), realizations=n, diverged=diverged)
+    facts: dict[str, int | str] = {"backend": name, "seed": int(plan.job.seed), "realizations": n, "diverged": diverged}
+    return _dataset(plan, scheme, total, ends, facts, workers.time_unit)
 
 
 def _at_deadlines(error: Floats, clock: Floats, deadlines: Floats) -> Floats:
@@ -146,7 +148,12 @@ def _at_deadlines(error: Floats, clock: Floats, deadlines: Floats) -> Floats:
 
 
 def _dataset(
-    plan: DescentPlan, scheme: Scheme, total: list[Moments], deadlines: Floats | None, **attributes: int | str
+    plan: DescentPlan,
+    scheme: Scheme,
+    total: list[Moments],
+    deadlines: Floats | None,
+    attributes: dict[str, int | str],
+    time_unit: str | None,
 ) -> xr.Dataset:
     record, clock = total[:2]
     variables: dict[str, tuple[str, Floats]] = {}
@@ -159,7 +166,7 @@ def _dataset(
         coords["deadline"] = deadlines
         variables["error_at_deadline"] = ("deadline", total[2].mean)
         variables["error_at_deadline_stderr"] = ("deadline", total[2].stderr)
-    return labelled(variables, coords, {"scheme": repr(scheme), "unheard": plan.unheard, **attributes})
+    return labelled(variables, coords, {"scheme": repr(scheme), "unheard": plan.unheard, **attributes}, time_unit)
 
 
 def draw_sketches(
@@ -199,9 +206,9 @@ def draw_sketches(
     """
     if isinstance(scheme, SampledSketch) and scheme.law == "gradient-norm":
         raise ValueError("law='gradient-norm' draws blocks by gradients at iterates, so that only descend can draw them")
-    _, kernels = find_engine(backend)
     first, n = realization_range(first_realization, realizations)
     plan = make_plan(problem, scheme, workers, iterations=iterations, step=1.0, decay=0.0, start=None, seed=seed)
+    _, kernels = find_engine(backend, iterations=n * plan.job.steps.size)
     copies, times = sketches(plan, kernels, first, n, iterations)
     return labelled(
         {
@@ -211,4 +218,5 @@ def draw_sketches(
         },
         {"realization": np.uint64(first) + np.arange(n, dtype=np.uint64)},
         {"unheard": plan.unheard},
+        workers.time_unit,
     )

@@ -39,17 +39,23 @@ class Kernels(Protocol):
         ...
 
 
-def find_engine(backend: str, *, without: Collection[str] = ()) -> tuple[str, Kernels]:
-    """Return the name and the kernels of a backend; both arguments are those of :func:`uepgpu.backends.get_backend`.
+def find_engine(backend: str, *, without: Collection[str] = (), iterations: int | None = None) -> tuple[str, Kernels]:
+    """Return the name and the kernels of a backend.
+
+    Arguments are those of :func:`uepgpu.backends.get_backend`, for which each iteration of a realization is one.
 
     Raises
     ------
     BackendUnavailable
         A named backend cannot run.
     """
-    place = find_place(backend, without=without)
+    place = find_place(backend, without=without, realizations=iterations)
     host = host_kernels(place.host.name)
-    return place.name, DeviceKernels(place, host) if place.on_device else host
+    if not place.on_device:
+        return place.name, host
+    from uepgpu_kernels.cuda import DescentDraws
+
+    return place.name, DeviceKernels(place, host, DescentDraws)
 
 
 def host_kernels(backend: str) -> Any:

@@ -13,6 +13,7 @@ from uepgpu.checks import choice, frozen, integer, positive, real_array, shown
 from uepgpu.gradient_coding import losses
 from uepgpu.gradient_coding.scores import thin_svd
 from uepgpu.partition import block_bounds, load_matrix
+from uepgpu.text.html import html_table
 
 __all__ = ["Problem"]
 
@@ -20,7 +21,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Problem:
     """Minimise a loss of (A, b) plus ½ρ‖x‖² by gradients of blocks of rows.
 
@@ -55,6 +56,15 @@ class Problem:
     blocks: int
     loss: Literal["least-squares", "logistic"] = "least-squares"
     ridge: float = 0.0
+
+    def __repr__(self) -> str:
+        n, d = self.shape
+        ridge = f", ridge={self.ridge:g}" if self.ridge else ""
+        return f"Problem(A {n} × {d}, {self.blocks} blocks, {self.loss}{ridge})"
+
+    def _repr_html_(self) -> str:
+        n, d = self.shape
+        return html_table("Problem", [("A", f"{n} × {d}"), ("blocks K", self.blocks), ("loss", self.loss), ("ridge", self.ridge)])
 
     def __post_init__(self) -> None:
         A, b = load_matrix("A", self.A), real_array("b", self.b)

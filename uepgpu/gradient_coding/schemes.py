@@ -14,6 +14,7 @@ from uepgpu.checks import choice, flag, integer, word64
 from uepgpu.gradient_coding.exact_codes import CONSTRUCTIONS
 from uepgpu.gradient_coding.laws import GRADIENT_NORM, LAWS, Law, check_law
 from uepgpu.gradient_coding.waiting import Waiting
+from uepgpu.text.html import Described
 
 __all__ = [
     "CyclicCode",
@@ -78,7 +79,7 @@ class ReplicatedSketch(Waiting):
 
 
 @dataclass(frozen=True)
-class SampledSketch:
+class SampledSketch(Described):
     """Sampling with replacement by the master, as in the theory: q drawn blocks go to q servers, and all are waited for.
 
     Answers weigh 1/(q Π_ι): unbiased where the law gives every block whose rows are not zero at least 2⁻³², the step of draws. A
@@ -115,7 +116,7 @@ class SampledSketch:
 
 
 @dataclass(frozen=True)
-class ExactGradient:
+class ExactGradient(Described):
     """Gradient descent: rows are shared out over all R servers, and all are waited for.
 
     Examples
@@ -210,7 +211,7 @@ class FractionalRepetition(Waiting):
 
 
 @dataclass(frozen=True)
-class CyclicCode:
+class CyclicCode(Described):
     """The exact gradient from any R − s servers by a cyclic gradient code, decoded anew in every iteration.
 
     Parameters

@@ -5,17 +5,12 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from uepgpu.files import table_kind
-from uepgpu.gradient_coding.study import Study, StudyPoint
+from uepgpu.gradient_coding.study import Convergence, Study
 from uepgpu.text import write_table
 
-if TYPE_CHECKING:
-    import xarray as xr
-
-__all__ = ["COLUMNS", "NOTE", "TABLE", "Convergence", "rows", "summary", "to_csv"]
+__all__ = ["COLUMNS", "NOTE", "TABLE", "rows", "summary", "to_csv"]
 
 NOTE = "Error ‖x − x*‖ / ‖x*‖ ± standard error, after iterations t and at times T of the latency law."
 QUANTITIES = ("time", "error", "residual", "gradient_error")
@@ -36,6 +31,12 @@ COLUMNS = (
     "diverged",
     "seed",
     "backend",
+    "rows",
+    "columns",
+    "latency",
+    "omega",
+    "work",
+    "time_unit",
 )
 """Columns of ``table.csv``. Rows of axis ``iteration`` have means at an iterate; rows of axis ``deadline`` the mean error of the
 latest iterate at a deadline, empty where some realization has run out of iterations. ``residual`` is the mean loss for
@@ -44,14 +45,6 @@ logistic loss."""
 TABLE = table_kind(COLUMNS)
 
 Value = str | int | float
-
-
-@dataclass(frozen=True, eq=False)
-class Convergence:
-    """The results of a point: the Dataset of :func:`uepgpu.gradient_coding.descend`."""
-
-    point: StudyPoint
-    run: xr.Dataset
 
 
 def rows(curves: Sequence[Convergence]) -> Iterator[dict[str, Value]]:
@@ -72,6 +65,12 @@ def rows(curves: Sequence[Convergence]) -> Iterator[dict[str, Value]]:
             "diverged": run.attrs["diverged"],
             "seed": run.attrs["seed"],
             "backend": run.attrs["backend"],
+            "rows": point.problem.shape[0],
+            "columns": point.problem.shape[1],
+            "latency": point.workers.describe_latency(),
+            "omega": f"{point.workers.resolved_omega(point.problem.blocks):g}",
+            "work": point.workers.work,
+            "time_unit": point.workers.time_unit or "",
         }
         for t in range(run.sizes["iteration"]):
             measured = {f"{name}{end}": float(run[f"{name}{end}"][t]) for name in QUANTITIES for end in ("", "_stderr")}
@@ -106,7 +105,9 @@ def summary(study: Study, curves: Sequence[Convergence]) -> Iterator[tuple[str, 
         members = [c for c in curves if c.point.data == name]
         iterations = study.show_iterations or (members[0].point.iterations,)
         times = study.show or (members[0].point.deadlines[-1],)
-        header = ("series", *(f"t = {t}" for t in iterations), *(f"T = {t:g}" for t in times), "time/iteration", "diverged")
+        unit = f" {members[0].point.workers.time_unit or ''}".rstrip()
+        mean = f"time/iteration{unit and f' [{unit[1:]}]'}"
+        header = ("series", *(f"t = {t}" for t in iterations), *(f"T = {t:g}{unit}" for t in times), mean, "diverged")
         at = [members[0].point.deadlines.index(t) for t in times]
         rows = []
         for curve in members:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from uepgpu.checks import finite, integer, positive, shown
 from uepgpu.latency.law import ROUNDING
+from uepgpu.text.html import Described
 
 __all__ = ["Waiting", "heard"]
 
@@ -19,7 +20,7 @@ RULES = ("fastest", "until", "factor")
 
 
 @dataclass(frozen=True, repr=False)
-class Waiting:
+class Waiting(Described):
     """The rules of a scheme, each None where it does not hold; the scheme has the field `fastest` itself."""
 
     until: float | None = field(default=None, kw_only=True)
@@ -51,9 +52,11 @@ class Waiting:
 
     def __repr__(self) -> str:
         """Return the scheme as it may be written, without rules that do not hold."""
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self._described())})"
+
+    def _described(self) -> list[tuple[str, object]]:
         values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        said = ", ".join(f"{name}={value!r}" for name, value in values.items() if name not in RULES or value is not None)
-        return f"{type(self).__name__}({said})"
+        return [(name, value) for name, value in values.items() if name not in RULES or value is not None]
 
 
 def heard(

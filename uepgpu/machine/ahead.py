@@ -16,6 +16,7 @@ from uepgpu.plan import DECODERS, make_plan, resolve_decoder, resolve_tally
 __all__ = ["Compiled", "compile_ahead", "shapes"]
 
 PROBE = "the question whether a device answers"
+DRAWS = "draws of gradient coding"
 
 
 @dataclass(frozen=True)
@@ -37,9 +38,9 @@ class Compiled:
 
 
 def compile_ahead(capability: str) -> Iterator[Compiled]:
-    """Compile the kernels of the self-test, among them those of UEP-30, for devices of one kind; no device is needed.
+    """Compile the kernels of the self-test, among them those of UEP-30, and of gradient coding, for devices of one kind.
 
-    They are compiled in processes side by side, and kept where a process that runs on a device looks for them.
+    No device is needed. They are compiled in processes side by side, and kept where a process that runs on a device looks for them.
 
     Parameters
     ----------
@@ -58,7 +59,7 @@ def compile_ahead(capability: str) -> Iterator[Compiled]:
     from uepgpu_kernels.cuda import capability_of
 
     asked = capability_of(capability)
-    names = [PROBE, *shapes()]
+    names = [PROBE, DRAWS, *shapes()]
     workers = min(len(names), usable_cores())
     spawned = multiprocessing.get_context("spawn")  # a fork of a process with threads of its own may hang
     with concurrent.futures.ProcessPoolExecutor(workers, mp_context=spawned) as pool:
@@ -85,11 +86,13 @@ def _shape(case: Case) -> object:
 
 
 def _compile(name: str, capability: tuple[int, int]) -> Compiled:
-    from uepgpu_kernels.cuda import probe_cubin, shape_cubin
+    from uepgpu_kernels.cuda import draws_cubin, probe_cubin, shape_cubin
 
     began = time.perf_counter()
     if name == PROBE:
         kept = probe_cubin(capability)
+    elif name == DRAWS:
+        kept = draws_cubin(capability)
     else:
         (case,) = (case for case in cases("cuda") if case.name == name)
         kept = shape_cubin(_shape(case), capability)  # type: ignore[arg-type]

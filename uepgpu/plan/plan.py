@@ -18,11 +18,12 @@ from uepgpu.latency import Trace
 from uepgpu.partition import Partition
 from uepgpu.plan.cells import count_cells, deadline_cells
 from uepgpu.plan.chains import Chains, find_chains
+from uepgpu.plan.messages import message_cells
 from uepgpu.plan.recorded import REPLAYS, arrival_times, trace_cells
 from uepgpu.plan.sums import sum_targets
 from uepgpu.plan.trajectories import state_cells
 from uepgpu.workers import Workers
-from uepgpu_kernels.job import BY_INDEX, BY_PERMUTATION, BY_TIME, Job, guide_tables
+from uepgpu_kernels.job import BY_INDEX, BY_PERMUTATION, BY_TIME, LINEAR, Job, guide_tables
 from uepgpu_kernels.joint import joint_draws
 from uepgpu_kernels.streams import LAYOUT
 
@@ -92,6 +93,7 @@ class Plan:
     def _hashed(self, decoding: str) -> hashlib._Hash:
         hashed = hashlib.sha256(f"uepgpu tally 1\0layout {LAYOUT}\0{decoding}\0".encode())
         more = (*(_RACKS if self.job.n_racks else ()), *(_TRACE if self.job.arrival.size else ()))
+        more += _MESSAGES if self.job.messages > 1 else ()
         more += ("n_states", "round") if self.job.n_states else ("round",) if self.job.round else ()
         more += ("restart_below",) if self.job.restart_below else ()
         more += ("target",) if self.counts_sums(decoding) else ()
@@ -106,11 +108,12 @@ _IDENTITY = (
     *("seed", "k", "n_packets", "n_times", "n_classes", "order", "group", "threshold", "n_threshold", "cell_window", "cell_time"),
     *("support", "degree", "class_of", "field", "generator"),
 )
-"""Fields of the job that decide a tally; the others follow from them. Racks, traces and rounds do too where there are any, and
-sums where there are any and the decoder sees them."""
+"""Fields of the job that decide a tally; the others follow from them. Racks, traces, rounds and several messages do too where there
+are any, and sums where there are any and the decoder sees them."""
 
 _RACKS = ("struck", "rack", "rack_below")
 _TRACE = ("arrival", "replay", "shuffle")
+_MESSAGES = ("messages", "progress", "most_work", "due")
 
 BY_COEFFICIENTS = "eliminate"
 """The rule of decoders that see sums."""
@@ -122,6 +125,8 @@ def count_domain_refusal(law: SupportLaw, workers: Workers) -> str | None:
     Packets whose contents have one law, whichever worker sends them, may arrive by any joint law: its number decides
     (docs/mathematics.md §4).
     """
+    if law.by_message is not None:
+        return "messages of a worker have different laws of windows, so that what arrives first depends on which it is"
     if not (workers.alike or law.exchangeable or workers.shuffled):
         how = "differ in speed or law" if workers.independent else "do not answer independently"
         return f"workers {how} and packets are tied to them, so that what arrives first depends on the worker"
@@ -160,9 +165,6 @@ def make_plan(
         raise ValueError(f"{what}: at most {MOST_PACKETS} are simulated, got {n}")
     law = packets_law(code, part, workers) if law is None else law
     times = None if deadlines is None else np.array(FOREVER) if deadlines is FOREVER else deadlines_array(deadlines)
-    if workers.messages > 1 and (times is not None or count_domain_refusal(law, workers)):
-        why = count_domain_refusal(law, workers) or "leave deadlines out, and give them with workers when the tally is evaluated"
-        raise ValueError(f"messages={workers.messages} per worker are simulated in the count domain only: {why}")
     if times is None and (reason := count_domain_refusal(law, workers)):
         raise ValueError(f"the count domain does not apply: {reason}. Give deadlines to simulate arrival times")
     if times is not None and times.size > MOST_PACKETS:
@@ -179,10 +181,14 @@ def make_plan(
     k = part.n_subproducts
     trace = workers.latency if times is not None and isinstance(workers.latency, Trace) else None
     arrival = np.zeros((0, 0, 0), dtype=np.uint16)
-    if trace is not None:
+    several = message_cells(law, rank, workers, times) if times is not None and workers.messages > 1 else None
+    if several is not None:
+        cells, arrival = several.cells, several.arrival
+    elif trace is not None:
         assert times is not None
         cells, works = trace_cells(law, rank, workers)
-        arrival = arrival_times(trace, workers, times, k, works)
+        due = times[:, None]
+        arrival = arrival_times(trace, works.size, lambda v: workers.unit_time(due, k, works[v], workers.speed()))
     elif rounds:
         if workers.states is None or times is None:
             raise ValueError("rounds need workers with states, and deadlines")
@@ -192,7 +198,8 @@ def make_plan(
     n_states = len(workers.states.laws) if rounds and workers.states is not None else 0
     threshold, n_threshold, cell_window, cell_time, group = cells
     guide, shift, steps = guide_tables(threshold, n_threshold)
-    struck, rack, rack_below = _racks(workers, group, len(threshold)) if times is not None else _NO_RACKS
+    struck_tables = group + len(threshold) // 2 if several is None else several.struck
+    struck, rack, rack_below = _racks(workers, struck_tables) if times is not None else _NO_RACKS
     order = BY_TIME if times is not None else BY_PERMUTATION if law.tied else BY_INDEX
     per_word, alias = joint_draws(threshold[0, : n_threshold[0] if order == BY_INDEX else 0])
     support = np.zeros((0, k), dtype=np.uint8) if windows is None else windows.astype(np.uint8)
@@ -214,10 +221,16 @@ def make_plan(
         replay=0 if trace is None else REPLAYS[trace.replay],
         restart_below=np.uint64(0 if trace is None or trace.block is None else int(2.0**32 / trace.block)),
         shuffle=trace is not None and trace.shuffle,
+        messages=1 if several is None else workers.messages,
+        progress=LINEAR if several is None else several.progress,
+        most_work=0 if several is None else several.most_work,
+        due=none if several is None else several.due,
         n_states=n_states,
         round=0,
         state=np.zeros((0, 0), dtype=np.uint8),
+        row=np.zeros(0, dtype=np.uint32),
         state_first=np.uint64(0),
+        class_time=np.zeros((0, 0), dtype=np.uint16),
         next_state=(np.arange(threshold.shape[1] if n_states else 0) % max(n_states, 1)).astype(np.uint8),
         threshold=threshold,
         n_threshold=n_threshold,
@@ -243,12 +256,12 @@ def make_plan(
     return Plan(job, "count" if times is None else "deadline", times, law, chains, chains is not None and chains.class_wise)
 
 
-def _racks(workers: Workers, group: Ints, tables: int) -> tuple[Ints, Ints, np.uint64]:
-    """Return the table of every packet where its rack is struck, its rack, and below which word a rack is struck."""
-    if workers.racks is None or workers.independent:
+def _racks(workers: Workers, struck: Ints) -> tuple[Ints, Ints, np.uint64]:
+    """Return the tables where racks are struck, the rack of every worker, and below which word a rack is struck."""
+    if workers.racks is None or workers.racks.probability == 0:
         return _NO_RACKS
     rack = np.unique(np.asarray(workers.racks.of), return_inverse=True)[1].astype(np.int64)
-    return group + tables // 2, rack, np.uint64(int(workers.racks.probability * 2.0**32))
+    return struck, rack, np.uint64(int(workers.racks.probability * 2.0**32))
 
 
 _NO_RACKS = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), np.uint64(0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -37,15 +39,15 @@ def trace_cells(law: SupportLaw, rank: Ints, workers: Workers) -> tuple[Cells, F
     return pack(cumulative, windows, numbers, group.astype(np.int64)), works
 
 
-def arrival_times(trace: Trace, workers: Workers, times: Floats, n_subproducts: int, works: Floats) -> NDArray[np.uint16]:
-    """Return the index of the first time by which work is done, D for never, shape (works, R, W).
+def arrival_times(trace: Trace, n_works: int, limit: Callable[[int], Floats]) -> NDArray[np.uint16]:
+    """Return the index of the first time by which each of V works is done, D for never, shape (V, R, W).
 
-    Two bytes for every work, round and worker are all that is held, besides a few MB at a time.
+    ``limit(v)`` (D, W) is how long a unit of work may take for work v to be done by each time. Two bytes for every work, round and
+    worker are all that is held, besides a few MB at a time.
     """
-    shape = (works.size, trace.n_rounds, trace.n_workers)
+    shape = (n_works, trace.n_rounds, trace.n_workers)
     require_memory(f"a trace of {trace.n_rounds:,} rounds of {trace.n_workers:,} workers", 2 * int(np.prod(shape)))
     found = np.empty(shape, dtype=np.uint16)
-    for v, work in enumerate(works):
-        limit = workers.unit_time(times[:, None], n_subproducts, work, workers.speed())
-        trace.bins(limit, found[v])
+    for v in range(n_works):
+        trace.bins(limit(v), found[v])
     return found

@@ -1,22 +1,48 @@
-"""Cells of workers with states: what one word decides in a round, the state in the next round included."""
+"""Trajectories of rounds: which may be asked for, what their rounds are called, and cells of workers with states.
+
+Of these, one word decides what a packet does in a round, the state in the next round included.
+"""
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from uepgpu.checks import integer, shown
 from uepgpu.codes.supports import SupportLaw
+from uepgpu.latency import Trace
 from uepgpu.plan.cells import Cells, deadline_cells
 from uepgpu.workers import Markov, Workers
 
-__all__ = ["state_cells"]
+__all__ = ["MOST_ROUNDS", "check_rounds", "problem_of_round", "state_cells"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 END = 2.0**32
+MOST_ROUNDS = 100_000
+
+
+def check_rounds(rounds: object, workers: Workers) -> int:
+    """Return the number of rounds of trajectories.
+
+    Raises
+    ------
+    ValueError
+        It is out of range, or workers have no rounds.
+    """
+    number = integer("rounds", rounds, 1, MOST_ROUNDS)
+    if workers.states is None and not isinstance(workers.latency, Trace):
+        raise ValueError(f"rounds={shown(rounds)} needs workers with states or a trace, got {workers.describe_latency()}")
+    return number
+
+
+def problem_of_round(problem: str, number: int) -> str:
+    """Return what tells the tally of a round apart, from that of round 0."""
+    return problem if number == 0 else hashlib.sha256(f"uepgpu round 1\0{problem}\0{number}".encode()).hexdigest()
 
 
 def state_cells(law: SupportLaw, rank: Ints, workers: Workers, states: Markov, times: Floats) -> Cells:

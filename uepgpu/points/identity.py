@@ -16,13 +16,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from uepgpu.plan import count_domain_refusal, decoding_rule, make_plan, resolve_decoder, resolve_tally
+from uepgpu.plan import check_rounds, count_domain_refusal, decoding_rule, make_plan, resolve_decoder, resolve_tally
 from uepgpu.points.notation import write_code, write_partition, write_workers
 
 if TYPE_CHECKING:
     from uepgpu.points.point import Point
 
 __all__ = ["Identity", "identify", "simulated_deadlines"]
+
+
+MOST_TIMES = 2**20
+"""Rounds times deadlines that one blob of a store has."""
 
 
 @dataclass(frozen=True)
@@ -38,9 +42,10 @@ class Identity:
     code, part, workers, deadlines : str
         The description, see :mod:`uepgpu.points.notation`.
     shape : (int, int, int)
-        Times, classes and sub-products of the counts.
+        Times, classes and sub-products of the counts; times of all rounds together.
     kind : str
-        What is counted besides class patterns: ``"patterns"`` (nothing) or ``"pairs"``.
+        What is counted besides class patterns: ``"patterns"`` (nothing), ``"pairs"``, or of trajectories
+        ``"squares of rounds R"``.
     """
 
     tally: str
@@ -55,8 +60,12 @@ class Identity:
 
 
 def simulated_deadlines(point: Point) -> tuple[float, ...] | None:
-    """Return the deadlines that are simulated: None where the count domain applies, which has the smaller variance."""
-    return None if count_domain_refusal(point.law, point.workers) is None else point.deadlines
+    """Return the deadlines that are simulated: None where the count domain applies, which has the smaller variance.
+
+    Rounds of trajectories depend on each other through arrivals, which are drawn.
+    """
+    free = point.rounds is None and count_domain_refusal(point.law, point.workers) is None
+    return None if free else point.deadlines
 
 
 def identify(point: Point) -> Identity:
@@ -67,13 +76,22 @@ def identify(point: Point) -> Identity:
     ValueError
         If the point cannot be simulated, or a store cannot keep its description.
     """
-    plan = make_plan(point.code, point.part, point.workers, seed=point.seed, deadlines=simulated_deadlines(point), law=point.law)
+    times, rounds = simulated_deadlines(point), point.rounds
+    if rounds is not None and check_rounds(rounds, point.workers) * len(point.deadlines) > MOST_TIMES:
+        what = f"rounds={rounds} of {len(point.deadlines):,} deadlines"
+        raise ValueError(f"{what}: a store keeps at most {MOST_TIMES:,} deadlines of all rounds together")
+    plan = make_plan(
+        point.code, point.part, point.workers, seed=point.seed, deadlines=times, law=point.law, rounds=rounds is not None
+    )
     decoder = resolve_decoder(plan, "auto")
     kind = resolve_tally(plan, decoder, "auto")
     if point.stop.exceedance_width is not None and kind != "patterns":
         raise ValueError("exceedance_width needs a code that decodes class by class: of others the mean loss is tallied alone")
+    if point.stop.exceedance_width is not None and rounds is not None:
+        raise ValueError("exceedance_width asks for the loss of one realization, and rounds for the mean of several: leave one out")
     rule = decoding_rule(decoder)
-    tally = hashlib.sha256(f"uepgpu sweep tally 1\0{kind}\0{plan.kernel_digest(rule)}".encode()).hexdigest()
+    trajectories = "" if rounds is None else f"\0rounds {rounds}"
+    tally = hashlib.sha256(f"uepgpu sweep tally 1\0{kind}\0{plan.kernel_digest(rule)}{trajectories}".encode()).hexdigest()
     law = plan.law
     frame: dict[str, Any] = {
         "problem": plan.digest(rule),
@@ -89,9 +107,12 @@ def identify(point: Point) -> Identity:
     }
     if plan.counts_sums(rule):
         frame["sums"] = True
+    if rounds is not None:
+        frame["rounds"] = rounds
     code, part, workers = write_code(point.code), write_partition(point.part), write_workers(point.workers)
     deadlines = json.dumps(point.deadlines)
     hashed = hashlib.sha256(f"uepgpu sweep point 1\0{tally}\0{frame['packet_work']}\0{workers}\0{deadlines}\0".encode())
     hashed.update(np.ascontiguousarray(point.part.gram, dtype="<f8").tobytes())
-    shape = (plan.job.n_times, plan.job.n_classes, plan.job.k)
+    shape = ((rounds or 1) * plan.job.n_times, plan.job.n_classes, plan.job.k)
+    kind = kind if rounds is None or kind != "patterns" else f"squares of rounds {rounds}"
     return Identity(tally, hashed.hexdigest(), json.dumps(frame, sort_keys=True), code, part, workers, deadlines, shape, kind)

@@ -90,17 +90,18 @@ MOST_RECORDED = 2**26
 
 _LATER = ("racks", "backup", "states", "messages", "progress")
 """Fields that the text has only where they are given: descriptions without them keep the text that they had before."""
+_SPECIAL = ("latency", "time_unit", *_LATER)
+"""Fields that are written in a way of their own, and a label, which is no part of who a point is."""
 
 
 def write_workers(workers: Workers) -> str:
     """Return workers and their law as text."""
     if workers.states is not None:
         states = {"transition": _plain(workers.states.transition), "laws": [_law(law) for law in workers.states.laws]}
-        data = {f.name: _plain(getattr(workers, f.name)) for f in dataclasses.fields(workers) if f.name not in ("latency", *_LATER)}
+        data = {f.name: _plain(getattr(workers, f.name)) for f in dataclasses.fields(workers) if f.name not in _SPECIAL}
         return _text(data | {"states": states})
     latency = _laws(workers) if isinstance(workers.latency, tuple) else _law(workers.latency)
-    special = ("latency", *_LATER)
-    data = {f.name: _plain(getattr(workers, f.name)) for f in dataclasses.fields(workers) if f.name not in special}
+    data = {f.name: _plain(getattr(workers, f.name)) for f in dataclasses.fields(workers) if f.name not in _SPECIAL}
     if workers.backup is not None:
         data["backup"] = {"name": _name(workers.backup, LAUNCHES, "second tries"), **_fields(workers.backup)}
     if workers.racks is not None:

@@ -44,6 +44,8 @@ class Point:
     stop : StopRule
         When it has been simulated enough.
     seed : int
+    rounds : int or None
+        Of every trajectory; None for single rounds.
     """
 
     series: str
@@ -54,6 +56,7 @@ class Point:
     deadlines: tuple[float, ...]
     stop: StopRule
     seed: int
+    rounds: int | None = None
 
     @property
     def realizations(self) -> int:
@@ -120,3 +123,8 @@ class Sweep:
     points: Sequence[Point]
     show: tuple[float, ...] = ()
     text: str = ""
+
+    @property
+    def time_unit(self) -> str | None:
+        """What the deadlines of all its points are measured in."""
+        return next((p.workers.time_unit for p in self.points), None)

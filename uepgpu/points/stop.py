@@ -18,12 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uepgpu.checks import finite, integer, positive, shown
+from uepgpu.tally import Tally, Trajectories
 from uepgpu.tally.axis import view
 from uepgpu.tally.intervals import NORMAL
 
 if TYPE_CHECKING:
     from uepgpu.partition import Partition
-    from uepgpu.tally import Tally
     from uepgpu.workers import Workers
 
 __all__ = ["FIRST", "GROWTH", "MOST_REALIZATIONS", "StopRule", "Verdict"]
@@ -150,12 +150,15 @@ class StopRule:
 
     # --- what it says ---------------------------------------------------------------------------------------------
 
-    def judge(self, tally: Tally, part: Partition, workers: Workers, deadlines: tuple[float, ...], seconds: float) -> Verdict:
+    def judge(
+        self, tally: Tally | Trajectories, part: Partition, workers: Workers, deadlines: tuple[float, ...], seconds: float
+    ) -> Verdict:
         """Return the verdict on a tally.
 
         Parameters
         ----------
-        tally : Tally
+        tally : Tally or Trajectories
+            Of trajectories the mean over rounds is judged, and failures are those of the round that has seen fewest.
         part, workers, deadlines
             The evaluation of the point.
         seconds : float
@@ -172,13 +175,13 @@ class StopRule:
         return Verdict(n, bool(met), 1.0 if met else min(max(fraction, 0.0), 1.0), "; ".join(met) if met else nearest)
 
     def _statistics(
-        self, tally: Tally, part: Partition, workers: Workers, deadlines: tuple[float, ...]
+        self, tally: Tally | Trajectories, part: Partition, workers: Workers, deadlines: tuple[float, ...]
     ) -> list[tuple[float, bool, str]]:
         options: dict[str, Any] = {"workers": workers, "deadlines": deadlines} if tally.domain == "count" else {}
         chosen = self._chosen(part, workers, deadlines)
         found = []
         if self.relative_error is not None or self.interval_width is not None:
-            loss = tally.loss(part, **options)
+            loss = tally.mean_loss(part) if isinstance(tally, Trajectories) else tally.loss(part, **options)
             mean, error, low, high = (
                 loss[f"normalized_{name}"].values[chosen] for name in ("loss", "loss_stderr", "loss_low", "loss_high")
             )
@@ -196,13 +199,15 @@ class StopRule:
                 share = 1.0 if width == 0 else (self.interval_width / width) ** 2
                 found.append((share, width <= self.interval_width, f"interval width {width:.3g} (wanted {self.interval_width:g})"))
         if self.exceedance_width is not None and self.exceeding is not None:
+            assert isinstance(tally, Tally)  # points with rounds do not ask
             chance = tally.exceedance(part, self.exceeding, **options)
             width = float((chance["high"] - chance["low"]).values[chosen].max())
             share = 1.0 if width == 0 else (self.exceedance_width / width) ** 2
             done, wanted = width <= self.exceedance_width, f"(wanted {self.exceedance_width:g})"
             found.append((share, done, f"interval of Pr[loss > {self.exceeding:g}] {width:.3g} wide {wanted}"))
         if self.failures is not None:
-            seen = float(failures_seen(tally, options)[chosen].min())
+            rounds = tally if isinstance(tally, Trajectories) else [tally]
+            seen = min(float(failures_seen(one, options)[chosen].min()) for one in rounds)
             found.append((seen / self.failures, seen >= self.failures, f"{seen:,.0f} of {self.failures:,} failures"))
         return found
 

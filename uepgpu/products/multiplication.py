@@ -6,9 +6,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from uepgpu.backends import find_place, usable_cores
+from uepgpu.backends import find_place, get_backend, usable_cores
 from uepgpu.checks import choice, flag, integer, positive, realization_range, shown, thread_count
 from uepgpu.codes import Code
+from uepgpu.codes.cost import warn_of_default
 from uepgpu.partition import Partition
 from uepgpu.plan import make_plan, resolve_decoder
 from uepgpu.products.coefficients import require_real
@@ -53,7 +54,8 @@ def multiply(
     part : Partition
         Made from matrices, by :meth:`Partition.rxc` or :meth:`Partition.cxr`.
     code, workers
-        As for :func:`uepgpu.simulate`; generic coefficients become normal ones of unit norm, from the same streams.
+        As for :func:`uepgpu.simulate`; generic coefficients become normal ones of unit norm, from the same streams. Workers with
+        states or a trace in blocks are in round 0 of a trajectory: noise and coefficients have no words of their own in later ones.
     deadline : float
         >= 0; ``math.inf`` waits for all.
     realizations, seed, first_realization, threads
@@ -83,7 +85,8 @@ def multiply(
         Where Ĉ is left: a NumPy array, or with ``backend="cuda"`` a CuPy array, which other libraries take without a copy
         (``__cuda_array_interface__``, DLPack).
     backend : "auto", "numba", "numpy" or "cuda"
-        ``"cuda"`` encodes, multiplies and decodes through CuPy; packets are drawn and decoding weights solved on the host.
+        ``"cuda"`` encodes, multiplies and decodes through CuPy; packets are drawn and decoding weights solved on the host. From a
+        million realizations on the device finds out what is decoded too.
 
     Returns
     -------
@@ -125,6 +128,8 @@ def multiply(
         raise ValueError(f"output='device' needs backend='cuda', got backend={backend!r}, which runs on {place.name}")
     memory = place.free_memory() // 4 if max_memory is None else max_memory
     plan = make_plan(code, part, workers, seed=seed, deadlines=deadline_times(deadline))
+    if np.isfinite(deadline):
+        warn_of_default(code, plan.law, workers)
     require_real(plan.law)
     rule = resolve_decoder(plan, "peel" if decoder == "peel" else "auto")
     room = memory - _held(part, n, memory, keep)
@@ -134,10 +139,12 @@ def multiply(
         blocks = FactorBlocks.of(part, place.xp)
         tiles = dense.subproducts(place.xp, blocks.left, blocks.right, part.paradigm)
         inner = [(some, place.to_host(dense.gram(place.xp, tiles[:, :u, :q]))) for some, u, q in blocks.crops()]
+    # On a device as for simulate: few realizations a CPU does while a kernel would be compiled.
+    decides = get_backend("auto", part.n_subproducts, decoder=rule, realizations=n) if place.on_device else place.host
     run = ProductRun(
         part=part,
         plan=plan,
-        sampler=place.host.sampler(plan, rule, "patterns", cores),
+        sampler=decides.sampler(plan, rule, "times", cores),
         place=place,
         blocks=blocks,
         tiles=tiles,

@@ -21,7 +21,7 @@ Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class ProductResult:
     """Realizations of a coded product; made by :func:`uepgpu.multiply`.
 
@@ -78,6 +78,13 @@ class ProductResult:
     def decoded_classes(self) -> Bools:
         """Whether each class is decoded whole, shape (R, L)."""
         return np.stack([self.decoded[:, self.classes == c].all(axis=1) for c in range(1, int(self.classes.max()) + 1)], axis=1)
+
+    def __repr__(self) -> str:
+        realizations, packets = self.arrived.shape
+        kept = "" if self.product is None else f", product {' × '.join(map(str, self.product.shape))}"
+        facts = f"normalized loss {float(self.normalized_loss.mean()):.4g}, {int(self.flagged.sum()):,} flagged"
+        size = f"{realizations:,} realizations of {packets} packets, {self.classes.size} sub-products"
+        return f"ProductResult({size}, {facts}, backend={self.backend!r}{kept})"
 
     def _repr_html_(self) -> str:
         mean = self.summary()

@@ -5,7 +5,7 @@ A check on the kernels: plain Python that takes one packet at a time.
 
 from __future__ import annotations
 
-from uepgpu.replay.realization import replay
+from uepgpu.replay.realization import replay, trajectory
 from uepgpu.replay.told import Evaluation, Moment, Replay, Step
 
-__all__ = ["Evaluation", "Moment", "Replay", "Step", "replay"]
+__all__ = ["Evaluation", "Moment", "Replay", "Step", "replay", "trajectory"]

@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from uepgpu.checks import deadlines_array, word64
-from uepgpu.plan import DECODERS, decoding_rule, make_plan, resolve_decoder
+from uepgpu.checks import deadlines_array, integer, word64
+from uepgpu.plan import DECODERS, check_rounds, decoding_rule, make_plan, problem_of_round, resolve_decoder
 from uepgpu.replay.draws import Packet, draw
 from uepgpu.replay.told import Action, Evaluation, Moment, Replay, Step, Window
 from uepgpu.theory.received import received_law
-from uepgpu.workers.together import require_one_message
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from uepgpu.plan import Plan
     from uepgpu.workers import Workers
 
-__all__ = ["replay"]
+__all__ = ["replay", "trajectory"]
 
 
 class _Decoder(Protocol):
@@ -51,6 +50,7 @@ def replay(
     deadlines: ArrayLike | None = None,
     decoder: str = "auto",
     evaluate: ArrayLike | None = None,
+    round: int | None = None,
 ) -> Replay:
     """Replay one of the realizations that :func:`uepgpu.simulate` tallies.
 
@@ -62,6 +62,8 @@ def replay(
         Its number, 0..2^64-1.
     evaluate : array_like of float, optional
         Count domain only: deadlines at which its losses are weighted by the number of packets received.
+    round : int, optional
+        Of a trajectory, from 0: workers with states or a trace, and deadlines. :func:`trajectory` replays several.
 
     Returns
     -------
@@ -87,14 +89,76 @@ def replay(
     (8, 8, 8, 8, 8, 18, 8, 18, 18)
     """
     number = word64("realization", realization)
-    require_one_message(workers, "replays")
-    plan = make_plan(code, part, workers, seed=seed, deadlines=deadlines)
+    if round is not None:
+        check_rounds(integer("round", round, 0) + 1, workers)
+        if deadlines is None:
+            raise ValueError(f"round={round} needs deadlines: rounds depend on each other through arrivals")
+    plan = make_plan(code, part, workers, seed=seed, deadlines=deadlines, rounds=round is not None)
     if evaluate is not None and plan.domain == "deadline":
         raise ValueError("evaluate is for the count domain: with deadlines, arrival times are drawn and losses need no weights")
-    rule = resolve_decoder(plan, decoder)
-    job = plan.job
+    return _told(code, part, workers, plan, resolve_decoder(plan, decoder), number, round, None, evaluate)
+
+
+def trajectory(
+    code: Code,
+    part: Partition,
+    workers: Workers,
+    *,
+    realization: int,
+    seed: int,
+    deadlines: ArrayLike,
+    rounds: int,
+    decoder: str = "auto",
+) -> tuple[Replay, ...]:
+    """Replay every round of one of the trajectories that :func:`uepgpu.simulate` tallies with `rounds`.
+
+    Parameters
+    ----------
+    code, part, workers, realization, seed, deadlines, decoder
+        As for :func:`replay`.
+    rounds : int
+        How many, >= 1.
+
+    Raises
+    ------
+    ValueError
+        Whatever :func:`uepgpu.simulate` refuses; a realization out of range.
+
+    Examples
+    --------
+    >>> import uepgpu as uep
+    >>> states = uep.Markov([[0.5, 0.5], [0.2, 0.8]], [uep.latency.Exponential(2.0), uep.latency.Exponential(0.2)])
+    >>> part = uep.Partition.model("cxr", left_variances=[4, 1], right_variances=[1, 1], classes=(1, 1))
+    >>> code, workers = uep.codes.ExpandingWindow((0.5, 0.5)), uep.Workers(4, states=states, omega=1.0, work="unit")
+    >>> told = trajectory(code, part, workers, realization=3, seed=7, deadlines=[1.0], rounds=3)
+    >>> [(one.states, one.moments[0].received, one.moments[0].classes) for one in told]
+    [(None, 3, (1, 2)), ((0, 0, 1, 1), 2, (1, 2)), ((1, 0, 0, 1), 2, (1,))]
+    """
+    number = word64("realization", realization)
+    check_rounds(rounds, workers)
+    plan = make_plan(code, part, workers, seed=seed, deadlines=deadlines, rounds=True)
+    rule, told = resolve_decoder(plan, decoder), list[Replay]()
+    for r in range(rounds):
+        before = told[-1].next_states if told else None
+        told.append(_told(code, part, workers, plan, rule, number, r, before, None))
+    return tuple(told)
+
+
+def _told(
+    code: Code,
+    part: Partition,
+    workers: Workers,
+    plan: Plan,
+    rule: str,
+    number: int,
+    round: int | None,
+    left: tuple[int, ...] | None,
+    evaluate: ArrayLike | None,
+) -> Replay:
+    """Return a realization, or a round of it, of a plan; `left` are the states that the round before left, if they are known."""
+    job = plan.of_round(round or 0).job
     entry = DECODERS[rule]
-    draws = draw(job, number, coefficients=entry.coefficients)
+    draws = draw(job, number, coefficients=entry.coefficients, before=left)
     state: _Decoder = entry.implementation("teller")(job)
     steps: list[Step] = []
     decoded: frozenset[int] = frozenset()
@@ -113,13 +177,14 @@ def replay(
     moments = _moments(plan, part, decoded_at, [s.time for s in steps])
     return Replay(
         code=repr(code),
-        problem=plan.digest(decoding_rule(rule)),
+        problem=problem_of_round(plan.digest(decoding_rule(rule)), round or 0),
         seed=int(job.seed),
         realization=number,
         domain=plan.domain,
         decoder=rule,
         field={"gf2": "GF(2)", "gf256": "GF(256)", "real": "given real numbers"}.get(plan.law.field, "generic real numbers"),
         n_packets=job.n_packets,
+        messages=workers.messages,
         n_subproducts=job.k,
         subproduct_class=tuple(int(c) + 1 for c in job.class_of),
         deadlines=None if plan.deadlines is None else tuple(plan.deadlines.tolist()),
@@ -132,6 +197,9 @@ def replay(
         steps=tuple(steps),
         decoded_at=tuple(decoded_at),
         moments=moments,
+        round=round,
+        states=draws.states,
+        next_states=draws.next_states,
         evaluations=() if evaluate is None else _evaluations(plan, workers, moments, deadlines_array(evaluate).tolist()),
     )
 

@@ -9,7 +9,7 @@ from uepgpu.plan import DECODERS
 from uepgpu.replay.draws import Packet, Stream
 from uepgpu.replay.told import Replay, Window
 
-__all__ = ["TextTable", "compact", "tables"]
+__all__ = ["TextTable", "compact", "rounds_table", "tables"]
 
 PRIME = 2**31 - 1
 
@@ -58,6 +58,38 @@ def tables(told: Replay) -> Iterator[TextTable]:
         yield _evaluations(told)
 
 
+def rounds_table(told: Sequence[Replay], chosen: Sequence[int]) -> TextTable:
+    """Return the table of a trajectory, a row for every round, with what is received and lost by some of its deadlines."""
+    times = told[0].deadlines
+    assert times is not None
+    by = [f"t = {times[d]:g}" for d in chosen]
+
+    def row(one: Replay) -> tuple[str, ...]:
+        moments = [one.moments[d] for d in chosen]
+        received = (str(m.received) for m in moments)
+        return (
+            str(one.round),
+            *received,
+            *(f"{m.normalized_loss:.6g}" for m in moments),
+            compact(moments[-1].classes),
+            _shared_in_round(one),
+        )
+
+    header = ("round", *(f"received, {t}" for t in by), *(f"lost, {t}" for t in by), f"classes decoded, {by[-1]}", "workers")
+    note = "lost: ‖C − Ĉ‖² over ‖C‖². Rounds are counted from 0; --round tells one in full. In round 0 states are averaged over."
+    return TextTable("The trajectory, round by round", note, header, tuple(map(row, told)), left=2)
+
+
+def _shared_in_round(one: Replay) -> str:
+    """Return who is in which state, or which round of a trace is met."""
+    if one.next_states is not None and one.states is None:
+        return "–"
+    if one.states is None:
+        return "; ".join(one.shared)
+    states = one.states
+    return "; ".join(f"{s}: {compact([w for w, own in enumerate(states) if own == s])}" for s in sorted(set(states)))
+
+
 def _windows(told: Replay) -> TextTable:
     def row(w: Window) -> tuple[str, ...]:
         chance = "fixed" if w.probability is None else f"{w.probability:.6g}"
@@ -78,7 +110,11 @@ def _words(told: Replay, stream: Stream) -> TextTable:
     )
     words = stream.words
     rows = tuple(
-        (str(i // 4), compact(range(i, min(i + 4, len(words)))), "  ".join(f"{w:08x}" for w in words[i : i + 4]))
+        (
+            str((stream.first + i) // 4),
+            compact(range(stream.first + i, stream.first + min(i + 4, len(words)))),
+            "  ".join(f"{w:08x}" for w in words[i : i + 4]),
+        )
         for i in range(0, len(words), 4)
     )
     return TextTable(f"Stream {stream.number}: words drawn", note, ("block", "words", "hexadecimal"), rows)
@@ -97,12 +133,16 @@ def _packets(told: Replay) -> TextTable:
         end = "2^32" if p.end == 2**32 else f"{p.end:08x}"
         return (str(p.number), f"{p.word:08x}", f"{p.least:08x} ≤ word < {end}", str(p.window), arrival(p), compact(p.support))
 
-    note = f"A packet's word lies between two thresholds, which give its window{'' if told.deadlines is None else ' and arrival'}."
+    m = told.messages
+    means = "" if told.deadlines is None else " and arrival" if m == 1 else ", and whether it is lost"
+    note = f"A packet's word lies between two thresholds, which give its window{means}."
     if told.streams[0].words_per_packet == 0:
         note = "A word decides several packets: it lies between two thresholds, which give the windows of all of them."
+    if m > 1:
+        note += f" Packets {m}w to {m}w + {m - 1} are the messages of worker w, in turn."
     note += "".join(f" {said[0].upper()}{said[1:]}." for said in told.shared)
     header = ("packet", "word", "thresholds", "window", "arrives", "sub-products")
-    return TextTable("Packets, one a worker", note, header, tuple(map(row, told.packets)))
+    return TextTable(f"Packets, {'one' if m == 1 else m} a worker", note, header, tuple(map(row, told.packets)))
 
 
 def _coefficients(told: Replay) -> TextTable:

@@ -168,7 +168,9 @@ class Replay:
     field : str
         Of the coefficients.
     n_packets, n_subproducts : int
-        W and K.
+        W and K; W m where workers return m messages each.
+    messages : int
+        Packets that every worker returns.
     subproduct_class : tuple of int
         Class of each sub-product.
     deadlines : tuple of float or None
@@ -180,12 +182,16 @@ class Replay:
     order : tuple of int
         Packets that arrive, in order.
     shared : tuple of str
-        What happened to several packets at once: racks that are struck, the round of a trace.
+        What happened to several packets at once: racks that are struck, the round of a trace, states.
     steps : tuple of Step
     decoded_at : tuple of int or None
         Index of the time by which X_k is decoded; None if it never is.
     moments : tuple of Moment
     evaluations : tuple of Evaluation
+    round : int or None
+        Of a trajectory, from 0.
+    states, next_states : tuple of int, or None
+        Of every worker in this round and in the next, where there are states. In round 0 only the next ones are drawn.
 
     Examples
     --------
@@ -206,6 +212,7 @@ class Replay:
     decoder: str
     field: str
     n_packets: int
+    messages: int
     n_subproducts: int
     subproduct_class: tuple[int, ...]
     deadlines: tuple[float, ...] | None
@@ -219,6 +226,9 @@ class Replay:
     decoded_at: tuple[int | None, ...]
     moments: tuple[Moment, ...]
     evaluations: tuple[Evaluation, ...]
+    round: int | None = None
+    states: tuple[int, ...] | None = None
+    next_states: tuple[int, ...] | None = None
 
     def decode_times(self) -> NDArray[np.int64]:
         """Return `decoded_at` as :func:`uepgpu.monte_carlo.decode_times` does, shape (K,): the number of times means never."""

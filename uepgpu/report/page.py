@@ -92,7 +92,8 @@ def build_page(store: str, sections: Sequence[Section], plotly_js: str, at: Sequ
 
 def _section(section: Section, number: int, figures: dict[str, Any], at: Sequence[float]) -> str:
     curves = [curve_of(p) for p in section.points]
-    charts = [_chart(kind, section, curves, f"s{number}-{kind}", figures, at) for kind in KINDS]
+    kinds = [kind for kind in KINDS if kind != "rounds" or any(p.point.rounds for p in section.points)]
+    charts = [_chart(kind, section, curves, f"s{number}-{kind}", figures, at) for kind in kinds]
     return f"""<section id="s{number}" aria-labelledby="h{number}">
 <h2 id="h{number}">{escape(section.title)}</h2>
 <h3>Results</h3>

@@ -53,6 +53,7 @@ def _parameters(stored: StoredPoint) -> tuple[str, ...]:
     extra = "" if workers.speeds is None else "; unequal speeds" if len(speeds) > 1 else f"; speed {workers.speeds[0]:g}"
     extra += f"; {workers.loss_probability:g} lost" if workers.loss_probability else ""
     extra += f"; {workers.racks.describe()}" if workers.racks is not None else ""
+    extra += f"; trajectories of {point.rounds} rounds" if point.rounds is not None else ""
     second = describe_launches(point.code, part, workers)
     extra += f"; {second}" if second else ""
     encoding = f"{point.encoding}{f' ({point.window})' if point.window else ''}"

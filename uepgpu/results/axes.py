@@ -129,6 +129,7 @@ _KNOWN = (
     Axis("blocks", "blocks M", _blocks(0, "cxr")),
     Axis("row_levels", "row levels", _levels("row_level")),
     Axis("col_levels", "column levels", _levels("col_level")),
+    Axis("rounds", "rounds R", lambda p: _number(p.rounds)),
     Axis("seed", "seed", lambda p: _number(p.seed)),
 )
 _AXES = {a.name: a for a in _KNOWN} | {

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from uepgpu import theory
+from uepgpu.results.simulated import loss_of
 from uepgpu.results.summary import place
 
 if TYPE_CHECKING:
@@ -151,7 +152,7 @@ def _answer(simulated: Simulated, question: Question) -> Answer | None:
         row = 0 if counted else place(point.deadlines, question.value)
         if row is None:
             return None
-        found = tally.loss(point.part, workers=point.workers, deadlines=[question.value]) if counted else tally.loss(point.part)
+        found = loss_of(simulated, **({"workers": point.workers, "deadlines": [question.value]} if counted else {}))
         value, low, high = (float(found[f"normalized_loss{end}"].values[row]) for end in ("", "_low", "_high"))
     return Answer(point, value, low, high, _exact(point, question))
 

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uepgpu import theory
+from uepgpu.results.simulated import loss_of
+from uepgpu.tally import Trajectories
 
 if TYPE_CHECKING:
     from uepgpu.points.point import Point
@@ -25,7 +27,7 @@ LEVELS = (0.5, 0.9, 0.99)
 
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """Loss against deadline of one point.
+    """Loss against deadline of one point; of trajectories the mean over rounds.
 
     Attributes
     ----------
@@ -41,9 +43,10 @@ class Curve:
     exact : (D,) float64 or None
         The normalized loss in closed form; None where there is none.
     sd : (D,) float64 or None
-        Standard deviation of the normalized loss of one realization; None for codes that do not decode class by class.
+        Standard deviation of the normalized loss of one realization, or trajectory; None for realizations of codes that do not
+        decode class by class.
     quantiles : (D, 3) float64 or None
-        Its quantiles at :data:`LEVELS`; likewise.
+        Quantiles of the loss of one realization at :data:`LEVELS`; None likewise, and for trajectories.
     """
 
     point: Point
@@ -98,9 +101,11 @@ def curve_of(result: Simulated, exact: Callable[[Point], Floats | None] = exact_
     """Return the curve of a point with its tally; `exact` may know its exact loss already."""
     point, tally = result.point, result.tally
     options: dict[str, Any] = {"workers": point.workers, "deadlines": point.deadlines} if tally.domain == "count" else {}
-    dataset = tally.loss(point.part, **options)
+    dataset = loss_of(result, **options)
     sd, quantiles = None, None
-    if tally.class_wise:
+    if isinstance(tally, Trajectories):
+        sd = np.asarray(dataset["normalized_loss_sd"].values, dtype=np.float64)
+    elif tally.class_wise:
         sd = np.asarray(tally.loss_sd(point.part, **options)["normalized_loss_sd"].values, dtype=np.float64)
         found = tally.loss_quantile(point.part, LEVELS, **options)
         quantiles = np.asarray(found["normalized_loss"].values, dtype=np.float64)

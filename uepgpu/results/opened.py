@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING
 from uepgpu.checks import closest, shown
 from uepgpu.files import expand
 from uepgpu.results.export import dataset
-from uepgpu.store.sections import Section, read_sections
+from uepgpu.store.sections import Section, names_of, read_sections
 from uepgpu.text.html import html_table
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from uepgpu.store.stored import StoredPoint
-    from uepgpu.tally import Tally
+    from uepgpu.tally import Tally, Trajectories
 
-__all__ = ["Results", "chosen", "in_words_of_python", "open_store"]
+__all__ = ["Results", "chosen", "chosen_all", "in_words_of_python", "open_store"]
 
 MOST_LISTED = 30
 """Points that a notebook lists."""
@@ -62,8 +62,8 @@ class Results:
         return tuple(p for section in self.sections for p in section.points)
 
     @property
-    def tallies(self) -> dict[str, Tally]:
-        """The tally of every point, by the point's id."""
+    def tallies(self) -> dict[str, Tally | Trajectories]:
+        """The tally, or trajectories, of every point, by the point's id."""
         return {p.id: p.tally for p in self.points}
 
     def dataset(self) -> xr.Dataset:
@@ -174,6 +174,16 @@ def chosen(results: Results | str | os.PathLike[str]) -> Results:
     if isinstance(results, str | os.PathLike):
         return open_store(results)
     raise ValueError(f"results must be what run_sweep or open_store returned, or the path of a store, got {shown(results)}")
+
+
+def chosen_all(results: Results | str | os.PathLike[str] | Sequence[Results | str | os.PathLike[str]]) -> dict[str, Results]:
+    """Return one or several results by name, each given as it is or by its store; at least one."""
+    several = [results] if isinstance(results, str | os.PathLike | Results) or not isinstance(results, Sequence) else results
+    if not several:
+        raise ValueError("results must be at least one, got an empty sequence")
+    found = [chosen(one) for one in several]
+    names = names_of([one.name if isinstance(one, Results) else one for one in several])
+    return dict(zip(names, found, strict=True))
 
 
 @contextmanager

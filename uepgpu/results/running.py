@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from uepgpu.checks import integer, shown, word64
 from uepgpu.console import progress as shown_progress
@@ -19,7 +17,7 @@ from uepgpu.points.stop import MOST_REALIZATIONS
 from uepgpu.results.opened import Results, in_words_of_python
 from uepgpu.specification.fields import SpecError
 from uepgpu.specification.load import load_spec
-from uepgpu.specification.written import to_toml
+from uepgpu.specification.written import plain, to_toml
 from uepgpu.store.sections import Section
 from uepgpu.store.store import Store
 from uepgpu.store.stored import read_points, read_sweeps
@@ -28,7 +26,7 @@ from uepgpu.sweep.run import identify_all
 from uepgpu.sweep.spec import parse_spec, read_spec
 
 if TYPE_CHECKING:
-    from uepgpu.points.point import Sweep
+    from uepgpu.points.point import Point, Sweep
     from uepgpu.sweep.collect import Runner
 
 __all__ = ["run_sweep"]
@@ -44,7 +42,7 @@ def run_sweep(
     threads: int | None = None,
     dask: str | None = None,
     name: str = "sweep",
-    progress: bool = True,
+    progress: bool | Callable[[Point, int], None] = True,
 ) -> Results:
     """Simulate every point of a specification until its stop rule is met, and return all of them.
 
@@ -65,8 +63,9 @@ def run_sweep(
         Address of a dask scheduler, ``tcp://HOST:PORT``, or ``"local"`` for processes of this machine.
     name : str
         What a sweep is called that is given as a dict; a store tells its sweeps apart by their names.
-    progress : bool
-        Show a progress bar, on a terminal and in notebooks.
+    progress : bool or callable
+        Show a progress bar, on a terminal and in notebooks; or a function of your own, called with the point and the number of
+        realizations whenever some are finished. What it raises ends the sweep, and ``store`` keeps what is finished.
 
     Returns
     -------
@@ -112,9 +111,9 @@ def run_sweep(
         with Store(path) as kept:
             collection = Collection(kept, sweep, identities, options)
             left = sum(max(s.point.realizations - s.realizations, 0) for s in collection.status)
-            bar = shown_progress(f"{len(sweep.points)} points", left) if progress and left else nullcontext(_silent)
-            with bar as advance:
-                collection.run(runner, progress=lambda point, count: advance(count, point.describe()))
+            with shown_progress(f"{len(sweep.points)} points", left, quiet=progress is not True or not left) as advance:
+                tell = progress if callable(progress) else lambda point, count: advance(count, point.describe())
+                collection.run(runner, progress=tell)
         section = _section(path, sweep, tuple(identity.point for identity in identities))
     return Results(sweep.name if store is None else path.name, (section,))
 
@@ -122,17 +121,10 @@ def run_sweep(
 def _section(path: Path, sweep: Sweep, ids: tuple[str, ...]) -> Section:
     """Return the points of this specification, called what it calls them, whatever else the store holds."""
     rows = [s for s in reversed(read_sweeps(path)) if s.points == ids]
-    row = max(rows, key=lambda s: s.name == sweep.name)
+    row = max(rows, key=lambda s: (s.name, s.time_unit) == (sweep.name, sweep.time_unit))
     stored = {p.id: p for p in read_points(path)}
-    points = tuple(
-        replace(stored[i], sweep=row.name, point=replace(stored[i].point, series=p.series, partition=p.partition))
-        for i, p in zip(ids, sweep.points, strict=True)
-    )
+    points = tuple(stored[i].called(row.name, p) for i, p in zip(ids, sweep.points, strict=True))
     return Section(sweep.title, row, points, 0)
-
-
-def _silent(count: int, description: str = "") -> None:
-    """Show nothing."""
 
 
 def _runner(backend: str, threads: int | None, dask: str | None) -> AbstractContextManager[Runner]:
@@ -151,7 +143,7 @@ def _runner(backend: str, threads: int | None, dask: str | None) -> AbstractCont
 def _read(spec: Any, name: str, realizations: int | None, seed: int | None) -> Sweep:
     """Return the sweep that a name, a file or a mapping describes."""
     if isinstance(spec, Mapping):
-        data = _plain(spec)
+        data = plain(spec)
         _refuse_other_kinds(data)
         return replace(parse_spec(data, name=name, folder=Path(), realizations=realizations, seed=seed), text=to_toml(data))
     if not isinstance(spec, str | os.PathLike):
@@ -160,15 +152,6 @@ def _read(spec: Any, name: str, realizations: int | None, seed: int | None) -> S
     return read_spec(os.fspath(spec), realizations=realizations, seed=seed)
 
 
-def _plain(value: Any) -> Any:
-    """Return tables, lists and numbers as TOML would give them; objects of this library stay."""
-    if isinstance(value, np.ndarray | np.generic):
-        return value.tolist()
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, list | tuple | range) else value
-
-
 def _refuse_other_kinds(data: dict[str, Any]) -> None:
     if data.get("kind") == "gradient-coding":
-        raise SpecError("run_sweep runs sweeps of coded products, got kind = 'gradient-coding'; use uepgpu.gradient_coding.descend")
+        raise SpecError("run_sweep runs sweeps of coded products, got kind = 'gradient-coding'; use run_study")

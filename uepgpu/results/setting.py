@@ -14,19 +14,20 @@ if TYPE_CHECKING:
     from uepgpu.points.point import Point
     from uepgpu.workers import Workers
 
-__all__ = ["describe_setting", "describe_workers", "time_axis"]
+__all__ = ["axis_of_time", "describe_setting", "describe_workers", "in_unit", "setting_line", "time_axis", "time_unit"]
 
 MOST_NAMED = 3
 """Series that are named beside a value that they alone have."""
 MOST_VALUES = 8
 MOST_EXPLAINED = 3
 """Values beside which it is said who has them."""
-TIME = "deadline t (unit of time of the latency law)"
+TIME = "deadline t"
+UNNAMED = "unit of time of the latency law"
 DOUBLINGS, HALVINGS = 200, 60
 
 
 def describe_setting(points: Sequence[Point]) -> str:
-    """Return W, latency, Ω, work, encoding and Γ of points, compactly.
+    """Return W, latency, Ω, work, encoding, rounds and Γ of points, compactly.
 
     A value that all share stands once; else the commonest stands first and what others have after it, with their names.
 
@@ -45,10 +46,32 @@ def describe_setting(points: Sequence[Point]) -> str:
         f"{' and '.join(dict.fromkeys(str(p.workers.work) for p in points))} work",
         f"encoding {_shared(points, lambda p: ' '.join(filter(None, (p.encoding, p.window))))}",
     ]
+    if any(p.rounds for p in points):
+        parts.append(f"R = {_shared(points, lambda p: 'single rounds' if p.rounds is None else str(p.rounds))}")
     with_gamma = [p for p in points if getattr(p.code, "gamma", None)]
     if with_gamma:
         parts.append(f"Γ = {_shared(with_gamma, lambda p: '/'.join(f'{g:.4g}' for g in p.code.gamma))}")  # type: ignore[attr-defined]
+    if unit := time_unit(points):
+        parts.append(f"times in {unit}")
     return f"{'; '.join(parts)}."
+
+
+def time_unit(points: Sequence[Point]) -> str | None:
+    """Return what the times of all points are measured in; None where that has no name, or not one name."""
+    units = {p.workers.time_unit for p in points}
+    return units.pop() if len(units) == 1 else None
+
+
+def in_unit(value: str, workers: Workers) -> str:
+    """Return a time with its unit, if that has a name.
+
+    Examples
+    --------
+    >>> from uepgpu import Workers
+    >>> in_unit("0.3", Workers(30, time_unit="ms")), in_unit("0.3", Workers(30))
+    ('0.3 ms', '0.3')
+    """
+    return value if workers.time_unit is None else f"{value} {workers.time_unit}"
 
 
 def describe_workers(workers: Workers, n_subproducts: int) -> str:
@@ -61,7 +84,13 @@ def describe_workers(workers: Workers, n_subproducts: int) -> str:
     'W = 30; latency Exponential(rate=1.0); Ω = K/W = 0.3; true work.'
     """
     omega = f"{'K/W = ' if workers.omega == 'fair' else ''}{workers.resolved_omega(n_subproducts):g}"
-    return f"W = {workers.count}; latency {_short(workers.describe_latency())}; Ω = {omega}; {workers.work} work."
+    return setting_line(workers.count, workers.describe_latency(), omega, workers.work, workers.time_unit)
+
+
+def setting_line(count: int | str, latency: str, omega: str, work: str, unit: str | None) -> str:
+    """Return W, latency, Ω, work and the unit of time, however they are known."""
+    times = "" if unit is None else f"; times in {unit}"
+    return f"W = {count}; latency {_short(latency)}; Ω = {omega}; {work} work{times}."
 
 
 def _short(text: str) -> str:
@@ -110,9 +139,24 @@ def time_axis(points: Sequence[Point]) -> str:
     workers = points[0].workers
     law = workers.latency
     if len(known) > 1 or workers.speeds is not None or not isinstance(law, Latency) or isinstance(law, Staged):
-        return TIME
+        return axis_of_time(TIME, time_unit(points))
     middle = _median(law) / workers.resolved_omega(points[0].part.n_subproducts)
-    return f"deadline t (half of all block products take at most {middle:.2g})" if np.isfinite(middle) else TIME
+    unit = time_unit(points)
+    if not np.isfinite(middle):
+        return axis_of_time(TIME, unit)
+    name, units = (TIME, "") if unit is None else (axis_of_time(TIME, unit), f" {unit}")
+    return f"{name} (half of all block products take at most {middle:.2g}{units})"
+
+
+def axis_of_time(name: str, unit: str | None) -> str:
+    """Return the label of an axis of times, with their unit.
+
+    Examples
+    --------
+    >>> axis_of_time("time", "ms"), axis_of_time("time", None)
+    ('time [ms]', 'time (unit of time of the latency law)')
+    """
+    return f"{name} ({UNNAMED})" if unit is None else f"{name} [{unit}]"
 
 
 def _median(law: Latency) -> float:

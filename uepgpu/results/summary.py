@@ -7,6 +7,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from uepgpu.results.setting import in_unit
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -96,8 +98,8 @@ def blocks(curves: Sequence[Curve], show: Sequence[float], width: int) -> list[B
         members = [c for c in curves if c.point.panel == (partition, work)]
         first = members[0].point
         chosen = choose_deadlines(first.deadlines, show, most)
-        times = [f"{first.deadlines[d]:g}" for d in chosen]
-        header = ("series", "W", *itertools.chain.from_iterable((f"t = {t}", "exact") for t in times), "worst")
+        times = [in_unit(f"t = {first.deadlines[d]:g}", first.workers) for d in chosen]
+        header = ("series", "W", *itertools.chain.from_iterable((t, "exact") for t in times), "worst")
         body = tuple(
             (
                 c.point.series,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["COLUMNS", "OF_THE_LAW", "TABLE", "rows", "to_csv"]
 
 OF_THE_LAW = ("normalized_loss_sd", *(f"normalized_loss_q{100 * q:g}" for q in LEVELS))
-"""Columns on the loss of one realization: its standard deviation and quantiles."""
+"""Columns on the loss of one realization, or trajectory: its standard deviation, and of realizations quantiles."""
 COLUMNS = (
     "series",
     "code",
@@ -30,6 +30,7 @@ COLUMNS = (
     "omega",
     "gamma",
     "domain",
+    "rounds",
     "deadline",
     "loss",
     "loss_stderr",
@@ -46,8 +47,8 @@ COLUMNS = (
     "backend",
 )
 """Columns of ``table.csv``. ``window`` is empty unless the encoding is factored, ``gamma`` for codes without window
-probabilities, ``normalized_loss_exact`` where there is no closed form, those of :data:`OF_THE_LAW` for codes that do not decode
-class by class."""
+probabilities, ``rounds`` for single rounds, ``normalized_loss_exact`` where there is no closed form, those of
+:data:`OF_THE_LAW` for codes that do not decode class by class."""
 
 TABLE = table_kind(COLUMNS)
 
@@ -70,6 +71,7 @@ def rows(curves: Sequence[Curve]) -> Iterator[dict[str, Value]]:
             "omega": point.workers.resolved_omega(point.part.n_subproducts),
             "gamma": " ".join(map(repr, getattr(point.code, "gamma", ()))),
             "domain": curve.domain,
+            "rounds": "" if point.rounds is None else point.rounds,
             "realizations": curve.realizations,
             "seed": point.seed,
             "backend": curve.backend,
@@ -91,9 +93,12 @@ def rows(curves: Sequence[Curve]) -> Iterator[dict[str, Value]]:
 
 
 def _of_the_law(curve: Curve, d: int) -> dict[str, Value]:
-    if curve.sd is None or curve.quantiles is None:
-        return dict.fromkeys(OF_THE_LAW, "")
-    return dict(zip(OF_THE_LAW, (float(curve.sd[d]), *map(float, curve.quantiles[d])), strict=True))
+    found: dict[str, Value] = dict.fromkeys(OF_THE_LAW, "")
+    if curve.sd is not None:
+        found[OF_THE_LAW[0]] = float(curve.sd[d])
+    if curve.quantiles is not None:
+        found |= zip(OF_THE_LAW[1:], map(float, curve.quantiles[d]), strict=True)
+    return found
 
 
 def to_csv(curves: Sequence[Curve]) -> str:

@@ -20,11 +20,11 @@ MAX_POINTS = 100_000
 CODE = ("gamma", "gamma_b", "encoding", "window", "windows", "coefficients", "copies")
 WORKERS = {"workers": "count", "latency": "latency", "omega": "omega", "work": "work", "loss_probability": "loss_probability"}
 PARTITION = ("classes", "order", "rows", "cols", "blocks", "row_levels", "col_levels")
-AXES = ("code", *CODE, *WORKERS, "partitions", *PARTITION, "deadlines", "seed")
+AXES = ("code", *CODE, *WORKERS, "partitions", *PARTITION, "deadlines", "rounds", "seed")
 """What can be varied. Each takes a list of the values that the key takes elsewhere; ``workers`` takes counts and ``partitions``
 names."""
 
-SYMBOLS = {"gamma": "Γ", "gamma_b": "Γ_B", "workers": "W", "omega": "Ω", "loss_probability": "ε"}
+SYMBOLS = {"gamma": "Γ", "gamma_b": "Γ_B", "workers": "W", "omega": "Ω", "loss_probability": "ε", "rounds": "R"}
 PANELS = ("work", "partitions")
 """Axes that have panels of their own and need no place in a label."""
 

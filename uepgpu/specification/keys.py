@@ -29,6 +29,7 @@ __all__ = [
     "names",
     "one_of",
     "or_list",
+    "table_of",
 ]
 
 REQUIRED_KEY = "required"
@@ -48,6 +49,11 @@ class Type:
 
     words: str
     schema: dict[str, Any] = field(hash=False)
+
+
+def table_of(name: str) -> Type:
+    """Return the type of the tables of a section."""
+    return Type("table", {"$ref": f"#/$defs/{name}"})
 
 
 def list_of(item: Type, words: str) -> Type:

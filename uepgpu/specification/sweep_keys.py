@@ -22,17 +22,13 @@ from uepgpu.specification.keys import (
     either,
     list_of,
     one_of,
-    or_list,
+    table_of,
 )
 from uepgpu.specification.names import CODES, LAUNCHES, LAWS
-from uepgpu.specification.worker_keys import BACKUP, RACKS, STATES
+from uepgpu.specification.worker_keys import BACKUP, OMEGA, RACKS, STATES, WORK, WORKERS
 from uepgpu.workers import Markov, Racks
 
 __all__ = ["SWEEP_SECTIONS", "TYPES_OF_AXES"]
-
-
-def _table(name: str) -> Type:
-    return Type("table", {"$ref": f"#/$defs/{name}"})
 
 
 def _tables(name: str) -> Type:
@@ -49,9 +45,6 @@ _CLASSES = Type(
     {"anyOf": [{"const": "auto"}, WHOLES.schema, list_of(WHOLES, "").schema]},
 )
 _ROWS = Type("list of lists of numbers", list_of(NUMBERS, "").schema)
-_OMEGA = either(NUMBER, one_of("fair"))
-_WORK = one_of("true", "unit")
-_PROGRESS = one_of("linear", "erlang")
 _ENCODING = one_of("auto", "free", "factored", "stacked")
 _WINDOW = one_of("level-pair", "max-rectangle", "nested", "bounding-box")
 _WINDOWS = one_of("drawn", "fixed")
@@ -68,10 +61,17 @@ TOP = (
     Key("seed", SEED, "1", "Seed of all draws. Points with one seed share random numbers.", "7"),
     Key("deadlines", DEADLINES, "required", "Deadlines, in the unit of the latency law; must not decrease.", "[0.3, 0.6]"),
     Key("show", DEADLINES, "an even choice", "Deadlines that the printed table prefers.", "[0.3]"),
+    Key(
+        "rounds",
+        WHOLE,
+        "none: single rounds",
+        "With states or a trace: rounds of every trajectory, of which the mean is reported ([stragglers.md](stragglers.md)).",
+        "20",
+    ),
     Key("gamma", NUMBERS, "none", "Γ of every `now` and `ew` code that gives none of its own.", "[0.40, 0.35, 0.25]"),
     Key(
         "workers",
-        _table("workers"),
+        table_of("workers"),
         "those of series and grids",
         "The table `[workers]`; a series may replace any key of it.",
         "{ count = 12 }",
@@ -85,69 +85,33 @@ TOP = (
     ),
     Key(
         "series",
-        list_of(_table("series"), "list of tables"),
+        list_of(table_of("series"), "list of tables"),
         "required",
         "The tables `[[series]]`, at least one.",
         '[{ code = "mds" }]',
     ),
     Key(
         "grid",
-        _table("grid"),
+        table_of("grid"),
         "none",
         "The table `[grid]`: every combination of values, for every series.",
         "{ omega = [1.0, 0.8] }",
     ),
-    Key("zip", _table("zip"), "none", "The table `[zip]`: values taken together.", "{ seed = [1, 2] }"),
+    Key("zip", table_of("zip"), "none", "The table `[zip]`: values taken together.", "{ seed = [1, 2] }"),
     Key(
         "stop",
-        _table("stop"),
+        table_of("stop"),
         "`realizations` alone",
         "The table `[stop]`: when a point has been simulated enough.",
         "{ failures = 100 }",
     ),
     Key(
         "design",
-        _table("design"),
+        table_of("design"),
         "the best Γ",
         "The table `[design]`, for `uepgpu design`; a sweep passes over it.",
         '{ find = ["gamma"] }',
     ),
-)
-
-WORKERS = (
-    Key("count", or_list(WHOLE), "required, here or by a series or grid", "Number of workers W.", "30"),
-    Key(
-        "latency", or_list(LAW), '"exponential"', "Law of the time that one unit of work takes.", '{ law = "weibull", shape = 0.7 }'
-    ),
-    Key("omega", or_list(_OMEGA), "1.0", 'Load normalisation Ω; `"fair"` is K/W ([mathematics.md](mathematics.md)).', '"fair"'),
-    Key(
-        "work", or_list(_WORK), '"true"', "What a packet is charged: the block products that it takes, or one.", '["unit", "true"]'
-    ),
-    Key("loss_probability", NUMBER, "0.0", "Chance that a packet is lost in the channel.", "0.1"),
-    Key("speeds", NUMBERS, "all 1", "Relative speed of every worker, W numbers.", "[1.0, 1.0, 0.5]"),
-    Key(
-        "racks",
-        _table("racks"),
-        "none",
-        "Workers that are struck together: `of`, `probability`, `latency`.",
-        "{ of = [0, 0, 1], probability = 0.1 }",
-    ),
-    Key(
-        "backup",
-        Type("name or table", {"$ref": "#/$defs/backup"}),
-        "none",
-        "A second try at late packets.",
-        '{ name = "backup", after = 0.3 }',
-    ),
-    Key(
-        "states",
-        _table("states"),
-        "none",
-        "States that workers pass through, instead of `latency`: `transition`, `laws`. A sweep meets single rounds.",
-        '{ transition = [[0.9, 0.1], [0.3, 0.7]], laws = ["exponential", { law = "exponential", rate = 0.1 }] }',
-    ),
-    Key("messages", WHOLE, "1", "Packets that every worker returns in turn.", "3"),
-    Key("progress", _PROGRESS, '"linear"', "The j-th comes at j times the time of the first, or each takes its own.", '"erlang"'),
 )
 
 PARTITION = (
@@ -186,6 +150,7 @@ SERIES = (
     Key("partitions", TEXTS, "all", "Names of the partitions.", '["mine"]'),
     Key("workers", _WORKERS, "`[workers]`", "Keys that differ from `[workers]`.", '{ work = "unit" }'),
     Key("deadlines", DEADLINES, "those of the top", "Deadlines of this series.", "{ start = 0, stop = 1, step = 0.5 }"),
+    Key("rounds", WHOLE, "those of the top", "Rounds of every trajectory of this series.", "20"),
     Key(
         "grid", _GRID, "none", "A grid of its own; what it varies replaces what `[grid]` varies.", "{ gamma = [[0.4, 0.35, 0.25]] }"
     ),
@@ -299,8 +264,8 @@ TYPES_OF_AXES: dict[str, tuple[Type, str]] = {
     "copies": (_WHOLE_OR_LIST, "[2]"),
     "workers": (WHOLE, "[15, 30]"),
     "latency": (LAW, '["exponential", { law = "weibull", shape = 0.7 }]'),
-    "omega": (_OMEGA, '[1.0, "fair"]'),
-    "work": (_WORK, '["unit", "true"]'),
+    "omega": (OMEGA, '[1.0, "fair"]'),
+    "work": (WORK, '["unit", "true"]'),
     "loss_probability": (NUMBER, "[0.0, 0.1]"),
     "partitions": (TEXT, '["mine"]'),
     "classes": (_CLASSES, "[[3, 3, 3], [1, 4, 4]]"),
@@ -311,6 +276,7 @@ TYPES_OF_AXES: dict[str, tuple[Type, str]] = {
     "row_levels": (WHOLES, "[[1, 1, 1]]"),
     "col_levels": (WHOLES, "[[1, 1, 1]]"),
     "deadlines": (DEADLINES, "[[0.3], [0.6]]"),
+    "rounds": (WHOLE, "[1, 20]"),
     "seed": (SEED, "[1, 2]"),
 }
 """Type of one value of each axis, and an example of the list that it takes."""

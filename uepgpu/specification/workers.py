@@ -17,8 +17,8 @@ from uepgpu.specification.describe import Read, file_in, located, make, named
 from uepgpu.specification.fields import SpecError, TomlTable, flag, number, numbers, one_or_more, text, whole, whole_numbers
 from uepgpu.specification.keys import names
 from uepgpu.specification.names import LAUNCHES, LAWS
-from uepgpu.specification.sweep_keys import LAWS_OF_EACH, WORKERS
-from uepgpu.specification.worker_keys import RACKS, STATES
+from uepgpu.specification.sweep_keys import LAWS_OF_EACH
+from uepgpu.specification.worker_keys import RACKS, STATES, WORKERS
 from uepgpu.workers import Markov, Racks, Workers
 
 __all__ = ["WORKER_KEYS", "law_of_words", "worker_grid"]
@@ -212,7 +212,8 @@ def worker_grid(where: str, data: dict[str, Any], folder: Path) -> list[tuple[st
     racks = table.get("racks", _racks(where, folder), None)
     backup = table.get("backup", _backup(where), None)
     states = table.get("states", _states(where, folder), None)
-    more = {"messages": table.get("messages", whole, 1), "progress": table.get("progress", text, "linear")}
+    label = table.get("time_unit", text, None)
+    more = {"messages": table.get("messages", whole, 1), "progress": table.get("progress", text, "linear"), "time_unit": label}
     result = []
     for count, omega, (law_name, law), work in itertools.product(counts, omegas, laws, works):
         varies: list[tuple[Sized, str]] = [(counts, f"W = {count}"), (omegas, f"Ω = {omega}"), (laws, law_name)]

@@ -1,4 +1,4 @@
-"""Tables of a specification as TOML, for those that were given from Python."""
+"""Tables of a specification that are given from Python: as TOML would give them, and as TOML."""
 
 from __future__ import annotations
 
@@ -7,7 +7,18 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["to_toml"]
+import numpy as np
+
+__all__ = ["plain", "to_toml"]
+
+
+def plain(value: Any) -> Any:
+    """Return tables, lists and numbers as TOML would give them; objects of this library stay."""
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, list | tuple | range) else value
 
 
 def to_toml(data: Mapping[str, Any]) -> str:

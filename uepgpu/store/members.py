@@ -46,12 +46,13 @@ class Members(Connection):
         """
         with self._transaction(durable=True):
             asked = "\n".join(f"{i.point} {p.series} {p.stop.id}" for i, p in zip(identities, sweep.points, strict=True))
+            unit = {} if sweep.time_unit is None else {tables.TIME_UNIT: sweep.time_unit}
             row = {
                 "name": sweep.name,
                 "title": sweep.title,
                 "text": sweep.text,
                 "show": json.dumps(sweep.show),
-                "options": json.dumps(options or {}, sort_keys=True),
+                "options": json.dumps((options or {}) | unit, sort_keys=True),
                 "digest": hashlib.sha256(asked.encode()).hexdigest(),
             }
             held = self._rows.find(tables.Sweep, **row)

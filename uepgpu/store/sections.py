@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import fnmatch
+import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from uepgpu.store.opening import reading
 from uepgpu.store.rows import Rows
 from uepgpu.store.stored import StoredPoint, StoredSweep, points_of, sweeps_of
 
-__all__ = ["Section", "only_section", "only_series", "read_sections"]
+__all__ = ["Section", "fitting", "joined", "names_of", "only_section", "only_series", "read_sections"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,6 +104,63 @@ def only_section(sections: Sequence[Section]) -> Section:
     return sections[0]
 
 
+def names_of(stores: Sequence[str | os.PathLike[str]]) -> list[str]:
+    """Return what stores are called: their files without suffix, or where two have one name, their folders, paths, or numbers.
+
+    Examples
+    --------
+    >>> names_of(["a/one.db", "b/two.db"]), names_of(["a/store.db", "b/store.db"])
+    (['one', 'two'], ['a', 'b'])
+    """
+    paths = [Path(store) for store in stores]
+    counted = [f"{p.stem} {i}" for i, p in enumerate(paths, start=1)]
+    ways = ([p.stem for p in paths], [p.parent.name for p in paths], [*map(str, stores)], counted)
+    return next(names for names in ways if len(set(names)) == len(names))
+
+
+def joined(sections: Mapping[str, Section]) -> Section:
+    """Return the points of several stores as one section, as if one sweep had them.
+
+    A label that two stores have for different points of one panel gets the name of its store.
+
+    Parameters
+    ----------
+    sections : dict of str to Section
+        At least one; the section that is meant of each store, by the store's name.
+
+    Raises
+    ------
+    ValueError
+        If two of them hold realizations of one point: they have to be merged first; or their deadlines are in different units.
+    """
+    first = next(iter(sections.values()))
+    if len(sections) == 1:
+        return first
+    units = {section.sweep.time_unit: store for store, section in sections.items()}
+    if len(units) > 1:
+        said = ", ".join(f"{shown(unit) if unit else 'a unit without name'} in {store}" for unit, store in units.items())
+        raise ValueError(f"the stores measure deadlines differently: {said}; give all of them one time_unit")
+    owner: dict[str, str] = {}
+    users: dict[tuple[str, ...], set[str]] = {}
+    for store, section in sections.items():
+        for p in section.points:
+            if owner.setdefault(p.id, store) != store:
+                raise ValueError(
+                    f"{owner[p.id]} and {store} both hold {p.point.describe()} ({p.short_id}): "
+                    "merge them first, with `uepgpu combine A.db B.db -o C.db`"
+                )
+            users.setdefault((*p.point.panel, p.point.series), set()).add(store)
+    points = tuple(
+        p
+        if len(users[*p.point.panel, p.point.series]) == 1
+        else dataclasses.replace(p, point=dataclasses.replace(p.point, series=f"{p.point.series} [{store}]"))
+        for store, section in sections.items()
+        for p in section.points
+    )
+    title = "; ".join(dict.fromkeys(section.title for section in sections.values()))
+    return Section(title, first.sweep, points, sum(section.missing for section in sections.values()))
+
+
 def only_series(points: Sequence[StoredPoint], patterns: Sequence[str]) -> tuple[StoredPoint, ...]:
     """Return the points whose label is one of the patterns, in which ``*``, ``?`` and ``[...]`` are wildcards.
 
@@ -113,14 +171,17 @@ def only_series(points: Sequence[StoredPoint], patterns: Sequence[str]) -> tuple
     ValueError
         If a pattern fits no label.
     """
-    if not patterns:
-        return tuple(points)
-    labels = list(dict.fromkeys(p.point.series for p in points))
-    wanted: set[str] = set()
+    wanted = fitting(list(dict.fromkeys(p.point.series for p in points)), patterns)
+    return tuple(p for p in points if p.point.series in wanted)
+
+
+def fitting(labels: Sequence[str], patterns: Sequence[str]) -> set[str]:
+    """Return the labels that fit one of the patterns, as :func:`only_series` takes them; all where there is no pattern."""
+    wanted: set[str] = set() if patterns else set(labels)
     for pattern in patterns:
         fits = {pattern} if pattern in labels else {label for label in labels if fnmatch.fnmatchcase(label, pattern)}
         if not fits:
             known = ", ".join(labels[:20]) + (", …" if len(labels) > 20 else "")
             raise ValueError(f"--series must fit a label, got {shown(pattern)}{closest(pattern, labels)}; there are {known}")
         wanted |= fits
-    return tuple(p for p in points if p.point.series in wanted)
+    return wanted

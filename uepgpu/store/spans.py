@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from uepgpu.store.claims import Claim, Claims
-from uepgpu.store.counts import CountsError, Ints, pack, unpack
+from uepgpu.store.counts import Counters, CountsError, counters_of, pack, unpack
 from uepgpu.store.errors import translated
 from uepgpu.store.rows import Rows
 from uepgpu.store.tables import Span
 from uepgpu.store.tables import Tally as TallyRow
 
 if TYPE_CHECKING:
-    from uepgpu.tally import Tally
+    from uepgpu.tally import Tally, Trajectories
 
 __all__ = ["CountedRange", "Spans", "add_up"]
 
@@ -28,8 +28,7 @@ JOINED = 16
 class CountedRange:
     """The sum of stored ranges of one tally."""
 
-    patterns: Ints
-    pairs: Ints | None
+    counters: Counters
     ranges: tuple[tuple[int, int], ...]
     seconds: float
     provenance: tuple[str, ...]
@@ -38,13 +37,13 @@ class CountedRange:
 class Spans(Claims):
     """The ranges of a store."""
 
-    def finish(self, claim: Claim, tally: Tally, provenance: str, range_size: int | None = None) -> bool:
+    def finish(self, claim: Claim, tally: Tally | Trajectories, provenance: str, range_size: int | None = None) -> bool:
         """Store what was counted in a claimed range, and give the claim back; both or neither.
 
         Parameters
         ----------
         claim : Claim
-        tally : Tally
+        tally : Tally or Trajectories
             Of realizations from the start of the claim on.
         provenance : str
             JSON of backend, device and versions.
@@ -58,7 +57,7 @@ class Spans(Claims):
         """
         ((start, stop),) = tally.ranges
         assert claim.start == start < stop <= claim.stop, "a range that was not claimed"
-        counts, checksum = pack(tally.patterns, tally.pairs)
+        counts, checksum = pack(counters_of(tally))
         stored = True
         with self._transaction(durable=True):
             row = (claim.tally, start, stop, checksum, tally.seconds, self._piece(provenance), time.time())
@@ -121,7 +120,7 @@ class Spans(Claims):
         start, stop = run[0].start, run[-1].stop
         counted = add_up(self._rows, tally, stop, start)
         assert counted is not None
-        counts, checksum = pack(counted.patterns, counted.pairs)
+        counts, checksum = pack(counted.counters)
         for span in run:
             self._rows.delete(span)
         finished = max(span.finished for span in run)
@@ -139,25 +138,22 @@ def add_up(rows: Rows, tally: int, upto: int, start: int = 0) -> CountedRange | 
     """
     held = rows.get(TallyRow, tally)
     shape = (held.times, held.classes, held.subproducts)
-    patterns: Ints | None = None
-    pairs: Ints | None = None
+    total: Counters | None = None
     ranges: list[tuple[int, int]] = []
-    total, sources = 0.0, dict[int, None]()
+    seconds, sources = 0.0, dict[int, None]()
     for span, counts in rows.spans("WHERE tally = ? AND start >= ? AND start < ? ORDER BY start", (tally, start, upto)):
         try:
-            more, more_pairs = unpack(counts, span.checksum, held.kind, shape, span.stop - span.start)
+            more = unpack(counts, span.checksum, held.kind, shape, span.stop - span.start)
         except CountsError as error:
             raise rows.damage(f"realizations {span.start}..{span.stop - 1} of a tally: {error}") from None
-        patterns = more if patterns is None else patterns + more
-        if more_pairs is not None:
-            pairs = more_pairs if pairs is None else pairs + more_pairs
+        total = more if total is None else total.plus(more)
         ranges.append((span.start, span.stop))
-        total += span.seconds
+        seconds += span.seconds
         sources[span.provenance] = None
-    if patterns is None:
+    if total is None:
         return None
     provenance = tuple(rows.text(key) for key in sources)
-    return CountedRange(patterns, pairs, joined(ranges), total, provenance)
+    return CountedRange(total, joined(ranges), seconds, provenance)
 
 
 def joined(ranges: Iterable[tuple[int, int]]) -> tuple[tuple[int, int], ...]:

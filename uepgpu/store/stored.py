@@ -17,32 +17,30 @@ import functools
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from uepgpu import __version__
 from uepgpu.checks import deadlines_array, finite, integer, shown
-from uepgpu.plan import possible_counts
 from uepgpu.points.notation import read_code, read_partition, read_workers
 from uepgpu.points.point import Point
 from uepgpu.points.stop import MOST_REALIZATIONS, StopRule
 from uepgpu.store import tables
 from uepgpu.store.errors import StoreError
+from uepgpu.store.merged import merged
 from uepgpu.store.opening import reading
 from uepgpu.store.rows import Rows
 from uepgpu.store.spans import CountedRange, add_up
-from uepgpu.tally import Tally
+from uepgpu.tally import Tally, Trajectories
 from uepgpu.text import printable
+from uepgpu.workers.laws import checked_time_unit
 
 __all__ = [
     "StoredPoint",
     "StoredSweep",
     "find_point",
     "iterate_points",
-    "merged",
     "points_of",
     "read_points",
     "read_progress",
@@ -67,7 +65,7 @@ class StoredPoint:
     sweep : str
         Name of the sweep that it is from.
     point : Point
-    tally : Tally
+    tally : Tally, or Trajectories of a point with rounds
         Everything that is stored.
     stop_reason : str
         Why it stopped; empty while it has not.
@@ -83,13 +81,18 @@ class StoredPoint:
     tally_id: str
     sweep: str
     point: Point
-    tally: Tally
+    tally: Tally | Trajectories
     stop_reason: str
     progress: str
     seconds: float
     backends: tuple[str, ...]
     devices: tuple[str, ...]
     versions: tuple[str, ...]
+
+    def called(self, sweep: str, point: Point) -> StoredPoint:
+        """Return it by the labels that a sweep has for an equal point: series, partition and the unit of time."""
+        mine = replace(self.point, series=point.series, partition=point.partition, workers=point.workers)
+        return replace(self, sweep=sweep, point=mine, tally=self.tally.measured_in(point.workers.time_unit))
 
     @property
     def short_id(self) -> str:
@@ -116,6 +119,8 @@ class StoredSweep:
         Seconds since 1970.
     points : tuple of str
         Ids of all its points, also of those without a finished range.
+    time_unit : str or None
+        What deadlines are measured in.
     """
 
     name: str
@@ -126,6 +131,7 @@ class StoredSweep:
     version: str
     started: float
     points: tuple[str, ...]
+    time_unit: str | None = None
 
 
 def read_sweeps(path: Path | str) -> list[StoredSweep]:
@@ -151,14 +157,19 @@ def sweeps_of(rows: Rows) -> list[StoredSweep]:
                 printable(row.name),
                 printable(row.title),
                 printable(row.text, keep="\n\t"),
-                {printable(name): _option(value) for name, value in json.loads(row.options).items()},
+                {printable(name): _option(value) for name, value in json.loads(row.options).items() if name != tables.TIME_UNIT},
                 tuple(finite("show", t) for t in json.loads(row.show)),
                 printable(row.version),
                 row.started,
                 tuple(points.get(row.key, ())),
+                _time_unit(row),
             )
             for row in rows.select(tables.Sweep, "ORDER BY key")
         ]
+
+
+def _time_unit(row: tables.Sweep) -> str | None:
+    return checked_time_unit(json.loads(row.options).get(tables.TIME_UNIT))
 
 
 def _option(value: Any) -> Any:
@@ -202,27 +213,28 @@ def iterate_points(path: Path | str, *, sweep: str | None = None) -> Iterator[St
 
 def points_of(rows: Rows, sweep: str | None) -> Iterator[StoredPoint]:
     """Yield what :func:`read_points` returns, of an open store."""
-    names = {row.key: printable(row.name) for row in rows.select(tables.Sweep)}
+    sweeps = {row.key: row for row in rows.select(tables.Sweep)}
+    names = {key: printable(row.name) for key, row in sweeps.items()}
     if sweep is not None and sweep not in names.values():
         known = ", ".join(dict.fromkeys(names.values())) or "none"
         raise StoreError(f"store {str(rows.path)!r} has no sweep {shown(sweep)}, only {known}")
     # A sweep that is run again after a change has another row; the latest says what a point is called and when it stops.
-    chosen: dict[tuple[int, str, str], tuple[str, int]] = {}
+    chosen: dict[tuple[int, str, str], tuple[str, int, int]] = {}
     for member in rows.select(tables.Member, "ORDER BY sweep, position"):
         name = names.get(member.sweep)
         if name is None:
             raise rows.damage(f"row {member.sweep} of table 'sweep' is missing")
         if sweep in (None, name):
-            chosen[member.point, member.series, member.partition] = (name, member.rule)
+            chosen[member.point, member.series, member.partition] = (name, member.rule, member.sweep)
     held: tuple[int, CountedRange | None] = (-1, None)
-    for (key, series, partition), (name, rule) in chosen.items():
+    for (key, series, partition), (name, rule, of_sweep) in chosen.items():
         row = rows.get(tables.Point, key)
         if row.tally != held[0]:
             held = (row.tally, add_up(rows, row.tally, MOST_REALIZATIONS))
         if held[1] is not None:
             names_shown = (name, printable(series), printable(partition))
             with understood(rows):
-                stored = _stored(rows, row, rule, names_shown, held[1])
+                stored = _stored(rows, row, rule, names_shown, held[1], _time_unit(sweeps[of_sweep]))
             yield stored
 
 
@@ -262,7 +274,9 @@ def _part(text: str) -> Any:
     return read_partition(text)
 
 
-def _stored(rows: Rows, row: tables.Point, rule: int, names: tuple[str, str, str], counted: CountedRange) -> StoredPoint:
+def _stored(
+    rows: Rows, row: tables.Point, rule: int, names: tuple[str, str, str], counted: CountedRange, time_unit: str | None
+) -> StoredPoint:
     frame_text, code, part, workers, times = (rows.text(key) for key in (row.frame, row.code, row.part, row.workers, row.deadlines))
     frame: dict[str, Any] = {
         name: printable(value) if isinstance(value, str) else value for name, value in json.loads(frame_text).items()
@@ -275,10 +289,11 @@ def _stored(rows: Rows, row: tables.Point, rule: int, names: tuple[str, str, str
         partition=names[2],
         code=read_code(code),
         part=_part(part),
-        workers=read_workers(workers),
+        workers=replace(read_workers(workers), time_unit=time_unit),
         deadlines=deadlines,
         stop=StopRule.from_json(rows.text(rule)),
         seed=integer("seed", frame["seed"], 0),
+        rounds=None if "rounds" not in frame else integer("rounds", frame["rounds"], 1),
     )
     sources = [json.loads(text) for text in counted.provenance]
     backends, devices, versions = (
@@ -303,22 +318,3 @@ def _identifier(text: str) -> str:
     if len(text) != 64 or not set(text) <= set("0123456789abcdef"):
         raise ValueError("an id that is no SHA-256")
     return text
-
-
-def merged(frame: dict[str, Any], point: Point, counted: CountedRange) -> Tally:
-    """Return the tally of a point from the sum of its stored ranges and the fields that counts do not hold."""
-    backends = sorted({name for text in counted.provenance for name in json.loads(text)["backend"].split("+")})
-    return Tally(
-        **frame,
-        backend="+".join(backends),
-        deadlines=np.asarray(point.deadlines) if frame["domain"] == "deadline" else None,
-        classes=point.part.classes,
-        patterns=counted.patterns,
-        pairs=counted.pairs,
-        marginals=None,
-        ranges=counted.ranges,
-        seconds=counted.seconds,
-        possible=possible_counts(
-            point.law, point.part.classes, frame["n_packets"], "patterns" if frame["class_wise"] else "pairs", frame["decoder"]
-        ),
-    )

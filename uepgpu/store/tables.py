@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 __all__ = [
     "TABLES",
+    "TIME_UNIT",
     "Curve",
     "Inventory",
     "Member",
@@ -33,6 +34,9 @@ __all__ = [
 
 Row = tuple[Any, ...]
 """A row of any of the tables below; its first value is its key."""
+
+TIME_UNIT = "time_unit"
+"""The option of a sweep that names the unit of its deadlines: a label of all its points, kept apart from what they are known by."""
 
 
 class Piece(NamedTuple):

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from uepgpu.points.stop import MOST_REALIZATIONS
-from uepgpu.store.stored import merged
+from uepgpu.store.merged import merged
 from uepgpu.sweep.ranges import Ran, Range, Work, describe_work
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from uepgpu.points.point import Point, Sweep
     from uepgpu.points.stop import Verdict
     from uepgpu.store.store import Claim, Store, StoredMember
-    from uepgpu.tally import Tally
+    from uepgpu.tally import Tally, Trajectories
 
 __all__ = ["Collection", "Runner", "Status"]
 
@@ -251,7 +251,7 @@ class Collection:
             return at / self.sweep.points[i].stop.realizations
         return verdict.fraction * max(at / verdict.realizations, 1.0)
 
-    def tally(self, i: int) -> Tally | None:
+    def tally(self, i: int) -> Tally | Trajectories | None:
         """Return everything that is stored of point number `i`; None if nothing is."""
         counted = self.store.counted(self.members[i].tally, MOST_REALIZATIONS)
         return None if counted is None else merged(json.loads(self.identities[i].frame), self.sweep.points[i], counted)

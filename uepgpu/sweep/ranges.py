@@ -11,16 +11,19 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from uepgpu import __version__
+from uepgpu.backends import get_backend
 from uepgpu.monte_carlo import simulate
 from uepgpu.points.notation import read_code, read_partition, read_workers
 
 if TYPE_CHECKING:
     from uepgpu.backends import Devices
     from uepgpu.points.identity import Identity
-    from uepgpu.tally import Tally
+    from uepgpu.tally import Tally, Trajectories
+
+    Counted = Tally | Trajectories
 
 __all__ = ["Ran", "Range", "Work", "describe_work", "run_range"]
 
@@ -43,6 +46,7 @@ class Work:
     deadlines : tuple of float or None
         Those that are simulated; None in the count domain.
     seed : int
+    rounds : int or None
     """
 
     code: str
@@ -50,6 +54,7 @@ class Work:
     workers: str
     deadlines: tuple[float, ...] | None
     seed: int
+    rounds: int | None = None
 
 
 @dataclass(frozen=True)
@@ -67,23 +72,23 @@ class Ran:
 
     Attributes
     ----------
-    tally : Tally
+    tally : Tally or Trajectories
     size : int or None
         The proposed range size, about a second's worth.
     provenance : str
         JSON of backend, device and versions.
     """
 
-    tally: Tally
+    tally: Counted
     size: int | None
     provenance: str
 
 
 def describe_work(identity: Identity, seed: int) -> Work:
     """Return the work that simulates a point."""
-    domain = json.loads(identity.frame)["domain"]
-    deadlines = tuple(json.loads(identity.deadlines)) if domain == "deadline" else None
-    return Work(identity.code, identity.part, identity.workers, deadlines, seed)
+    frame = json.loads(identity.frame)
+    deadlines = tuple(json.loads(identity.deadlines)) if frame["domain"] == "deadline" else None
+    return Work(identity.code, identity.part, identity.workers, deadlines, seed, frame.get("rounds"))
 
 
 def run_range(
@@ -108,7 +113,11 @@ def run_range(
     """
     code, part, workers = read_code(work.code), read_partition(work.part), read_workers(work.workers)
 
-    def run(first: int, count: int) -> Tally:
+    if work.rounds is not None and backend == "auto":  # a store keeps squares, which are not counted on a device
+        backend = get_backend("auto", part.n_subproducts, without=("cuda",)).name
+
+    def run(first: int, count: int) -> Any:
+        options: dict[str, Any] = {} if work.rounds is None else {"rounds": work.rounds}
         return simulate(
             code,
             part,
@@ -121,6 +130,7 @@ def run_range(
             threads=threads,
             devices=devices,
             progress=progress,
+            **options,
         )
 
     if span.size is not None:
@@ -130,9 +140,9 @@ def run_range(
     return Ran(tally, size, provenance(tally.backend))
 
 
-def _pilot(run: Callable[[int, int], Tally], span: Range, clock: Callable[[], float] = time.perf_counter) -> tuple[Tally, int]:
+def _pilot(run: Callable[[int, int], Any], span: Range, clock: Callable[[], float] = time.perf_counter) -> tuple[Counted, int]:
     """Run growing pieces until one takes long enough to be a measure; return them as one tally, and the range size."""
-    total: Tally | None = None
+    total: Any = None
     at, count, seconds = span.start, PILOT, 0.0
     while at < span.stop:
         count = min(count, span.stop - at)

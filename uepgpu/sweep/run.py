@@ -13,7 +13,7 @@ from uepgpu.sweep.collect import Collection
 from uepgpu.sweep.local import Local
 
 if TYPE_CHECKING:
-    from uepgpu.tally import Tally
+    from uepgpu.tally import Tally, Trajectories
 
 __all__ = ["Outcome", "Result", "identify_all", "run_points"]
 
@@ -25,7 +25,7 @@ class Result:
     """What was simulated of a point."""
 
     point: Point
-    tally: Tally
+    tally: Tally | Trajectories
 
 
 @dataclass(frozen=True, eq=False)

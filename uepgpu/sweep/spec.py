@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from uepgpu.checks import closest, shown
-from uepgpu.codes import MDS, Code, ExpandingWindow, NonOverlappingWindow
+from uepgpu.codes import Code
+from uepgpu.codes.cost import costly_packets, warn_of_stacked
 from uepgpu.partition import Partition
+from uepgpu.plan import check_rounds
 from uepgpu.points.point import Point, Sweep, code_name
 from uepgpu.points.stop import MOST_REALIZATIONS, StopRule
 from uepgpu.specification import describe
 from uepgpu.specification.axes import CODE, MAX_POINTS, PARTITION, WORKERS, Choice, choices
-from uepgpu.specification.cost import warn_of_stacked
 from uepgpu.specification.fields import (
     SpecError,
     TomlTable,
@@ -41,8 +42,6 @@ __all__ = ["parse_spec", "read_spec"]
 
 TOP_KEYS, SERIES_KEYS, STOP_KEYS = names(TOP), names(SERIES), names(STOP)
 DEFAULT_REALIZATIONS = 100_000
-WINDOWED = (NonOverlappingWindow, ExpandingWindow, MDS)
-"""Codes for which another encoding makes packets that cost 1."""
 
 
 def read_spec(spec: str, *, realizations: int | None = None, seed: int | None = None) -> Sweep:
@@ -84,6 +83,7 @@ def parse_spec(data: dict[str, Any], *, name: str, folder: Path, realizations: i
         seed=top.get("seed", read_seed, 1) if seed is None else seed,
         fixed_seed=seed is not None,
         times=times,
+        rounds=top.get("rounds", whole, None),
         gamma=top.get("gamma", numbers, None),
         workers=TomlTable("[workers]", top.get("workers", as_it_is, {}), WORKER_KEYS).data,
         partitions=named_tables(top, "partitions"),
@@ -99,6 +99,9 @@ def parse_spec(data: dict[str, Any], *, name: str, folder: Path, realizations: i
                     f"the grids ask for more than {MAX_POINTS:,} points; make them coarser or use several specifications"
                 )
     refuse_duplicates((((*p.panel, p.series), p.describe()) for p in points), "label, partition or workers")
+    units = list(dict.fromkeys(p.workers.time_unit for p in points))
+    if len(units) > 1:
+        raise SpecError(f"[workers]: time_unit must be the same for all series, as they share axes, got {shown(units)}")
     warn_of_stacked(list(shared.costly.items()), max(p.part.n_subproducts for p in points))
     return Sweep(name, top.get("title", text, name), tuple(points), show)
 
@@ -113,6 +116,7 @@ class _Shared:
     seed: int
     fixed_seed: bool
     times: tuple[float, ...]
+    rounds: int | None
     gamma: list[float] | None
     workers: dict[str, Any]
     partitions: dict[str, Any]
@@ -153,6 +157,8 @@ def _points(shared: _Shared, table: TomlTable) -> Iterator[Point]:
         times = choice.values.get("deadlines", table.data.get("deadlines"))
         times = shared.times if times is None else deadlines(f"{place}: deadlines", times)
         among(f"{place}: stop: deadlines", stop.deadlines, times)
+        rounds = choice.values.get("rounds", table.data.get("rounds", shared.rounds))
+        rounds = None if rounds is None else whole(f"{place}: rounds", rounds)
         seed = read_seed(f"{place}: seed", choice.values["seed"]) if "seed" in choice.values else shared.seed
         seed = shared.seed if shared.fixed_seed else seed
         chosen = choice.of(tuple(WORKERS))
@@ -167,11 +173,12 @@ def _points(shared: _Shared, table: TomlTable) -> Iterator[Point]:
                 series = f"{label}{choice.suffix}{suffix}".removeprefix(", ") or code_name(code)
                 at = f"{place} with partition {name!r}"
                 best = code if wanted is None else wanted.best(code, part, made, at)
-                point = Point(series, name, best, part, made, times, stop, seed)
+                point = Point(series, name, best, part, made, times, stop, seed, rounds)
                 with describe.located(at):
+                    if rounds is not None:
+                        check_rounds(rounds, made)
                     law = point.law
-                largest = int(law.occurring_work.max())
-                if "work" not in workers and isinstance(code, WINDOWED) and law.encoding == "stacked" and largest > 1:
+                if "work" not in workers and (largest := costly_packets(code, law)) > 1:
                     shared.costly[point.describe()] = largest
                 yield point
 

@@ -28,11 +28,14 @@ class View:
         Name and values of the resulting axis, D of them.
     weight : (D, T) float64 or None
         Pr[N(t) = N]; None where the axis is taken as it is.
+    time_unit : str or None
+        What times are measured in.
     """
 
     dimension: str
     coordinate: Floats | NDArray[np.int64]
     weight: Floats | None
+    time_unit: str | None = None
 
     def __call__(self, counts: NDArray[Any]) -> Floats:
         """Return counts (..., T, U) on the resulting axis, (..., D, U)."""
@@ -63,7 +66,7 @@ def view(counts: Counts, workers: Workers | None, deadlines: ArrayLike | None) -
         if workers is not None or deadlines is not None:
             raise ValueError("workers and deadlines are for count-domain tallies: this one was simulated at fixed deadlines")
         assert counts.deadlines is not None
-        return View("deadline", counts.deadlines, None)
+        return View("deadline", counts.deadlines, None, counts.time_unit)
     if workers is None and deadlines is None:
         return View("received", np.arange(counts.n_packets + 1), None)
     if workers is None or deadlines is None:
@@ -84,7 +87,7 @@ def view(counts: Counts, workers: Workers | None, deadlines: ArrayLike | None) -
         raise ValueError(f"workers {how}, and packets are tied to them: what arrives first depends on the worker")
     if workers.work == "true" and counts.packet_work is None:
         raise ValueError("workers.work='true', but packets differ in true work: simulate with deadlines")
-    return View("deadline", times, received_weight(counts, workers, times))
+    return View("deadline", times, received_weight(counts, workers, times), workers.time_unit)
 
 
 def received_weight(counts: Counts, workers: Workers, times: Floats) -> Floats:

@@ -45,7 +45,7 @@ def completion_time(
     at = np.zeros(0) if times is None else deadlines_array(times, "times")
     for name, values in zip(("cdf", "cdf_low", "cdf_high"), waiting.cdf(at), strict=True):
         data[name] = ("time", values)
-    return labelled(data, coords={"quantile": levels, "time": at}, attrs=attributes(counts) | {"until": until})
+    return labelled(data, {"quantile": levels, "time": at}, attributes(counts) | {"until": until}, workers.time_unit)
 
 
 @dataclass(frozen=True, eq=False)

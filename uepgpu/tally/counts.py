@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uepgpu.checks import choice, deadlines_array, integer, positive, shown, word64
+from uepgpu.workers.laws import checked_time_unit
 from uepgpu_kernels.job import SUB_BATCHES
 
 __all__ = ["ARRAYS", "Counts", "Ranges"]
@@ -64,6 +65,8 @@ class Counts:
         :func:`uepgpu.plan.possible.possible_counts` returns them; None where that is not known.
     sums : bool
         Whether terms of decoded sums count as decoded, so that the tally serves cxr alone (docs/mathematics.md §3).
+    time_unit : str or None
+        What `deadlines` are measured in: a label, no part of the problem.
 
     Raises
     ------
@@ -91,6 +94,7 @@ class Counts:
     seconds: float
     possible: Ints | None = None
     sums: bool = False
+    time_unit: str | None = None
 
     def __post_init__(self) -> None:
         if self.domain not in ("count", "deadline") or (self.domain == "deadline") != (self.deadlines is not None):
@@ -116,6 +120,7 @@ class Counts:
         for name in ("code", "decoder", "backend"):
             if not isinstance(getattr(self, name), str):
                 raise ValueError(f"{name} must be a text, got {shown(getattr(self, name))}")
+        checked_time_unit(self.time_unit)
         for name in ("tied", "class_wise", "sums"):
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(f"{name} must be True or False, got {shown(getattr(self, name))}")
@@ -206,6 +211,10 @@ class Counts:
             return NotImplemented
         if self.problem != other.problem or self._holds != other._holds or self.packet_work != other.packet_work:
             raise ValueError(f"tallies of different problems do not add: {self._difference(other)}")
+        if None not in (self.time_unit, other.time_unit) and self.time_unit != other.time_unit:
+            raise ValueError(
+                f"tallies do not add: deadlines are in {shown(self.time_unit)} in one and {shown(other.time_unit)} in the other"
+            )
         return replace(
             self,
             backend="+".join(sorted({*self.backend.split("+"), *other.backend.split("+")})),
@@ -215,6 +224,7 @@ class Counts:
             ranges=_merge(self.ranges, other.ranges),
             seconds=self.seconds + other.seconds,
             possible=other.possible if self.possible is None else self.possible,
+            time_unit=other.time_unit if self.time_unit is None else self.time_unit,
         )
 
     def _difference(self, other: Counts) -> str:

@@ -257,7 +257,7 @@ def _dataset(counts: Counts, part: Partition, seen: View, mean: Floats, stderr: 
 
 def over(seen: View, data: dict[str, Any], coords: dict[str, Any], counts: Counts) -> xr.Dataset:
     """Return a Dataset over the time axis and further coordinates, with what was simulated as attributes."""
-    return labelled(data, coords={seen.dimension: seen.coordinate, **coords}, attrs=attributes(counts))
+    return labelled(data, {seen.dimension: seen.coordinate, **coords}, attributes(counts), seen.time_unit)
 
 
 def attributes(counts: Counts) -> dict[str, Any]:

@@ -28,6 +28,8 @@ def write_counts(counts: Counts, path: str | os.PathLike[str]) -> None:
     if not target.parent.is_dir():
         raise FileNotFoundError(f"no folder {shown(str(target.parent))} to write {shown(target.name)} in")
     header = {f.name: getattr(counts, f.name) for f in fields(counts) if f.name not in ARRAYS} | {"format": FORMAT}
+    if counts.time_unit is None:  # earlier versions read what has no label
+        del header["time_unit"]
     arrays = {name: a for name in ARRAYS if (a := getattr(counts, name)) is not None}
     header["checksum"] = checksum(json.dumps(header, sort_keys=True), arrays)
     content = io.BytesIO()

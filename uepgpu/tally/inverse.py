@@ -27,7 +27,7 @@ from uepgpu.workers import Workers
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["deadline_for", "workers_for"]
+__all__ = ["deadline_for", "deadline_on_grid", "workers_for"]
 
 Floats = NDArray[np.float64]
 
@@ -41,14 +41,20 @@ def deadline_for(counts: Counts, part: Partition, loss: ArrayLike, workers: Work
     if counts.domain == "deadline":
         seen = view(counts, workers, None)
         check_partition(counts, part, workers)
-        return _answers(counts, "deadline", targets, _by_grid(loss_along(counts, part, seen), np.asarray(seen.coordinate), targets))
+        return deadline_on_grid(counts, loss_along(counts, part, seen), targets)
     if workers is None:
         raise ValueError("workers must be given for a count-domain tally: their latency law decides when packets have arrived")
     instance("workers", workers, Workers)
     check_partition(counts, part, workers)
     start = typical_time(workers, part.n_subproducts)
     found = {end: [first_time(_curve(counts, part, workers, end), t, start) for t in targets.tolist()] for end in ENDS}
-    return _answers(counts, "deadline", targets, {end: np.array(times) for end, times in found.items()})
+    return _answers(counts, "deadline", targets, {end: np.array(times) for end, times in found.items()}, workers.time_unit)
+
+
+def deadline_on_grid(counts: Counts, curve: xr.Dataset, targets: Floats) -> xr.Dataset:
+    """Return the answers of losses along the deadlines of a tally."""
+    assert counts.deadlines is not None
+    return _answers(counts, "deadline", targets, _by_grid(curve, counts.deadlines, targets), counts.time_unit)
 
 
 def _curve(counts: Counts, part: Partition, workers: Workers, end: str) -> Any:
@@ -92,5 +98,6 @@ def _weight(counts: Counts, workers: Workers, time: float) -> Floats:
     return weight
 
 
-def _answers(counts: Counts, name: str, targets: Floats, found: dict[str, Floats]) -> xr.Dataset:
-    return labelled({f"{name}{end}": ("target", value) for end, value in found.items()}, {"target": targets}, attributes(counts))
+def _answers(counts: Counts, name: str, targets: Floats, found: dict[str, Floats], time_unit: str | None = None) -> xr.Dataset:
+    values = {f"{name}{end}": ("target", value) for end, value in found.items()}
+    return labelled(values, {"target": targets}, attributes(counts), time_unit)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from numpy.typing import ArrayLike
@@ -106,6 +107,19 @@ class Tally(Answers):
         [[0.951, 0.589, 0.589]]
         """
         return estimates.subproduct_probability(self, workers, deadlines)
+
+    def measured_in(self, time_unit: str | None) -> Tally:
+        """Return the same counts with another label of what deadlines are measured in; where there are no deadlines, the tally.
+
+        Examples
+        --------
+        >>> import uepgpu as uep
+        >>> part = uep.Partition.model("cxr", left_variances=[4, 1, 1], right_variances=[1, 1, 1], classes=(1, 2))
+        >>> tally = uep.simulate(uep.codes.MDS(), part, uep.Workers(6), deadlines=[1.0], realizations=1000, seed=7)
+        >>> tally.measured_in("ms").time_unit, tally.measured_in("ms") == tally
+        ('ms', True)
+        """
+        return self if self.deadlines is None else replace(self, time_unit=time_unit)
 
     def _repr_html_(self) -> str:
         rows = [(name, str(getattr(self, name))) for name in ("code", "domain", "decoder", "n_packets", "seed", "backend")]

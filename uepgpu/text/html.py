@@ -49,4 +49,8 @@ class Described:
 
     def _repr_html_(self) -> str:
         note = " ".join((type(self).__doc__ or "").split("\n\n")[0].split())
-        return html_table(type(self).__name__, [(f.name, getattr(self, f.name)) for f in dataclasses.fields(self) if f.repr], note)
+        return html_table(type(self).__name__, self._described(), note)
+
+    def _described(self) -> list[tuple[str, object]]:
+        """Return the rows of the table."""
+        return [(f.name, getattr(self, f.name)) for f in dataclasses.fields(self) if f.repr]

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["NAMES", "dataset", "described"]
+__all__ = ["NAMES", "TIME", "dataset", "described"]
 
 TIME = "unit of the latency law"
+"""What times are measured in where it has no name."""
 ENERGY = "squared unit of the product"
 
 NAMES: dict[str, tuple[str, str]] = {
@@ -27,11 +28,18 @@ NAMES: dict[str, tuple[str, str]] = {
     "iteration": ("iteration", "1"),
     "realization": ("number of the realization", "1"),
     "candidate": ("candidate", "1"),
+    "round": ("round", "1"),
+    "lag": ("rounds between", "1"),
     "x": ("normalized loss that is exceeded", "1"),
     "value": ("value of the loss", "1"),
     # losses
     "loss": ("expected squared error of the product", ENERGY),
     "loss_sd": ("standard deviation of the loss of one realization", ENERGY),
+    "loss_sd_independent": ("standard deviation of the mean loss of independent rounds", ENERGY),
+    "expected_loss_sd": ("standard deviation of the mean over rounds of the loss expected by the number received", ENERGY),
+    "expected_loss_sd_independent": ("the same of independent rounds", ENERGY),
+    "correlation": ("correlation of the losses of two rounds", "1"),
+    "expected_correlation": ("correlation of the losses expected by the number received", "1"),
     "loss_bound": ("upper bound of the loss, cross terms left out", ENERGY),
     "bound_tail": ("lower bound of the normalized loss of any code", "1"),
     "bound_exchangeable": ("lower bound of the normalized loss of exchangeable packets", "1"),
@@ -104,16 +112,20 @@ def named(name: str) -> tuple[str, str]:
     return name.replace("_", " "), ""
 
 
-def described(found: xr.Dataset) -> xr.Dataset:
-    """Give every variable of a Dataset its ``long_name`` and ``units``, and return it."""
+def described(found: xr.Dataset, time_unit: str | None = None) -> xr.Dataset:
+    """Give every variable of a Dataset its ``long_name`` and ``units``, and return it; `time_unit` is that of times."""
     for name in found.variables:
         long_name, unit = named(str(name))
+        unit = time_unit if unit == TIME and time_unit is not None else unit
         found[name].attrs |= {"long_name": long_name} | ({"units": unit} if unit else {})
     return found
 
 
 def dataset(
-    variables: Mapping[str, Any], coords: Mapping[str, Any] | None = None, attrs: Mapping[str, Any] | None = None
+    variables: Mapping[str, Any],
+    coords: Mapping[str, Any] | None = None,
+    attrs: Mapping[str, Any] | None = None,
+    time_unit: str | None = None,
 ) -> xr.Dataset:
     """Return a Dataset whose variables say what they are and what they are measured in.
 
@@ -121,6 +133,8 @@ def dataset(
     ----------
     variables, coords, attrs : mapping
         As for xarray.Dataset.
+    time_unit : str, optional
+        What times are measured in: that of the workers.
 
     Examples
     --------
@@ -129,4 +143,4 @@ def dataset(
     """
     import xarray as xr
 
-    return described(xr.Dataset(variables, coords, attrs))
+    return described(xr.Dataset(variables, coords, attrs), time_unit)

@@ -8,6 +8,7 @@ from uepgpu.theory.completion import completion_time
 from uepgpu.theory.distribution import exceedance, loss_distribution, loss_quantile, loss_sd
 from uepgpu.theory.inverse import deadline_for, workers_for
 from uepgpu.theory.launched import launched_packets
+from uepgpu.theory.trajectories import trajectory_moments
 
 __all__ = [
     "completion_time",
@@ -20,5 +21,6 @@ __all__ = [
     "loss_quantile",
     "loss_sd",
     "lower_bound",
+    "trajectory_moments",
     "workers_for",
 ]

@@ -96,6 +96,7 @@ def lower_bound(part: Partition, workers: Workers, *, deadlines: ArrayLike, clas
             "class_wise": int(classes),
             "cross_terms": of_items,
         },
+        time_unit=workers.time_unit,
     )
 
 

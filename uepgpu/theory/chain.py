@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uepgpu.theory.arrays import both_sides, convolve
+from uepgpu.theory.in_turn import JointCounts
 
 if TYPE_CHECKING:
     from uepgpu.theory.count_laws import ProductForm
@@ -25,16 +26,18 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
-def last_saturated(counts: ProductForm, sizes: Ints) -> Floats:
+def last_saturated(counts: ProductForm | JointCounts, sizes: Ints) -> Floats:
     """Return Pr[ℓ* = j] for j = 0..L, shape (points, L + 1).
 
     Parameters
     ----------
-    counts : ProductForm
+    counts : ProductForm or JointCounts
         Counts of the windows, smallest window first.
     sizes : (L,) int64
         Sub-products that each window adds.
     """
+    if isinstance(counts, JointCounts):
+        return counts.last_saturated(sizes)
     n = sizes.size
     ends = np.concatenate([[0], np.cumsum(sizes)]).tolist()
     weights = [counts.weight(i, counts.most(i)) for i in range(n)]

@@ -10,11 +10,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from uepgpu.checks import deadlines_array, instance, shown
 from uepgpu.codes import Code
+from uepgpu.codes.cost import warn_of_default
 from uepgpu.codes.law import packets_law, support_law
 from uepgpu.partition import Partition
 from uepgpu.text.variables import dataset as labelled
 from uepgpu.theory import chain, disjoint
 from uepgpu.theory.count_laws import CountLaw, ProductForm
+from uepgpu.theory.in_turn import JointCounts
 from uepgpu.theory.laws import deadline_counts, received_counts
 from uepgpu.theory.structure import Structure, code_name, no_closed_form, window_structure
 from uepgpu.workers import Workers
@@ -177,6 +179,7 @@ class Problem:
     dim: str
     points: Floats | Ints
     n_workers: int
+    time_unit: str | None = None
 
     @classmethod
     def make(cls, code: Code, part: Partition, workers: Workers | None, deadlines: Any, received: Any) -> Problem:
@@ -192,11 +195,14 @@ class Problem:
                 raise ValueError("workers must be given for deadlines: their number and latency law decide what has arrived")
             times = deadlines_array(deadlines)
             law = packets_law(code, part, workers)
+            warn_of_default(code, law, workers)
             structure = _structure(law, code)
             counts = deadline_counts(law, structure, workers, times, code)
-            return cls(code, law, structure, counts, "deadline", times, workers.count)
+            return cls(code, law, structure, counts, "deadline", times, workers.count, workers.time_unit)
         numbers = _received_array(received)
         law, n_workers = _received_law(code, part, workers, numbers)
+        if law.by_message is not None:
+            raise no_closed_form(code, "a number of messages in turn, of which those of fast workers come first,")
         structure = _structure(law, code)
         return cls(code, law, structure, received_counts(law, structure, numbers), "received", numbers, n_workers)
 
@@ -210,7 +216,7 @@ class Problem:
             "classes": list(part.class_sizes),
             "workers": self.n_workers,
         }
-        return labelled(variables, {self.dim: self.points} | (coords or {}), attributes)
+        return labelled(variables, {self.dim: self.points} | (coords or {}), attributes, self.time_unit)
 
 
 def _structure(law: SupportLaw, code: Code) -> Structure:
@@ -236,14 +242,15 @@ def _received_law(code: Code, part: Partition, workers: Workers | None, received
         except ValueError as error:
             raise ValueError(f"{error}; W was taken from max(received) = {most}: give workers to say how many there are") from None
     law = packets_law(code, part, workers)
-    if law.tied and most > workers.count:
-        raise ValueError(f"received must be at most the number of workers W = {workers.count} that packets are tied to, got {most}")
+    if law.tied and most > workers.n_packets:
+        what = f"workers W = {workers.count}" if workers.messages == 1 else f"packets W m = {workers.n_packets} of workers"
+        raise ValueError(f"received must be at most the number of {what} that packets are tied to, got {most}")
     return law, workers.count
 
 
-def product_form(counts: CountLaw) -> ProductForm:
-    """Return the law of the counts of a chain, which has product form."""
-    assert isinstance(counts, ProductForm)  # deadline_counts refuses the rest for chains
+def product_form(counts: CountLaw) -> ProductForm | JointCounts:
+    """Return the law of the counts of a chain, which has product form or is a table."""
+    assert isinstance(counts, ProductForm | JointCounts)  # deadline_counts refuses the rest for chains
     return counts
 
 

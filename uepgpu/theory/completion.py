@@ -104,16 +104,21 @@ def completion_time(
         "never": never,
         "quantile_time": ("quantile", least_time(lambda t: missing(t) <= (1 - levels) * (1 + ROUNDING), levels.size)),
     }
-    return _dataset(variables, levels, times, missing, until)
+    return _dataset(variables, levels, times, missing, until, workers.time_unit)
 
 
 def _dataset(
-    variables: dict[str, Any], levels: Floats, times: ArrayLike | None, missing: Callable[[Floats], Floats], until: Until
+    variables: dict[str, Any],
+    levels: Floats,
+    times: ArrayLike | None,
+    missing: Callable[[Floats], Floats],
+    until: Until,
+    time_unit: str | None,
 ) -> xr.Dataset:
     at = np.zeros(0) if times is None else deadlines_array(times, "times")
     late = missing(at) if at.size else np.zeros(0)
     curves = {"cdf": ("time", 1.0 - late), "exceedance": ("time", late)}
-    return labelled(variables | curves, coords={"quantile": levels, "time": at}, attrs={"until": until})
+    return labelled(variables | curves, {"quantile": levels, "time": at}, {"until": until}, time_unit)
 
 
 def check_until(until: Until, n_classes: int) -> Until:

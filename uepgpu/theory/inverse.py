@@ -79,7 +79,7 @@ def deadline_for(code: Code, part: Partition, workers: Workers, *, loss: ArrayLi
 
     found = np.array([first_time(curve, target, start) for target in targets.tolist()])
     reached = [float(curve(np.array([min(t, 1e300)]))[0]) for t in found.tolist()]
-    return _answers(targets, {"deadline": found, "normalized_loss": np.array(reached)})
+    return _answers(targets, {"deadline": found, "normalized_loss": np.array(reached)}, workers.time_unit)
 
 
 def workers_for(code: Code, part: Partition, workers: Workers, *, loss: ArrayLike, deadline: float, most: int = MOST) -> xr.Dataset:
@@ -159,5 +159,5 @@ def require_scalable(workers: Workers) -> None:
         raise ValueError(f"workers must be equal for their number to be asked for, got {name}={shown(getattr(workers, name))}")
 
 
-def _answers(targets: Floats, values: dict[str, Floats]) -> xr.Dataset:
-    return labelled({name: ("target", value) for name, value in values.items()}, coords={"target": targets})
+def _answers(targets: Floats, values: dict[str, Floats], time_unit: str | None = None) -> xr.Dataset:
+    return labelled({name: ("target", value) for name, value in values.items()}, {"target": targets}, time_unit=time_unit)

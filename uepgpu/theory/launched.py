@@ -45,7 +45,7 @@ def launched_packets(code: Code, part: Partition, workers: Workers) -> float:
     kinds, number = workers.kinds()
     copies = np.stack([workers.launched(law.n_subproducts, law.work, *kind) for kind in kinds])[number]  # (W, windows)
     if law.window is not None:
-        return float(copies[np.arange(workers.count), law.window].sum())
+        return float(copies[np.arange(workers.n_packets) // workers.messages, law.window].sum())
     assert law.probabilities is not None
     return workers.messages * float((copies @ law.probabilities).sum() / law.probabilities.sum())
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from uepgpu.latency import Trace
 from uepgpu.theory.count_laws import (
     MOST_MIXED,
     CountLaw,
@@ -16,7 +18,8 @@ from uepgpu.theory.count_laws import (
     ReceivedTiedCounts,
     TiedCounts,
 )
-from uepgpu.theory.received import received_law
+from uepgpu.theory.in_turn import MOST_CELLS, JointCounts, add_worker, messages_of_a_worker
+from uepgpu.theory.received import received_law, sent_by_worker
 from uepgpu.theory.structure import Structure, no_closed_form
 
 if TYPE_CHECKING:
@@ -52,6 +55,8 @@ def deadline_counts(law: SupportLaw, structure: Structure, workers: Workers, dea
     """Return the law of counts by every deadline, packets of window s having arrived with probability F(Ω t speed / r_s)."""
     k = law.n_subproducts
     charged_alike = workers.work == "unit" or law.equal_work
+    if law.by_message is not None:
+        return _in_turn(law, structure, workers, deadlines, code)
     if not workers.independent and not (law.exchangeable and charged_alike):
         what = "packets of unequal work" if law.exchangeable else "packets tied to workers"
         raise no_closed_form(code, f"a set of {what} whose arrivals are not independent")
@@ -78,6 +83,34 @@ def deadline_counts(law: SupportLaw, structure: Structure, workers: Workers, dea
     cells = np.stack([a @ share for a in arrived], axis=1)[:, number]
     absent = np.stack([a @ share.sum(axis=1) for a in late], axis=1)[:, number]
     return DrawnUnequalWorkers(cells, absent)
+
+
+def _in_turn(law: SupportLaw, structure: Structure, workers: Workers, deadlines: Floats, code: Any) -> CountLaw:
+    """Return the joint law of counts, as far as decoding can use them, where messages differ in their law of windows."""
+    if isinstance(workers.latency, Trace) or (workers.racks is not None and workers.racks.probability > 0):
+        raise no_closed_form(code, "a set of messages in turn of workers that do not answer independently")
+    if workers.work == "true" and not law.equal_work:
+        raise no_closed_form(code, "a set of messages in turn of unequal work")
+    caps = structure.sizes if structure.kind == "disjoint" else np.cumsum(structure.sizes)
+    cells = int(np.prod(caps + 1.0))
+    if law.field != "generic" or cells > MOST_CELLS:
+        raise no_closed_form(
+            code, f"a set of messages in turn over {law.field} coefficients, with {cells:,} combinations of counts"
+        )
+    assert law.by_message is not None
+    member = structure.unit_of_window[:, None] == np.arange(structure.n_units)
+    share = law.by_message @ member
+    share /= share.sum(axis=1, keepdims=True)
+    kinds, number = workers.kinds()
+    sure = replace(workers, loss_probability=0.0)
+    joint = np.zeros((deadlines.size, *(caps + 1).tolist()))
+    joint.reshape(deadlines.size, -1)[:, 0] = 1.0
+    for kind, count in zip(kinds, np.bincount(number).tolist(), strict=True):
+        sent = sent_by_worker(sure, kind, deadlines, law.n_subproducts, int(law.occurring_work[0]))
+        of_one = messages_of_a_worker(sent, share, workers.loss_probability)
+        for _ in range(count):
+            joint = add_worker(joint, of_one)
+    return JointCounts(joint)
 
 
 def _tied_counts(window: Ints, work: Ints, structure: Structure, workers: Workers, deadlines: Floats, k: int) -> CountLaw:

@@ -19,7 +19,7 @@ from uepgpu.theory.arrays import binomial, convolve, log_binomial, log_poisson
 if TYPE_CHECKING:
     from uepgpu.workers import Workers
 
-__all__ = ["received_law"]
+__all__ = ["received_law", "sent_by_worker", "thinned"]
 
 Floats = NDArray[np.float64]
 
@@ -57,7 +57,8 @@ def received_law(workers: Workers, deadlines: Floats, n_subproducts: int, work: 
         laws = []
         for kind, count in zip(kinds, counts, strict=True):
             if count and workers.messages > 1:
-                laws += [_of_messages(workers, kind, deadlines, n_subproducts, work)] * count
+                sent = sent_by_worker(workers, kind, deadlines, n_subproducts, work, struck=bool(struck))
+                laws += [thinned(sent, workers.loss_probability)] * count
             elif count:
                 arrived = workers.arrival(deadlines, n_subproducts, work, *kind, struck=struck)
                 late = workers.absence(deadlines, n_subproducts, work, *kind, struck=struck)
@@ -67,7 +68,7 @@ def received_law(workers: Workers, deadlines: Floats, n_subproducts: int, work: 
     def of(members: NDArray[np.intp]) -> tuple[int, ...]:
         return tuple(np.bincount(number[members], minlength=len(kinds)).tolist())
 
-    if workers.racks is None or workers.independent:
+    if workers.racks is None or workers.racks.probability == 0:
         chance = together(of(np.arange(workers.count)), False)
     else:
         racks = Counter(of(members) for members in workers.racks.members())
@@ -77,32 +78,37 @@ def received_law(workers: Workers, deadlines: Floats, n_subproducts: int, work: 
     return np.asarray(chance / chance.sum(axis=1, keepdims=True))
 
 
-def _of_messages(workers: Workers, kind: tuple[float, int], deadlines: Floats, n_subproducts: int, work: int) -> Floats:
-    """Return the law of the number of messages of one worker that have arrived, shape (D, m + 1)."""
+def sent_by_worker(
+    workers: Workers, kind: tuple[float, int], deadlines: Floats, n_subproducts: int, work: int, *, struck: bool = False
+) -> Floats:
+    """Return the law of the number of messages of equal work that one worker has sent, lost ones too, shape (D, m + 1).
+
+    `kind` is its speed and the number of its law; `struck` says whether its rack is.
+    """
     speed, number = kind
     m = workers.messages
     if workers.progress == "erlang":
         from scipy.special import gammainc
 
-        law = workers.laws[number]
-        assert isinstance(law, Exponential)
-        mean = law.rate * workers.unit_time(deadlines, n_subproducts, work, speed)[:, None]
+        law = workers.laws[number] if not struck or workers.racks is None else workers.racks.latency
+        assert law is None or isinstance(law, Exponential)
+        rate = 0.0 if law is None else law.rate
+        mean = rate * workers.unit_time(deadlines, n_subproducts, work, speed)[:, None]
         ended = np.isinf(mean)
         sent = np.exp(log_poisson(np.arange(m + 1), np.where(ended, 0.0, mean)))
         sent[:, m:] = gammainc(m, np.where(ended, 0.0, mean))
-        sent = np.where(ended, np.arange(m + 1) == m, sent)
-    else:
-        sure = replace(workers, loss_probability=0.0)  # channels lose messages one by one, below
-        times = deadlines[:, None] / np.arange(1, m + 1)
-        none = np.zeros((deadlines.size, 1))
-        arrived = np.hstack([none + 1, sure.arrival(times, n_subproducts, work, speed, number), none])
-        late = np.hstack([none, sure.absence(times, n_subproducts, work, speed, number), none + 1])
-        # The difference of the smaller two keeps its digits.
-        sent = np.maximum(np.where(arrived[:, :-1] < 0.5, arrived[:, :-1] - arrived[:, 1:], late[:, 1:] - late[:, :-1]), 0.0)
-    return _thinned(sent, workers.loss_probability)
+        return np.where(ended, np.arange(m + 1) == m, sent)
+    sure = replace(workers, loss_probability=0.0)  # channels lose messages one by one
+    times = deadlines[:, None] / np.arange(1, m + 1)
+    none = np.zeros((deadlines.size, 1))
+    arrived = np.hstack([none + 1, sure.arrival(times, n_subproducts, work, speed, number, struck=struck), none])
+    late = np.hstack([none, sure.absence(times, n_subproducts, work, speed, number, struck=struck), none + 1])
+    # The difference of the smaller two keeps its digits.
+    sent = np.where(arrived[:, :-1] < 0.5, arrived[:, :-1] - arrived[:, 1:], late[:, 1:] - late[:, :-1])
+    return np.asarray(np.maximum(sent, 0.0))
 
 
-def _thinned(sent: Floats, lost: float) -> Floats:
+def thinned(sent: Floats, lost: float) -> Floats:
     """Return the law of how many of the packets that were sent are not lost, each on its own."""
     if lost == 0:
         return sent
@@ -112,11 +118,12 @@ def _thinned(sent: Floats, lost: float) -> Floats:
 
 def _by_round(workers: Workers, trace: Trace, deadlines: Floats, n_subproducts: int, work: int) -> Floats:
     """Return the law of the number received over the rounds of a trace, all of them equally likely."""
-    chance = np.zeros((deadlines.size, workers.count + 1))
+    chance = np.zeros((deadlines.size, workers.n_packets + 1))
     for d, time in enumerate(deadlines):
-        answered = trace.answered(workers.unit_time(time, n_subproducts, work, workers.speed()))
-        chance[d] = np.bincount(answered, minlength=workers.count + 1) / trace.n_rounds
-    return _thinned(chance, workers.loss_probability)
+        limits = (workers.unit_time(time / j, n_subproducts, work, workers.speed()) for j in range(1, workers.messages + 1))
+        sent = np.sum([trace.answered(limit) for limit in limits], axis=0)
+        chance[d] = np.bincount(sent, minlength=workers.n_packets + 1) / trace.n_rounds
+    return thinned(chance, workers.loss_probability)
 
 
 def _sum(laws: list[Floats]) -> Floats:

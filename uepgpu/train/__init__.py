@@ -17,5 +17,6 @@ from uepgpu.train.coded import coded
 from uepgpu.train.layer import CodedLinear
 from uepgpu.train.replicas import Member, Stack
 from uepgpu.train.scheme import Scheme
+from uepgpu.train.waited import simulated_time
 
-__all__ = ["CodedLinear", "Member", "Scheme", "Stack", "coded"]
+__all__ = ["CodedLinear", "Member", "Scheme", "Stack", "coded", "simulated_time"]

@@ -46,7 +46,10 @@ def scaling(values: NDArray[np.float64], like: Tensor) -> Tensor:
 
     In half precision the factors of debiasing would be off by up to 1/256, the same way in every step: a bias.
     """
-    return torch.as_tensor(values, dtype=torch.promote_types(like.dtype, torch.float32), device=like.device)
+    held = torch.as_tensor(values, dtype=torch.promote_types(like.dtype, torch.float32))
+    if like.device.type == "cuda":
+        return held.pin_memory().to(like.device, non_blocking=True)  # from other memory a copy would wait for the device
+    return held.to(like.device)
 
 
 def squared_norms(matrix: Tensor, dim: int) -> Tensor:

@@ -132,14 +132,14 @@ class Course:
         while self.stack.step < self.total:
             begin = self.stack.step
             end = min(begin - begin % every + every, self.total)
-            correct, seen = np.zeros(len(self.members)), 0
+            found, sizes = [], []
             for _ in range(begin, end):
                 x, y = self._batch(self.stack.step)
-                right = self.stack.train(x, y)
-                self._last.append(right / y.shape[1])
-                correct += right
-                seen += y.shape[1]
-            self._points.append((end, correct / seen, self._test(self.settings.test_samples)))
+                found.append(self.stack.train(x, y))
+                sizes.append(y.shape[1])
+            right = torch.stack(found).cpu().numpy()  # once, so that no step waits for a device
+            self._last.extend(some / size for some, size in zip(right, sizes, strict=True))
+            self._points.append((end, right.sum(axis=0) / sum(sizes), self._test(self.settings.test_samples)))
             if progress is not None:
                 progress(end - begin)
             if checkpoint is not None and end < self.total:

@@ -10,11 +10,13 @@ from weakref import WeakValueDictionary
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from uepgpu.backends import Sampler, get_backend
 from uepgpu.codes.law import support_law
 from uepgpu.partition import Partition
 from uepgpu.plan import Plan, make_plan, resolve_decoder
+from uepgpu.train.blocks import scaling
 from uepgpu.train.probability import decoding_scale
 from uepgpu.train.rounds import Rounds, State
 from uepgpu.train.scheme import Scheme
@@ -214,6 +216,7 @@ class StackDraws:
     def __init__(self, members: Sequence[Draws | None], n_subproducts: int) -> None:
         self.members, self.exact = list(members), np.ones((CHUNK, n_subproducts))
         self._chunks: dict[int, tuple[int, Floats]] = {}
+        self._sent: dict[int, tuple[object, Tensor]] = {}
 
     def weights(self, slot: int, step: int) -> Floats:
         """Return the factors of every member's sub-products, shape (members, K)."""
@@ -224,3 +227,13 @@ class StackDraws:
             self._chunks[slot] = (at, rows)
         result: Floats = rows[step % CHUNK]
         return result
+
+    def factors(self, slot: int, step: int, like: Tensor) -> Tensor:
+        """Return the same to multiply tensors like this one with, where it is: many steps are sent there at once."""
+        key = step // CHUNK, like.device, like.dtype
+        known, sent = self._sent.get(slot, (None, like))
+        if known != key:
+            self.weights(slot, step)  # draws the chunk
+            sent = scaling(self._chunks[slot][1], like)
+            self._sent[slot] = key, sent
+        return sent[step % CHUNK]

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from uepgpu.train.blocks import labels_of_order, scaling, slice_order
+from uepgpu.train.blocks import labels_of_order, slice_order
 from uepgpu.train.scheme import Scheme
 
 __all__ = ["scaled_products"]
 
 
-def scaled_products(left: Tensor, right: Tensor, weights: NDArray[np.float64], scheme: Scheme) -> Tensor:
-    """Return Σ_k w_rk X_rk, shape (R, U, Q), of products left·right, (R, U, H) and (R, H, Q); weights (R, N, P) or (R, M)."""
-    factors = scaling(weights, left)
+def scaled_products(left: Tensor, right: Tensor, factors: Tensor, scheme: Scheme) -> Tensor:
+    """Return Σ_k w_rk X_rk, shape (R, U, Q), of products left·right, (R, U, H) and (R, H, Q).
+
+    Factors w, (R, N, P) or (R, M), are on their device already, in a dtype of :func:`~uepgpu.train.blocks.scaling`.
+    """
     device = left.device
     if scheme.paradigm == "cxr":
         order = slice_order(scheme.order, (left, -2), (right, -1))
-        labels = labels_of_order(order, left.shape[-1], weights.shape[1], device).expand(len(left), -1)
+        labels = labels_of_order(order, left.shape[-1], factors.shape[1], device).expand(len(left), -1)
         return (left * factors.gather(1, labels)[:, None, :]).to(left.dtype) @ right
-    (r, n, p), u, q = weights.shape, left.shape[1], right.shape[2]
+    (r, n, p), u, q = factors.shape, left.shape[1], right.shape[2]
     rows = labels_of_order(slice_order(scheme.order, (left, -1)), u, n, device).expand(r, u)
     columns = labels_of_order(slice_order(scheme.order, (right, -2)), q, p, device).expand(r, q)
     wide = factors.gather(2, columns[:, None, :].expand(r, n, q))

@@ -82,7 +82,7 @@ class Stack:
     >>> scheme = Scheme(uep.codes.Uncoded(), workers, deadline=2.0)
     >>> stack = Stack(Network((20,), (20, 12, 10)), [Member(scheme, 0), Member(scheme, 1), Member(None, 0)], seed=1, rate=0.1)
     >>> correct = stack.train(torch.ones(3, 16, 20), torch.zeros(3, 16, dtype=torch.int64))
-    >>> correct.shape, stack.step
+    >>> tuple(correct.shape), stack.step
     ((3,), 1)
     """
 
@@ -126,9 +126,11 @@ class Stack:
 
     # --- training -----------------------------------------------------------------------------------------------------
 
-    def train(self, x: Tensor, y: Tensor) -> NDArray[np.int64]:
-        """Take one step on samples (R, B, …) with labels (R, B); return how many were classified right before it, (R,)."""
-        correct: NDArray[np.int64]
+    def train(self, x: Tensor, y: Tensor) -> Tensor:
+        """Take one step on samples (R, B, …) with labels (R, B); return how many were classified right before it, (R,) int64.
+
+        Nothing waits for a device: the step, and this result, may still be at work there.
+        """
         if self.front is None:
             correct, _ = self._dense_step(x, y, back=False)
         else:
@@ -139,7 +141,7 @@ class Stack:
         return correct
 
     @torch.no_grad()
-    def _dense_step(self, x: Tensor, y: Tensor, *, back: bool) -> tuple[NDArray[np.int64], Tensor]:
+    def _dense_step(self, x: Tensor, y: Tensor, *, back: bool) -> tuple[Tensor, Tensor]:
         """Go forward and backward through the dense layers; with `back` also return the gradient of their input."""
         inputs = self._forward(x)
         logits = inputs.pop()
@@ -159,7 +161,7 @@ class Stack:
             self.biases[layer].sub_(delta.sum(1, keepdim=True), alpha=self.rate)
             if layer > 0:
                 delta = torch.ops.aten.threshold_backward(gradient, inputs[layer], 0)
-        return np.asarray(correct.cpu().numpy(), dtype=np.int64), gradient
+        return correct, gradient
 
     def _input_gradient(self, layer: int, delta: Tensor) -> Tensor:
         """Return δ·Wᵀ of all members, (R, B, inputs), coded."""
@@ -169,12 +171,14 @@ class Stack:
         if not self.scheme.scales:
             return torch.stack([self._product(r, delta[r], weight[r], slot, flip=False) for r in range(len(self.members))])
         assert self._factors is not None
-        factors = self._factors.weights(slot, self.step).reshape(-1, *self.scheme.shape)
         if fits(delta, weight):
+            factors = self._factors.weights(slot, self.step).reshape(-1, *self.scheme.shape)
             result = delta.new_zeros((*delta.shape[:2], weight.shape[2]))
             add_scaled_products(result, delta, weight, factors, self.scheme, transposed=False, alpha=1.0)
             return result
-        return scaled_products(delta, weight, factors, self.scheme)
+        return scaled_products(
+            delta, weight, self._factors.factors(slot, self.step, delta).view(-1, *self.scheme.shape), self.scheme
+        )
 
     def _descend(self, layer: int, delta: Tensor, x: Tensor) -> None:
         """Subtract the coded gradient Xᵀ·δ from the weights, which are held transposed."""
@@ -186,13 +190,15 @@ class Stack:
                 weight[r].sub_(self._product(r, x[r].mT, delta[r], slot, flip=True), alpha=self.rate)
         else:
             assert self._factors is not None
-            factors = self._factors.weights(slot, self.step).reshape(-1, *self.scheme.shape)
-            if self.scheme.paradigm == "rxc":
-                factors = np.ascontiguousarray(factors.transpose(0, 2, 1))
+            tiles = self.scheme.paradigm == "rxc"
             if fits(delta, weight):
+                factors = self._factors.weights(slot, self.step).reshape(-1, *self.scheme.shape)
+                if tiles:
+                    factors = np.ascontiguousarray(factors.transpose(0, 2, 1))
                 add_scaled_products(weight, delta, x, factors, self.scheme, transposed=True, alpha=-self.rate)
             else:
-                weight.sub_(scaled_products(delta.mT, x, factors, self.scheme), alpha=self.rate)
+                sent = self._factors.factors(slot, self.step, delta).view(-1, *self.scheme.shape)
+                weight.sub_(scaled_products(delta.mT, x, sent.mT if tiles else sent, self.scheme), alpha=self.rate)
 
     def _product(self, member: int, left: Tensor, right: Tensor, slot: int, *, flip: bool) -> Tensor:
         draws = self.draws[member]

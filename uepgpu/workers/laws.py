@@ -10,12 +10,15 @@ from numpy.typing import NDArray
 
 from uepgpu.checks import positive, real_array, shown
 from uepgpu.latency import Latency, Trace
+from uepgpu.text import printable
 
-__all__ = ["check_foreign", "checked_latency", "checked_speeds", "distinct_laws"]
+__all__ = ["check_foreign", "checked_latency", "checked_speeds", "checked_time_unit", "distinct_laws"]
 
 ASKED = np.array([-1.0, 0.0, 1e-6, 1e-3, 0.1, 0.3, 1.0, 3.0, 10.0, 100.0, 1e4, 1e8])
 """Times at which a law of one's own is asked whether it is one."""
 SLACK = 1e-9
+LONGEST_UNIT = 40
+"""Characters of the name of a unit: it stands on axes and in headers of tables."""
 
 
 def check_foreign(law: Latency) -> None:
@@ -116,3 +119,10 @@ def _key(law: Latency) -> object:
     except TypeError:
         return id(law)
     return law
+
+
+def checked_time_unit(name: Any) -> str | None:
+    """Return the name of a unit of time, or None; ``ValueError`` unless it is a short text on one line."""
+    if name is None or (isinstance(name, str) and name.strip() and len(name) <= LONGEST_UNIT and printable(name) == name):
+        return name
+    raise ValueError(f"time_unit must be a text of at most {LONGEST_UNIT} characters such as 'ms', got {shown(name)}")

@@ -12,11 +12,12 @@ from uepgpu.checks import choice, integer, positive, probability, shown
 from uepgpu.latency import Exponential, Latency, Trace
 from uepgpu.text.html import html_table
 from uepgpu.workers.backup import Backup, Chance, Relaunch
-from uepgpu.workers.laws import checked_latency, checked_speeds, distinct_laws
+from uepgpu.workers.laws import checked_latency, checked_speeds, checked_time_unit, distinct_laws
 from uepgpu.workers.load import answered, positive_array, unit_time
 from uepgpu.workers.racks import Racks
 from uepgpu.workers.states import Markov, law_of_states
 from uepgpu.workers.together import Progress, check_together, checked_progress
+from uepgpu.workers.work import DEFAULT_WORK
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,7 +49,8 @@ class Workers:
         Load normalisation Ω. By default 1: a unit of work takes the latency that is given. ``"fair"`` means K / W, so that all
         workers together do the same work however many share it; latencies are then stretched by W / K. Messages do not enter.
     work : "true" or "unit"
-        ``"true"`` charges a packet the number r of block products that it takes, ``"unit"`` charges one.
+        ``"true"`` charges a packet the number r of block products that it takes, ``"unit"`` charges one. Left to the default it
+        warns where that makes a code hopeless (:class:`uepgpu.codes.CostWarning`).
     loss_probability : float
         Chance ε that a packet is lost in the channel, in [0, 1).
     speeds : sequence of float, optional
@@ -62,7 +64,10 @@ class Workers:
     messages : int
         Packets m that every worker returns in turn, 1 to 1000; all are computed afresh, and lost one by one.
     progress : "linear" or "erlang"
-        When they come: the j-th at j times the time of the first, or each after a fresh exponential time. ``"linear"`` where m = 1.
+        When they come: the j-th at j times the time of the first (of unequal work: when that of the first j is done), or each after
+        a fresh exponential time. ``"linear"`` where m = 1.
+    time_unit : str, optional
+        What latencies and deadlines are measured in, say ``"ms"``: a label of axes and tables, never compared.
 
     Raises
     ------
@@ -82,7 +87,7 @@ class Workers:
     count: int
     latency: Latency | Sequence[Latency] | Trace = field(default_factory=Exponential)
     omega: float | Literal["fair"] = 1.0
-    work: Literal["true", "unit"] = "true"
+    work: Literal["true", "unit"] = DEFAULT_WORK
     loss_probability: float = 0.0
     speeds: Sequence[float] | None = None
     racks: Racks | None = field(default=None, kw_only=True)
@@ -90,6 +95,7 @@ class Workers:
     states: Markov | None = field(default=None, kw_only=True)
     messages: int = field(default=1, kw_only=True)
     progress: Progress = field(default="linear", kw_only=True)
+    time_unit: str | None = field(default=None, kw_only=True, compare=False)
 
     def __post_init__(self) -> None:
         integer("count (number of workers W)", self.count, 1, MOST_WORKERS)
@@ -104,8 +110,9 @@ class Workers:
         choice("work", self.work, ("true", "unit"))
         probability("loss_probability", self.loss_probability, one=False)
         check_together(self.count, self.latency, self.racks, self.backup)
-        others = {name: getattr(self, name) for name in ("racks", "backup", "states")}
-        object.__setattr__(self, "progress", checked_progress(self.messages, self.progress, self.latency, others))
+        others = {name: getattr(self, name) for name in ("backup", "states")}
+        object.__setattr__(self, "progress", checked_progress(self.messages, self.progress, self.latency, self.racks, others))
+        checked_time_unit(self.time_unit)
         if self.speeds is not None:
             object.__setattr__(self, "speeds", checked_speeds(self.speeds, self.count))
 
@@ -195,9 +202,9 @@ class Workers:
         >>> Workers(3, latency=[Exponential(2.0), Exponential(1.0), Exponential(2.0)]).describe_latency()
         '2 × Exponential(rate=2.0), 1 × Exponential(rate=1.0)'
         """
-        if isinstance(self.latency, Trace):
-            return repr(self.latency)
         more = "" if self.messages == 1 else f", {self.messages} messages each ({self.progress})"
+        if isinstance(self.latency, Trace):
+            return f"{self.latency!r}{more}"
         if len(self.laws) == 1:
             return f"{self.laws[0]!r}{more}"
         return ", ".join(f"{n} × {law!r}" for law, n in zip(self.laws, np.bincount(self.law_of()).tolist(), strict=True)) + more
@@ -210,7 +217,7 @@ class Workers:
             ("work", self.work),
         ]
         default = {f.name: f.default for f in fields(self)}
-        others = ("loss_probability", "speeds", "racks", "backup", "states")
+        others = ("loss_probability", "speeds", "racks", "backup", "states", "time_unit")
         more = [(name, value) for name in others if (value := getattr(self, name)) != default[name]]
         return html_table("Workers", [*rows, *more])
 

@@ -132,8 +132,18 @@ class Markov:
         (0.0173713, 0.0104228)
         """
         chance = np.array([float(law.cdf(time)) for law in self.laws])
-        power = np.linalg.matrix_power(np.asarray(self.transition), integer("lag", lag, 0))
-        return float(self.stationary * chance @ power @ chance - (self.stationary @ chance) ** 2)
+        return float(self.stationary * chance @ self.ahead(integer("lag", lag, 0)) @ chance - (self.stationary @ chance) ** 2)
+
+    def ahead(self, lag: int) -> Floats:
+        """Return the chance to be in state s' (column) `lag` rounds after s (row), shape (S, S).
+
+        Examples
+        --------
+        >>> from uepgpu.latency import Exponential
+        >>> Markov([[0.9, 0.1], [0.3, 0.7]], [Exponential(1.0), Exponential(0.1)]).ahead(2).round(2).tolist()
+        [[0.84, 0.16], [0.48, 0.52]]
+        """
+        return np.asarray(np.linalg.matrix_power(np.asarray(self.transition), lag))
 
     def describe(self) -> str:
         """Return what people read.

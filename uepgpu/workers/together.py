@@ -29,14 +29,14 @@ def check_together(count: int, latency: object, racks: object, backup: object) -
         raise ValueError(f"backup must be a uepgpu.Backup or a uepgpu.Relaunch, got {shown(backup)}")
 
 
-def checked_progress(messages: Any, progress: Progress, latency: object, others: dict[str, Any]) -> Progress:
+def checked_progress(messages: Any, progress: Progress, latency: object, racks: Racks | None, others: dict[str, Any]) -> Progress:
     """Return how the messages of a worker follow each other, which is ``"linear"`` where there is one.
 
     Parameters
     ----------
     messages, progress
         As they were given.
-    latency
+    latency, racks
         Checked.
     others : dict
         What does not go with several messages, None where it was not given.
@@ -44,24 +44,22 @@ def checked_progress(messages: Any, progress: Progress, latency: object, others:
     Raises
     ------
     ValueError
-        They are out of range, or do not go with the latency or the others.
+        They are out of range, or do not go with the latency, the racks or the others.
     """
     choice("progress", progress, ("linear", "erlang"))
     if integer("messages", messages, 1, MOST_MESSAGES) == 1:
         return "linear"
-    given = [name for name, value in others.items() if value is not None] + ["a trace"] * isinstance(latency, Trace)
-    if given:
-        raise ValueError(f"messages must be 1 where there are racks, backup, states or a trace, got {messages} with {given[0]}")
-    for law in latency if isinstance(latency, tuple) else (latency,):
+    if given := [name for name, value in others.items() if value is not None]:
+        raise ValueError(f"messages must be 1 where there is {' or '.join(others)}, got {messages} with {given[0]}")
+    slow = () if racks is None or racks.latency is None else (racks.latency,)
+    for law in (*(latency if isinstance(latency, tuple) else (latency,)), *slow):
         if progress == "erlang" and not isinstance(law, Exponential):
             raise ValueError(f"progress='erlang' needs exponential latencies, whose sums are Erlang, got {shown(law)}")
     return progress
 
 
 def require_one_message(workers: object, what: str) -> None:
-    """Raise ``ValueError`` for workers that return several messages; `what` needs to know when each packet comes."""
+    """Raise ``ValueError`` for workers that return several messages, which `what` does not serve."""
     messages = getattr(workers, "messages", 1)  # what is no workers at all is refused elsewhere
     if messages > 1:
-        raise ValueError(
-            f"workers must return one packet each for {what}, got messages={messages}: only their number by a time is known"
-        )
+        raise ValueError(f"workers must return one packet each for {what}, got messages={messages}")

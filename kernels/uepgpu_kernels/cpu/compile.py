@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -27,9 +28,20 @@ class Inner(CPUDispatcher):
         return self.py_func(*arguments)
 
 
+def _tell_apart(function: Callable[..., Any]) -> None:
+    """Give a function that a factory makes a name of its own in compiled code.
+
+    There Numba calls it by its qualified name, its types and a number that starts anew in every process. Two functions of one
+    factory, cached by two processes, could have one name, and a third process would run the first that it loads for both.
+    """
+    if function.__closure__:
+        function.__qualname__ += f".{uuid.uuid4().hex}"
+
+
 def _inner(function: Step, **options: bool) -> Step:
     if getattr(numba.config, "DISABLE_JIT", 0):
         return function
+    _tell_apart(function)
     options = {"nopython": True, "nogil": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True} | options
     return Inner(function, targetoptions=options)  # type: ignore[return-value]
 
@@ -55,7 +67,8 @@ def entry(function: Callable[..., None], name: str = "") -> Any:
     dispatcher: Any = njit(nogil=True)(function)
     if getattr(numba.config, "DISABLE_JIT", 0):
         return dispatcher
-    cache = cache_of(function, name)
+    cache = cache_of(function, name)  # its files have the name that the function has in the source
     if cache is not None:
         dispatcher._cache = cache
+    _tell_apart(function)
     return dispatcher

@@ -15,7 +15,7 @@ from uepgpu_kernels.bodies.philox import MASK, SHIFT, philox4x32
 from uepgpu_kernels.bodies.sample import below, combination_of
 from uepgpu_kernels.cpu.compile import allocation, stage
 from uepgpu_kernels.cpu.look_up import FEW, count_each, find_cells, give_values, look_up_each
-from uepgpu_kernels.job import AT_RANDOM, IN_ORDER
+from uepgpu_kernels.job import AT_RANDOM, ERLANG, IN_ORDER
 from uepgpu_kernels.joint import CELL_BITS
 from uepgpu_kernels.streams import ORDER, PACKETS, RACKS, TRACES
 
@@ -28,6 +28,8 @@ __all__ = [
     "draw_in_racks",
     "draw_in_states",
     "draw_in_trace",
+    "draw_racks",
+    "draw_round",
     "draw_space",
     "permute",
     "sort_columns",
@@ -69,7 +71,8 @@ def draw_space(job: Any, lanes: Any) -> Any:
     """Return the scratch `words` of all that draw, (rows, lanes) uint32.
 
     Four rows are for a block of words. Where there are racks, a row is for each, as many as whole blocks have, and one more;
-    with a trace one row, and where it is shuffled W more; where there are states three.
+    with a trace one row, and where it is shuffled W more; where there are states three. Several messages have the last two rows,
+    and before them W more where their progress is Erlang.
     """
     rows = 4
     if job.n_racks > 0:
@@ -77,7 +80,9 @@ def draw_space(job: Any, lanes: Any) -> Any:
     if job.n_states > 0:
         rows += 3
     if job.arrival.shape[0] > 0:
-        rows += 1 + (job.n_packets if job.shuffle else 0)
+        rows += 1 + (job.arrival.shape[2] if job.shuffle else 0)
+    if job.messages > 1:
+        rows += 2 + (job.due.shape[0] if job.progress == ERLANG else 0)
     return np.empty((rows, lanes), dtype=np.uint32)
 
 
@@ -93,38 +98,57 @@ def draw_counted(job: Any, first: Any, stride: Any, words: Any, cells: Any, out:
 @stage
 def draw_apart(job: Any, first: Any, stride: Any, words: Any, cells: Any, out: Any) -> None:
     """As :func:`draw_counted`, each by a word of its own."""
-    value = cells.value
-    blocks = (job.n_packets + 3) // 4
     for w in range(job.n_packets):
-        g = job.group[w]
-        # Where there is nothing to draw, the worker determines the packet.
-        if job.n_threshold[g] > 0 and (w // 4 != (w - 1) // 4 or job.n_threshold[job.group[w - 1]] == 0):
-            draw_block(words, job.seed, first, stride, job.round * blocks + w // 4, PACKETS)
-        find_cells(job, words[w % 4], g, value, out[w])
+        draw_packet(job, first, stride, words, cells.value, w, out[w])
+
+
+@stage
+def draw_packet(job: Any, first: Any, stride: Any, words: Any, value: Any, w: Any, out: Any) -> None:
+    """Draw the cell of a packet after the one before it, and write what `value` (G, C + 1) has for it."""
+    g = job.group[w]
+    # Where there is nothing to draw, the worker determines the packet.
+    if job.n_threshold[g] > 0 and (w // 4 != (w - 1) // 4 or job.n_threshold[job.group[w - 1]] == 0):
+        draw_block(words, job.seed, first, stride, job.round * ((job.n_packets + 3) // 4) + w // 4, PACKETS)
+    find_cells(job, words[w % 4], g, value, out)
+
+
+LINE = 32
+"""Times of arrival in a line of the cache."""
 
 
 @stage
 def draw_in_trace(job: Any, first: Any, stride: Any, words: Any, cells: Any, out: Any) -> None:
-    """As :func:`draw_counted`, with the times of arrival that a trace has."""
-    draw_apart(job, first, stride, words, cells, out)
-    read_arrivals(job, first, stride, words, cells, out)
+    """As :func:`draw_counted`, with the times of arrival that a trace has.
+
+    While packets are drawn, the rows that a few lanes will read are asked for, so that the memory of long traces is not waited for.
+    """
+    draw_round(job, first, stride, words)
+    n, lanes, asked = job.n_packets, words.shape[1], np.uint32(0)
+    for w in range(n):
+        asked += ask_for(job.arrival, words[4, w * lanes // n : (w + 1) * lanes // n])
+        draw_packet(job, first, stride, words, cells.value, w, out[w])
+    words[0, 0] = asked  # without a use it would not be read
+    read_arrivals(job, words, cells, out)
 
 
 @stage
-def read_arrivals(job: Any, first: Any, stride: Any, words: Any, cells: Any, out: Any) -> None:
+def ask_for(arrival: Any, rows: Any) -> Any:
+    """Read from every line of the cache that rows of a trace are in; return a sum of what was there."""
+    total, last = np.uint32(0), arrival.shape[2] - 1
+    for v in range(arrival.shape[0]):
+        for lane in range(rows.shape[0]):
+            total += np.uint32(arrival[v, rows[lane], 0]) + np.uint32(arrival[v, rows[lane], last])
+        for at in range(LINE, last, LINE):
+            for lane in range(rows.shape[0]):
+                total += np.uint32(arrival[v, rows[lane], at])
+    return total
+
+
+@stage
+def read_arrivals(job: Any, words: Any, cells: Any, out: Any) -> None:
     """Put the time at which a packet arrives in the round of a trace in the place of what work it is charged."""
-    n_works, n_rounds = job.arrival.shape[0], np.uint64(job.arrival.shape[1])
+    n_works = job.arrival.shape[0]
     row = words[4]
-    if job.replay == IN_ORDER:
-        for lane in range(row.shape[0]):
-            row[lane] = ((first + stride * np.uint64(lane)) % n_rounds + np.uint64(job.round)) % n_rounds
-    else:
-        draw_rows(job, first, stride, words, row)
-    if job.shuffle:
-        for w in range(job.n_packets):
-            for lane in range(row.shape[0]):
-                words[5 + w, lane] = w
-        permute(job, first, stride, words, words[5:], words[5:])
     for w in range(job.n_packets):
         for lane in range(row.shape[0]):
             key = np.uint32(out[w, lane])
@@ -133,6 +157,40 @@ def read_arrivals(job: Any, first: Any, stride: Any, words: Any, cells: Any, out
             if work < n_works:
                 time = np.uint32(job.arrival[work, row[lane], words[5 + w, lane] if job.shuffle else w])
             out[w, lane] = (time << cells.shift) | (key & np.uint32(cells.low))
+
+
+@stage
+def draw_round(job: Any, first: Any, stride: Any, words: Any) -> None:
+    """Write which round of a trace is met into row 4, and from row 5 on whose latency each worker has where it is shuffled."""
+    n_rounds, row = np.uint64(job.arrival.shape[1]), words[4]
+    if job.replay == IN_ORDER:
+        for lane in range(row.shape[0]):
+            row[lane] = ((first + stride * np.uint64(lane)) % n_rounds + np.uint64(job.round)) % n_rounds
+    elif job.row.shape[0] > 0:
+        follow_rows(job, first, stride, words, row)
+    else:
+        draw_rows(job, first, stride, words, row)
+    if job.shuffle:
+        whose = words[5 : 5 + job.arrival.shape[2]]
+        for w in range(whose.shape[0]):
+            for lane in range(row.shape[0]):
+                whose[w, lane] = w
+        permute(job, first, stride, words, whose, whose)
+
+
+@stage
+def follow_rows(job: Any, first: Any, stride: Any, words: Any, row: Any) -> None:
+    """Write which round of a trace in blocks comes after that which a trajectory met last, and leave it to the next."""
+    n_rounds, start = np.uint64(job.arrival.shape[1]), np.intp((first - job.state_first) // stride)
+    draw_block(words, job.seed, first, stride, job.round // 2, TRACES)
+    again, anew = words[2 * (job.round % 2)], words[2 * (job.round % 2) + 1]
+    last = job.row[start : start + row.shape[0]]
+    for lane in range(row.shape[0]):
+        begun = np.uint32(below(np.uint64(anew[lane]), n_rounds))
+        following = last[lane] + np.uint32(1)
+        following = following if following < n_rounds else np.uint32(0)
+        row[lane] = begun if job.round == 0 or np.uint64(again[lane]) < job.restart_below else following
+        last[lane] = row[lane]
 
 
 @stage
@@ -159,15 +217,21 @@ def draw_rows(job: Any, first: Any, stride: Any, words: Any, row: Any) -> None:
 
 
 @stage
-def draw_in_racks(job: Any, first: Any, stride: Any, words: Any, cells: Any, out: Any) -> None:
-    """Draw which racks are struck, then the cells of packets by the tables that follow, as :func:`draw_counted`."""
-    value, lanes = cells.value, words.shape[1]
+def draw_racks(job: Any, first: Any, stride: Any, words: Any) -> None:
+    """Write whether each rack is struck, from row 4 on."""
     for head in range(0, job.n_racks, 4):
         states = words[4 + head : 8 + head]
         draw_block(states, job.seed, first, stride, head // 4, RACKS)
         for c in range(4):
-            for lane in range(lanes):
+            for lane in range(words.shape[1]):
                 states[c, lane] = np.uint64(states[c, lane]) < job.rack_below
+
+
+@stage
+def draw_in_racks(job: Any, first: Any, stride: Any, words: Any, cells: Any, out: Any) -> None:
+    """Draw which racks are struck, then the cells of packets by the tables that follow, as :func:`draw_counted`."""
+    value, lanes = cells.value, words.shape[1]
+    draw_racks(job, first, stride, words)
     for w in range(job.n_packets):
         if w % 4 == 0:
             draw_block(words, job.seed, first, stride, w // 4, PACKETS)
@@ -190,9 +254,6 @@ def draw_in_states(job: Any, first: Any, stride: Any, words: Any, cells: Any, ou
     value, lanes, n, states = cells.value, words.shape[1], job.n_packets, np.uint64(job.n_states)
     tables = np.uint64(job.n_threshold.shape[0]) // (states + ONE)
     blocks, start = (n + 3) // 4, np.intp((first - job.state_first) // stride)
-    halvings = 0
-    while job.guide_steps >> halvings > 0:
-        halvings += 1
     few = job.threshold.shape[1] * job.n_states <= 4 * FEW
     for w in range(n):
         if w % 4 == 0:
@@ -210,7 +271,7 @@ def draw_in_states(job: Any, first: Any, stride: Any, words: Any, cells: Any, ou
         if few:
             count_each(word, table, g, tables, states if job.round > 0 else ZERO, job.threshold, job.n_threshold, words[6], after)
         else:
-            look_up_each(word, table, job.threshold, job.n_threshold, job.guide, job.guide_shift, halvings, after)
+            look_up_each(word, table, job.threshold, job.n_threshold, job.guide, job.guide_shift, job.guide_steps, after)
         if job.state.shape[1] > 0:
             state = job.state[w, start : start + lanes]
             for lane in range(lanes):
@@ -269,7 +330,7 @@ def exchange(a: Any, b: Any) -> None:
 def permute(job: Any, first: Any, stride: Any, words: Any, source: Any, out: Any) -> None:
     """Write the rows of `source` into `out` in a random order, drawn for each column (Fisher-Yates from the last row down)."""
     lanes = words.shape[1]
-    n, before = job.n_packets, job.round * ((job.n_packets + 3) // 4)
+    n, before = source.shape[0], job.round * ((source.shape[0] + 3) // 4)
     for w in range(n):
         for lane in range(lanes):
             out[w, lane] = source[w, lane]

@@ -13,7 +13,7 @@ import numpy as np
 
 from uepgpu_kernels.cpu.compile import entry
 from uepgpu_kernels.cpu.draw import draw_combinations, draw_space
-from uepgpu_kernels.cpu.tally import record_times, tally_classes, tally_subproducts
+from uepgpu_kernels.cpu.tally import keep_classes, record_times, tally_classes, tally_subproducts
 from uepgpu_kernels.cpu.walk import add_fields, times_of, walk_automaton, walk_chains, walk_steps
 from uepgpu_kernels.cpu.ways import Way, draw_by_window
 from uepgpu_kernels.job import BY_TIME
@@ -67,6 +67,7 @@ def run_chains(way: Way) -> Any:
                     unit = job.class_unit[c]
                     for lane in range(lanes):
                         class_when[c, lane] = when[unit, lane] if unit >= 0 else job.n_times
+                keep_classes(class_when, used, done, job.class_time)
                 tally_classes(class_when, used, job.n_classes, job.n_times, order, transitions)
                 continue
             for lane in range(used):
@@ -112,6 +113,7 @@ def run_automaton(way: Way) -> Any:
             used = min(lanes, count - done)
             walk_automaton(window, n, following, job.support.shape[0], open_classes, job.n_classes, state, taken)
             times_of(taken, job.n_classes, n, keys, cells.shift, when, by_time, job.n_times)
+            keep_classes(when, used, done, job.class_time)
             tally_classes(when, used, job.n_classes, job.n_times, order, transitions)
 
     return entry(nest, f"run_automaton, {way.name}")

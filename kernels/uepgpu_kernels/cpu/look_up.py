@@ -112,8 +112,27 @@ def count_each(word: Any, table: Any, g: Any, tables: Any, states: Any, threshol
 
 
 @stage
-def look_up_each(word: Any, table: Any, threshold: Any, n: Any, guide: Any, shift: Any, halvings: Any, out: Any) -> None:
-    """Find the cells of one row of words, each in a table of its own, by a guide table."""
+def look_up_each(word: Any, table: Any, threshold: Any, n: Any, guide: Any, shift: Any, steps: Any, out: Any) -> None:
+    """Find the cells of one row of words, each in a table of its own, by a guide table, as :func:`look_up` does."""
+    if steps > FEW_STEPS:
+        search_each(word, table, threshold, n, guide, shift, steps, out)
+        return
+    for lane in range(word.shape[0]):
+        x, g = word[lane], np.uint64(table[lane])
+        c, most = np.uint64(guide[g, np.uint64(x >> shift)]), np.uint64(n[g])
+        c += np.uint64((x >= threshold[g, c]) & (c < most))
+        if steps > 1:  # in few buckets, so that it is foreseen where this ends
+            while (x >= threshold[g, c]) & (c < most):
+                c += ONE
+        out[lane] = c
+
+
+@stage
+def search_each(word: Any, table: Any, threshold: Any, n: Any, guide: Any, shift: Any, steps: Any, out: Any) -> None:
+    """Find the cells of one row of words, each in a table of its own, by halving, as :func:`search` does."""
+    halvings = 0
+    while steps >> halvings > 0:
+        halvings += 1
     last = np.uint64(guide.shape[1] - 1)
     for lane in range(word.shape[0]):
         x, g = word[lane], np.uint64(table[lane])

@@ -49,6 +49,11 @@ class Nest(Protocol):
         """Return the nest of a job that differs in fields that its tables do not depend on."""
         ...
 
+    @property
+    def keeps_classes(self) -> bool:
+        """Whether it leaves times in the job's `class_time` where it tallies class patterns alone."""
+        ...
+
 
 def count(job: Job) -> Nest:
     """Decode by counting along chains of windows."""
@@ -111,7 +116,7 @@ def _by_words(job: Job, patterns: Nest, each: Nest, automaton: tuple[Any, Any] |
     if steps is not None:
         patterns = _with(run_steps, job, steps)
 
-    return _Either(patterns, each)
+    return _Either(patterns, each, job.order == BY_TIME and job.class_unit.size > 0)
 
 
 class _Bound(NamedTuple):
@@ -128,12 +133,18 @@ class _Bound(NamedTuple):
         """Return the nest of a job that differs in what its tables do not depend on."""
         return self._replace(job=self.job._replace(**changes))
 
+    @property
+    def keeps_classes(self) -> bool:
+        """Return False: some entries do not."""
+        return False
+
 
 class _Either(NamedTuple):
     """A nest for class patterns alone, and one for all else."""
 
     patterns: Nest
     each: Nest
+    keeps_classes: bool  # those of patterns by time do
 
     def __call__(self, first: Any, n: int, stride: Any, transitions: Any, pairs: Any, marginals: Any, record: Any) -> None:
         simple = len(pairs) == len(marginals) == len(record) == 0
@@ -141,7 +152,7 @@ class _Either(NamedTuple):
 
     def of(self, **changes: Any) -> _Either:
         """Return the nests of such a job."""
-        return _Either(self.patterns.of(**changes), self.each.of(**changes))
+        return _Either(self.patterns.of(**changes), self.each.of(**changes), self.keeps_classes)
 
 
 def _with(entry: Any, job: Job, *tables: Any) -> Nest:
@@ -164,6 +175,8 @@ def _cells(job: Job, least: np.dtype[Any]) -> Cells:
     if job.order != BY_TIME:
         return Cells(job.cell_window.astype(least), shift, least.type(0), label, merge_exchange(0), together)
     key = (job.cell_time.astype(np.uint32) << shift) | job.cell_window
-    greatest = (job.n_times << shift) | most if job.arrival.size else int(key.max())
+    greatest = int(key.max())
+    if job.arrival.size or job.messages > 1:  # times take the place of works
+        greatest = max(greatest, (job.n_times << shift) | most)
     narrow = np.promote_types(least, np.min_scalar_type(greatest))
     return Cells(key.astype(narrow), shift, narrow.type((1 << shift) - 1), label, merge_exchange(job.n_packets), together)

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uepgpu_kernels.cpu.nests import Nest
-from uepgpu_kernels.cpu.tally import tally_times
+from uepgpu_kernels.cpu.tally import add_squares, tally_times
 from uepgpu_kernels.cpu.threads import in_threads
-from uepgpu_kernels.job import SUB_BATCHES, Job, RawTally
+from uepgpu_kernels.job import IN_BLOCKS, SUB_BATCHES, Job, RawTally, RawTrajectories
 from uepgpu_kernels.transitions import patterns_of, undecoded
 
 __all__ = ["decode_times", "run", "run_rounds"]
@@ -79,31 +79,46 @@ CHUNK = 16384
 """Realizations of a sub-batch whose states are kept from round to round."""
 SPARE = 1024
 """Lanes that a last tile may have beyond them."""
+MOST_TIMES = 2**21
+"""Times of classes that are kept until the last round of a chunk, or those of `FEW_KEPT` trajectories: 4 MB."""
+FEW_KEPT = 256
 
 
-def run_rounds(job: Job, nest: Nest, kind: str, first: int, count: int, threads: int, rounds: int) -> list[RawTally]:
+def run_rounds(job: Job, nest: Nest, kind: str, first: int, count: int, threads: int, rounds: int) -> RawTrajectories:
     """Tally every round of trajectories first .. first + count - 1; parameters as for :func:`run`."""
-    t, k = job.n_times, job.k
-    width = k * (k + 1) // 2
-    patterns = np.empty((rounds, SUB_BATCHES, t, 1 << job.n_classes), dtype=np.int64)
+    t, k, n_classes = job.n_times, job.k, job.n_classes
+    width, events = k * (k + 1) // 2, n_classes * (n_classes + 1) // 2
+    patterns = np.empty((rounds, SUB_BATCHES, t, 1 << n_classes), dtype=np.int64)
     pairs = np.zeros((rounds, SUB_BATCHES, t, width), dtype=np.int64) if kind == "pairs" else None
     marginals = np.zeros((rounds, SUB_BATCHES, t, k), dtype=np.int64) if kind == "marginals" else None
-    nothing = np.empty((0, k), dtype=np.int64)
+    squares = np.zeros((SUB_BATCHES, t, events * (events + 1) // 2), dtype=np.int64) if kind == "patterns" else None
+    chunk = CHUNK if squares is None else min(CHUNK, max(FEW_KEPT, MOST_TIMES // (rounds * n_classes)))
+    of_class = [np.flatnonzero(job.class_of == c) for c in range(n_classes)]
 
     def sub_batch(b: int) -> None:
         offset = (b - first) % SUB_BATCHES
         n = max(0, -(-(count - offset) // SUB_BATCHES))
-        transitions = np.zeros((rounds, (t + 1) * job.n_classes << job.n_classes), dtype=np.int64)
+        transitions = np.zeros((rounds, (t + 1) * n_classes << n_classes), dtype=np.int64)
         pair_times = np.zeros((rounds, 0 if pairs is None else t, width), dtype=np.int64)
         each_time = np.zeros((rounds, 0 if marginals is None else t, k), dtype=np.int64)
-        state = np.zeros((job.n_packets, min(n, CHUNK) + SPARE), dtype=np.uint8)
-        for done in range(0, n, CHUNK):
-            start = np.uint64(first + offset + done * SUB_BATCHES)
+        state = np.zeros((job.n_packets if job.n_states else 0, min(n, chunk) + SPARE), dtype=np.uint8)
+        row = np.zeros(min(n, chunk) + SPARE if job.replay == IN_BLOCKS else 0, dtype=np.uint32)
+        # Nests that do not keep the times of classes record those of sub-products.
+        met = np.zeros((rounds if squares is not None else 0, n_classes, min(n, chunk)), dtype=np.uint16)
+        record = np.empty((0 if squares is None or nest.keeps_classes else min(n, chunk), k), dtype=np.int64)
+        for done in range(0, n, chunk):
+            start, lanes = np.uint64(first + offset + done * SUB_BATCHES), min(chunk, n - done)
             for r in range(rounds):
-                out = (transitions[r], pair_times[r], each_time[r], nothing)
-                nest.of(round=r, state=state, state_first=start)(start, min(CHUNK, n - done), np.uint64(SUB_BATCHES), *out)
+                out = (transitions[r], pair_times[r], each_time[r], record)
+                kept = {"class_time": met[r]} if squares is not None and nest.keeps_classes else {}
+                nest.of(round=r, state=state, row=row, state_first=start, **kept)(start, lanes, np.uint64(SUB_BATCHES), *out)
+                if record.size:
+                    for c, members in enumerate(of_class):
+                        met[r, c, :lanes] = np.minimum(record[:lanes, members].max(axis=1), t)
+            if squares is not None:
+                add_squares(met, lanes, t, squares[b])
         for r in range(rounds):
-            patterns[r, b] = patterns_of(transitions[r], n, t, job.n_classes)
+            patterns[r, b] = patterns_of(transitions[r], n, t, n_classes)
             if pairs is not None:
                 pairs[r, b] = undecoded(pair_times[r], n)
             if marginals is not None:
@@ -112,4 +127,4 @@ def run_rounds(job: Job, nest: Nest, kind: str, first: int, count: int, threads:
     with in_threads(threads) as run_all:
         list(run_all(sub_batch, range(SUB_BATCHES)))
     split = zip(*(x if x is not None else [None] * rounds for x in (patterns, pairs, marginals)), strict=True)
-    return [RawTally(*of_round) for of_round in split]
+    return RawTrajectories([RawTally(*of_round) for of_round in split], squares)

@@ -13,7 +13,7 @@ import numpy as np
 
 from uepgpu_kernels.cpu.compile import entry, stage
 
-__all__ = ["record_times", "tally_classes", "tally_subproducts", "tally_times"]
+__all__ = ["add_squares", "keep_classes", "record_times", "tally_classes", "tally_subproducts", "tally_times"]
 
 CLASS_BITS = np.uint32(3)
 CLASS_MASK = np.uint32(7)
@@ -101,6 +101,15 @@ def tally_subproducts(
 
 
 @stage
+def keep_classes(when: Any, lanes: Any, first: Any, class_time: Any) -> None:
+    """Write the times of classes, the first `lanes` columns of `when`, where `class_time` has columns, from `first` on."""
+    if class_time.shape[1] > 0:
+        for c in range(when.shape[0]):
+            for lane in range(lanes):
+                class_time[c, first + lane] = when[c, lane]
+
+
+@stage
 def record_times(record: Any, row: Any, when: Any) -> None:
     """Write the times of one realization, where `record` has rows. An assignment of arrays would compile for two seconds."""
     if record.shape[0] > 0:
@@ -114,3 +123,64 @@ def tally_times(times: Any, job: Any, transitions: Any, pairs: Any, marginals: A
     class_time = np.empty(job.n_classes, dtype=np.int64)
     for r in range(times.shape[0]):
         tally_subproducts(times[r], job.class_of, class_time, job.n_classes, job.n_times, transitions, pairs, marginals)
+
+
+TOGETHER = 64
+"""Trajectories whose counters stay in the caches, side by side in vectors, of which one sum is taken."""
+SHORT = 1 << 13
+"""Up to so many rounds, the sum of so many squares fits 32 bits: TOGETHER·SHORT² = 2³²."""
+
+
+@stage
+def sum_of_products(a: Any, b: Any) -> Any:
+    """Return the sum of a·b, of the type of both."""
+    total = a[0] * b[0]
+    for lane in range(1, TOGETHER):
+        total += a[lane] * b[lane]
+    return total
+
+
+@stage
+def add_products(ended: Any, left: Any, n_times: Any, squares: Any) -> None:
+    """Add products of the numbers of rounds in which events last, `left` (E, TOGETHER) of them before the first time."""
+    for t in range(n_times):
+        at = 0
+        for e in range(left.shape[0]):
+            for lane in range(TOGETHER):
+                left[e, lane] -= ended[t, e, lane]
+            for f in range(e + 1):
+                squares[t, at] += np.int64(sum_of_products(left[e], left[f]))
+                at += 1
+
+
+@entry
+def add_squares(class_time: Any, count: Any, n_times: Any, squares: Any) -> None:
+    """Add products of numbers of rounds to `squares` (T, E(E+1)/2), as :class:`uepgpu_kernels.job.RawTrajectories` has them.
+
+    `class_time` (R, L, n) says when classes were decoded in every round of the first `count` trajectories.
+    """
+    rounds, n_classes = class_time.shape[0], class_time.shape[1]
+    n_events = n_classes * (n_classes + 1) // 2
+    # The last row is of what is never decoded.
+    ended = np.empty((n_times + 1, n_events, TOGETHER), dtype=np.uint32)
+    short = np.empty((n_events, TOGETHER), dtype=np.uint32)
+    wide = np.empty((n_events, TOGETHER), dtype=np.uint64)
+    never = np.uint16(n_times)
+    for done in range(0, count, TOGETHER):
+        lanes = min(TOGETHER, count - done)
+        ended[:] = 0
+        for r in range(rounds):
+            e = 0
+            for c in range(n_classes):
+                for d in range(c + 1):
+                    for lane in range(lanes):
+                        time = min(class_time[r, c, done + lane], class_time[r, d, done + lane])
+                        ended[np.intp(min(time, never)), e, lane] += np.uint32(1)
+                    e += 1
+        for e in range(n_events):
+            for lane in range(TOGETHER):
+                short[e, lane] = wide[e, lane] = rounds if lane < lanes else 0
+        if rounds < SHORT:
+            add_products(ended, short, n_times, squares)
+        else:
+            add_products(ended, wide, n_times, squares)

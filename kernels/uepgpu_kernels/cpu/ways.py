@@ -19,6 +19,7 @@ from uepgpu_kernels.cpu.draw import (
     permute,
     sort_columns,
 )
+from uepgpu_kernels.cpu.draw_messages import draw_in_messages
 from uepgpu_kernels.job import BY_INDEX, BY_PERMUTATION, BY_TIME, Job
 
 __all__ = ["WAYS", "Way", "draw_by_packet", "draw_by_window", "way_of"]
@@ -43,6 +44,7 @@ WAYS = {
         Way("racks", BY_TIME, draw_in_racks),
         Way("states", BY_TIME, draw_in_states),
         Way("trace", BY_TIME, draw_in_trace),
+        Way("messages", BY_TIME, draw_in_messages),
     )
 }
 
@@ -51,8 +53,8 @@ def way_of(job: Job) -> Way:
     """Return the way of a job."""
     if job.order != BY_TIME:
         return WAYS["counted" if job.order == BY_INDEX else "permuted"]
-    if job.n_states > 0:
-        return WAYS["states"]
+    if job.n_states > 0 or job.messages > 1:
+        return WAYS["states" if job.n_states > 0 else "messages"]
     return WAYS["racks" if job.n_racks > 0 else "trace" if job.arrival.shape[0] > 0 else "timed"]
 
 

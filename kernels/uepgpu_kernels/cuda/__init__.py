@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from uepgpu_kernels.cuda.choose import shape_of
 from uepgpu_kernels.cuda.cubin import capability_of, shape_cubin
+from uepgpu_kernels.cuda.descent_draws import DescentDraws, draws_cubin
 from uepgpu_kernels.cuda.memory import device_count
 from uepgpu_kernels.cuda.probe import describe, probe_cubin
 from uepgpu_kernels.cuda.ptx import VARIANTS, compile_ptx, compile_shape
@@ -19,6 +20,7 @@ __all__ = [
     "MOST_ELIMINATED",
     "MOST_SUBPRODUCTS",
     "VARIANTS",
+    "DescentDraws",
     "Prepared",
     "Shape",
     "Tables",
@@ -27,6 +29,7 @@ __all__ = [
     "compile_shape",
     "describe",
     "device_count",
+    "draws_cubin",
     "make_tables",
     "prepare",
     "probe_cubin",

@@ -103,7 +103,7 @@ def _fast_shape(job: Job, decoder: Maker, kind: str, automaton: Automaton | None
     counted, walked = decoder is decode.count and job.class_unit.size > 0, decoder is decode.match and automaton is not None
     grouped, bins = job.threshold.shape[0] > 1, n_bins(job, kind)
     most = max(job.n_times, job.arrival.shape[0])
-    if kind != "patterns" or not (counted or walked) or bins > MOST_SHARED_BINS or most > MOST_FIELD:
+    if job.messages > 1 or kind != "patterns" or not (counted or walked) or bins > MOST_SHARED_BINS or most > MOST_FIELD:
         return None
     taken = -(-job.n_packets // (4 * job.per_word)) * 4 * job.per_word  # by whole blocks, of which the first times count
     by_index, by_time = job.order == BY_INDEX and not grouped and taken < MOST_FIELD, job.order == BY_TIME
@@ -154,9 +154,10 @@ def _counts_packets(job: Job, n_windows: int) -> bool:
 
 
 def _arrivals(job: Job) -> dict[str, Any]:
-    """Return what a shape says of racks and traces."""
+    """Return what a shape says of racks, traces and messages."""
     replay = IN_ORDER if job.replay == IN_ORDER else AT_RANDOM  # a single realization begins a block
-    return {"racked": job.n_racks > 0, "traced": job.arrival.size > 0, "replay": replay, "shuffled": job.shuffle}
+    found = {"racked": job.n_racks > 0, "traced": job.arrival.size > 0, "replay": replay, "shuffled": job.shuffle}
+    return found | {"several": job.messages > 1, "progress": job.progress}
 
 
 def _power(n: int, least: int) -> int:

@@ -8,6 +8,7 @@ import numpy as np
 
 from uepgpu_kernels.bodies.philox import MASK, SHIFT
 from uepgpu_kernels.bodies.sample import below, combination_of
+from uepgpu_kernels.cuda.messages import message_maker
 from uepgpu_kernels.cuda.philox import philox
 from uepgpu_kernels.cuda.shape import BUCKET_BITS, FINE_BITS, Shape
 from uepgpu_kernels.cuda.stage import cuda, stage
@@ -74,7 +75,7 @@ def rack_maker(shape: Shape) -> tuple[Any, Any]:
 
     Where there are no racks, the first does nothing and `flags` is not read.
     """
-    racked, n_flags = shape.racked, flags_of(shape)
+    racked, n_flags, by_packet = shape.racked, flags_of(shape), shape.racked and not shape.several
     one = n_flags == 1
 
     @stage
@@ -99,7 +100,7 @@ def rack_maker(shape: Shape) -> tuple[Any, Any]:
 
     @stage
     def table_of(t: Any, flags: Any, w: Any) -> Any:
-        if racked:
+        if by_packet:
             padded = padded_rows(t)
             rack = t.group[np.uint32(np.uint32(padded + padded) + np.uint32(w))]
             struck = np.uint32(flags[0 if one else rack >> FIVE] >> np.uint32(rack & LOW5)) & ONE32
@@ -120,7 +121,7 @@ def trace_maker(shape: Shape) -> tuple[Any, Any]:
     Where the trace is shuffled, the first writes whose latency each packet has into `columns` (W,) uint16, which the second reads.
     Without a trace the time is the `work` itself.
     """
-    traced, drawn, shuffled = shape.traced, shape.replay == AT_RANDOM, shape.shuffled
+    traced, drawn, shuffled, several = shape.traced, shape.replay == AT_RANDOM, shape.shuffled, shape.several
 
     @stage
     def draw_round(t: Any, seed: Any, realization: Any, columns: Any) -> Any:
@@ -131,7 +132,7 @@ def trace_maker(shape: Shape) -> tuple[Any, Any]:
                 w0, w1, w2, w3 = block_of(seed, realization, 0, TRACES)
                 row = below(np.uint64(w1), t.n_rounds)
             if shuffled:
-                n = t.n_packets
+                n = t.n_packets // np.int64(t.group[t.group.shape[0] - 1]) if several else t.n_packets
                 last = n - 1
                 for w in range(n):
                     columns[w] = np.uint16(w)
@@ -151,7 +152,7 @@ def trace_maker(shape: Shape) -> tuple[Any, Any]:
     @stage
     def time_of(t: Any, row: Any, columns: Any, work: Any, w: Any, n_times: Any) -> Any:
         time = np.uint32(work)
-        if traced:
+        if traced and not several:
             time = np.uint32(n_times)
             if work < t.n_works:
                 column = np.uint64(columns[w] if shuffled else w)
@@ -174,6 +175,7 @@ def list_maker(shape: Shape) -> Any:
     draw_racks, table_of = rack_maker(shape)
     draw_round, time_of = trace_maker(shape)
     n_columns = shape.n_packets if shape.shuffled else 1
+    several, set_times = shape.several, message_maker(shape, block_of, search)
 
     @stage
     def draw_four(t: Any, words: Any, seed: Any, realization: Any, number: Any, stream: Any) -> None:
@@ -205,6 +207,8 @@ def list_maker(shape: Shape) -> Any:
             window[w] = np.uint16(value & LOW16)
             time = time_of(t, row, columns, np.uint32(value >> HALF), w, n_times)
             keys[w] = np.uint32(np.uint32(time << HALF) | np.uint32(w)) if by_time else np.uint32(w)
+        if several:
+            set_times(t, seed, realization, flags, row, columns, keys, n_times)
         if by_time:
             for i in range(t.network.shape[0] >> 1):
                 a = t.network[2 * i]

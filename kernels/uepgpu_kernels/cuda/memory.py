@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -64,7 +65,7 @@ class Memory:
 
     def put(self, array: NDArray[Any]) -> Any:
         """Return a copy on the device. An array of no entries has no address there, so it gets one."""
-        return array if array.size else np.zeros(1, dtype=array.dtype)
+        return array if array.size else np.zeros([max(1, n) for n in array.shape], dtype=array.dtype)
 
     def zeros(self, size: int, dtype: Any) -> Any:
         """Return zeros on the device."""
@@ -122,7 +123,7 @@ class _Device(Memory):
         return {name: int(ask(number, function.ptr)) for name, number in FUNCTION_ATTRIBUTES.items()}
 
     def put(self, array: NDArray[Any]) -> Any:
-        return self.cupy.asarray(super().put(array))
+        return self.cupy.asarray(np.ascontiguousarray(super().put(array)))  # CuPy keeps the order that it finds
 
     def zeros(self, size: int, dtype: Any) -> Any:
         return self.cupy.zeros(size, dtype=dtype)
@@ -160,8 +161,10 @@ def flat_arguments(arguments: Iterable[Any]) -> Iterator[Any]:
             yield argument
         else:
             word = np.int64
-            entries, size = word(argument.size), word(argument.dtype.itemsize)
-            yield from (word(0), word(0), entries, size, word(argument.data.ptr), entries, size)
+            size, shape = argument.dtype.itemsize, argument.shape
+            yield from (word(0), word(0), word(argument.size), word(size), word(argument.data.ptr))
+            yield from (word(n) for n in shape)
+            yield from (word(size * math.prod(shape[axis + 1 :])) for axis in range(len(shape)))
 
 
 def memory_of(number: int) -> Memory:

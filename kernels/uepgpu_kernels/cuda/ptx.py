@@ -14,9 +14,18 @@ from uepgpu_kernels.cuda.kernel import kernel_of
 from uepgpu_kernels.cuda.shape import Maker, Shape
 from uepgpu_kernels.cuda.stage import cuda, simulated
 from uepgpu_kernels.cuda.tables import Tables
-from uepgpu_kernels.job import AT_RANDOM, BY_INDEX, BY_PERMUTATION, BY_TIME
+from uepgpu_kernels.job import AT_RANDOM, BY_INDEX, BY_PERMUTATION, BY_TIME, ERLANG
 
-__all__ = ["VARIANTS", "Signature", "compile_for", "compile_function", "compile_ptx", "compile_shape", "signature_of"]
+__all__ = [
+    "VARIANTS",
+    "Signature",
+    "compile_for",
+    "compile_function",
+    "compile_function_for",
+    "compile_ptx",
+    "compile_shape",
+    "signature_of",
+]
 
 Signature = tuple[tuple[str, str], ...]
 
@@ -62,6 +71,8 @@ VARIANTS: dict[str, Shape] = {
     "sorted-many-deadlines": _SORTED._replace(fine=True, bins=8192),
     "sorted-racks": _SORTED._replace(grouped=True, racked=True),
     "sorted-trace": _SORTED._replace(traced=True, replay=AT_RANDOM),
+    "count-messages": _of(_LISTED, decode.count, BY_TIME, n_packets=128, n_windows=3, grouped=True, racked=True, several=True),
+    "match-erlang-messages": _of(_LISTED, decode.match, BY_TIME, n_packets=128, grouped=True, several=True, progress=ERLANG),
     "count-fixed": _of(_LISTED, decode.count, BY_PERMUTATION, n_windows=3, grouped=True),
     "count-times": _of(_LISTED, decode.count, kind="times", n_windows=3, bins=0),
     "count-pairs": _of(_LISTED, decode.count, BY_TIME, kind="pairs", n_windows=3, bins=2048),
@@ -139,12 +150,18 @@ def compile_function(function: Callable[..., None], types: tuple[Any, ...], cc: 
 
 
 def compile_for(shape: Shape, capabilities: Sequence[tuple[int, int]]) -> dict[tuple[int, int], str]:
-    """Return the PTX of one shape for several compute capabilities.
+    """Return the PTX of one shape for several compute capabilities."""
+    return compile_function_for(kernel_of(shape).py_func, _types(shape), capabilities)
+
+
+def compile_function_for(
+    function: Callable[..., None], types: tuple[Any, ...], capabilities: Sequence[tuple[int, int]]
+) -> dict[tuple[int, int], str]:
+    """Return the PTX of a kernel for arguments of these types, for several compute capabilities.
 
     Numba's part of the work, nearly all of it, is done once: its output does not depend on the capability.
     """
-    function = kernel_of(shape).py_func
-    library, _ = cuda.compiler._compile_pyfunc_with_fixup(function, _types(shape), device=False, abi="numba", cc=capabilities[0])
+    library, _ = cuda.compiler._compile_pyfunc_with_fixup(function, types, device=False, abi="numba", cc=capabilities[0])
     return {cc: str("".join(library.get_asm_strs(cc=cc))) for cc in capabilities}
 
 

@@ -73,6 +73,8 @@ class Shape(NamedTuple):
     shuffled: bool = False
     lanes: int = 0  # of a warp that decode one realization together
     near: bool = False  # their rows lie in shared memory
+    several: bool = False  # workers send several messages
+    progress: int = 0
 
 
 def n_bins(job: Job, kind: str) -> int:

@@ -140,12 +140,20 @@ def _none(dtype: Any) -> NDArray[Any]:
 def _groups(job: Job) -> NDArray[np.uint32]:
     """Return the table of every packet; where there are racks, also that where its rack is struck, its rack, and two numbers.
 
-    They are how many racks there are, and below which word one is struck. Arrays of their own would cost every kernel arguments.
+    They are how many racks there are, and below which word one is struck. Where workers send several messages all that is there,
+    whether there are racks or not, and then the first table of every worker's arrivals and the number of messages. Arrays of their
+    own would cost every kernel arguments.
     """
-    rows = (job.group, job.struck, job.rack) if job.n_racks else (job.group,)
-    padded = [np.append(row, np.zeros(-job.n_packets % 4)) for row in rows]
-    numbers = [job.n_racks, int(job.rack_below)] if job.n_racks else []
-    return np.concatenate([*padded, np.array(numbers)]).astype(np.uint32)
+    size = -(-job.n_packets // 4) * 4
+
+    def padded(row: NDArray[Any]) -> NDArray[Any]:
+        return np.append(row, np.zeros(size - row.size))
+
+    several = job.messages > 1
+    rows = [padded(row) for row in ((job.group, job.struck, job.rack) if job.n_racks or several else (job.group,))]
+    numbers = [job.n_racks, int(job.rack_below)] if job.n_racks or several else []
+    messages = [padded(job.due), [job.messages]] if several else []
+    return np.concatenate([*rows, numbers, *messages]).astype(np.uint32)
 
 
 def _buckets(threshold: NDArray[np.uint32], value: NDArray[np.uint32], bits: int) -> NDArray[np.uint64]:

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from uepgpu_kernels.reference.run import decode_times, run
+from uepgpu_kernels.reference.run import decode_times, run, run_rounds
 
-__all__ = ["decode_times", "run"]
+__all__ = ["decode_times", "run", "run_rounds"]

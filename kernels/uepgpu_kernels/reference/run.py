@@ -7,11 +7,11 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from uepgpu_kernels.job import SUB_BATCHES, Job, RawTally
+from uepgpu_kernels.job import SUB_BATCHES, Job, RawTally, RawTrajectories
 from uepgpu_kernels.reference.received import Received
 from uepgpu_kernels.reference.sample import arrivals
 
-__all__ = ["Decoder", "decode_times", "run"]
+__all__ = ["Decoder", "decode_times", "run", "run_rounds"]
 
 Ints = NDArray[np.int64]
 Decoder = Callable[[Received], Ints]
@@ -47,6 +47,27 @@ def run(job: Job, decoder: Decoder, kind: str, first: int, count: int) -> RawTal
                 if marginals is not None:
                     marginals[b, at] += mine.sum(axis=0)
     return RawTally(patterns, pairs, marginals)
+
+
+def run_rounds(job: Job, decoder: Decoder, kind: str, first: int, count: int, rounds: int) -> RawTrajectories:
+    """Tally every round of trajectories first .. first + count - 1; parameters as for :func:`run`."""
+    tallies = [run(job._replace(round=r), decoder, kind, first, count) for r in range(rounds)]
+    if kind != "patterns":
+        return RawTrajectories(tallies, None)
+    left, right = np.tril_indices(job.n_classes)
+    e, f = np.tril_indices(left.size)
+    squares = np.zeros((SUB_BATCHES, job.n_times, e.size), dtype=np.int64)
+    for start in range(first, first + count, _slice(job)):
+        n = min(_slice(job), first + count - start)
+        number = np.zeros((n, job.n_times, left.size), dtype=np.int64)
+        for r in range(rounds):
+            when = decode_times(job._replace(round=r), decoder, start, n)
+            undecoded = np.stack([when[:, job.class_of == c].max(axis=1) for c in range(job.n_classes)], axis=1)
+            undecoded = undecoded[:, None, :] > np.arange(job.n_times)[None, :, None]
+            number += undecoded[:, :, left] & undecoded[:, :, right]
+        batch = (np.arange(n) + start % SUB_BATCHES) % SUB_BATCHES
+        np.add.at(squares, batch, number[:, :, e] * number[:, :, f])
+    return RawTrajectories(tallies, squares)
 
 
 def _slice(job: Job) -> int:

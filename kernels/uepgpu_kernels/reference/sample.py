@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from uepgpu_kernels.job import BY_INDEX, BY_TIME, IN_BLOCKS, IN_ORDER, Job
-from uepgpu_kernels.streams import COEFFICIENTS, NUMBERED, ORDER, PACKETS, RACKS, SUPPORTS, TRACES
+from uepgpu_kernels.job import BY_INDEX, BY_TIME, ERLANG, IN_BLOCKS, IN_ORDER, Job
+from uepgpu_kernels.streams import COEFFICIENTS, MESSAGES, NUMBERED, ORDER, PACKETS, RACKS, SUPPORTS, TRACES
 
 __all__ = ["arrivals", "coefficients", "philox", "subsets", "words"]
 
@@ -55,18 +55,21 @@ def arrivals(job: Job, realizations: U64) -> tuple[Ints, Ints, Ints]:
     number = np.broadcast_to(np.arange(n), cell.shape)
     if job.order == BY_TIME:
         arrival = job.cell_time[table, cell].astype(np.int64)
-        if job.arrival.size:
-            arrival = _recorded(job, realizations, arrival)
+        if job.messages > 1:
+            arrival = _of_messages(job, realizations, arrival)
+        elif job.arrival.size:
+            n_works = job.arrival.shape[0]
+            time = _recorded(job, realizations, np.minimum(arrival, n_works - 1))
+            arrival = np.where(arrival < n_works, time, job.n_times)
         packet = np.argsort(arrival, axis=1, kind="stable")
         return window, packet, np.take_along_axis(arrival, packet, axis=1)
     if job.order == BY_INDEX:
         return window, number, number + 1
-    return window, _permutation(job, realizations), number + 1
+    return window, _permutation(job, realizations, job.n_packets), number + 1
 
 
-def _permutation(job: Job, realizations: U64) -> Ints:
-    """Return 0..W-1 in a random order, shape (realizations, W)."""
-    n = job.n_packets
+def _permutation(job: Job, realizations: U64, n: int) -> Ints:
+    """Return 0..n-1 in a random order, shape (realizations, n)."""
     packet = np.tile(np.arange(n), (realizations.size, 1))
     shuffle = words(int(job.seed), realizations, ORDER, 4 * ((n + 3) // 4) * job.round, n)
     each = np.arange(realizations.size)
@@ -77,8 +80,8 @@ def _permutation(job: Job, realizations: U64) -> Ints:
 
 
 def _recorded(job: Job, realizations: U64, work: Ints) -> Ints:
-    """Return when packets of works (realizations, W) arrive in the rounds of a trace that the realizations meet."""
-    n_works, n_rounds, n = job.arrival.shape
+    """Return when works (realizations, W, …) of workers are done in the rounds of a trace that the realizations meet."""
+    _, n_rounds, n = job.arrival.shape
     row = (realizations % np.uint64(n_rounds) + np.uint64(job.round)) % np.uint64(n_rounds)
     if job.replay != IN_ORDER:
         drawn = words(int(job.seed), realizations, TRACES, 0, 2 * job.round + 2)
@@ -88,9 +91,50 @@ def _recorded(job: Job, realizations: U64, work: Ints) -> Ints:
             row = anew[:, 0]
             for at in range(1, job.round + 1):
                 row = np.where(drawn[:, 2 * at] < job.restart_below, anew[:, at], (row + np.uint64(1)) % np.uint64(n_rounds))
-    column = _permutation(job, realizations) if job.shuffle else np.arange(n)
-    time = job.arrival[np.minimum(work, n_works - 1), row.astype(np.int64)[:, None], column]
-    return np.where(work < n_works, time, job.n_times).astype(np.int64)
+    column = _permutation(job, realizations, n) if job.shuffle else np.arange(n)[None, :]
+    more = (1,) * (work.ndim - 2)
+    met, whose = row.astype(np.int64).reshape(-1, 1, *more), column.reshape(*column.shape, *more)
+    return job.arrival[work, met, whose].astype(np.int64)
+
+
+def _of_messages(job: Job, realizations: U64, code: Ints) -> Ints:
+    """Return when messages arrive, (realizations, W m), given twice the work of each and 1 more where it is lost."""
+    m = job.messages
+    n = job.n_packets // m
+    work, lost = np.divmod(code.reshape(-1, n, m), 2)
+    done = np.cumsum(work, axis=2)
+    if job.arrival.size:
+        time = _recorded(job, realizations, done - 1)
+    else:
+        first = job.due
+        if job.n_racks:
+            first = np.where(_struck(job, realizations), job.struck, job.due)
+        if job.progress == ERLANG:
+            time = _erlang(job, realizations, np.broadcast_to(first, (realizations.size, n)))
+        else:
+            drawn = np.repeat(words(int(job.seed), realizations, MESSAGES, 0, n), m, axis=1).reshape(done.shape)
+            table = first[..., None] + done - 1
+            time = job.cell_time[table, _looked_up(job, table, drawn)]
+    return np.where(lost == 1, job.n_times, time).reshape(code.shape).astype(np.int64)
+
+
+def _erlang(job: Job, realizations: U64, first: Ints) -> Ints:
+    """Return after how many deadlines fewer than j messages have come, j = 1..m, shape (realizations, W, m)."""
+    n, m = first.shape[1], job.messages
+    come = np.zeros(first.shape, dtype=np.int64)
+    time = np.zeros((*first.shape, m), dtype=np.int64)
+    for d in range(job.n_times):
+        start = 4 * (d * n // 4)
+        drawn = words(int(job.seed), realizations, MESSAGES, start, d * n - start + n)[:, d * n - start :]
+        come += job.cell_time[first + d, _looked_up(job, first + d, drawn)]
+        time += come[:, :, None] < np.arange(1, m + 1)
+    return time
+
+
+def _struck(job: Job, realizations: U64) -> NDArray[np.bool_]:
+    """Return whether the rack of each worker is struck, shape (realizations, W)."""
+    below: NDArray[np.bool_] = words(int(job.seed), realizations, RACKS, 0, job.n_racks) < job.rack_below
+    return below[:, job.rack]
 
 
 def _cells(job: Job, realizations: U64) -> tuple[Ints, Ints]:
@@ -107,9 +151,8 @@ def _cells(job: Job, realizations: U64) -> tuple[Ints, Ints]:
         digits = combination[:, :, None] // base ** np.arange(m) % base
         return digits.reshape(realizations.size, -1)[:, :n], job.group
     table = np.broadcast_to(job.group, drawn.shape)
-    if job.n_racks:
-        below = words(int(job.seed), realizations, RACKS, 0, job.n_racks) < job.rack_below
-        table = np.where(below[:, job.rack], job.struck, job.group)
+    if job.n_racks and job.messages == 1:
+        table = np.where(_struck(job, realizations), job.struck, job.group)
     return _looked_up(job, table, drawn), table
 
 
