@@ -36,8 +36,10 @@ class Emulated:
         self.tables = make_tables(self.job, self.shape, self.automaton)
         self.ptx, self.signature = compiled(self.shape)
 
-    def launch(self, first, count, *, blocks=32, threads=32, sched=None, ptx=None):
-        """Return (patterns (32, T, 2^L), by round where there are rounds, warp instructions)."""
+    def launch(self, first, count, *, blocks=32, threads=32, sched=None, ptx=None, only=None):
+        """Return (patterns (32, T, 2^L), by round where there are rounds, warp instructions). With `only`, of one block."""
+        from uepgpu_kernels.cuda.layout import scratch_of
+
         job = self.job
         transitions = (job.n_times + 1) * job.n_classes << job.n_classes
         out = np.zeros((self.rounds or 1, SUB_BATCHES, transitions), dtype=np.uint64)
@@ -45,10 +47,15 @@ class Emulated:
         sim = self.interpreter.Sim(self.interpreter.Module(ptx or self.ptx), sched=sched)
         tables = [np.zeros(1, x.dtype) if isinstance(x, np.ndarray) and x.size == 0 else x for x in self.tables]
         scalars = [job.seed, np.uint64(first), np.uint64(count), np.uint32(job.n_times), np.uint32(transitions)]
-        arguments = [*scalars, *tables, out.reshape(-1), np.zeros(kept, dtype=np.uint32)]
-        self.record = arguments[-1]
+        record = np.zeros(max(kept, scratch_of(self.shape, blocks)), dtype=np.uint32)
+        arguments = [*scalars, *tables, out.reshape(-1), record]
+        self.record = record
         params = [p for a in arguments for p in self.interpreter.flat_numba(sim, a)]
-        sim.launch(None, (blocks,), (threads,), params)
+        if only is None:
+            sim.launch(None, (blocks,), (threads,), params)
+        else:
+            entry = next(iter(sim.m.entries.values()))
+            sim._run(entry, (blocks, 1, 1), (threads, 1, 1), np.array([only]), threads, params)
         sizes = [max(0, -(-(count - (b - first) % SUB_BATCHES) // SUB_BATCHES)) for b in range(SUB_BATCHES)]
         found = np.stack(
             [

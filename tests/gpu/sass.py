@@ -4,6 +4,9 @@ ptxas makes the machine code and nvdisasm writes it out; neither needs a device.
 realizations, with loops inside it as often as they run. A block of draws and a packet of a walk are known by what they must
 do, so that it does not matter how far the compiler unrolls them. Code that a branch skips is counted as if it ran, except
 the search of a bucket that holds several thresholds, which counts as often as words fall into one.
+
+Where lanes of a warp eliminate together, each executes what the warp does: an instruction counts once a lane, as often as its loop
+runs in a realization all of whose packets raise the rank (:func:`counted_together`).
 """
 
 from __future__ import annotations
@@ -28,8 +31,13 @@ TOOLS = ("numba", "numba-cuda", "nvidia-nvvm", "nvidia-cuda-nvcc", "nvidia-cuda-
 JOBS = {f"{decoder}{when}": (decoder, bool(when)) for when in ("", ", 22 deadlines") for decoder in ("count", "match")}
 """Name, decoder and whether there are deadlines: UEP-30."""
 
-ALU = re.compile("BMSK|FMNMX|FSEL|FSETP|IADD3|IMNMX|ISETP|LEA|LOP3|MOV|P2R|PLOP3|POPC|PRMT|R2P|SEL|SGXT|SHF|VIADD|VIMNMX")
+ALU = re.compile("BMSK|FMNMX|FSEL|FSETP|IADD3|IMNMX|ISETP|LEA|LOP3|MOV|P2R|PLOP3|POPC|PRMT|R2P|SEL|SGXT|SHF|VIADD|VIADDMNMX|VIMNMX")
 """What the ALU pipe takes, 64 lanes a cycle and multiprocessor; products, and what is written as one, have their own pipe."""
+
+PIPES = ("ALU", "product", "other")
+
+TOGETHER = "eliminate, K = 64"
+"""Modulo 2^31-1, 64 packets of all sub-products."""
 
 PHILOX = re.compile("-0x2daee0ad|-0x326172a9")
 """The multipliers, as nvdisasm writes them."""
@@ -80,15 +88,85 @@ def counted(code, jumps, job, tables):
     rare = {i for at, to in jumps if outer[0] <= at < to <= outer[1] and is_search(code[at:to]) for i in range(at + 1, to)}
     total = Counter()
     for i in range(outer[0], outer[1] + 1):
-        name = code[i][0]
-        pipe = "ALU" if ALU.fullmatch(name) else "product" if name.startswith("IMAD") else "other"
-        total[pipe] += often[i] * (several(tables) if i in rare else 1.0)
-    return {pipe: round(total[pipe], 1) for pipe in ("ALU", "product", "other")}
+        total[pipe_of(code[i][0])] += often[i] * (several(tables) if i in rare else 1.0)
+    return {pipe: round(total[pipe], 1) for pipe in PIPES}
+
+
+def counted_together(code, jumps, shape, job):
+    """Return instructions of the lanes that decode one realization, by pipe, where packet n meets n rows and K - n places.
+
+    A loop is known by what is in it: lists of packets are made outside of the loop that votes, once a lane; in it, loops over rows
+    read two entries a row and write one (clearing), or read three (reducing); loops over places hold one of those; one that draws
+    has a block a lane; the others go over rows by lanes. In lists every loop counts as if it ran once a packet.
+    """
+    loops = sorted({(to, at) for at, to in jumps if to < at})
+    names = [Counter(name for name, _ in code[a : b + 1]) for a, b in loops]
+    votes = [x for x, found in zip(loops, names, strict=True) if found["SHFL"]]
+    outer, turn, packets = sorted(votes, key=lambda x: x[0] - x[1])[:3]
+    k, lanes, n = job.k, shape.lanes, range(job.n_packets)
+    places = {"reduce": [-(-(k - i) // lanes) for i in n], "clear": [-(-(k - 1 - i) // lanes) for i in n]}
+
+    def inside(x, y):
+        return y[0] <= x[0] and x[1] <= y[1] and x != y
+
+    def kind(x, found):
+        return "clear" if found["STS"] >= found["LDS"] else "reduce"
+
+    rows = {
+        x: kind(x, c) for x, c in zip(loops, names, strict=True) if inside(x, packets) and c["LDS"] >= 8 and not contains(x, loops)
+    }
+    assert sorted(rows.values()) == ["clear", "reduce"], "the loops over rows"
+    often = [0.0] * len(code)
+    for x, found in zip(loops, names, strict=True):
+        draws = any(PHILOX.search(text) for _, text in code[x[0] : x[1] + 1])
+        within = [y for y in rows if inside(y, x)]
+        if x == outer:
+            runs = 1.0
+        elif x == turn:
+            runs = float(lanes)
+        elif x == packets:
+            runs = lanes * len(n)
+        elif x in rows:
+            each = found["LDS"] // (2 if rows[x] == "clear" else 3)
+            runs = lanes * sum(-(-i // each) * p for i, p in zip(n, places[rows[x]], strict=True))
+        elif inside(x, packets) and within:
+            runs = lanes * sum(places[rows[within[0]]])
+        elif inside(x, packets) and draws:
+            runs = lanes * len(n) * -(-k // (4 * lanes))
+        elif inside(x, packets):
+            runs = lanes * sum(-(-(i + 3) // lanes) for i in n)
+        elif inside(x, turn):
+            runs = lanes * -(-k // lanes)
+        else:
+            runs = len(n) if inside(x, outer) else 0.0
+        for i in range(x[0], x[1] + 1):
+            if smallest(i, loops) == x:
+                often[i] = runs
+    total = Counter()
+    for i, (name, _) in enumerate(code):
+        total[pipe_of(name)] += often[i]
+    return {pipe: round(total[pipe]) for pipe in PIPES}
+
+
+def contains(x, loops):
+    """Return whether a loop has another one in it."""
+    return any(x[0] <= y[0] and y[1] <= x[1] and x != y for y in loops)
+
+
+def smallest(i, loops):
+    """Return the innermost loop around an instruction, or None."""
+    return min((x for x in loops if x[0] <= i <= x[1]), key=lambda x: x[1] - x[0], default=None)
+
+
+def pipe_of(name):
+    """Return the pipe of an instruction."""
+    return "ALU" if ALU.fullmatch(name) else "product" if name.startswith("IMAD") else "other"
 
 
 def is_search(body):
-    """Return whether a jump over `body` is one over the search of a bucket: only that reads global memory, and it draws nothing."""
-    return any(name == "LDG" for name, _ in body) and not any(PHILOX.search(text) for _, text in body)
+    """Return whether a jump over `body` is one over the search of a bucket: that reads global memory, draws and keeps nothing."""
+    names = {name for name, _ in body}
+    return "LDG" in names and not names & {"STS", "STL"} and not any(PHILOX.search(text) for _, text in body)
 
 
 def several(tables):
@@ -130,6 +208,10 @@ def measure(ptxas):
             machine_code[shape] = disassembled(compile_shape(shape, (9, 0))[0], ptxas)
         text, spilled = machine_code[shape]
         rows[name] = counted(*parsed(text), job, make_tables(job, shape, automaton)) | {"spilled bytes": spilled}
+    job = make_plan(problems.MDS, problems.line(4, 20, 40), problems.unit(64, omega=1.0), seed=1).job
+    shape = shape_of(job, DECODERS["eliminate"].implementation("cuda"), "patterns")
+    text, spilled = disassembled(compile_shape(shape, (9, 0))[0], ptxas)
+    rows[TOGETHER] = counted_together(*parsed(text), shape, job) | {"spilled bytes": spilled}
     return {"tools": tools(), "kernels": rows}
 
 

@@ -10,8 +10,8 @@ import pytest
 from tests.cases.requirements import missing
 from tests.gpu import sass
 
-LARGEST = {"count": 220, "match": 220, "count, 22 deadlines": 1050, "match, 22 deadlines": 1050}
-"""ALU-pipe instructions of a thread per realization of UEP-30."""
+LARGEST = {"count": 220, "match": 220, "count, 22 deadlines": 700, "match, 22 deadlines": 700, sass.TOGETHER: 930_000}
+"""ALU-pipe instructions per realization: of a thread for UEP-30, of all lanes for 64 sub-products."""
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def test_instructions_per_realization_are_those_on_record(measured, capsys):
     assert list(measured) == list(stored)
     for name, row in measured.items():
         with capsys.disabled():
-            print(f"\n  UEP-30, {name}: {row['ALU']:.0f} ALU-pipe instructions of a thread per realization (SASS, sm_90)")
+            print(f"\n  {name}: {row['ALU']:.0f} ALU-pipe instructions per realization (SASS, sm_90)")
         assert row["ALU"] <= LARGEST[name]
         assert row["spilled bytes"] == 0
         # Compilers of one version agree to the instruction; a hundredth lets a harmless change of order pass.

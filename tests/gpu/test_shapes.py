@@ -10,7 +10,7 @@ from tests.cases import problems
 from uepgpu.machine import ahead
 from uepgpu.machine.selftest import cases
 from uepgpu.plan import DECODERS, make_plan
-from uepgpu_kernels.automaton import automaton_of
+from uepgpu_kernels.automaton import automaton_of, build_automaton
 
 pytestmark = pytest.mark.usefixtures("numba_cuda")
 
@@ -49,7 +49,7 @@ def test_counting_and_matching_are_tables_of_one_kernel(monkeypatch):
         for decoder in ("count", "match"):
             tables.append(prepared(EW.code, EW.workers, deadlines, decoder, monkeypatch, compiled).tables)
         assert len(compiled) == 1
-        used = "steps" if deadlines is None else "walk"
+        used = "steps" if deadlines is None else "walk"  # of sixty deadlines; few are counted by, with bounds
         assert getattr(tables[0], used).size > 0
 
 
@@ -60,7 +60,7 @@ def test_many_deadlines_take_one_look_at_a_word_too(times, monkeypatch):
 
     made = prepared(EW.code, EW.workers, np.linspace(0, 1.05, times), "count", monkeypatch, set())
     crowded = (made.tables.bucket >> np.uint64(16)) & np.uint64(CROWDED) == CROWDED
-    assert made.shape.nest == "sorted"
+    assert made.shape.nest == {22: "binned", 200: "sorted"}[times]
     assert made.shape.fine == (times == 200)
     assert crowded.mean() <= 0.001  # of 200 deadlines, 7 % of buckets as coarse as those of 22
     look_up = look_up_maker(made.shape).py_func
@@ -70,8 +70,32 @@ def test_many_deadlines_take_one_look_at_a_word_too(times, monkeypatch):
     words = words[~crowded[words >> np.uint32(32 - (12 if made.shape.fine else 10))]]
     assert words.size > 3000
     cells = np.searchsorted(job.threshold[0, : job.n_threshold[0]], words, side="right")
-    wanted = (job.cell_time[0].astype(int) << 8 | job.cell_window[0])[cells]
+    code = job.cell_window[0].astype(int)
+    time = job.cell_time[0].astype(int)
+    wanted = (time << 8 | code if times == 200 else time << 11 | 1 << 5 * code)[cells]
     assert [int(look_up(made.tables, made.tables.bucket, np.uint32(0), word)) >> 16 for word in words] == wanted.tolist()
+
+
+@pytest.mark.parametrize("windows", [((0,), (0, 1), (0, 1, 2, 3)), ((0, 1), (1, 2), (0, 2, 3)), ((0, 1, 2), (2, 3))])
+def test_bounds_of_counts_are_what_a_walk_in_any_order_decodes(windows):
+    from uepgpu_kernels.cuda.bounds import bounds_of
+
+    rng = np.random.default_rng(2)
+    walk = build_automaton(np.array([sum(1 << i for i in w) for w in windows], dtype=np.uint64))
+    members = np.array([0b0001, 0b0110, 0b1000], dtype=np.uint64)
+    undecoded = (walk.decoded[:, None] & members) != members
+    bounds = bounds_of(walk.following, undecoded).reshape(3, 1024)
+    reached = set()
+    for _ in range(300):
+        number = rng.integers(0, 6, size=len(windows))
+        state = 0
+        for window in rng.permutation(np.repeat(np.arange(len(windows)), number)):
+            state = walk.following[state, window]
+        total = int((number << (5 * np.arange(len(windows)))).sum())
+        found = total < bounds[:, total & 1023]
+        assert found.tolist() == undecoded[state].tolist()
+        reached.add(tuple(found.tolist()))
+    assert len(reached) >= 3
 
 
 def test_the_selftest_of_a_device_compiles_nine_kernels_and_reaches_every_decoder():

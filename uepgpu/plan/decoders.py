@@ -18,7 +18,8 @@ MOST_TALLY_BYTES = 128 * 2**20
 """A tally's largest array must fit in this."""
 
 CUBIC = {"numpy": 1024, "numba": 1024, "cuda": 64}
-"""A realization costs K³ and its rows K², beyond which there is no patience; device kernels hold supports in 64-bit masks."""
+"""A realization costs K³ and its rows K², beyond which there is no patience; where threads of a device decode alone, supports are
+64-bit masks."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,7 @@ DECODERS: dict[str, Decoder] = {
     "eliminate": Decoder(
         title="elimination",
         refusal=_any,
-        limits=CUBIC,
+        limits=CUBIC | {"cuda": 256},
         too_many=_BEYOND_ROWS,
         rule=BY_COEFFICIENTS,
         automatic=True,

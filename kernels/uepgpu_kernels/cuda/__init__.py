@@ -12,12 +12,13 @@ from uepgpu_kernels.cuda.memory import device_count
 from uepgpu_kernels.cuda.probe import describe, probe_cubin
 from uepgpu_kernels.cuda.ptx import VARIANTS, compile_ptx, compile_shape
 from uepgpu_kernels.cuda.run import MOST_AT_ONCE, Prepared, prepare
-from uepgpu_kernels.cuda.shape import MOST_SUBPRODUCTS, Shape
+from uepgpu_kernels.cuda.shape import MOST_ELIMINATED, MOST_SUBPRODUCTS, Shape
 from uepgpu_kernels.cuda.squares import squares_cubin
 from uepgpu_kernels.cuda.tables import Tables, make_tables
 
 __all__ = [
     "MOST_AT_ONCE",
+    "MOST_ELIMINATED",
     "MOST_SUBPRODUCTS",
     "VARIANTS",
     "DescentDraws",

@@ -6,10 +6,14 @@ from typing import Any
 
 from uepgpu_kernels.automaton import Automaton
 from uepgpu_kernels.cuda import decode
+from uepgpu_kernels.cuda.bounds import BOUNDS, MOST_BINNED, MOST_COUNTED
+from uepgpu_kernels.cuda.layout import MISSING, WARP, layout_of
 from uepgpu_kernels.cuda.shape import (
     LEAST_BINS,
     LEAST_LISTED,
+    LEAST_TOGETHER,
     MOST_COARSE,
+    MOST_ELIMINATED,
     MOST_FIELD,
     MOST_SHARED_BINS,
     MOST_SHARED_STATES,
@@ -21,12 +25,17 @@ from uepgpu_kernels.cuda.shape import (
     n_bins,
     state_bits,
 )
+from uepgpu_kernels.cuda.stage import simulated
 from uepgpu_kernels.cuda.tables import states_of
+from uepgpu_kernels.cuda.tally import CLASSES
 from uepgpu_kernels.job import AT_RANDOM, BY_INDEX, BY_TIME, IN_BLOCKS, IN_ORDER, Job
 from uepgpu_kernels.joint import COLUMNS
 from uepgpu_kernels.steps import FIELDS, steps_of
 
-__all__ = ["shape_of"]
+__all__ = ["shape_of", "warped_shape"]
+
+MOST_PLACES = 8
+"""Columns that a lane has to begin with, where it need not have more."""
 
 SHARED_BYTES = 48 * 1024
 """What a block has without asking for more."""
@@ -50,10 +59,13 @@ def shape_of(
     Raises
     ------
     ValueError
-        If K > 64, or workers have states and packets too many windows.
+        If K is beyond what the device takes: 64, or 256 for elimination without rounds; or workers have states and packets too
+        many windows.
     """
-    if job.k > MOST_SUBPRODUCTS:
-        raise ValueError(f"backend 'cuda' takes K <= {MOST_SUBPRODUCTS} sub-products, got K = {job.k}; use backend='numba'")
+    by_warps = decoder is decode.eliminate and job.k >= LEAST_TOGETHER and packed and not rounds and not simulated
+    most = MOST_ELIMINATED if by_warps else MOST_SUBPRODUCTS
+    if job.k > most:
+        raise ValueError(f"backend 'cuda' takes K <= {most} sub-products, got K = {job.k}; use backend='numba'")
     if packed and (fast := _fast_shape(job, decoder, kind, automaton, by_words=by_words, rounds=rounds)) is not None:
         return fast
     most = 1 << 16 - state_bits(job.n_states)
@@ -61,7 +73,7 @@ def shape_of(
         raise ValueError(f"backend 'cuda' takes at most {most:,} windows of workers with states; use backend='numba'")
     walked = decoder is decode.match and automaton is not None
     bins = n_bins(job, kind)
-    return Shape(
+    shape = Shape(
         nest="listed",
         decoder=decode.automaton if walked else decoder,
         kind=kind,
@@ -81,6 +93,21 @@ def shape_of(
         states=0,
         **_arrivals(job, rounds),
     )
+    return warped_shape(shape) if by_warps else shape
+
+
+def warped_shape(shape: Shape) -> Shape:
+    """Return the shape of the kernel whose lanes eliminate together: as few a realization as its columns and memory allow."""
+    k, targets = shape.k, shape.targets
+    width = 4 if shape.field == 0 else 1
+    each = 4 * (2 * k + 2 * (k + targets + MISSING) + k + CLASSES) + 2 * k  # of one realization, besides its rows
+    tables = 2048 if shape.field == 2 else 0
+    for lanes in (8, 16, 32):
+        layout = layout_of(k, targets, lanes, near=True)
+        near = layout.bytes(width) + layout.groups * each + tables <= SHARED_BYTES
+        if lanes * MOST_PLACES >= k and near:
+            return shape._replace(nest="warped", bins=0, lanes=lanes, near=True)
+    return shape._replace(nest="warped", bins=0, lanes=WARP, near=False)
 
 
 def _fast_shape(job: Job, decoder: Maker, kind: str, automaton: Automaton | None, *, by_words: bool, rounds: bool) -> Shape | None:
@@ -124,12 +151,20 @@ def _fast_shape(job: Job, decoder: Maker, kind: str, automaton: Automaton | None
         entries = next((n for n in STEPS if steps is not None and steps.size <= n <= room), 0)
         if entries:
             return shape._replace(nest="by_words", per_word=0, states=entries)
+        if by_words and not rounds and not job.n_states and _counts_packets(job, states[0].shape[1]):
+            return shape._replace(nest="binned", states=job.n_classes * BOUNDS)
         shared = states[0].size <= MOST_SHARED_STATES
         if walked or shared:
             return shape._replace(states=MOST_SHARED_STATES if shared else 0)
     if counted and not rounds and job.capacity.size <= 8:
         return shape._replace(decoder=decode.count, n_windows=job.capacity.size)
     return None
+
+
+def _counts_packets(job: Job, n_windows: int) -> bool:
+    """Return whether packets can be counted by time and window."""
+    few = job.n_packets <= MOST_COUNTED and job.n_times <= MOST_BINNED and n_windows <= 3
+    return job.order == BY_TIME and few and job.arrival.size == 0
 
 
 def _arrivals(job: Job, rounds: bool) -> dict[str, Any]:

@@ -7,35 +7,12 @@ from typing import Any
 import numpy as np
 
 from uepgpu_kernels.bodies.philox import M0, M1, MASK, SHIFT, W0, W1
-from uepgpu_kernels.cuda.stage import simulated, stage
+from uepgpu_kernels.cuda.product import wide_product
+from uepgpu_kernels.cuda.stage import stage
 
 __all__ = ["philox"]
 
 FIRST, SECOND = np.uint32(M0), np.uint32(M1)
-
-
-def _wide_product() -> Any:
-    """Return the step that multiplies two uint32 to a uint64, in one instruction: of the body's product NVVM makes two."""
-    if simulated:
-        return lambda a, b: np.uint64(a) * np.uint64(b)
-    from llvmlite import ir
-    from numba.cuda import types as known
-    from numba.cuda.extending import intrinsic
-
-    types: Any = known
-
-    def wide_product(context: Any, a: Any, b: Any) -> Any:
-        def code(target: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            word, double = ir.IntType(32), ir.IntType(64)
-            product = ir.InlineAsm(ir.FunctionType(double, [word, word]), "mul.wide.u32 $0, $1, $2;", "=l,r,r")
-            return builder.call(product, arguments)
-
-        return types.uint64(types.uint32, types.uint32), code
-
-    return intrinsic(wide_product)
-
-
-wide_product = _wide_product()
 
 
 @stage

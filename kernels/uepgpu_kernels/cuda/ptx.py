@@ -9,6 +9,7 @@ import numba
 import numpy as np
 
 from uepgpu_kernels.cuda import decode
+from uepgpu_kernels.cuda.choose import warped_shape
 from uepgpu_kernels.cuda.kernel import kernel_of
 from uepgpu_kernels.cuda.shape import Maker, Shape
 from uepgpu_kernels.cuda.stage import cuda, simulated
@@ -61,12 +62,12 @@ def _of(base: Shape, decoder: Maker, order: int = BY_INDEX, **changes: Any) -> S
 
 VARIANTS: dict[str, Shape] = {
     "uep30": _WORDS,
-    "uep30-deadlines": _SORTED,
+    "uep30-deadlines": _SORTED._replace(nest="binned", states=3072),
     "by-words-4-classes": _WORDS._replace(n_classes=4, bins=4096, states=4096),
     "streamed-count-8-windows": _of(_STREAMED, decode.count, n_windows=8, n_classes=4, per_word=2, bins=2048),
     "streamed-match-12-windows": _STREAMED,
     "sorted-count-8-windows": _of(_SORTED, decode.count, BY_TIME, n_windows=8, states=0, bins=2048),
-    "sorted-speeds": _SORTED._replace(grouped=True),
+    "sorted-match-12-windows": _SORTED,
     "sorted-many-deadlines": _SORTED._replace(fine=True, bins=8192),
     "sorted-racks": _SORTED._replace(grouped=True, racked=True),
     "sorted-trace": _SORTED._replace(traced=True, replay=AT_RANDOM),
@@ -89,7 +90,6 @@ VARIANTS: dict[str, Shape] = {
     "count-shuffled-trace-k32": _of(_MIDDLE, decode.count, BY_TIME, n_windows=3, grouped=True, traced=True, shuffled=True),
     "match-racks-k32": _of(_MIDDLE, decode.match, BY_TIME, grouped=True, racked=True),
     "match-k32": _of(_MIDDLE, decode.match),
-    "eliminate-prime-k32": _of(_MIDDLE, decode.eliminate),
     "rounds-states": _SORTED._replace(rounds=True, state_bits=2, fine=True),
     "rounds-shuffled-trace": _SORTED._replace(rounds=True, traced=True, replay=IN_BLOCKS, shuffled=True),
     "rounds-count-states": _of(_LISTED, decode.count, BY_TIME, n_windows=3, rounds=True, state_bits=2),
@@ -98,10 +98,10 @@ VARIANTS: dict[str, Shape] = {
     "match-k64": _of(_LARGE, decode.match, BY_TIME),
     "match-drawn-k64": _of(_LARGE, decode.match, drawn=True),
     "peel-drawn-k64": _of(_LARGE, decode.peel, drawn=True),
-    "eliminate-prime-k64": _of(_LARGE, decode.eliminate),
-    "eliminate-gf256-k64": _of(_LARGE, decode.eliminate, field=2),
+    "eliminate-prime-k64": warped_shape(_of(_LARGE, decode.eliminate, kind="patterns")),
+    "eliminate-prime-k256": warped_shape(_of(_LARGE, decode.eliminate, kind="marginals", k=256, n_packets=512, drawn=True)),
 }
-"""The documented set: the UEP-30 job in both domains, then every nest, decoder, field, order and kind of tally, K up to 64."""
+"""The documented set: the UEP-30 job in both domains, then every nest, decoder, field, order and kind of tally, K up to 256."""
 
 _NAMES = ("seed", "first", "count", "n_times", "n_bins", "t", "out", "record")
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from uepgpu_kernels.automaton import Automaton, automaton_of
 from uepgpu_kernels.cuda import decode
 from uepgpu_kernels.cuda.choose import shape_of
+from uepgpu_kernels.cuda.layout import WARP, at_once, scratch_of
 from uepgpu_kernels.cuda.memory import memory_of
 from uepgpu_kernels.cuda.shape import Maker, Shape, n_bins
 from uepgpu_kernels.cuda.squares import SQUARES_TYPES, n_products, squares_kernel
@@ -27,9 +28,9 @@ MOST_AT_ONCE = 1 << 36
 MOST_KEPT = 1 << 26
 """Times of classes of one launch of trajectories: 256 MiB."""
 
-THREADS = {"by_words": 512, "streamed": 256, "sorted": 128, "listed": 128}
-THREADS_PER_PROCESSOR = 2048
-"""Threads that the grid has for each multiprocessor; they stride over the realizations."""
+THREADS = {"binned": 128, "by_words": 512, "streamed": 256, "sorted": 128, "listed": 128, "warped": WARP}
+BLOCKS_PER_PROCESSOR = {"binned": 16, "by_words": 4, "streamed": 8, "sorted": 16, "listed": 16, "warped": 16}
+"""Blocks that the grid has for each multiprocessor; they stride over the realizations."""
 
 
 class Prepared:
@@ -54,7 +55,7 @@ class Prepared:
     Raises
     ------
     ValueError
-        If K > 64.
+        If K is beyond what the device takes.
     """
 
     def __init__(
@@ -75,8 +76,9 @@ class Prepared:
         self.shape: Shape = shape_of(job, decoder, kind, automaton, packed=packed, by_words=by_words, rounds=rounds)
         self.memory = memory_of(device)
         self.kernel = self.memory.kernel(self.shape)
-        self.threads = threads or min(THREADS[self.shape.nest], self.memory.most_threads)
-        self.blocks = blocks or self.memory.processors * (THREADS_PER_PROCESSOR // THREADS[self.shape.nest])
+        nest = self.shape.nest
+        self.threads = WARP if nest == "warped" else threads or min(THREADS[nest], self.memory.most_threads)
+        self.blocks = blocks or self.memory.processors * BLOCKS_PER_PROCESSOR[nest]
         with self.memory.chosen():
             tables = make_tables(job, self.shape, automaton)
             self.tables = Tables._make(self.memory.put(x) if isinstance(x, np.ndarray) else x for x in tables)
@@ -96,9 +98,10 @@ class Prepared:
         with self.memory.chosen():
             out = self.memory.zeros(max(1, rounds * SUB_BATCHES * bins), np.uint64)
             most = -(-count // SUB_BATCHES)
-            kept = count * job.k if kind == "times" else 1 if self.squares is None else rounds * job.n_classes * SUB_BATCHES * most
-            record = self.memory.zeros(kept, np.uint32)
-            rows = max(1, min(self.blocks, -(-count // self.threads)) // SUB_BATCHES)
+            taken = at_once(self.shape) if self.shape.nest == "warped" else self.threads
+            rows = max(1, min(self.blocks, -(-count // taken)) // SUB_BATCHES)
+            asked = count * job.k if kind == "times" else 0 if self.squares is None else rounds * job.n_classes * SUB_BATCHES * most
+            record = self.memory.zeros(max(1, asked + scratch_of(self.shape, rows * SUB_BATCHES)), np.uint32)
             scalars = job.seed, np.uint64(first), np.uint64(count), np.uint32(job.n_times), np.uint32(bins)
             self.memory.launch(
                 self.kernel, rows * SUB_BATCHES, self.threads, (*scalars, *self.flat, *self.memory.flat((out, record)))
@@ -163,7 +166,7 @@ class Prepared:
         """Return the time index at which each sub-product is decoded, shape (count, K); `kind` must be "times"."""
         _, record = self.launch(first, count)
         with self.memory.chosen():
-            return self.memory.get(record).astype(np.int64).reshape(count, self.job.k)
+            return self.memory.get(record[: count * self.job.k]).astype(np.int64).reshape(count, self.job.k)
 
 
 def prepare(job: Job, decoder: Maker, kind: str, device: int, *, rounds: bool = False) -> Prepared:

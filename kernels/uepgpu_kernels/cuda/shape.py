@@ -7,10 +7,13 @@ from typing import Any, NamedTuple
 
 from uepgpu_kernels.job import Job
 
-__all__ = ["MOST_SUBPRODUCTS", "Maker", "Shape", "n_bins", "state_bits"]
+__all__ = ["MOST_ELIMINATED", "MOST_SUBPRODUCTS", "Maker", "Shape", "n_bins", "state_bits"]
 
 MOST_SUBPRODUCTS = 64
-"""Supports are 64-bit masks on the device."""
+"""Supports are 64-bit masks where a thread decodes alone."""
+
+LEAST_TOGETHER, MOST_ELIMINATED = 17, 256
+"""Lanes of a warp eliminate together from so many sub-products on, and up to so many."""
 
 MOST_SHARED_BINS = 8192
 """A block's tally is kept in shared memory up to so many 32-bit counters (32 KiB); above, it goes to global memory."""
@@ -23,6 +26,9 @@ MOST_FIELD = 255
 
 MOST_SORTED = 32
 """Up to so many packets are sorted in registers, all by one network: those that a job lacks come last."""
+
+LISTING = ("listed", "warped")
+"""Nests that list packets in order of arrival first."""
 
 LEAST_BINS, LEAST_LISTED = 1024, 64
 """Sizes grow from these by powers of two, so that few kernels serve jobs of all numbers of workers and deadlines."""
@@ -44,7 +50,7 @@ Maker = Callable[["Shape"], Any]
 class Shape(NamedTuple):
     """Compile-time sizes and choices of one kernel."""
 
-    nest: str  # "by_words", "streamed", "sorted" or "listed"
+    nest: str  # "by_words", "streamed", "sorted", "listed" or "warped"
     decoder: Maker
     kind: str  # "patterns", "pairs", "marginals" or "times"
     order: int
@@ -67,6 +73,8 @@ class Shape(NamedTuple):
     shuffled: bool = False
     rounds: bool = False  # a thread takes a realization through rounds
     state_bits: int = 0  # of a worker's state, which it has from the last round; 0: workers have none
+    lanes: int = 0  # of a warp that decode one realization together
+    near: bool = False  # their rows lie in shared memory
     several: bool = False  # workers send several messages
     progress: int = 0
 

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from uepgpu_kernels.automaton import Automaton, undecoded_classes
 from uepgpu_kernels.cuda import decode
-from uepgpu_kernels.cuda.shape import BUCKET_BITS, FINE_BITS, Shape
+from uepgpu_kernels.cuda.bounds import COUNT_BITS, TIME_SHIFT, bounds_of
+from uepgpu_kernels.cuda.shape import BUCKET_BITS, FINE_BITS, LISTING, Shape
 from uepgpu_kernels.job import BY_TIME, Job
 from uepgpu_kernels.joint import CELL_BITS, cells_of_columns
 from uepgpu_kernels.network import merge_exchange
@@ -38,10 +39,10 @@ class Tables(NamedTuple):
     value: NDArray[np.uint32]  # (G·width,): time above, window below; see `code_bits`
     bucket: NDArray[np.uint64]  # (G·2^10,) or (G·2^12,): threshold, value from it on, value below it
     alias: NDArray[np.uint32]  # (128,), where a word decides several packets
-    steps: NDArray[np.uint32]  # of a walk by words: see :func:`uepgpu_kernels.steps.steps_of`
+    steps: NDArray[np.uint32]  # of a walk by words: see :func:`uepgpu_kernels.steps.steps_of`; bounds of counts by time
     together: NDArray[np.uint64]  # (128,): what each of a combination's packets has, 8 bits each: values if packed, else cells
     network: NDArray[np.uint32]  # (2 m,) comparators
-    mask: NDArray[np.uint64]  # (S,)
+    mask: NDArray[np.uint64]  # (S·⌈K/64⌉,)
     degree: NDArray[np.uint32]  # (S,)
     arrival: NDArray[np.uint16]  # (V·R·W,) or (0,)
     n_rounds: np.uint64  # R
@@ -60,7 +61,7 @@ class Tables(NamedTuple):
 
 def code_bits(shape: Shape) -> int:
     """Return how many bits of a value are the window's code."""
-    if shape.nest == "listed":
+    if shape.nest in LISTING:
         return 16
     return 6 if shape.decoder is decode.count else 8
 
@@ -72,23 +73,28 @@ def make_tables(job: Job, shape: Shape, automaton: Automaton | None) -> Tables:
     states = states_of(job, automaton) if walked else None
     bits = code_bits(shape)
     # A packed walk along chains adds 1 << code.
-    scale = 8 if shape.decoder is decode.count and shape.nest != "listed" else 1
+    scale = 8 if shape.decoder is decode.count and shape.nest not in LISTING else 1
     time = job.cell_time.astype(np.uint32) if job.order == BY_TIME else np.uint32(0)
     code = (job.cell_window * np.uint32(scale)).astype(np.uint32) << np.uint32(shape.state_bits)
     if job.n_states:
         code |= job.next_state
+    if shape.nest == "binned":
+        bits, code = TIME_SHIFT, np.uint32(1) << (COUNT_BITS * job.cell_window).astype(np.uint32)
     value = ((time << np.uint32(bits)) | code).astype(np.uint32)
-    walk = _walk(job, *states) if states is not None and shape.nest != "by_words" else _none(np.uint64)
+    tabled = shape.nest in ("binned", "by_words")
+    walk = _walk(job, *states) if states is not None and not tabled else _none(np.uint64)
     decoded = np.repeat(automaton.decoded, automaton.following.shape[1]) if walked and automaton is not None else _none(np.uint64)
     steps = steps_of(job, *states) if states is not None and shape.nest == "by_words" else None
-    windows = range(shape.n_windows if shape.decoder is decode.count and shape.nest != "listed" else 0)
+    if states is not None and shape.nest == "binned":
+        steps = bounds_of(*states).astype(np.uint32)
+    windows = range(shape.n_windows if shape.decoder is decode.count and shape.nest not in LISTING else 0)
     last = [s + 1 == job.capacity.size or bool(job.chain_start[s + 1]) for s in windows]
     bucket = np.zeros(0, dtype=np.uint64)
-    if shape.nest != "listed" and shape.per_word == 1:
+    if shape.nest not in LISTING and shape.per_word == 1:
         leading = FINE_BITS if shape.fine else BUCKET_BITS
         tables = zip(job.threshold, job.n_threshold, value, strict=True)
         bucket = np.concatenate([_buckets(t[:n], v, leading) for t, n, v in tables])
-    network = merge_exchange(job.n_packets) if shape.nest == "listed" and job.order == BY_TIME else np.zeros((0, 2))
+    network = merge_exchange(job.n_packets) if shape.nest in LISTING and job.order == BY_TIME else np.zeros((0, 2))
     return Tables(
         width=np.int64(job.threshold.shape[1]),
         n_packets=np.int64(job.n_packets),
@@ -105,7 +111,7 @@ def make_tables(job: Job, shape: Shape, automaton: Automaton | None) -> Tables:
         steps=steps if steps is not None else _none(np.uint32),
         together=_together(job, value[0], shape),
         network=network.astype(np.uint32).ravel(),
-        mask=job.mask,
+        mask=_masks(job),
         degree=job.degree.astype(np.uint32),
         arrival=job.arrival.ravel(),
         n_rounds=np.uint64(job.arrival.shape[1]),
@@ -119,6 +125,14 @@ def make_tables(job: Job, shape: Shape, automaton: Automaton | None) -> Tables:
         walk=walk,
         decoded=decoded,
     )
+
+
+def _masks(job: Job) -> NDArray[np.uint64]:
+    """Return supports as bit masks, the first 64 sub-products first."""
+    if job.mask.size or job.support.shape[0] == 0:
+        return job.mask
+    padded = np.pad(job.support, ((0, 0), (0, -job.k % 64)))
+    return np.packbits(padded, axis=1, bitorder="little").view("<u8").ravel()
 
 
 def _none(dtype: Any) -> NDArray[Any]:
@@ -168,7 +182,7 @@ def _together(job: Job, value: NDArray[np.uint32], shape: Shape) -> NDArray[np.u
     found = np.zeros(cells.size, dtype=np.uint64)
     for i in range(shape.per_word):
         cell = (cells >> np.uint32(CELL_BITS * i)) & np.uint32((1 << CELL_BITS) - 1)
-        found |= (cell if shape.nest == "listed" else value[cell]).astype(np.uint64) << np.uint64(8 * i)
+        found |= (cell if shape.nest in LISTING else value[cell]).astype(np.uint64) << np.uint64(8 * i)
     return found
 
 

@@ -12,12 +12,16 @@ import numpy as np
 from uepgpu_kernels.cuda.shape import Shape
 from uepgpu_kernels.cuda.stage import cuda, stage
 
-__all__ = ["packed_tally", "subproduct_tally"]
+__all__ = ["CLASSES", "packed_tally", "shared_tally", "subproduct_tally"]
 
 BYTE = np.uint32(0xFF)
 ZERO32 = np.uint32(0)
 ONE32 = np.uint32(1)
 THREE = np.uint32(3)
+ONE = np.uint64(1)
+ALL = np.int32(-1)
+CLASSES = 8
+"""Classes at most."""
 
 
 def packed_tally(shape: Shape) -> Any:
@@ -85,3 +89,59 @@ def subproduct_tally(shape: Shape) -> Any:
                 cuda.atomic.add(hist, after + np.uint32(np.uint32(when[i] * np.uint32(k)) + np.uint32(i)), one)
 
     return count_subproducts
+
+
+def shared_tally(shape: Shape) -> Any:
+    """Return the step of lanes that share a realization.
+
+    It is ``(t, out, counters, n_times, when, columns, class_time, group, me, active)``.
+
+    `when` has the times of its K sub-products from `columns` on; `class_time` is scratch for 8 classes of each `group` of lanes.
+    """
+    k, n_classes = shape.k, shape.n_classes
+    lanes = np.uint32(shape.lanes)
+    transitions = n_classes << n_classes
+    width = k * (k + 1) // 2
+    pairs, marginals = shape.kind == "pairs", shape.kind == "marginals"
+
+    @stage
+    def tally(
+        t: Any, out: Any, counters: Any, n_times: Any, when: Any, columns: Any, class_time: Any, group: Any, me: Any, active: Any
+    ) -> None:
+        classes = np.uint32(group * np.uint32(CLASSES))
+        if me < np.uint32(CLASSES):
+            class_time[np.uint32(classes + me)] = ZERO32
+        cuda.syncwarp(ALL)
+        j = me
+        while j < k:
+            cuda.atomic.max(class_time, np.uint32(classes + np.uint32(t.class_of[j])), when[np.uint32(columns + j)])
+            j = np.uint32(j + lanes)
+        cuda.syncwarp(ALL)
+        if active:
+            if me < np.uint32(n_classes):
+                time = class_time[np.uint32(classes + me)]
+                key = np.uint32(np.uint32(time << THREE) | me)
+                before = ZERO32
+                for d in range(n_classes):
+                    other = np.uint32(np.uint32(class_time[np.uint32(classes + np.uint32(d))] << THREE) | np.uint32(d))
+                    before = np.uint32(before | (np.uint32(1 << d) if other < key else ZERO32))
+                at = np.uint32(np.uint32(np.uint32(time << np.uint32(n_classes)) + before) * np.uint32(n_classes)) + me
+                cuda.atomic.add(out, counters + np.uint64(at), ONE)
+            after = counters + np.uint64(np.uint32(np.uint32(n_times + ONE32) * np.uint32(transitions)))
+            if pairs:
+                for i in range(k):
+                    own = when[np.uint32(columns + np.uint32(i))]
+                    j = me
+                    while j <= np.uint32(i):
+                        time = min(own, when[np.uint32(columns + j)])
+                        pair = np.uint32(np.uint32(i * (i + 1) // 2) + j)
+                        cuda.atomic.add(out, after + np.uint64(np.uint32(np.uint32(time * np.uint32(width)) + pair)), ONE)
+                        j = np.uint32(j + lanes)
+            if marginals:
+                j = me
+                while j < k:
+                    time = when[np.uint32(columns + j)]
+                    cuda.atomic.add(out, after + np.uint64(np.uint32(np.uint32(time * np.uint32(k)) + j)), ONE)
+                    j = np.uint32(j + lanes)
+
+    return tally
