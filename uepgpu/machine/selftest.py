@@ -74,15 +74,16 @@ def _cases() -> Iterator[Case]:
     nine = Partition.model("rxc", left_variances=v, right_variances=v, classes=(3, 3, 3))
     summands = Partition.model("cxr", left_variances=np.arange(9, 0, -1), right_variances=np.ones(9), classes=(2, 3, 4))
     many = Partition.model("cxr", left_variances=np.arange(40, 0, -1), right_variances=np.ones(40), classes=(10, 10, 20))
+    twenty = Partition.model("cxr", left_variances=np.arange(20, 0, -1), right_variances=np.ones(20), classes=(5, 5, 10))
     thirty = Workers(30, Exponential(1.0), omega=1.0, work="unit")
     ew, now = codes.ExpandingWindow(GAMMA), codes.NonOverlappingWindow(GAMMA)
     nested = codes.ExpandingWindow(GAMMA, encoding="factored", window="nested")
     for deadlines, domain in ((None, "count domain"), (DEADLINES, "22 deadlines")):
         counted = deadlines is None
         for decoder in ("count", "match", "peel", "eliminate"):
-            first = decoder in ("count", "match") or (decoder == "eliminate" and counted)
-            yield Case(f"EW-30, {decoder}, {domain}", ew, nine, thirty, deadlines, decoder, first=first)
-        yield Case(f"NOW-30 marginals, match, {domain}", now, nine, thirty, deadlines, "match", "marginals", not counted)
+            yield Case(f"EW-30, {decoder}, {domain}", ew, nine, thirty, deadlines, decoder, first=decoder in ("count", "match"))
+        yield Case(f"EW, eliminate, K = 20, {domain}", ew, twenty, thirty, deadlines, "eliminate", first=counted)
+        yield Case(f"NOW-30 marginals, match, {domain}", now, nine, thirty, deadlines, "match", "marginals")
         yield Case(f"factored EW, match, {domain}", nested, nine, thirty, deadlines, "match", first=not counted)
         yield Case(f"LT, peel, {domain}", codes.LT(), nine, thirty, deadlines, "peel", first=not counted)
         yield Case(f"LT, match, K = 40, {domain}", codes.LT(), many, Workers(60, omega=1.0, work="unit"), deadlines, "match")
@@ -93,7 +94,8 @@ def _cases() -> Iterator[Case]:
             nine,
             thirty,
             deadlines,
-            "auto",
+            "eliminate",
+            "marginals",
             first=counted,
         )
         yield Case(

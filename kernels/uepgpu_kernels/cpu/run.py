@@ -117,8 +117,8 @@ def run_rounds(job: Job, nest: Nest, kind: str, first: int, count: int, threads:
                         met[r, c, :lanes] = np.minimum(record[:lanes, members].max(axis=1), t)
             if squares is not None:
                 add_squares(met, lanes, t, squares[b])
+        patterns[:, b] = patterns_of(transitions, n, t, n_classes)
         for r in range(rounds):
-            patterns[r, b] = patterns_of(transitions[r], n, t, n_classes)
             if pairs is not None:
                 pairs[r, b] = undecoded(pair_times[r], n)
             if marginals is not None:
