@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -194,4 +195,5 @@ def in_words_of_python() -> Iterator[None]:
     except ValueError as error:
         if "--" not in str(error):
             raise
-        raise type(error)(str(error).replace("--", "")) from None
+        # What stands in backticks is a command to type.
+        raise type(error)(re.sub(r"(`[^`]*`)|--", lambda found: found[1] or "", str(error))) from None
