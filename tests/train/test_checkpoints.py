@@ -25,7 +25,7 @@ def uepgpu(monkeypatch, *words, code=0):
 @pytest.fixture
 def no_figures(monkeypatch):
     """Drawing takes longer than training here."""
-    monkeypatch.setattr("uepgpu.figures.training.figures", lambda series, name: {})
+    monkeypatch.setattr("uepgpu.commands.train._figures", lambda courses, name: {})
 
 
 SPOILT = {
