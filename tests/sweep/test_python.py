@@ -16,6 +16,7 @@ from tests.cases.stores import SPEC, shared_store
 from uepgpu import console
 from uepgpu import gradient_coding as gc
 from uepgpu.charts import KINDS
+from uepgpu.results.conditions import only_where
 from uepgpu.specification.load import load_spec
 
 GAMMA = (0.40, 0.35, 0.25)
@@ -219,6 +220,7 @@ def changed(**keys: Any) -> dict[str, Any]:
         (KEYS, {"seed": -1}, "seed must be an integer from 0"),
         (KEYS, {"store": "."}, "'.'"),
         (KEYS, {"dask": "nowhere"}, "^dask must be tcp://HOST:PORT"),
+        (KEYS, {"progress": "yes"}, "^progress must be True, False or a function, got 'yes'"),
     ],
 )
 def test_what_cannot_be_run_is_refused(spec: Any, arguments: dict[str, Any], complaint: str) -> None:
@@ -319,3 +321,19 @@ def test_a_function_of_ones_own_sees_the_progress_and_can_end_a_sweep(tmp_path: 
         uep.run_sweep(KEYS, store=file, backend="numpy", progress=end)
     assert [p.point.series for p in uep.open_store(file)] == ["EW"]
     assert uep.run_sweep(KEYS, store=file, backend="numpy").tallies == results.tallies
+
+
+def test_conditions_take_places_as_they_are_named() -> None:
+    series = [{"label": label, "code": "mds"} for label in ("MDS", "MDS, as [recorded]", "as [recorded]")]
+    keys = KEYS | {"realizations": 100, "series": series, "grid": {"omega": [1 / 3, 1.0]}}
+    results = list(uep.run_sweep(keys, backend="numpy"))
+
+    def places(*conditions: str) -> list[tuple[str, str]]:
+        return [(s.point.series, f"{s.point.workers.omega:g}") for s in only_where("where", results, conditions)]
+
+    name = "MDS, as [recorded], Ω = 1.0"
+    assert places(f"series={name}") == [(name, "1")]
+    assert len(places(f"series!={name}")) == 5
+    assert {omega for _, omega in places("omega=0.333333")} == {"0.333333"}
+    assert {omega for _, omega in places("omega!=0.333333")} == {"1"}
+    assert len(places("omega=0.333333,1")) == 6
