@@ -145,10 +145,7 @@ class Workers:
 
     @property
     def shuffled(self) -> bool:
-        """Whether latencies are given to workers at random, so that it does not matter who sends a packet.
-
-        It does where workers send several: whoever has which latency, the first message of each comes before its second.
-        """
+        """Whether latencies are given to workers at random, each for one packet, so that it does not matter who sends it."""
         return self.messages == 1 and isinstance(self.latency, Trace) and self.latency.shuffle
 
     @property
