@@ -154,6 +154,9 @@ def test_axes_of_a_grid_are_drawn_along() -> None:
         ({"kind": "packets", "bound": True}, "^bound is for losses"),
         ({"series": "NOW"}, "^series must fit a label, got 'NOW'"),
         ({"at": [0.31]}, "no point has the deadline 0.31"),
+        ({"where": 3}, "^where must be a text or a sequence of texts, got 3"),
+        ({"where": ["workers>=12", 3]}, "^where must be a text or a sequence of texts, got "),
+        ({"series": 3}, "^series must be a text or a sequence of texts, got 3"),
         ({"at": "soon"}, "at must hold real numbers"),
         ({"sweep": "x"}, "sweep must be one of mine, got 'x'"),
     ],
@@ -321,6 +324,11 @@ def test_a_function_of_ones_own_sees_the_progress_and_can_end_a_sweep(tmp_path: 
         uep.run_sweep(KEYS, store=file, backend="numpy", progress=end)
     assert [p.point.series for p in uep.open_store(file)] == ["EW"]
     assert uep.run_sweep(KEYS, store=file, backend="numpy").tallies == results.tallies
+
+
+def test_commands_that_errors_quote_keep_their_options(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="name the file that `uepgpu sweep --store` wrote"):
+        uep.plot(tmp_path / "none.db")
 
 
 def test_conditions_take_places_as_they_are_named() -> None:

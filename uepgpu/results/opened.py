@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -188,10 +189,10 @@ def chosen_all(results: Results | str | os.PathLike[str] | Sequence[Results | st
 
 @contextmanager
 def in_words_of_python() -> Iterator[None]:
-    """Call options of commands in errors what they are as arguments."""
+    """Call options of commands in errors what they are as arguments; commands that are quoted keep theirs."""
     try:
         yield
     except ValueError as error:
         if "--" not in str(error):
             raise
-        raise type(error)(str(error).replace("--", "")) from None
+        raise type(error)(re.sub(r"(`[^`]*`)|--", lambda found: found[1] or "", str(error))) from None
