@@ -189,7 +189,8 @@ def test_auto_is_the_first_backend_that_can_run_and_takes_the_problem(monkeypatc
     assert get_backend().name == "cuda"
     for decoder in DECODERS:
         assert get_backend("auto", 64, decoder=decoder).name == "cuda"
-    assert get_backend("auto", 65, decoder="eliminate").name == "numba"
+    assert get_backend("auto", 65, decoder="match").name == "numba"
+    assert [get_backend("auto", k, decoder="eliminate").name for k in (256, 257)] == ["cuda", "numba"]
     assert get_backend("auto", 1000, decoder="count").name == "numba"
     assert get_backend("auto", without=("cuda",)).name == "numba"
     pretend(monkeypatch, cuda="no driver")

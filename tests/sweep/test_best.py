@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.cases.command_line import call
-from tests.cases.stores import EW, make_store, shared_store
+from tests.cases.stores import EW, SPEC, make_store, shared_store
 from uepgpu import Racks, theory
 from uepgpu.results.axes import axis, group_along
 from uepgpu.results.best import Answer, Question, rank
@@ -266,3 +266,20 @@ def test_best_on_a_terminal_fits_it(grid: Path, monkeypatch: pytest.MonkeyPatch)
     text = terminal.export_text()
     assert "behind the best" in " ".join(text.split())
     assert "2.59e-03" in text
+
+
+def test_points_without_an_answer_are_named_and_open_intervals_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = make_store(tmp_path, SPEC)
+    capsys.readouterr()
+    assert call(monkeypatch, "best", str(store), "--at", "2") == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "Left out, as they were simulated by deadline and do not have this one:" in said
+    assert "rxc, true work: EW" in said[said.index("Left out") :]
+    assert call(monkeypatch, "best", str(store), "--at", "1") == 0
+    assert "Left out" not in capsys.readouterr().out
+    few = make_store(tmp_path, SPEC.replace("realizations = 3000", "realizations = 40"), store="few.db")
+    capsys.readouterr()
+    assert call(monkeypatch, "best", str(few), "--loss", "0.02") == 0
+    assert ", never]" in capsys.readouterr().out

@@ -96,15 +96,20 @@ def test_the_page_of_files_names_every_column_and_table() -> None:
     from uepgpu.gradient_coding import table as descents
     from uepgpu.results import answers, export, table
     from uepgpu.store import tables
-    from uepgpu.train.results import curves_csv, reached_csv
 
-    trained = {name for text in (curves_csv([]), reached_csv([], [])) for name in text.strip().split(",")}
     for heading, columns in {
         "`table.csv` of a sweep": (*table.COLUMNS, *export.EXTRA, *export.OF_THE_BOUND, *export.OF_THE_ROUND),
         "`uepgpu best --csv`": best.COLUMNS,
         "`design.csv`": answers.COLUMNS,
         "`table.csv` of gradient coding": descents.COLUMNS,
-        "`curves.csv`": trained,
         "`store.db`": (*map(tables.name_of, (*tables.TABLES, tables.Inventory)), "meta", "owner", "claim"),
     }.items():
         assert _columns_of_the_page(heading) == set(columns), heading
+
+
+def test_the_page_of_files_names_every_column_of_a_training() -> None:
+    pytest.importorskip("torch")
+    from uepgpu.train.results import curves_csv, reached_csv
+
+    trained = {name for text in (curves_csv([]), reached_csv([], [])) for name in text.strip().split(",")}
+    assert _columns_of_the_page("`curves.csv`") == trained

@@ -334,3 +334,17 @@ def test_a_notebook_shows_a_figure_though_nothing_loaded_pyplot(store: Path) -> 
     figure = uep.plot(store, panels=[1])
     shown: bytes = figure._repr_png_()  # type: ignore[attr-defined]  # what IPython asks for
     assert shown == to_bytes(figure, "png")
+
+
+def test_a_logarithmic_axis_leaves_out_what_it_cannot_show(loss: Chart) -> None:
+    assert min(line.x.min() for line in loss.lines) == 0
+    figure = draw_chart(arranged(loss, Arrangement(x_scale="log")))
+    assert all((line.get_xdata() > 0).all() for axes in figure.axes for line in axes.lines)  # type: ignore[operator]
+    with pytest.raises(ValueError, match="x_limits must be positive on a logarithmic axis, got"):
+        layout_of(None, None, None, (0.0, 1.0), None, ("log", None))
+
+
+def test_arguments_of_another_type_are_refused_or_meant(store: Path) -> None:
+    assert len(uep.plot(store, panels=1).axes) == 1
+    with pytest.raises(ValueError, match="font must be from 3 to 72 points, got '8'"):
+        uep.plot(store, font="8")  # type: ignore[arg-type]

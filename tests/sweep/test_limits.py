@@ -50,7 +50,8 @@ def test_points_of_one_product_and_pool_share_their_bound(monkeypatch: pytest.Mo
     assert len(calls) == 3
 
 
-def test_long_samples_of_one_number_and_range_have_bounds_of_their_own() -> None:
+def test_long_samples_that_look_alike_have_bounds_of_their_own() -> None:
+    # NumPy shows the ends of long arrays only: what tells laws apart must not rest on that.
     ends = np.full(10, 0.5)
     first, second = (
         replace(PAPER, latency=uep.latency.Empirical(np.concatenate([ends, np.full(2000, x), ends + 9]))) for x in (0.6, 5.0)

@@ -32,6 +32,7 @@ def test_plot_writes_the_file_that_it_names(
 
 
 WRONG = [
+    (("x/table.csv",), "'x/table.csv' is a table: --kind descent draws one of descents, --kind training of trainings"),
     (
         ("--kind", "losses"),
         "workers, probability, decoding, distribution, exceedance, rounds, descent, training, got 'losses' (did you mean 'loss'?)",

@@ -108,3 +108,25 @@ def test_workers_are_described_with_their_load() -> None:
     assert describe_workers(uep.Workers(18, Deterministic(2.0), omega="fair", work="unit"), 9) == (
         "W = 18; latency Deterministic(time=2.0); Ω = K/W = 0.5; unit work."
     )
+
+
+def test_what_befalls_workers_besides_their_law_is_stated(tmp_path: Path) -> None:
+    racks = uep.Racks([w // 10 for w in range(30)], 0.1)
+    struck = replace(ONE, series="dark racks", workers=uep.Workers(30, racks=racks, loss_probability=0.05))
+    text = describe_setting([ONE, replace(ONE, series="again"), struck])
+    assert "nothing else, 0.05 lost, 3 racks, each dark with probability 0.1 (dark racks);" in text
+    assert "nothing else" not in describe_setting([struck])
+    speeds = [1.0] * 15 + [0.5] * 15
+    slow = uep.Workers(30, speeds=speeds, backup=uep.Backup(after=0.3))
+    assert describe_workers(slow, 9).startswith("W = 30; latency Exponential(rate=1.0), speeds 0.5 to 1, backup after 0.3; Ω = 1")
+    assert "relaunch after 2" in describe_workers(uep.Workers(3, backup=uep.Relaunch(after=2)), 9)
+    assert "12 rounds" in describe_setting([replace(ONE, rounds=12)])
+    spec = {
+        "deadlines": [1.0],
+        "realizations": 10,
+        "workers": {"count": 3, "racks": {"of": [0, 0, 1], "probability": 0.1}},
+        "partitions": {"tiles": TILES},
+        "series": [{"code": "mds"}],
+    }
+    found = uep.run_sweep(spec, backend="numpy").dataset()
+    assert found.latency.item() == "Exponential(rate=1.0), 2 racks, each dark with probability 0.1"

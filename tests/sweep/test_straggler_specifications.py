@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import uepgpu as uep
 from uepgpu.latency import Empirical, Exponential, Pareto, ShiftedExponential, Staged, Trace
 from uepgpu.points.notation import read_workers, write_workers
 from uepgpu.specification.fields import SpecError
@@ -146,3 +147,26 @@ def test_a_specification_reads_recorded_latencies(tmp_path):
 def test_bad_workers_of_a_specification_are_named(keys, reason):
     with pytest.raises(SpecError, match=reason):
         read(**keys)
+
+
+@pytest.mark.parametrize(
+    "key, value",
+    [
+        ("states", {"transition": [[0.9, 0.2], [0.3, 0.7]], "laws": ["exponential", "exponential"]}),
+        ("racks", {"of": [0, 0], "probability": 2}),
+        ("racks", {"of": [0, 0], "probability": 0.1, "dark": True}),
+        ("backup", {"name": "backup", "after": -1}),
+        ("latency", {"law": "weibull", "shape": -1}),
+    ],
+)
+def test_errors_say_once_where_they_are(key: str, value: Any) -> None:
+    keys = {
+        "deadlines": [1],
+        "workers": {"count": 2, key: value},
+        "partitions": {"a": {"paradigm": "cxr", "left_variances": [1, 1], "right_variances": [1, 1], "classes": [1, 1]}},
+        "series": [{"code": "mds"}],
+    }
+    with pytest.raises(SpecError) as refused:
+        uep.run_sweep(keys, backend="numpy")
+    assert str(refused.value).count("[workers]") == 1
+    assert str(refused.value).count(f"{key}: ") <= 1

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from uepgpu.charts.chart import Chart, Panel
+from uepgpu.charts.chart import Chart, Line, Panel
 
 __all__ = ["Arrangement", "arranged"]
 
@@ -88,11 +88,23 @@ def _scaled(chart: Chart, wanted: Arrangement) -> Chart:
     values, places = (wanted.x_scale, wanted.y_scale) if boxes else (wanted.y_scale, wanted.x_scale)
     if places is not None and (boxes or any(p.ticks for p in chart.panels)):
         raise ValueError("an axis without numbers has no scale")
+    if places == "log" and not chart.steps:
+        chart = replace(chart, rows=tuple(tuple(panel and _after_zero(panel) for panel in row) for row in chart.rows))
     return replace(
         chart,
         logarithmic=chart.logarithmic if values is None else values == "log",
         log_x=chart.log_x if places is None else places == "log",
     )
+
+
+def _after_zero(panel: Panel) -> Panel:
+    """Return the panel without what a logarithmic x axis cannot show."""
+    lines = []
+    for line in panel.lines:
+        seen = line.x > 0
+        exact = None if line.exact is None else line.exact[seen]
+        lines.append(Line(line.label, line.x[seen], line.value[seen], line.low[seen], line.high[seen], exact))
+    return replace(panel, lines=tuple(lines))
 
 
 def _place(label: str, order: Sequence[str]) -> int:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from uepgpu.charts.chart import left_out
 from uepgpu.checks import positive
 from uepgpu.commands.outcome import Failure, exits, refusing, writing
 from uepgpu.console import Table, show
@@ -22,6 +23,7 @@ from uepgpu.text import write_table
 if TYPE_CHECKING:
     from uepgpu.results.axes import Axis
     from uepgpu.results.best import Answer, Ranking
+    from uepgpu.store.stored import StoredPoint
 
 __all__ = ["COLUMNS", "run_best"]
 
@@ -99,7 +101,8 @@ def run_best(
         write_table(sys.stdout, COLUMNS, _rows(rankings, question, ids))
         return 0
     parts = _ranked(rankings, asked, top) if along is None else _by_axis(rankings, asked, along)
-    show([Table((), title=f"{section.title}: {asked}", note=f"{describe_setting([p.point for p in points])} {NOTE}"), *parts])
+    note = f"{describe_setting([p.point for p in points])} {NOTE}"
+    show([Table((), title=f"{section.title}: {asked}", note=note), *parts, *_silent(rankings, points)])
     if output is not None:
         text = io.StringIO()
         ids = {id(p.point): p.id for p in points}
@@ -141,6 +144,13 @@ def _by_axis(rankings: Sequence[Ranking], asked: str, along: Axis) -> Iterator[T
         yield Table(rows, header, title=_title(mine[0]), text=(0, 1, 6, 7))
 
 
+def _silent(rankings: Sequence[Ranking], points: Sequence[StoredPoint]) -> Iterator[str]:
+    """Yield which points have no answer, if there are any."""
+    ranked = {id(a.point) for r in rankings for a in r.answers}
+    if missing := [p.point for p in points if id(p.point) not in ranked]:
+        yield f"Left out, as they were simulated by deadline and do not have this one: {left_out(missing)}."
+
+
 def _title(ranking: Ranking) -> str:
     partition, work = ranking.panel
     return f"{partition}, {work} work"
@@ -148,7 +158,7 @@ def _title(ranking: Ranking) -> str:
 
 def _cells(answer: Answer) -> tuple[str, str, str]:
     # Rounding alone is no width.
-    certain = answer.high - answer.low <= ROUNDING * answer.high or answer.low == answer.high
+    certain = answer.low == answer.high or (math.isfinite(answer.high) and answer.high - answer.low <= ROUNDING * answer.high)
     interval = "–" if certain else f"[{_value(answer.low)}, {_value(answer.high)}]"
     return _value(answer.value), interval, "–" if answer.exact is None else _value(answer.exact)
 

@@ -96,6 +96,9 @@ def run_plot(
             asked = Asked("--", {"sweep": sweep, "where": where, "at": at, "y": y, "bound": bound})
             chart, name = curves_chart(kind, stores[0], asked, series, x), kind
         else:
+            if tables := [store for store in stores if store.lower().endswith(".csv")]:
+                kinds = "--kind descent draws one of descents, --kind training of trainings"
+                raise ValueError(f"{shown(tables[0])} is a table: {kinds}")
             chart, name = _of_stores(stores, kind, sweep, series, where, at, (x, y), bound=bound)
         file = file or check(name=f"{name}.png")
         chart = arranged(chart, replace(arrangement or Arrangement(), order=tuple(series)))

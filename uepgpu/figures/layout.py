@@ -86,7 +86,10 @@ def layout_of(
     ValueError
         If one is none of what is allowed.
     """
-    if font is not None and not 3 <= font <= 72:
+    for axis, limits, scale in (("x", x_limits, scales[0]), ("y", y_limits, scales[1])):
+        if scale == "log" and limits is not None and len(limits) and not limits[0] > 0:
+            raise ValueError(f"{dash}{axis}{between}limits must be positive on a logarithmic axis, got {shown(limits)}")
+    if font is not None and not (isinstance(font, int | float) and 3 <= font <= 72):
         raise ValueError(f"{dash}font must be from 3 to 72 points, got {shown(font)}")
     return Layout(
         None if width is None else inches(f"{dash}width", width),

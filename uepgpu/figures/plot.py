@@ -41,7 +41,7 @@ def plot(
     y: str | None = None,
     bound: bool = False,
     title: str | None = None,
-    panels: Sequence[int] = (),
+    panels: int | Sequence[int] = (),
     names: Mapping[str, str] | None = None,
     x_label: str | None = None,
     y_label: str | None = None,
@@ -84,7 +84,7 @@ def plot(
         Show the lower bound of the loss too.
     title : str, optional
         Default: that of the specification; empty for none.
-    panels : sequence of int
+    panels : int or sequence of int
         Which panels, counted from 1 row by row; empty for all.
     names : dict of str to str, optional
         Other names of series, by label.
@@ -136,7 +136,8 @@ def plot(
         if scale is not None:
             choice(name, scale, ("linear", "sqrt", "log"))
     patterns, conditions = _texts("series", series), _texts("where", where)
-    arrangement = Arrangement(tuple(panels), patterns, dict(names or {}), title, x_scale, y_scale, x_label, y_label)
+    chosen = (panels,) if isinstance(panels, int) else tuple(panels)
+    arrangement = Arrangement(chosen, patterns, dict(names or {}), title, x_scale, y_scale, x_label, y_label)
     layout = layout_of(width, height, font, x_limits, y_limits, (x_scale, y_scale))
     with in_words_of_python():
         if kind in CURVES:

@@ -13,6 +13,7 @@ from uepgpu.charts import Chart, Panel
 from uepgpu.charts.distribution import LEVELS
 from uepgpu.report.html import facts, table
 from uepgpu.results.curve import Curve
+from uepgpu.results.setting import latency_of
 from uepgpu.results.summary import blocks
 from uepgpu.store.sections import Section
 from uepgpu.store.stored import StoredPoint
@@ -49,11 +50,7 @@ def _parameters(stored: StoredPoint) -> tuple[str, ...]:
     workers, part, times = point.workers, point.part, point.deadlines
     sizes = [int((part.classes == c).sum()) for c in range(1, part.n_classes + 1)]
     span = f"{times[0]:g} to {times[-1]:g} ({len(times)})" if len(times) > 1 else f"{times[0]:g}"
-    speeds = set(workers.speed().tolist())
-    extra = "" if workers.speeds is None else "; unequal speeds" if len(speeds) > 1 else f"; speed {workers.speeds[0]:g}"
-    extra += f"; {workers.loss_probability:g} lost" if workers.loss_probability else ""
-    extra += f"; {workers.racks.describe()}" if workers.racks is not None else ""
-    extra += f"; trajectories of {point.rounds} rounds" if point.rounds is not None else ""
+    extra = f"; trajectories of {point.rounds} rounds" if point.rounds is not None else ""
     second = describe_launches(point.code, part, workers)
     extra += f"; {second}" if second else ""
     encoding = f"{point.encoding}{f' ({point.window})' if point.window else ''}"
@@ -63,7 +60,7 @@ def _parameters(stored: StoredPoint) -> tuple[str, ...]:
         f"{point.code!r}, encoded {encoding}",
         f"{part.n_subproducts} = {' + '.join(map(str, sizes))}",
         str(workers.count),
-        f"{workers.describe_latency()}{extra}",
+        f"{latency_of(workers)}{extra}",
         f"{workers.resolved_omega(part.n_subproducts):g}{' (fair)' if workers.omega == 'fair' else ''}",
         str(workers.work),
         span,

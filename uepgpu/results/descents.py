@@ -15,7 +15,7 @@ from uepgpu.checks import shown
 from uepgpu.files import expand
 from uepgpu.files.columns import read_columns
 from uepgpu.gradient_coding.study import Convergence
-from uepgpu.results.setting import setting_line
+from uepgpu.results.setting import latency_of, setting_line
 from uepgpu.text import printable
 from uepgpu.text.variables import TIME
 
@@ -72,7 +72,7 @@ def descents_of(curves: Sequence[Convergence]) -> list[Descent]:
         workers = point.workers
         setting = setting_line(
             workers.count,
-            workers.describe_latency(),
+            latency_of(workers),
             f"{workers.resolved_omega(point.problem.blocks):g}",
             workers.work,
             workers.time_unit,

@@ -13,7 +13,7 @@ import numpy as np
 from uepgpu.files import Kind, Output
 from uepgpu.results.curve import curve_of
 from uepgpu.results.limits import Limits
-from uepgpu.results.setting import time_unit
+from uepgpu.results.setting import latency_of, time_unit
 from uepgpu.results.simulated import Simulated, every_round
 from uepgpu.results.table import COLUMNS, OF_THE_LAW, rows
 from uepgpu.store.errors import StoreError
@@ -49,7 +49,7 @@ def _extra(stored: StoredPoint) -> dict[str, Any]:
         "seconds": stored.seconds,
         "devices": "; ".join(stored.devices),
         "versions": "; ".join(stored.versions),
-        "latency": stored.point.workers.describe_latency(),
+        "latency": latency_of(stored.point.workers),
         "time_unit": stored.point.workers.time_unit or "",
     }
 

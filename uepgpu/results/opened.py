@@ -189,10 +189,11 @@ def chosen_all(results: Results | str | os.PathLike[str] | Sequence[Results | st
 
 @contextmanager
 def in_words_of_python() -> Iterator[None]:
-    """Call options of commands in errors what they are as arguments; commands that are quoted keep theirs."""
+    """Call options of commands in errors what they are as arguments."""
     try:
         yield
     except ValueError as error:
         if "--" not in str(error):
             raise
+        # What stands in backticks is a command to type.
         raise type(error)(re.sub(r"(`[^`]*`)|--", lambda found: found[1] or "", str(error))) from None

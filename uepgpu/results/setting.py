@@ -14,20 +14,32 @@ if TYPE_CHECKING:
     from uepgpu.points.point import Point
     from uepgpu.workers import Workers
 
-__all__ = ["axis_of_time", "describe_setting", "describe_workers", "in_unit", "setting_line", "time_axis", "time_unit"]
+__all__ = [
+    "axis_of_time",
+    "befalling",
+    "describe_setting",
+    "describe_workers",
+    "in_unit",
+    "latency_of",
+    "setting_line",
+    "time_axis",
+    "time_unit",
+]
 
 MOST_NAMED = 3
 """Series that are named beside a value that they alone have."""
 MOST_VALUES = 8
 MOST_EXPLAINED = 3
 """Values beside which it is said who has them."""
+ALONE = "nothing else"
+"""What befalls workers without losses, racks, second tries and unequal speeds, beside others with them."""
 TIME = "deadline t"
 UNNAMED = "unit of time of the latency law"
 DOUBLINGS, HALVINGS = 200, 60
 
 
 def describe_setting(points: Sequence[Point]) -> str:
-    """Return W, latency, Ω, work, encoding, rounds and Γ of points, compactly.
+    """Return W, latency, what else befalls workers, Ω, work, encoding, rounds and Γ of points, compactly.
 
     A value that all share stands once; else the commonest stands first and what others have after it, with their names.
 
@@ -42,18 +54,44 @@ def describe_setting(points: Sequence[Point]) -> str:
     parts = [
         f"W = {_shared(points, lambda p: str(p.workers.count))}",
         f"latency {_shared(points, lambda p: _short(p.workers.describe_latency()))}",
+        *([_shared(points, lambda p: befalling(p.workers) or ALONE)] if any(befalling(p.workers) for p in points) else []),
         f"Ω = {_shared(points, _omega)}",
         f"{' and '.join(dict.fromkeys(str(p.workers.work) for p in points))} work",
         f"encoding {_shared(points, lambda p: ' '.join(filter(None, (p.encoding, p.window))))}",
     ]
     if any(p.rounds for p in points):
-        parts.append(f"R = {_shared(points, lambda p: 'single rounds' if p.rounds is None else str(p.rounds))}")
+        parts.append(_shared(points, lambda p: "single rounds" if p.rounds is None else f"{p.rounds} rounds"))
     with_gamma = [p for p in points if getattr(p.code, "gamma", None)]
     if with_gamma:
         parts.append(f"Γ = {_shared(with_gamma, lambda p: '/'.join(f'{g:.4g}' for g in p.code.gamma))}")  # type: ignore[attr-defined]
     if unit := time_unit(points):
         parts.append(f"times in {unit}")
     return f"{'; '.join(parts)}."
+
+
+def befalling(workers: Workers) -> str:
+    """Return what befalls workers besides their latency law: unequal speeds, losses, racks, second tries; empty if nothing does.
+
+    Examples
+    --------
+    >>> import uepgpu as uep
+    >>> befalling(uep.Workers(3, loss_probability=0.1, racks=uep.Racks([0, 0, 1], 0.2)))
+    '0.1 lost, 2 racks, each dark with probability 0.2'
+    >>> befalling(uep.Workers(3))
+    ''
+    """
+    found = []
+    if workers.speeds is not None:
+        speeds = workers.speed()
+        low, high = float(speeds.min()), float(speeds.max())
+        found.append(f"speed {low:g}" if low == high else f"speeds {low:g} to {high:g}")
+    if workers.loss_probability:
+        found.append(f"{workers.loss_probability:g} lost")
+    if workers.racks is not None:
+        found.append(workers.racks.describe())
+    if workers.backup is not None:
+        found.append(f"{type(workers.backup).__name__.lower()} after {workers.backup.after:g}")
+    return ", ".join(found)
 
 
 def time_unit(points: Sequence[Point]) -> str | None:
@@ -84,7 +122,12 @@ def describe_workers(workers: Workers, n_subproducts: int) -> str:
     'W = 30; latency Exponential(rate=1.0); Ω = K/W = 0.3; true work.'
     """
     omega = f"{'K/W = ' if workers.omega == 'fair' else ''}{workers.resolved_omega(n_subproducts):g}"
-    return setting_line(workers.count, workers.describe_latency(), omega, workers.work, workers.time_unit)
+    return setting_line(workers.count, latency_of(workers), omega, workers.work, workers.time_unit)
+
+
+def latency_of(workers: Workers) -> str:
+    """Return the latency law, and what else befalls workers."""
+    return ", ".join(filter(None, (workers.describe_latency(), befalling(workers))))
 
 
 def setting_line(count: int | str, latency: str, omega: str, work: str, unit: str | None) -> str:

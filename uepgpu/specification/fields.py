@@ -89,7 +89,8 @@ class TomlTable:
         try:
             return read(key, self.data[key])
         except SpecError as error:
-            raise self.error(str(error)) from None
+            said = self.where and str(error).startswith(f"{self.where}: ")  # by a table inside this one
+            raise error if said else self.error(str(error)) from None
 
 
 def as_it_is(key: str, value: Any) -> Any:

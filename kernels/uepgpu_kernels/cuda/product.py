@@ -22,16 +22,16 @@ def _intrinsic(name: str, operands: int) -> Any:
     taken = [word, word, double][:operands]
     text = f"{name} " + ", ".join(f"${i}" for i in range(operands + 1)) + ";"
     letters = ",".join(["=l", "r", "r", "l"][: operands + 1])
-    numba_types = [types.uint32, types.uint32, types.uint64][:operands]
 
     def code(target: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.call(ir.InlineAsm(ir.FunctionType(double, taken), text, letters), arguments)
 
+    # Types are asked for when something is compiled: Numba without numba-cuda, which loads this too, has none.
     def of_two(context: Any, a: Any, b: Any) -> Any:
-        return types.uint64(*numba_types), code
+        return types.uint64(types.uint32, types.uint32), code
 
     def of_three(context: Any, a: Any, b: Any, c: Any) -> Any:
-        return types.uint64(*numba_types), code
+        return types.uint64(types.uint32, types.uint32, types.uint64), code
 
     return intrinsic(of_two if operands == 2 else of_three)
 
