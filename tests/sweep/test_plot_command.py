@@ -32,6 +32,7 @@ def test_plot_writes_the_file_that_it_names(
 
 
 WRONG = [
+    (("--at", "1"), "--at is for kinds workers, distribution, exceedance, rounds, and for --x: loss shows all, got 1"),
     (("x/table.csv",), "'x/table.csv' is a table: --kind descent draws one of descents, --kind training of trainings"),
     (
         ("--kind", "losses"),

@@ -16,13 +16,17 @@ from uepgpu.charts.loss import BOUND, chart_of_curves, loss_chart
 from uepgpu.charts.packets import packets_chart
 from uepgpu.charts.probability import decoding_chart, probability_chart
 from uepgpu.charts.rounds import rounds_chart
+from uepgpu.charts.times import preferred
 from uepgpu.charts.workers import line_groups, workers_chart
 from uepgpu.results.axes import Axis
 from uepgpu.results.curve import curve_of
 from uepgpu.results.setting import describe_setting
 from uepgpu.results.simulated import Simulated, knows_law
 
-__all__ = ["HEADINGS", "KINDS", "build_chart", "too_many"]
+__all__ = ["HEADINGS", "KINDS", "build_chart", "times_shown", "too_many"]
+
+OF_ALL = ("loss", "packets", "probability", "decoding")
+"""Kinds that show all deadlines, or numbers of packets, along their x axis."""
 
 MOST_BOXES = 60
 """In a distribution, labels stand beside the boxes, so the number of series is limited by space only."""
@@ -108,6 +112,20 @@ def build_chart(
         return _with_setting(heat_chart(simulated, title, at, x, y), simulated)
     chart = KINDS[kind](simulated, title, at) if x is None else along_chart(kind, simulated, title, at, x)
     return chart if kind == "loss" and x is None else _with_setting(chart, simulated)
+
+
+def times_shown(kind: str, at: Sequence[float], x: object, points: Sequence[Simulated], show: Sequence[float]) -> tuple[float, ...]:
+    """Return the deadlines, or numbers of packets, of a chart of a few of them: those asked for, or what a sweep wants shown.
+
+    Raises
+    ------
+    ValueError
+        If some are asked for of a kind that shows them all.
+    """
+    if at and x is None and kind in OF_ALL:
+        few = ", ".join(k for k in KINDS if k not in OF_ALL)
+        raise ValueError(f"--at is for kinds {few}, and for --x: {kind} shows all, got {', '.join(f'{t:g}' for t in at)}")
+    return tuple(at) or (() if kind in ("packets", "decoding") else preferred(points, show))
 
 
 def _with_setting(chart: Chart, simulated: Sequence[Simulated]) -> Chart:

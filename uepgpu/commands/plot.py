@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 from uepgpu.charts import KINDS, Chart, build_chart
 from uepgpu.charts.arrange import Arrangement, arranged
 from uepgpu.charts.curves import CURVES, Asked, curves_chart
-from uepgpu.charts.kinds import too_many
-from uepgpu.charts.times import preferred
+from uepgpu.charts.kinds import times_shown, too_many
 from uepgpu.checks import closest, shown
 from uepgpu.commands.options import check_drawing
 from uepgpu.commands.outcome import Failure, exits, refusing, writing
@@ -97,8 +96,8 @@ def run_plot(
             chart, name = curves_chart(kind, stores[0], asked, series, x), kind
         else:
             if tables := [store for store in stores if store.lower().endswith(".csv")]:
-                kinds = "--kind descent draws one of descents, --kind training of trainings"
-                raise ValueError(f"{shown(tables[0])} is a table: {kinds}")
+                ways = "--kind descent draws one of descents, --kind training of trainings"
+                raise ValueError(f"{shown(tables[0])} is a table: {ways}")
             chart, name = _of_stores(stores, kind, sweep, series, where, at, (x, y), bound=bound)
         file = file or check(name=f"{name}.png")
         chart = arranged(chart, replace(arrangement or Arrangement(), order=tuple(series)))
@@ -134,7 +133,7 @@ def _of_stores(
     points = only_series(only_where("--where", section.points, where), series)
     if kind == "distribution" and along[0] is None and (reason := too_many(kind, points)):  # of many lines the best are named
         raise ValueError(f"{reason}; choose some with --series, for example --series {shown(points[0].point.series)}")
-    times = tuple(at) or (() if kind in ("packets", "decoding") else preferred(points, section.sweep.show))
+    times = times_shown(kind, at, along[0], points, section.sweep.show)
     chart = build_chart(kind, points, section.title, times, *axes, bound=bound)
     return chart, "-".join(filter(None, (file_name(section.sweep.name), kind, *along)))
 

@@ -11,8 +11,7 @@ import numpy as np
 from uepgpu.charts import KINDS, Chart, build_chart
 from uepgpu.charts.arrange import Arrangement, arranged
 from uepgpu.charts.curves import CURVES, Asked, Curves, curves_chart
-from uepgpu.charts.kinds import too_many
-from uepgpu.charts.times import preferred
+from uepgpu.charts.kinds import times_shown, too_many
 from uepgpu.checks import choice, real_array, shown
 from uepgpu.figures.layout import layout_of
 from uepgpu.results.axes import axis
@@ -183,5 +182,5 @@ def _of_stores(
     points = only_series(only_where("where", section.points, conditions), patterns)
     if kind == "distribution" and along[0] is None and (reason := too_many(kind, points)):
         raise ValueError(f"{reason}; choose some by series=, for example series={shown(points[0].point.series)}")
-    times = times or (() if kind in ("packets", "decoding") else preferred(points, section.sweep.show))
+    times = times_shown(kind, times, along[0], points, section.sweep.show)
     return build_chart(kind, points, section.title, times, *axes, bound=bound)
