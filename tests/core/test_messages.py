@@ -15,6 +15,7 @@ from tests.cases.paper import CXR, EW, MDS, RXC
 from tests.cases.refusals import cases, refused
 from tests.oracles import brute_force as brute
 from uepgpu import Racks, Workers, codes, latency, theory
+from uepgpu.monte_carlo import decode_times
 from uepgpu.plan import make_plan
 from uepgpu_kernels.reference.sample import arrivals
 
@@ -274,3 +275,15 @@ def test_rounds_of_a_trace_are_met_one_after_the_other():
     assert np.array_equal(fast.tallies[0].counts, single.counts)
     exact = theory.loss(EW, RXC, several, deadlines=TIMES).normalized_loss.values
     assert near(run(24_000, 2, "numba").tallies[1].loss(RXC), exact)
+
+
+def test_shuffled_traces_do_not_hide_which_message_comes_first():
+    workers = Workers(3, latency.Trace([[1.0, 2.0, 4.0]], shuffle=True), work="unit", messages=3)
+    when = decode_times(codes.Uncoded(), RXC, workers, deadlines=[1.0], realizations=300, seed=1)
+    assert np.all((when == 0).sum(axis=1) == 1)  # by 1 the fastest has sent its first message, packet 0, 3 or 6, and nothing else
+    assert set(np.nonzero(when == 0)[1].tolist()) == {0, 3, 6}
+    with pytest.raises(ValueError, match="packets are tied to them"):
+        uep.simulate(codes.Uncoded(), RXC, workers, realizations=10, seed=1)
+    one = uep.simulate(codes.Uncoded(), RXC, Workers(9), realizations=10, seed=1)
+    with pytest.raises(ValueError, match="packets are tied to them"):
+        one.loss(RXC, workers=workers, deadlines=[1.0])

@@ -22,6 +22,7 @@ from uepgpu.points.stop import StopRule
 from uepgpu.results import limits
 from uepgpu.specification.fields import SpecError
 from uepgpu.store.stored import read_points
+from uepgpu.sweep.run import run_points
 from uepgpu.sweep.spec import parse_spec
 
 
@@ -58,6 +59,27 @@ def test_long_samples_that_look_alike_have_bounds_of_their_own() -> None:
     known = limits.Limits()
     points = [Point("EW", "rxc", uep.codes.ExpandingWindow(GAMMA), RXC, w, (1.0,), StopRule(100), 1) for w in (first, second)]
     assert known.bound(points[0]) < 1e-3 < known.bound(points[1])
+
+
+def test_important_packets_of_fast_workers_keep_to_the_bound_that_holds_for_them() -> None:
+    part = uep.Partition.model("rxc", left_variances=[10, 1], right_variances=[1, 1], classes=(2, 2))
+    pool = uep.Workers(4, speeds=[5, 5, 0.2, 0.2], work="unit")
+    uncoded = Point("uncoded", "p", uep.codes.Uncoded(), part, pool, (0.7, 1.5), StopRule(100), 1)
+    drawn = replace(uncoded, series="EW", code=uep.codes.ExpandingWindow((0.5, 0.5)))
+    found = uep.theory.lower_bound(part, pool, deadlines=uncoded.deadlines)
+    loss = uep.theory.loss(uncoded.code, part, pool, deadlines=uncoded.deadlines).normalized_loss.values
+    assert np.all(loss < found.bound_exchangeable.values)
+    known = limits.Limits()
+    assert known.bound(uncoded) == pytest.approx(found.bound_tail.values)
+    assert np.all(known.bound(uncoded) <= loss)
+    assert known.bound(drawn) == pytest.approx(found.bound_exchangeable.values)
+    assert known.bound(drawn, [uncoded]) == pytest.approx(found.bound_tail.values)
+    alike = replace(uncoded, workers=uep.Workers(4, work="unit"))
+    assert limits.come_in_any_order(alike)
+    assert not limits.come_in_any_order(replace(alike, workers=uep.Workers(2, work="unit", messages=2)))
+    simulated = run_points([uncoded, drawn], backend="numpy").results
+    (line,) = (one for one in build_chart("loss", simulated, "title", bound=True).lines if one.label == BOUND)
+    assert line.exact == pytest.approx(found.bound_tail.values)
 
 
 def test_export_has_the_distance_of_the_exact_loss_or_else_of_the_estimate(

@@ -16,6 +16,7 @@ from tests.cases.stores import SPEC, shared_store
 from uepgpu import console
 from uepgpu import gradient_coding as gc
 from uepgpu.charts import KINDS
+from uepgpu.results.conditions import only_where
 from uepgpu.specification.load import load_spec
 
 GAMMA = (0.40, 0.35, 0.25)
@@ -153,6 +154,9 @@ def test_axes_of_a_grid_are_drawn_along() -> None:
         ({"kind": "packets", "bound": True}, "^bound is for losses"),
         ({"series": "NOW"}, "^series must fit a label, got 'NOW'"),
         ({"at": [0.31]}, "no point has the deadline 0.31"),
+        ({"where": 3}, "^where must be a text or a sequence of texts, got 3"),
+        ({"where": ["workers>=12", 3]}, "^where must be a text or a sequence of texts, got "),
+        ({"series": 3}, "^series must be a text or a sequence of texts, got 3"),
         ({"at": "soon"}, "at must hold real numbers"),
         ({"sweep": "x"}, "sweep must be one of mine, got 'x'"),
     ],
@@ -219,6 +223,7 @@ def changed(**keys: Any) -> dict[str, Any]:
         (KEYS, {"seed": -1}, "seed must be an integer from 0"),
         (KEYS, {"store": "."}, "'.'"),
         (KEYS, {"dask": "nowhere"}, "^dask must be tcp://HOST:PORT"),
+        (KEYS, {"progress": "yes"}, "^progress must be True, False or a function, got 'yes'"),
     ],
 )
 def test_what_cannot_be_run_is_refused(spec: Any, arguments: dict[str, Any], complaint: str) -> None:
@@ -319,3 +324,24 @@ def test_a_function_of_ones_own_sees_the_progress_and_can_end_a_sweep(tmp_path: 
         uep.run_sweep(KEYS, store=file, backend="numpy", progress=end)
     assert [p.point.series for p in uep.open_store(file)] == ["EW"]
     assert uep.run_sweep(KEYS, store=file, backend="numpy").tallies == results.tallies
+
+
+def test_commands_that_errors_quote_keep_their_options(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="name the file that `uepgpu sweep --store` wrote"):
+        uep.plot(tmp_path / "none.db")
+
+
+def test_conditions_take_places_as_they_are_named() -> None:
+    series = [{"label": label, "code": "mds"} for label in ("MDS", "MDS, as [recorded]", "as [recorded]")]
+    keys = KEYS | {"realizations": 100, "series": series, "grid": {"omega": [1 / 3, 1.0]}}
+    results = list(uep.run_sweep(keys, backend="numpy"))
+
+    def places(*conditions: str) -> list[tuple[str, str]]:
+        return [(s.point.series, f"{s.point.workers.omega:g}") for s in only_where("where", results, conditions)]
+
+    name = "MDS, as [recorded], Ω = 1.0"
+    assert places(f"series={name}") == [(name, "1")]
+    assert len(places(f"series!={name}")) == 5
+    assert {omega for _, omega in places("omega=0.333333")} == {"0.333333"}
+    assert {omega for _, omega in places("omega!=0.333333")} == {"1"}
+    assert len(places("omega=0.333333,1")) == 6

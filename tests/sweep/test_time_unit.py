@@ -16,6 +16,7 @@ from uepgpu.charts import KINDS, build_chart
 from uepgpu.points.identity import identify
 from uepgpu.points.notation import read_workers, write_workers
 from uepgpu.specification.fields import SpecError
+from uepgpu.store.stored import read_sweeps
 
 V = (10, 1, 0.1)
 PART = uep.Partition.model("rxc", left_variances=V, right_variances=V, classes=(3, 3, 3))
@@ -137,3 +138,13 @@ def test_stores_in_different_units_share_no_figure(store: Path, tmp_path: Path) 
     other = make_store(tmp_path, IN_MS.replace('"ms"', '"s"').replace("seed = 7", "seed = 8"))
     with pytest.raises(ValueError, match=r"measure deadlines differently: 'ms' in .*, 's' in .*; give all of them one time_unit"):
         uep.plot([store, other])
+
+
+def test_what_is_run_last_says_what_points_are_called(tmp_path: Path) -> None:
+    kept = tmp_path / "kept.db"
+    for unit in ("ms", "s", "ms"):
+        uep.run_sweep(spec(workers=workers(time_unit=unit), title=f"in {unit}"), store=kept, backend="numpy", progress=False)
+    (section,) = uep.open_store(kept).sections
+    assert (section.title, section.sweep.time_unit) == ("in ms", "ms")
+    assert {p.point.workers.time_unit for p in section.points} == {"ms"}
+    assert [one.time_unit for one in read_sweeps(kept)] == ["s", "ms"]

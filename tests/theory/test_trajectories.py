@@ -131,6 +131,19 @@ def test_trajectories_have_these_moments(name):
     close((estimate.loss_sd**2 * (16_000 - 1) / 16_000 + estimate.loss**2).values, second.mean(axis=0), 1e-9)
 
 
+def test_moments_are_over_deadlines_in_their_unit_and_lags_alone():
+    found = theory.trajectory_moments(EW, RXC, unit(time_unit="ms"), deadlines=[0.3], rounds=2)
+    assert set(found.coords) == {"deadline", "lag"} == set(found.sizes)
+    assert found.deadline.attrs["units"] == "ms"
+
+
+def test_moments_warn_of_a_cost_that_nobody_chose():
+    workers = Workers(9, Trace([[1.0] * 9]))
+    part = uep.Partition.model("cxr", left_variances=[1] * 3, right_variances=[1] * 3, classes=(3,))
+    with pytest.warns(codes.CostWarning, match=r"MDS"):
+        theory.trajectory_moments(codes.MDS(), part, workers, deadlines=[0.5], rounds=2)
+
+
 def test_what_never_varies_has_no_correlation():
     found = theory.trajectory_moments(EW, RXC, unit(), deadlines=[0.0], rounds=2)
     assert (found.normalized_loss.item(), found.loss_sd.item()) == (1, 0)

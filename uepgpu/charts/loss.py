@@ -65,6 +65,6 @@ def _bounds(members: Sequence[Curve], limits: Limits) -> tuple[Line, ...]:
         return ()
     longest = max(members, key=lambda c: len(c.point.deadlines))
     least = min((float(c.normalized[c.normalized > 0].min(initial=np.inf)) for c in members), default=np.inf)
-    value = limits.bound(longest.point)
+    value = limits.bound(longest.point, [c.point for c in members])
     nothing = np.full(value.size, np.nan)
     return (Line(BOUND, longest.deadlines, nothing, nothing, nothing, np.where(value >= FAR * min(least, 1.0), value, np.nan)),)

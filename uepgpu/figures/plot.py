@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -134,8 +134,7 @@ def plot(
     for name, scale in (("x_scale", x_scale), ("y_scale", y_scale)):
         if scale is not None:
             choice(name, scale, ("linear", "sqrt", "log"))
-    patterns = (series,) if isinstance(series, str) else tuple(series)
-    conditions = (where,) if isinstance(where, str) else tuple(where)
+    patterns, conditions = _texts("series", series), _texts("where", where)
     chosen = (panels,) if isinstance(panels, int) else tuple(panels)
     arrangement = Arrangement(chosen, patterns, dict(names or {}), title, x_scale, y_scale, x_label, y_label)
     layout = layout_of(width, height, font, x_limits, y_limits, (x_scale, y_scale))
@@ -152,6 +151,14 @@ def plot(
             assert figure is not None
             return figure
     return draw_chart(chart, layout)
+
+
+def _texts(name: str, given: Any) -> tuple[str, ...]:
+    """Return one or several texts as a tuple."""
+    several = (given,) if isinstance(given, str) else tuple(given) if isinstance(given, Iterable) else (None,)
+    if not all(isinstance(one, str) for one in several):
+        raise ValueError(f"{name} must be a text or a sequence of texts, got {shown(given)}")
+    return several
 
 
 def _of_stores(

@@ -41,7 +41,8 @@ def only_where(option: str, points: Sequence[S], conditions: Sequence[str]) -> t
     points : sequence of points with tallies
     conditions : sequence of str
         An axis, one of ``=``, ``!=``, ``<``, ``<=``, ``>``, ``>=``, and a number or text, in which ``*`` and ``?`` are wildcards.
-        ``=`` and ``!=`` take several with commas between. A vector is written with slashes and ordered by its first component.
+        ``=`` and ``!=`` take several with commas between; what is the whole name of a place, whatever commas and brackets it has,
+        means that place alone. A vector is written with slashes and ordered by its first component.
 
     Raises
     ------
@@ -60,7 +61,7 @@ def only_where(option: str, points: Sequence[S], conditions: Sequence[str]) -> t
     """
     kept = tuple(points)
     for condition in conditions:
-        along, fits = _parsed(option, condition)
+        along, fits = _parsed(option, condition, points)
         left = tuple(s for s in kept if fits(along.of(s.point)))
         if not left:
             places = list(dict.fromkeys(along.of(s.point).text for s in kept))
@@ -70,7 +71,7 @@ def only_where(option: str, points: Sequence[S], conditions: Sequence[str]) -> t
     return kept
 
 
-def _parsed(option: str, condition: str) -> tuple[Axis, Callable[[Place], bool]]:
+def _parsed(option: str, condition: str, points: Sequence[Simulated]) -> tuple[Axis, Callable[[Place], bool]]:
     found = re.fullmatch(r"\s*(\w+)\s*(<=|>=|!=|<|>|=)\s*(.+?)\s*", condition)
     if found is None:
         form = "an axis, one of = != < <= > >=, and a value, such as workers>=20"
@@ -78,7 +79,8 @@ def _parsed(option: str, condition: str) -> tuple[Axis, Callable[[Place], bool]]
     name, sign, value = found.groups()
     along = axis(option, name)
     if sign in ("=", "!="):
-        wanted = [text.strip() for text in value.split(",")]
+        named = any(along.of(s.point).text == value for s in points)
+        wanted = [value] if named else [text.strip() for text in value.split(",")]
         return along, lambda place: any(_is(place, text) for text in wanted) == (sign == "=")
     number = _number(value)
     if number is None:
@@ -88,6 +90,8 @@ def _parsed(option: str, condition: str) -> tuple[Axis, Callable[[Place], bool]]
 
 
 def _is(place: Place, text: str) -> bool:
+    if text == place.text:  # of a number six digits are shown
+        return True
     number = _number(text)
     if number is not None and place.number is not None and "/" not in place.text:
         return math.isclose(place.number, number, rel_tol=ROUNDING)

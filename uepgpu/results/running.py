@@ -96,6 +96,8 @@ def run_sweep(
     ----------
     docs/sweeps.md.
     """
+    if not isinstance(progress, bool) and not callable(progress):
+        raise ValueError(f"progress must be True, False or a function, got {shown(progress)}")
     realizations = None if realizations is None else integer("realizations", realizations, 1, MOST_REALIZATIONS)
     seed = None if seed is None else word64("seed", seed)
     sweep = _read(spec, name, realizations, seed)

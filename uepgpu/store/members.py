@@ -34,7 +34,7 @@ class Members(Connection):
     """The sweeps and points of a store."""
 
     def add_sweep(self, sweep: Sweep, identities: Sequence[Identity], options: dict[str, Any] | None = None) -> list[StoredMember]:
-        """Enter a sweep with its points, unless they are in; return their keys in the order of the points.
+        """Enter a sweep with its points as the latest of its name, unless they are in; return their keys in their order.
 
         Parameters
         ----------
@@ -56,6 +56,9 @@ class Members(Connection):
                 "digest": hashlib.sha256(asked.encode()).hexdigest(),
             }
             held = self._rows.find(tables.Sweep, **row)
+            later = self._rows.select(tables.Sweep, "WHERE name = ? AND key > ?", (sweep.name, held.key)) if held else ()
+            if held is not None and any(later):
+                held = self._again(held)
             new = row | {"version": __version__, "started": time.time()}
             key = held.key if held else self._rows.insert(tables.Sweep, *(new[c] for c in tables.columns_of(tables.Sweep)[1:]))
             entered = {m.position: m for m in self._rows.select(tables.Member, "WHERE sweep = ?", (key,))}
@@ -69,6 +72,16 @@ class Members(Connection):
                 elif any(getattr(entered[position], name) != value for name, value in there.items()):
                     self._rows.replace(entered[position], **there)
         return members
+
+    def _again(self, held: tables.Sweep) -> tables.Sweep:
+        """Enter a sweep that is run again after another of its name behind that: what is run last says what points are called."""
+        members = list(self._rows.select(tables.Member, "WHERE sweep = ?", (held.key,)))
+        for row in (*members, held):
+            self._rows.delete(row)
+        key = self._rows.insert(tables.Sweep, *held[1:])
+        for member in members:
+            self._rows.insert(tables.Member, key, *member[2:])
+        return self._rows.get(tables.Sweep, key)
 
     def left_over(self, name: str, members: Sequence[StoredMember]) -> int:
         """Return how many points of sweeps called `name` are none of `members`."""

@@ -46,8 +46,8 @@ def lower_bound(part: Partition, workers: Workers, *, deadlines: ArrayLike, clas
     -------
     Dataset
         float64 variables over ``deadline``. ``bound_tail``: N packets decode no more than N sub-products, at best those of
-        the largest energies. ``bound_exchangeable``: for packets that are drawn, or tied to workers in random order, a linear
-        program over the ranks that N of them can have; never less than ``bound_tail``. Cross terms between sub-products
+        the largest energies. ``bound_exchangeable``: for packets that are drawn (not in turn), or tied to workers in random order,
+        a linear program over the ranks that N of them can have; never less than ``bound_tail``. Cross terms between sub-products
         weaken both: the attribute ``cross_terms`` is the factor λ by which, 1 without any.
 
     Raises

@@ -6,12 +6,14 @@ is drawn anew. So Cov(loss, loss') = Cov(g(N), g(N')) with g(N) = E[loss | N], f
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from uepgpu.checks import deadlines_array, instance
+from uepgpu.codes.cost import warn_of_default
 from uepgpu.latency import Trace
 from uepgpu.plan import check_rounds
 from uepgpu.theory.closed_forms import Problem
@@ -95,6 +97,7 @@ def trajectory_moments(code: Code, part: Partition, workers: Workers, *, deadlin
     if trace is None and float(times.size) * rounds * workers.count**3 > MOST_PRODUCTS:
         raise no_closed_form(code, f"the joint law of {workers.count:,} workers in {rounds:,} rounds")
     problem = Problem.make(code, part, workers, None, np.arange(workers.count + 1))
+    warn_of_default(code, problem.law, workers)
     work = _charged(problem.law, workers, code)
     values, pmf = loss_law(problem, part)
     given, given_square = pmf @ values, pmf @ values**2  # E[loss | N] and E[loss² | N]
@@ -122,7 +125,8 @@ def trajectory_moments(code: Code, part: Partition, workers: Workers, *, deadlin
     of_losses[:, 0] = np.where(np.isnan(of_losses[:, 0]), np.nan, 1.0)
     of_expected = covariance / _nan_for_none(covariance[:, 0], mean)[:, None]
     variables |= {"correlation": (_BOTH, of_losses), "expected_correlation": (_BOTH, of_expected)}
-    return problem.dataset(part, variables, {"deadline": times, "lag": np.arange(rounds)})
+    by_deadline = replace(problem, dim="deadline", points=times, time_unit=workers.time_unit)
+    return by_deadline.dataset(part, variables, {"lag": np.arange(rounds)})
 
 
 def _nan_for_none(variance: Floats, mean: Floats) -> Floats:

@@ -145,8 +145,8 @@ class Workers:
 
     @property
     def shuffled(self) -> bool:
-        """Whether latencies are given to workers at random, so that it does not matter who sends a packet."""
-        return isinstance(self.latency, Trace) and self.latency.shuffle
+        """Whether latencies are given to workers at random, each for one packet, so that it does not matter who sends it."""
+        return self.messages == 1 and isinstance(self.latency, Trace) and self.latency.shuffle
 
     @property
     def alike(self) -> bool:
