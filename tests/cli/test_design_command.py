@@ -170,3 +170,20 @@ def test_tuned_windows_are_simulated_where_the_table_shows(spec, monkeypatch):
     assert lines["tuned windows, r = 1"].simulated
     assert not lines["mine"].simulated
     assert len(set(chart.looks.values())) == len(chart.looks)
+
+
+@pytest.mark.parametrize("find, name", [(("gamma",), "bound_exchangeable"), (("gamma", "repetition"), "bound_tail")])
+def test_the_bound_holds_for_designs_tied_to_workers_of_unequal_speed(spec, find, name):
+    # Copies of what matters may go to the fast ones.
+    speeds = "[4.0, 4.0, 1.0, 1.0, 1.0, 1.0, 0.5, 0.5]"
+    code = '[[series]]\nlabel = "mine"\ncode = "ew"\n'
+    head = (
+        SPEC[: SPEC.index("[[series]]")].replace("count = 8", f"count = 8\nspeeds = {speeds}").replace('["unit", "true"]', '"unit"')
+    )
+    spec.write_text(head + code)
+    found = answers_of(read_spec("mine.toml"), Wanted(find), seed=1, backend="auto", advance=lambda *_: None)
+    (bound,) = (curve.value for curve in found.curves if curve.what == "bound")
+    workers = uep.Workers(8, omega=1.0, work="unit", speeds=(4.0, 4.0, 1.0, 1.0, 1.0, 1.0, 0.5, 0.5))
+    limits = uep.theory.lower_bound(PART, workers, deadlines=[0.0, 0.4, 0.8])
+    np.testing.assert_array_equal(bound, limits[name].values)
+    assert np.any(limits.bound_tail.values < limits.bound_exchangeable.values)

@@ -14,6 +14,7 @@ from uepgpu import design, theory
 from uepgpu.codes import ExpandingWindow, NonOverlappingWindow, Windows
 from uepgpu.files import table_kind
 from uepgpu.points.notation import write_code, write_workers
+from uepgpu.results.limits import Limits
 from uepgpu.text import write_table
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ __all__ = ["ANSWERS", "COLUMNS", "Answer", "Answers", "answers_of", "found_text"
 Floats = NDArray[np.float64]
 
 BOUND = "lower bound"
+TIED = {"fixed", "repetition"}
+"""Designs whose packets are tied to workers."""
 COLUMNS = (
     *("partition", "work", "what", "series", "workers", "deadline", "objective"),
     *("value", "low", "high", "exact", "baseline", "bound", "distance", "code"),
@@ -171,7 +174,7 @@ class _Finder:
         options: dict[str, Any] = {"objective": self.wanted.objective, "q": self.wanted.q, "x": self.wanted.x}
         code, part, workers = point.code, point.part, point.workers
         if what == "bound":
-            return self._exactly(point, what, times, theory.lower_bound(part, workers, deadlines=times).bound_exchangeable.values)
+            return self._exactly(point, what, times, self._bound(point))
         if what == "given" and self.wanted.objective == "loss":
             value = theory.loss(code, part, workers, deadlines=times).normalized_loss.values
             return self._exactly(point, what, times, value, codes=(code,) * times.size)
@@ -199,6 +202,13 @@ class _Finder:
             codes=tuple(d.code for d in found),
             bound=np.full(times.size, np.nan),
         )
+
+    def _bound(self, point: Point) -> Floats:
+        """Return the lower bound of the loss of all codes that are shown beside it."""
+        workers = point.workers
+        if TIED & set(self.wanted.find) and not (workers.alike or workers.shuffled):
+            return np.asarray(theory.lower_bound(point.part, workers, deadlines=point.deadlines).bound_tail.values)
+        return Limits().bound(point, [p for p in self.sweep.points if _problem(p) == _problem(point)])
 
     def _one(self, point: Point, what: str, t: float, options: dict[str, Any]) -> design.Design:
         code, part, workers = point.code, point.part, point.workers
