@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from uepgpu import __version__
-from uepgpu.backends import get_backend
 from uepgpu.monte_carlo import simulate
 from uepgpu.points.notation import read_code, read_partition, read_workers
 
@@ -112,9 +111,6 @@ def run_range(
         Called with the number of realizations finished since the last call.
     """
     code, part, workers = read_code(work.code), read_partition(work.part), read_workers(work.workers)
-
-    if work.rounds is not None and backend == "auto":  # a store keeps squares, which are not counted on a device
-        backend = get_backend("auto", part.n_subproducts, without=("cuda",)).name
 
     def run(first: int, count: int) -> Any:
         options: dict[str, Any] = {} if work.rounds is None else {"rounds": work.rounds}
