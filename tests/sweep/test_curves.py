@@ -283,7 +283,7 @@ def test_plot_draws_curves(
         (("descent", "--at", "1"), "--at is for what was swept into a store, not for --kind descent"),
         (("descnt",), "did you mean 'descent'"),
         (("training",), "has no column 'code'"),
-        (("loss",), "is not a store"),
+        (("loss",), "is a table: --kind descent draws one of descents"),
     ):
         assert call(monkeypatch, "plot", str(table), "--kind", *words) == 2
         (line,) = capsys.readouterr().err.splitlines()
