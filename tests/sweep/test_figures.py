@@ -226,7 +226,7 @@ def test_a_few_deadlines_are_those_that_the_sweep_shows(store: Path, tmp_path: P
         times.append(at)
         return build_chart(kind, points, title, at, *axes, **options)
 
-    monkeypatch.setattr("uepgpu.commands.plot.build_chart", note)
+    monkeypatch.setattr("uepgpu.charts.stored.build_chart", note)
     for options in ((), ("--at", "9")):
         file = str(tmp_path / "x.svg")
         assert call(monkeypatch, "plot", str(store), "--kind", "workers", "--series", "MDS", *options, "-o", file) == 0

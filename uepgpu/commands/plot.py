@@ -8,18 +8,17 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from uepgpu.charts import KINDS, Chart, build_chart
+from uepgpu.charts import KINDS, Chart
 from uepgpu.charts.arrange import Arrangement, arranged
 from uepgpu.charts.curves import CURVES, Asked, curves_chart
-from uepgpu.charts.kinds import times_shown, too_many
+from uepgpu.charts.stored import stored_chart
 from uepgpu.checks import closest, shown
 from uepgpu.commands.options import check_drawing
 from uepgpu.commands.outcome import Failure, exits, refusing, writing
 from uepgpu.files import check_file
 from uepgpu.files.kinds import FIGURES
 from uepgpu.results.axes import axis
-from uepgpu.results.conditions import only_where
-from uepgpu.store.sections import joined, names_of, only_section, only_series, read_sections
+from uepgpu.store.sections import joined, names_of, only_section, read_sections
 from uepgpu.text import file_name
 
 if TYPE_CHECKING:
@@ -127,14 +126,10 @@ def _of_stores(
     bound: bool,
 ) -> tuple[Chart, str]:
     """Return the chart of stores, and what to call its file."""
-    axes = [None if name is None else axis(option, name) for option, name in zip(("--x", "--y"), along, strict=True)]
+    x, y = (None if name is None else axis(option, name) for option, name in zip(("--x", "--y"), along, strict=True))
     sections = [only_section(read_sections(store, sweep=sweep)) for store in stores]
     section = joined(dict(zip(names_of(stores), sections, strict=True)))
-    points = only_series(only_where("--where", section.points, where), series)
-    if kind == "distribution" and along[0] is None and (reason := too_many(kind, points)):  # of many lines the best are named
-        raise ValueError(f"{reason}; choose some with --series, for example --series {shown(points[0].point.series)}")
-    times = times_shown(kind, at, along[0], points, section.sweep.show)
-    chart = build_chart(kind, points, section.title, times, *axes, bound=bound)
+    chart = stored_chart(kind, section, series=series, where=where, at=at, x=x, y=y, bound=bound, dash="--")
     return chart, "-".join(filter(None, (file_name(section.sweep.name), kind, *along)))
 
 

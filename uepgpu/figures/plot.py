@@ -8,17 +8,16 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from uepgpu.charts import KINDS, Chart, build_chart
+from uepgpu.charts import KINDS, Chart
 from uepgpu.charts.arrange import Arrangement, arranged
 from uepgpu.charts.curves import CURVES, Asked, Curves, curves_chart
-from uepgpu.charts.kinds import times_shown, too_many
+from uepgpu.charts.stored import stored_chart
 from uepgpu.checks import choice, real_array, shown
 from uepgpu.figures.layout import layout_of
 from uepgpu.results.axes import axis
-from uepgpu.results.conditions import only_where
 from uepgpu.results.opened import Results, chosen_all, in_words_of_python
 from uepgpu.results.studies import StudyResults
-from uepgpu.store.sections import joined, only_series
+from uepgpu.store.sections import joined
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -176,11 +175,7 @@ def _of_stores(
     if isinstance(results, StudyResults | Mapping):
         raise ValueError(f"results of gradient coding have kind='descent', got kind={shown(kind)}")
     found = chosen_all(results)
-    axes = [None if name is None else axis(argument, name) for argument, name in zip(("x", "y"), along, strict=True)]
+    x, y = (None if name is None else axis(argument, name) for argument, name in zip(("x", "y"), along, strict=True))
     times = tuple(real_array("at", at).ravel().tolist())
     section = joined({name: one.only(sweep) for name, one in found.items()})
-    points = only_series(only_where("where", section.points, conditions), patterns)
-    if kind == "distribution" and along[0] is None and (reason := too_many(kind, points)):
-        raise ValueError(f"{reason}; choose some by series=, for example series={shown(points[0].point.series)}")
-    times = times_shown(kind, times, along[0], points, section.sweep.show)
-    return build_chart(kind, points, section.title, times, *axes, bound=bound)
+    return stored_chart(kind, section, series=patterns, where=conditions, at=times, x=x, y=y, bound=bound)
